@@ -1,0 +1,164 @@
+"""The intermediate representation: what a model is once every quantizer has become a type.
+
+ONNX value = IR tensor = C++ array, one to one. Every name is a C++ identifier, unique in its graph.
+Shapes are those of one event: there is no batch axis.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sparsepix_ops.fixed_point import FixedPoint
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An array of the firmware.
+
+    Args:
+        name: C++ identifier of the array; its type is called ``<name>_t``.
+        shape: (channels, height, width) for the image, (max_pixels, channels) for features,
+            (max_pixels, 2) for coords, (features,) behind the flatten.
+        type: format of the elements; an integer type (``width == integer``) for coords.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    type: FixedPoint
+
+
+@dataclass(frozen=True, eq=False)
+class Constant:
+    """Weights: raw integers [...] and the format that gives them their values."""
+
+    name: str
+    raw: np.ndarray
+    type: FixedPoint
+
+
+@dataclass(frozen=True)
+class InputReduce:
+    """Image to the list of its active pixels: active means ``score > threshold``.
+
+    ``threshold_raw`` is on the grid of the image's type: ``raw > threshold_raw`` is exact.
+    """
+
+    name: str
+    image: Tensor
+    features: Tensor
+    coords: Tensor
+    max_pixels: int
+    threshold_raw: int
+    activity: str
+    selection: str
+
+
+@dataclass(frozen=True)
+class SparseConv2d:
+    """Sparsity-preserving convolution; weight is [kh, kw, in_channels, out_channels], bias [out_channels]."""
+
+    name: str
+    features: Tensor
+    coords: Tensor
+    output: Tensor
+    kernel_size: tuple[int, int]
+    weight: Constant
+    bias: Constant | None
+    bias_on: str
+
+
+@dataclass(frozen=True)
+class Activation:
+    """Optional ReLU, then rounding and clipping to the output's type, elementwise."""
+
+    name: str
+    input: Tensor
+    output: Tensor
+    relu: bool
+
+
+@dataclass(frozen=True)
+class SparseAvgPool2d:
+    """Average over pooling cells: the sum times ``reciprocal`` (a scalar constant [])."""
+
+    name: str
+    features: Tensor
+    coords: Tensor
+    output_features: Tensor
+    output_coords: Tensor
+    kernel_size: tuple[int, int]
+    spatial_shape: tuple[int, int]
+    reciprocal: Constant
+
+
+@dataclass(frozen=True)
+class SparseMaxPool2d:
+    """Maximum over pooling cells: of the active pixels (``over='active'``), or with the inactive ones as 0."""
+
+    name: str
+    features: Tensor
+    coords: Tensor
+    output_features: Tensor
+    output_coords: Tensor
+    kernel_size: tuple[int, int]
+    spatial_shape: tuple[int, int]
+    over: str
+
+
+@dataclass(frozen=True)
+class SparseFlatten:
+    """Scatter to a dense vector: row, column, channel."""
+
+    name: str
+    features: Tensor
+    coords: Tensor
+    output: Tensor
+    spatial_shape: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Dense:
+    """``output = bias + input @ weight``; weight is [in_features, out_features]."""
+
+    name: str
+    input: Tensor
+    output: Tensor
+    weight: Constant
+    bias: Constant | None
+
+
+@dataclass(frozen=True)
+class Head:
+    """A Sigmoid or Softmax at the end, as exact tables (see ``sparsepix_ops.head``).
+
+    ``thresholds`` [K] is sorted: the table's value at x is the number of thresholds <= x. For a
+    Sigmoid x is the logit; for a Softmax the logit minus the largest logit.
+    """
+
+    name: str
+    kind: str
+    input: Tensor
+    output: Tensor
+    thresholds: Constant
+
+
+Layer = InputReduce | SparseConv2d | Activation | SparseAvgPool2d | SparseMaxPool2d | SparseFlatten | Dense | Head
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A whole model, its layers in order of execution.
+
+    Args:
+        name: C++ identifier of the top function.
+        input: the image.
+        output: the result.
+        layers: in topological order.
+        dropped_head: 'Sigmoid' or 'Softmax' if one stood at the end and was left out, else None.
+    """
+
+    name: str
+    input: Tensor
+    output: Tensor
+    layers: tuple[Layer, ...]
+    dropped_head: str | None = None

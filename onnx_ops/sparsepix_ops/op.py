@@ -1,0 +1,188 @@
+"""What an op of the contract consists of, and what is known of a value in a model."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import onnx
+from onnx import parser
+
+from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.fixed_point import MAX_RAW_BITS, FixedArray, FixedPoint, FixedRange
+
+DOMAIN = "sparsepix_ops"
+QUANT_DOMAIN = "qonnx.custom_op.general"
+OPSET = 20  # of the standard ops, in the models and in the function bodies
+IR_VERSION = 10  # onnxruntime accepts at most 13
+
+Shape = tuple[int | None, ...]
+Attributes = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """An attribute of an op; ``default=None`` makes it required, ``choices`` limits a string."""
+
+    default: Any = None
+    kind: str = "int"
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Value:
+    """What the range analysis knows of a value.
+
+    Args:
+        shape: with the batch axis, which is None where it is dynamic; empty if unknown.
+        range: all that it can be; None if it lies on no fixed-point grid (a quantizer is missing).
+        format: the format that a quantizer gave it, else the narrowest exact one.
+        constant: its exact content, if it is constant.
+        partial: the largest magnitude, in units of the last place, that a partial result on the
+            way to it can reach in any order of summation: floats are exact while this fits in
+            their mantissa.
+        coords: it holds pixel coordinates, not numbers of the model.
+    """
+
+    shape: Shape = ()
+    range: FixedRange | None = None
+    format: FixedPoint | None = None
+    constant: FixedArray | None = None
+    partial: int = 0
+    coords: bool = False
+
+    @staticmethod
+    def exact(shape: Shape, value_range: FixedRange, partial: int = 0) -> "Value":
+        """A value that no quantizer has touched: its format is the narrowest that loses nothing.
+
+        Raises:
+            SparsePixError: it needs more than 62 bits.
+        """
+        partial = max(partial, value_range.largest)
+        if partial.bit_length() > MAX_RAW_BITS:
+            raise SparsePixError(
+                f"its sums need {partial.bit_length()} bits, more than {MAX_RAW_BITS}; "
+                "quantize its input or weights to fewer bits"
+            )
+        return Value(shape, value_range, value_range.format(), None, partial)
+
+
+def shape_of_coords(features: Shape) -> Shape:
+    """[B, N, C] -> [B, N, 2]."""
+    return (*features[:2], 2)
+
+
+@dataclass(frozen=True, eq=False)
+class Op:
+    """One op of the contract: everything about it that is not torch or C++.
+
+    Args:
+        name: op type.
+        domain: '' for a standard ONNX op.
+        inputs: names of the inputs, in order.
+        outputs: names of the outputs, in order.
+        attributes: by name.
+        body: the op as an ONNX function in textual form, standard ops only; '' for a standard op.
+        compute: the arithmetic on plain arrays (int64 or float64 alike): ``compute(arrays, attributes)``.
+        reference: the exact result on ``FixedArray`` and coordinate arrays.
+        bound: what is known of the outputs: ``bound(values, attributes)``. Raises SparsePixError
+            with a message that does not name the node.
+    """
+
+    name: str
+    domain: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, Attribute]
+    compute: Callable[[Sequence[Any], Attributes], list[Any]]
+    reference: Callable[[Sequence[Any], Attributes], list[Any]]
+    bound: Callable[[Sequence[Value], Attributes], list[Value]]
+    body: str = ""
+
+    def function(self) -> onnx.FunctionProto:
+        """The body as an ONNX function, for a model to carry."""
+        declared = []
+        for name, attribute in self.attributes.items():
+            default = f'"{attribute.default}"' if attribute.kind == "string" else attribute.default
+            declared.append(name if attribute.default is None else f"{name}: {attribute.kind} = {default}")
+        text = (
+            f'<domain: "{self.domain}", opset_import: ["" : {OPSET}]>\n'
+            f"{self.name} <{', '.join(declared)}> ({', '.join(self.inputs)}) => ({', '.join(self.outputs)})\n"
+            f"{{{self.body}}}"
+        )
+        return parser.parse_function(text)
+
+    def read_attributes(self, node: onnx.NodeProto) -> dict[str, Any]:
+        """Attributes of a node, defaults filled in.
+
+        Raises:
+            SparsePixError: one is missing, unknown or none of its choices.
+        """
+        found = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+        unknown = sorted(set(found) - set(self.attributes))
+        if unknown and self.body:
+            raise SparsePixError(f"attribute {unknown[0]!r} is not one of {sorted(self.attributes)}")
+        attributes = dict(found)
+        for name, attribute in self.attributes.items():
+            value = found.get(name, attribute.default)
+            if value is None:
+                raise SparsePixError(f"attribute {name!r} is missing")
+            if isinstance(value, bytes):
+                value = value.decode()
+            if attribute.choices and value not in attribute.choices:
+                raise SparsePixError(f"attribute {name!r} must be one of {list(attribute.choices)}, found {value!r}")
+            attributes[name] = tuple(value) if isinstance(value, list | tuple) else value
+        return attributes
+
+    def schema(self) -> onnx.defs.OpSchema:
+        """The ONNX schema, with shape inference."""
+        schema_type = onnx.defs.OpSchema
+        kinds = {
+            "int": schema_type.AttrType.INT,
+            "ints": schema_type.AttrType.INTS,
+            "float": schema_type.AttrType.FLOAT,
+            "string": schema_type.AttrType.STRING,
+        }
+
+        def parameter(name: str) -> onnx.defs.OpSchema.FormalParameter:
+            coords = name.endswith("coords")
+            return schema_type.FormalParameter(name, "tensor(int64)" if coords else "T")
+
+        attributes = [
+            schema_type.Attribute(name, kinds[a.kind], "")
+            if a.default is None
+            else schema_type.Attribute(name, onnx.helper.make_attribute(name, a.default), "")
+            for name, a in self.attributes.items()
+        ]
+        schema = schema_type(
+            self.name,
+            self.domain,
+            1,
+            inputs=[parameter(n) for n in self.inputs],
+            outputs=[parameter(n) for n in self.outputs],
+            attributes=attributes,
+            type_constraints=[("T", ["tensor(float)", "tensor(double)"], "features and weights")],
+        )
+        schema.set_type_and_shape_inference_function(self._infer)
+        return schema
+
+    def _infer(self, context: onnx.shape_inference.InferenceContext) -> None:
+        node_attributes = {}
+        for name, attribute in self.attributes.items():
+            given = context.get_attribute(name)
+            value = onnx.helper.get_attribute_value(given) if given is not None else attribute.default
+            node_attributes[name] = value.decode() if isinstance(value, bytes) else value
+        types = [context.get_input_type(i) for i in range(context.get_num_inputs())]
+        values = [Value(shape=shape_of_type(t)) for t in types]
+        if not all(v.shape for v in values[: len(self.inputs)]):
+            return
+        outputs = self.bound(values, node_attributes)
+        for i, value in enumerate(outputs):
+            element = onnx.TensorProto.INT64 if value.coords else types[0].tensor_type.elem_type
+            context.set_output_type(i, onnx.helper.make_tensor_type_proto(element, list(value.shape)))
+
+
+def shape_of_type(type_proto: onnx.TypeProto) -> Shape:
+    """Shape of a tensor type; a symbolic axis is None, an unknown rank ()."""
+    if not type_proto.tensor_type.HasField("shape"):
+        return ()
+    return tuple(d.dim_value if d.HasField("dim_value") else None for d in type_proto.tensor_type.shape.dim)

@@ -1,0 +1,72 @@
+"""What the two pooling ops share: which slots merge, and where the merged pixel lies."""
+
+import numpy as np
+
+from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.fixed_point import FixedRange
+from sparsepix_ops.op import Attributes, Value
+
+# Defines 'same' [B, N, N] (slots of one cell), 'first_3d' [B, N, 1] (the slot that a cell merges
+# into), 'cell' [B, N, 2], 'axis2', 'last', 'zero' and 'zero_like' for the body of a pooling op.
+CELLS_BODY = """
+    axis1 = Constant <value_ints = [1]> ()
+    axis2 = Constant <value_ints = [2]> ()
+    last = Constant <value_ints = [-1]> ()
+    zero = Constant <value_int = 0> ()
+    one = Constant <value_int = 1> ()
+    kernel = Constant <value_ints: ints = @kernel_shape> ()
+    spatial = Constant <value_ints: ints = @spatial_shape> ()
+    grid = Div (spatial, kernel)
+    cell = Div (coords, kernel)
+    is_pixel = GreaterOrEqual (coords, zero)
+    is_whole = Less (cell, grid)
+    in_grid = And (is_pixel, is_whole)
+    in_grid_int = Cast <to = 7> (in_grid)
+    inside_int = ReduceMin <keepdims = 0> (in_grid_int, last)
+    inside = Cast <to = 9> (inside_int)
+    cell_row = Gather <axis = 2> (cell, zero)
+    cell_column = Gather <axis = 2> (cell, one)
+    grid_width = Gather <axis = 0> (grid, one)
+    cell_start = Mul (cell_row, grid_width)
+    cell_number = Add (cell_start, cell_column)
+    cell_index = Where (inside, cell_number, last)
+    index_of_slot = Unsqueeze (cell_index, axis2)
+    index_of_other = Unsqueeze (cell_index, axis1)
+    same_cell = Equal (index_of_slot, index_of_other)
+    inside_3d = Unsqueeze (inside, axis2)
+    same = And (same_cell, inside_3d)
+    same_like = CastLike (same, features)
+    minus_one = Constant <value_int = -1> ()
+    same_earlier = Trilu <upper = 0> (same_like, minus_one)
+    earlier = ReduceSum <keepdims = 1> (same_earlier, axis2)
+    zero_float = Constant <value_float = 0.0> ()
+    zero_like = CastLike (zero_float, features)
+    no_earlier = Equal (earlier, zero_like)
+    first_3d = And (no_earlier, inside_3d)
+    pooled_coords = Where (first_3d, cell, last)
+"""
+
+
+def check_window(kernel_shape: tuple[int, int], spatial_shape: tuple[int, int]) -> None:
+    """Raise SparsePixError unless the window is at least 1x1 and fits into the image."""
+    if any(k < 1 or k > s for k, s in zip(kernel_shape, spatial_shape, strict=True)):
+        raise SparsePixError(
+            f"kernel_size must be at least 1 and fit into the image of {spatial_shape[0]}x{spatial_shape[1]}, "
+            f"found {tuple(kernel_shape)}"
+        )
+
+
+def cells_of(coords: np.ndarray, attributes: Attributes) -> tuple[np.ndarray, np.ndarray]:
+    """For coords [N, 2] of one event: the cell [N, 2] of each slot, and its number [N] (-1 outside)."""
+    kernel, spatial = np.array(attributes["kernel_shape"]), np.array(attributes["spatial_shape"])
+    grid = spatial // kernel
+    cell = coords // kernel
+    inside = (coords[:, 0] >= 0) & (cell < grid).all(axis=1)
+    return cell, np.where(inside, cell[:, 0] * grid[1] + cell[:, 1], -1)
+
+
+def pooled_coords(features: Value, attributes: Attributes) -> Value:
+    """What is known of the coords behind a pool."""
+    check_window(attributes["kernel_shape"], attributes["spatial_shape"])
+    grid = [s // k for s, k in zip(attributes["spatial_shape"], attributes["kernel_shape"], strict=True)]
+    return Value((*features.shape[:2], 2), FixedRange(0, -1, max(grid) - 1), coords=True)

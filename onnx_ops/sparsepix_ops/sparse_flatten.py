@@ -1,0 +1,71 @@
+"""SparseFlatten: the list of pixels becomes a dense vector, row, column, channel."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from sparsepix_ops.fixed_point import FixedArray
+from sparsepix_ops.op import DOMAIN, Attribute, Attributes, Op, Value
+
+BODY = """
+    axis1 = Constant <value_ints = [1]> ()
+    last = Constant <value_ints = [-1]> ()
+    zero = Constant <value_int = 0> ()
+    one = Constant <value_int = 1> ()
+    spatial = Constant <value_ints: ints = @spatial_shape> ()
+    cells = ReduceProd <keepdims = 0> (spatial)
+    width = Gather <axis = 0> (spatial, one)
+    row = Gather <axis = 2> (coords, zero)
+    column = Gather <axis = 2> (coords, one)
+    active = GreaterOrEqual (row, zero)
+    row_start = Mul (row, width)
+    cell_number = Add (row_start, column)
+    cell_index = Where (active, cell_number, last)
+    cell_of_slot = Unsqueeze (cell_index, axis1)
+    every_cell = Range (zero, cells, one)
+    every_cell_2d = Unsqueeze (every_cell, last)
+    slot_in_cell = Equal (cell_of_slot, every_cell_2d)
+    selector = CastLike (slot_in_cell, features)
+    dense = MatMul (selector, features)
+    flat_shape = Constant <value_ints = [0, -1]> ()
+    output = Reshape (dense, flat_shape)
+"""
+
+
+def _compute(inputs: Sequence[np.ndarray], attributes: Attributes) -> list[np.ndarray]:
+    """Features [B, N, C], coords [B, N, 2] -> [B, H * W * C]."""
+    features, coords = inputs
+    height, width = attributes["spatial_shape"]
+    dense = np.zeros((features.shape[0], height, width, features.shape[2]), dtype=features.dtype)
+    event, slot = np.nonzero(coords[:, :, 0] >= 0)
+    row, column = coords[event, slot].T
+    dense[event, row, column] = features[event, slot]
+    return [dense.reshape(features.shape[0], -1)]
+
+
+def _reference(inputs: Sequence[Any], attributes: Attributes) -> list[FixedArray]:
+    features, coords = inputs
+    return [FixedArray(_compute([features.raw, coords], attributes)[0], features.exponent)]
+
+
+def _bound(values: Sequence[Value], attributes: Attributes) -> list[Value]:
+    features, _ = values
+    height, width = attributes["spatial_shape"]
+    shape = (features.shape[0], height * width * features.shape[2])
+    if features.range is None:
+        return [Value(shape)]
+    return [Value(shape, features.range.with_zero(), features.format)]
+
+
+OP = Op(
+    name="SparseFlatten",
+    domain=DOMAIN,
+    inputs=("features", "coords"),
+    outputs=("output",),
+    attributes={"spatial_shape": Attribute(kind="ints")},
+    compute=_compute,
+    reference=_reference,
+    bound=_bound,
+    body=BODY,
+)

@@ -1,0 +1,109 @@
+"""The standard ONNX ops that a model may use: Relu, Gemm, MatMul, Add of a bias, Cast, Identity."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.fixed_point import FixedArray, FixedRange
+from sparsepix_ops.op import Attribute, Attributes, Op, Value
+from sparsepix_ops.sparse_conv2d import linear_bound
+
+
+def _relu(inputs: Sequence[np.ndarray], _: Attributes) -> list[np.ndarray]:
+    return [np.maximum(inputs[0], 0)]
+
+
+def _relu_reference(inputs: Sequence[FixedArray], _: Attributes) -> list[FixedArray]:
+    return [FixedArray(np.maximum(inputs[0].raw, 0), inputs[0].exponent)]
+
+
+def _relu_bound(values: Sequence[Value], _: Attributes) -> list[Value]:
+    (x,) = values
+    if x.range is None:
+        return [Value(x.shape)]
+    return [Value.exact(x.shape, FixedRange(x.range.exponent, max(x.range.low, 0), max(x.range.high, 0)))]
+
+
+def _same(inputs: Sequence[Any], _: Attributes) -> list[Any]:
+    return [inputs[0]]
+
+
+def _same_bound(values: Sequence[Value], _: Attributes) -> list[Value]:
+    return [values[0]]
+
+
+def _gemm(inputs: Sequence[np.ndarray], attributes: Attributes) -> list[np.ndarray]:
+    """X [B, in] @ weight, plus bias [out] if there is one."""
+    x, weight, *bias = inputs
+    result = x @ (weight.T if attributes.get("transB") else weight)
+    return [result + bias[0] if bias else result]
+
+
+def _gemm_reference(inputs: Sequence[Any], attributes: Attributes) -> list[FixedArray]:
+    x, weight, *bias = inputs
+    exponent = min([x.exponent + weight.exponent, *(b.exponent for b in bias)])
+    spread = x.exponent + weight.exponent - exponent
+    raw = _gemm([x.raw << spread, weight.raw, *(b.at(exponent).raw for b in bias)], attributes)
+    return [FixedArray(raw[0], exponent)]
+
+
+def _gemm_bound(values: Sequence[Value], attributes: Attributes) -> list[Value]:
+    x, weight, *rest = values
+    if attributes.get("transA") or attributes.get("alpha", 1.0) != 1 or attributes.get("beta", 1.0) != 1:
+        raise SparsePixError("only transA = 0, alpha = 1, beta = 1 are supported")
+    if len(weight.shape) != 2 or len(x.shape) != 2:
+        raise SparsePixError(f"its input and weight must have 2 axes, found shapes {x.shape} and {weight.shape}")
+    out_features, in_features = weight.shape if attributes.get("transB") else weight.shape[::-1]
+    if x.shape[1] != in_features:
+        raise SparsePixError(f"its weight is made for {in_features} features, found an input of {x.shape[1]}")
+    shape = (x.shape[0], out_features)
+    if x.range is None or weight.constant is None or any(v.constant is None for v in rest):
+        return [Value(shape)]
+    by_output = weight.constant.raw if attributes.get("transB") else weight.constant.raw.T
+    bias = (
+        FixedArray(np.broadcast_to(rest[0].constant.raw, (out_features,)), rest[0].constant.exponent) if rest else None
+    )
+    by_output = FixedArray(by_output, weight.constant.exponent)
+    in_range = Value(x.shape, x.range.with_zero())
+    return [linear_bound(shape, in_range, by_output, bias, in_features, in_features)]
+
+
+def _add(inputs: Sequence[np.ndarray], _: Attributes) -> list[np.ndarray]:
+    return [inputs[0] + inputs[1]]
+
+
+def _add_reference(inputs: Sequence[FixedArray], _: Attributes) -> list[FixedArray]:
+    exponent = min(v.exponent for v in inputs)
+    return [FixedArray(inputs[0].at(exponent).raw + inputs[1].at(exponent).raw, exponent)]
+
+
+def _add_bound(values: Sequence[Value], _: Attributes) -> list[Value]:
+    x, bias = values
+    if bias.constant is None or len(x.shape) != 2 or bias.shape not in ((x.shape[1],), (1, x.shape[1])):
+        raise SparsePixError("only the bias behind a MatMul may be added: a constant of shape (out_features,)")
+    if x.range is None:
+        return [Value(x.shape)]
+    exponent = min(x.range.exponent, bias.constant.exponent)
+    a, b = x.range.at(exponent), bias.constant.range.at(exponent)
+    total = FixedRange(exponent, a.low + b.low, a.high + b.high).hull(a)
+    partial = (x.partial << (x.range.exponent - exponent)) + b.largest
+    return [Value.exact(x.shape, total, partial)]
+
+
+def _op(name: str, inputs: tuple[str, ...], compute: Any, reference: Any, bound: Any, **attributes: Attribute) -> Op:
+    return Op(name, "", inputs, ("output",), attributes, compute, reference, bound)
+
+
+OPS = (
+    _op("Relu", ("x",), _relu, _relu_reference, _relu_bound),
+    _op("Identity", ("x",), _same, _same, _same_bound),
+    _op("Cast", ("x",), _same, _same, _same_bound),
+    _op("MatMul", ("x", "weight"), _gemm, _gemm_reference, _gemm_bound),
+    _op("Add", ("x", "bias"), _add, _add_reference, _add_bound),
+    _op(
+        "Gemm", ("x", "weight", "bias"), _gemm, _gemm_reference, _gemm_bound,
+        transA=Attribute(0), transB=Attribute(0), alpha=Attribute(1.0, "float"), beta=Attribute(1.0, "float"),
+    ),
+)  # fmt: skip
