@@ -4,6 +4,7 @@ From it come the widths of the accumulators, the formats of the firmware's array
 to whether floating point computes the model exactly.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +13,8 @@ from onnx import numpy_helper
 
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedArray
-from sparsepix_ops.op import Value, shape_of_type
-from sparsepix_ops.registry import find_op
+from sparsepix_ops.op import Op, Value, shape_of_type
+from sparsepix_ops.registry import find_op, unsupported
 
 FLOAT_MANTISSA = 24
 DOUBLE_MANTISSA = 53
@@ -25,11 +26,17 @@ class Analysis:
 
     Args:
         values: by name, for every value that could be derived.
-        problems: one message for each node that could not, naming the node.
+        problem_of: by the name of its first output or of the constant, one message for each node that
+            could not be derived and each constant that is not finite; the message names it.
     """
 
     values: dict[str, Value]
-    problems: tuple[str, ...]
+    problem_of: dict[str, str]
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """All messages, in the order of the graph."""
+        return tuple(self.problem_of.values())
 
     @property
     def partial_bits(self) -> int:
@@ -42,22 +49,37 @@ def label(node: onnx.NodeProto) -> str:
     return f"{node.name or node.output[0]} ({node.op_type})"
 
 
-def constants_of(model: onnx.ModelProto) -> tuple[dict[str, FixedArray], list[str]]:
-    """Every initializer as exact fixed-point values, and a message for each that holds NaN or infinity."""
-    constants, problems = {}, []
+def constants_of(model: onnx.ModelProto) -> tuple[dict[str, Value], dict[str, str]]:
+    """Every initializer as a value, and by name a message for each that holds NaN or infinity."""
+    constants, problems = {}, {}
     for initializer in model.graph.initializer:
         array = numpy_helper.to_array(initializer)
+        constants[initializer.name] = Value(array.shape)
         if array.dtype.kind not in "fiu":
             continue
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            problems.append(f"{initializer.name}: expected finite weights, found NaN or infinity")
+        array = array.astype(np.float64)
+        if not np.isfinite(array).all():
+            problems[initializer.name] = f"{initializer.name}: expected finite weights, found NaN or infinity"
             continue
-        # Weights that no grid of 62 bits holds stay unknown: a quantizer is missing behind them.
         try:
-            constants[initializer.name] = FixedArray.from_real(array)
-        except SparsePixError:
-            continue
+            constant = FixedArray.from_real(array)
+            constants[initializer.name] = Value(array.shape, constant.range, None, constant)
+        except SparsePixError:  # on no grid of 62 bits, as raw float weights in front of their quantizer
+            constants[initializer.name] = Value(array.shape, real=array)
     return constants, problems
+
+
+def _check_inputs(op: Op, inputs: Sequence[Value]) -> None:
+    """Raise SparsePixError unless a node has the inputs that its op expects."""
+    optional = 1 if op.name == "Gemm" else 0
+    if not len(op.inputs) - optional <= len(inputs) <= len(op.inputs):
+        raise SparsePixError(f"it must have {len(op.inputs)} inputs {op.inputs}, found {len(inputs)}")
+    for name, value in zip(op.inputs, inputs, strict=False):
+        if value.coords != (name == "coords") and op.name != "Identity":
+            found = "coordinates" if value.coords else "no coordinates of an InputReduce or a pool"
+            raise SparsePixError(f"its input {name!r} is fed with {found}")
+        if name in ("features", "coords") and len(value.shape) != 3:
+            raise SparsePixError(f"its {name} must have 3 axes (B, N, channels), found shape {value.shape}")
 
 
 def analyze(model: onnx.ModelProto) -> Analysis:
@@ -65,25 +87,23 @@ def analyze(model: onnx.ModelProto) -> Analysis:
 
     Never raises for a fault of the model: everything that is wrong is listed in ``problems``.
     """
-    constants, problems = constants_of(model)
-    values = {name: Value(constant.shape, constant.range, None, constant) for name, constant in constants.items()}
+    values, problems = constants_of(model)
     for graph_input in model.graph.input:
         if graph_input.name not in values:
             values[graph_input.name] = Value(shape_of_type(graph_input.type))
-    for initializer in model.graph.initializer:
-        values.setdefault(initializer.name, Value(tuple(initializer.dims)))
     for node in model.graph.node:
         op = find_op(node)
         if op is None:
-            problems.append(f"{label(node)}: the op {node.domain or 'ai.onnx'}::{node.op_type} is not supported")
+            problems[node.output[0]] = f"{label(node)}: {unsupported(node)}"
             continue
-        if any(name not in values for name in node.input):
+        if any(name not in values for name in node.input if name):
             continue  # the cause has been reported where it stands
         inputs = [values[name] for name in node.input if name]
         try:
+            _check_inputs(op, inputs)
             outputs = op.bound(inputs, op.read_attributes(node))
         except SparsePixError as error:
-            problems.append(f"{label(node)}: {error}")
+            problems[node.output[0]] = f"{label(node)}: {error}"
             continue
         values.update(zip(node.output, outputs, strict=False))
-    return Analysis(values, tuple(problems))
+    return Analysis(values, problems)

@@ -167,8 +167,20 @@ class FixedArray:
         return FixedRange(self.exponent, int(self.raw.min()), int(self.raw.max()))
 
     def at(self, exponent: int) -> "FixedArray":
-        """The same values with a finer or equal exponent."""
-        return FixedArray(self.raw << (self.exponent - exponent), exponent)
+        """The same values with a finer or equal exponent.
+
+        Raises:
+            SparsePixError: they need more than 62 bits there.
+        """
+        shift = self.exponent - exponent
+        if not self.raw.any():
+            return FixedArray(self.raw, exponent)
+        if self.range.largest.bit_length() + shift > MAX_RAW_BITS:
+            raise SparsePixError(
+                f"values with a last place of 2**{self.exponent} and of 2**{exponent} meet in one sum of more than "
+                f"{MAX_RAW_BITS} bits; choose formats that lie closer together"
+            )
+        return FixedArray(self.raw << shift, exponent)
 
     @classmethod
     def from_real(cls, values: np.ndarray) -> "FixedArray":

@@ -117,7 +117,15 @@ def _bound(values: Sequence[Value], attributes: Attributes) -> list[Value]:
     if len(image.shape) != 4:
         raise SparsePixError(f"its image must have 4 axes (B, C, H, W), found shape {image.shape}")
     batch, channels, height, width = image.shape
+    if None in (channels, height, width):
+        found = ", ".join("?" if d is None else str(d) for d in image.shape)
+        raise SparsePixError(
+            f"the channels, height and width of its image must be fixed, found ({found}): "
+            "leave only the batch axis dynamic when exporting"
+        )
     check_max_pixels(attributes["max_pixels"], height, width)
+    if not np.isfinite(attributes["threshold"]):
+        raise SparsePixError(f"its threshold must be a finite number, found {attributes['threshold']}")
     shape = (batch, attributes["max_pixels"], channels)
     coords = Value((*shape[:2], 2), FixedRange(0, -1, max(height, width) - 1), coords=True)
     if image.range is None:

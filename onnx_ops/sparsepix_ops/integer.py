@@ -33,6 +33,8 @@ def run_all(model: onnx.ModelProto, image: np.ndarray, keep_head: bool = False) 
     values: dict = {name: v.constant for name, v in analysis.values.items() if v.constant is not None}
     values[model.graph.input[0].name] = np.asarray(image, dtype=np.float64)
     for node in model.graph.node:
+        if all(name in values for name in node.output):
+            continue  # a quantized constant
         inputs = [values[name] for name in node.input if name]
         if node.op_type in HEADS and not keep_head:
             values[node.output[0]] = inputs[0]

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import onnx
 from onnx import parser
 
@@ -21,11 +22,11 @@ Attributes = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Attribute:
-    """An attribute of an op; ``default=None`` makes it required, ``choices`` limits a string."""
+    """An attribute of an op; ``default=None`` makes it required, ``choices`` limits its values."""
 
     default: Any = None
     kind: str = "int"
-    choices: tuple[str, ...] = ()
+    choices: tuple[str | int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +42,8 @@ class Value:
             way to it can reach in any order of summation: floats are exact while this fits in
             their mantissa.
         coords: it holds pixel coordinates, not numbers of the model.
+        nonzero: how many of its elements can differ from 0 in one event; None if there is no limit.
+        real: content of a constant that lies on no fixed-point grid yet.
     """
 
     shape: Shape = ()
@@ -49,6 +52,8 @@ class Value:
     constant: FixedArray | None = None
     partial: int = 0
     coords: bool = False
+    nonzero: int | None = None
+    real: np.ndarray | None = None
 
     @staticmethod
     def exact(shape: Shape, value_range: FixedRange, partial: int = 0) -> "Value":
@@ -127,7 +132,11 @@ class Op:
             if value is None:
                 raise SparsePixError(f"attribute {name!r} is missing")
             if isinstance(value, bytes):
-                value = value.decode()
+                value = value.decode(errors="replace")
+            expected = {"int": int, "ints": list | tuple, "float": float, "string": str}[attribute.kind]
+            if not isinstance(value, expected) or (attribute.kind == "ints" and len(value) != 2):
+                kind = "two integers" if attribute.kind == "ints" else f"of kind {attribute.kind}"
+                raise SparsePixError(f"attribute {name!r} must be {kind}, found {value!r}")
             if attribute.choices and value not in attribute.choices:
                 raise SparsePixError(f"attribute {name!r} must be one of {list(attribute.choices)}, found {value!r}")
             attributes[name] = tuple(value) if isinstance(value, list | tuple) else value

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from sparsepix_ops.errors import SparsePixError
-from sparsepix_ops.fixed_point import FixedArray, FixedPoint, FixedRange
+from sparsepix_ops.fixed_point import FixedArray, FixedPoint
 from sparsepix_ops.op import QUANT_DOMAIN, Attribute, Attributes, Op, Value
 
 BODY = """
@@ -113,13 +113,14 @@ def _bound(values: Sequence[Value], attributes: Attributes) -> list[Value]:
     if any(v.constant is None for v in values[1:]):
         return [Value(shape)]
     fmt = format_of(values, attributes)
-    if values[0].constant is not None:
+    content = values[0].constant if values[0].constant is not None else values[0].real
+    if content is not None:
         parameters = [v.constant for v in values[1:]]
-        (constant,) = _reference([values[0].constant, *parameters], attributes)
+        (constant,) = _reference([content, *parameters], attributes)
         return [Value(shape, constant.range, fmt, constant)]
     if attributes["narrow"]:
         raise SparsePixError("a narrow range is for weights only: ap_fixed saturates to its whole range (narrow=0)")
-    return [Value(shape, FixedRange(fmt.exponent, fmt.raw_min, fmt.raw_max), fmt)]
+    return [Value(shape, fmt.range, fmt, nonzero=values[0].nonzero)]
 
 
 OP = Op(
@@ -128,8 +129,8 @@ OP = Op(
     inputs=("x", "scale", "zeropt", "bitwidth"),
     outputs=("y",),
     attributes={
-        "signed": Attribute(1),
-        "narrow": Attribute(0),
+        "signed": Attribute(1, choices=(0, 1)),
+        "narrow": Attribute(0, choices=(0, 1)),
         "rounding_mode": Attribute("ROUND", "string", ("ROUND", "FLOOR")),
     },
     compute=_compute,

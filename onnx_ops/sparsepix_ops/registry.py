@@ -31,6 +31,36 @@ def find_op(node: onnx.NodeProto) -> Op | None:
     return OPS.get((domain, node.op_type))
 
 
+# What to use instead of an op that the contract has not, for those that people try.
+ALTERNATIVES = {
+    "Conv": "use SparseConv2d",
+    "ConvTranspose": "sparse models have no upsampling",
+    "AveragePool": "use SparseAvgPool2d",
+    "GlobalAveragePool": "use SparseAvgPool2d with the whole image as its window",
+    "MaxPool": "use SparseMaxPool2d",
+    "GlobalMaxPool": "use SparseMaxPool2d with the whole image as its window",
+    "BatchNormalization": "fold it into the weights of the layer in front of it before the export",
+    "Flatten": "use SparseFlatten",
+    "Reshape": "use SparseFlatten",
+    "LeakyRelu": "use SparseReLU",
+    "PRelu": "use SparseReLU",
+    "Elu": "use SparseReLU",
+    "Gelu": "use SparseReLU",
+    "Tanh": "use SparseReLU",
+    "Dropout": "call model.eval() before the export",
+    "BipolarQuant": "use Quant with 2 bits or more",
+    "Trunc": "use Quant with rounding mode FLOOR",
+    "QuantizeLinear": "export quantizers as QONNX Quant nodes",
+    "DequantizeLinear": "export quantizers as QONNX Quant nodes",
+}
+
+
+def unsupported(node: onnx.NodeProto) -> str:
+    """Why a node of no known op cannot be used, and what to use instead."""
+    name = f"{node.domain or 'ai.onnx'}::{node.op_type}"
+    return f"the op {name} is not supported; {ALTERNATIVES.get(node.op_type, 'use the layers of sparsepix')}"
+
+
 def register_schemas() -> None:
     """Make the ops of our domain known to ``onnx.checker`` and ``onnx.shape_inference``; idempotent."""
     for op in CUSTOM_OPS:

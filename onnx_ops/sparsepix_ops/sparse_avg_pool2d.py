@@ -64,6 +64,8 @@ def _bound(values: Sequence[Value], attributes: Attributes) -> list[Value]:
     coords = pooled_coords(features, attributes)
     if features.range is None:
         return [Value(features.shape), coords]
+    if not attributes["reciprocal"] > 0:
+        raise SparsePixError(f"its reciprocal must be positive, found {attributes['reciprocal']}")
     kh, kw = attributes["kernel_shape"]
     factor = FixedArray.from_real(np.float64(attributes["reciprocal"]))
     most = min(kh * kw, features.shape[1]) * int(factor.raw)

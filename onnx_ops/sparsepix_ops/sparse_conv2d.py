@@ -160,6 +160,8 @@ def linear_bound(shape: tuple, x: Value, weight: FixedArray, bias: FixedArray | 
 
 def _bound(values: Sequence[Value], attributes: Attributes) -> list[Value]:
     features, _, weight, bias = values
+    if len(weight.shape) != 4:
+        raise SparsePixError(f"its weight must have 4 axes (out, in, height, width), found shape {weight.shape}")
     out_channels, in_channels, *kernel = weight.shape
     check_kernel(kernel)
     if features.shape[-1] != in_channels:

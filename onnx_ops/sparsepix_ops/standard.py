@@ -1,6 +1,7 @@
 """The standard ONNX ops that a model may use: Relu, Gemm, MatMul, Add of a bias, Cast, Identity."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,8 @@ def _relu_bound(values: Sequence[Value], _: Attributes) -> list[Value]:
     (x,) = values
     if x.range is None:
         return [Value(x.shape)]
-    return [Value.exact(x.shape, FixedRange(x.range.exponent, max(x.range.low, 0), max(x.range.high, 0)))]
+    positive = FixedRange(x.range.exponent, max(x.range.low, 0), max(x.range.high, 0))
+    return [replace(Value.exact(x.shape, positive), nonzero=x.nonzero)]
 
 
 def _same(inputs: Sequence[Any], _: Attributes) -> list[Any]:
@@ -58,16 +60,21 @@ def _gemm_bound(values: Sequence[Value], attributes: Attributes) -> list[Value]:
     out_features, in_features = weight.shape if attributes.get("transB") else weight.shape[::-1]
     if x.shape[1] != in_features:
         raise SparsePixError(f"its weight is made for {in_features} features, found an input of {x.shape[1]}")
+    if rest and rest[0].shape not in ((), (1,), (out_features,), (1, out_features)):
+        raise SparsePixError(f"its bias must have shape ({out_features},), found {rest[0].shape}")
     shape = (x.shape[0], out_features)
     if x.range is None or weight.constant is None or any(v.constant is None for v in rest):
         return [Value(shape)]
     by_output = weight.constant.raw if attributes.get("transB") else weight.constant.raw.T
     bias = (
-        FixedArray(np.broadcast_to(rest[0].constant.raw, (out_features,)), rest[0].constant.exponent) if rest else None
+        FixedArray(np.broadcast_to(rest[0].constant.raw.reshape(-1), (out_features,)), rest[0].constant.exponent)
+        if rest
+        else None
     )
     by_output = FixedArray(by_output, weight.constant.exponent)
     in_range = Value(x.shape, x.range.with_zero())
-    return [linear_bound(shape, in_range, by_output, bias, in_features, in_features)]
+    most = in_features if x.nonzero is None else min(x.nonzero, in_features)
+    return [linear_bound(shape, in_range, by_output, bias, in_features, most)]
 
 
 def _add(inputs: Sequence[np.ndarray], _: Attributes) -> list[np.ndarray]:
@@ -80,7 +87,7 @@ def _add_reference(inputs: Sequence[FixedArray], _: Attributes) -> list[FixedArr
 
 
 def _add_bound(values: Sequence[Value], _: Attributes) -> list[Value]:
-    x, bias = values
+    x, bias = values if values[0].constant is None else values[::-1]
     if bias.constant is None or len(x.shape) != 2 or bias.shape not in ((x.shape[1],), (1, x.shape[1])):
         raise SparsePixError("only the bias behind a MatMul may be added: a constant of shape (out_features,)")
     if x.range is None:

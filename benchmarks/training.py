@@ -1,0 +1,183 @@
+"""One training step of the neutrino model: the sparse layers against dense layers times a mask.
+
+    python benchmarks/training.py                 # 8-bit formats and float, medians and ratios
+    python benchmarks/training.py --compile       # the same under torch.compile
+    python benchmarks/training.py --json out.json
+
+A step is forward, loss, backward and Adam. Both models hold the same weights and quantizers and see
+the same images; their losses are compared before anything is timed. Steps of the models alternate, so
+that a slow spell of the machine hits both.
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sparsepix import dense
+from sparsepix.activations import QuantIdentity, QuantReLU, SparseReLU
+from sparsepix.quant_linear import QuantLinear
+from sparsepix.quantizers import Format
+from sparsepix.sparse_avg_pool2d import SparseAvgPool2d
+from sparsepix.sparse_conv2d import SparseConv2d
+from sparsepix.sparse_flatten import SparseFlatten
+from sparsepix.sparse_input_reduce import SparseInputReduce
+from sparsepix_ops.fixed_point import FixedPoint
+
+SIDE, WINDOW = 63, 7
+WEIGHT, ACTIVATION = FixedPoint(8, 3), FixedPoint(8, 2, signed=False)
+
+
+class Sparse(nn.Module):
+    """The neutrino model of the paper, with pooled averages in the format of the activations."""
+
+    def __init__(self, max_pixels: int, weight: Format, activation: Format) -> None:
+        super().__init__()
+        self.reduce = SparseInputReduce(max_pixels)
+        self.conv1 = SparseConv2d(1, 1, 7, weight_format=weight)
+        self.act1 = SparseReLU(activation)
+        self.conv2 = SparseConv2d(1, 3, 7, weight_format=weight)
+        self.act2 = SparseReLU(activation)
+        self.pool = SparseAvgPool2d(WINDOW, format=activation)
+        self.flatten = SparseFlatten()
+        self.dense1 = QuantLinear((SIDE // WINDOW) ** 2 * 3, 16, weight_format=weight)
+        self.act3 = QuantReLU(activation)
+        self.dense2 = QuantLinear(16, 1, weight_format=weight)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Images [B, 1, 63, 63] to logits [B, 1]."""
+        x = self.reduce(image)
+        x = self.act1(self.conv1(x))
+        x = self.act2(self.conv2(x))
+        x = self.flatten(self.pool(x))
+        return self.dense2(self.act3(self.dense1(x)))
+
+
+class DenseAndMask(Sparse):
+    """The same parameters and quantizers, computed on whole images."""
+
+    def __init__(self, max_pixels: int, weight: Format, activation: Format) -> None:
+        super().__init__(max_pixels, weight, activation)
+        self.rectify1, self.rectify2 = QuantReLU(activation), QuantReLU(activation)
+        self.pooled = QuantIdentity(activation)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Images [B, 1, 63, 63] to logits [B, 1]."""
+        # The mask is found the fast way: this baseline is about the layers, not about sorting.
+        mask = self.reduce(image)
+        mask = mask.replace(torch.ones_like(mask.features)).to_dense() > 0
+        x = image * mask
+        for conv, rectify in ((self.conv1, self.rectify1), (self.conv2, self.rectify2)):
+            weight, bias = conv.weight_quantizer(conv.weight), conv.bias_quantizer(conv.bias)
+            x = rectify(dense.conv_and_mask(x, mask, weight, bias))
+        x = self.pooled(dense.avg_pool(x, (WINDOW, WINDOW)))
+        return self.dense2(self.act3(self.dense1(dense.flatten(x))))
+
+
+def make_images(batch: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Images [batch, 1, 63, 63] with about 0.6 % of their pixels active (as the neutrino data), and labels."""
+    generator = torch.Generator().manual_seed(seed)
+    values = torch.rand(batch, 1, SIDE, SIDE, generator=generator) * 4
+    image = values * (torch.rand(values.shape, generator=generator) < 0.006)
+    return image, torch.randint(0, 2, (batch, 1), generator=generator).float()
+
+
+def training_step(model: nn.Module, image: Tensor, label: Tensor) -> Callable[[], Tensor]:
+    """A function that makes one training step and returns the loss before it."""
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
+
+    def step() -> Tensor:
+        optimizer.zero_grad(set_to_none=True)
+        loss = F.binary_cross_entropy_with_logits(model(image), label)
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+    return step
+
+
+def compare(name: str, formats: tuple[Format, Format], options: argparse.Namespace) -> dict:
+    """Time both models; the median of the ratios of neighbouring steps is what counts."""
+    image, label = make_images(options.batch, seed=0)
+    torch.manual_seed(0)
+    sparse = Sparse(options.max_pixels, *formats)
+    masked = DenseAndMask(options.max_pixels, *formats)
+    masked.load_state_dict(sparse.state_dict(), strict=False)
+    with torch.no_grad():
+        torch.testing.assert_close(sparse(image), masked(image))
+    models = [sparse, masked]
+    if options.compile:
+        models = [torch.compile(model) for model in models]
+    steps = [training_step(model, image, label) for model in models]
+    for step in steps:
+        for _ in range(3):
+            step()
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in track(range(options.steps), description=name, transient=True):
+        for step, spent in zip(steps, times, strict=True):
+            start = time.perf_counter()
+            step()
+            spent.append(time.perf_counter() - start)
+    ratios = [slow / fast for fast, slow in zip(*times, strict=True)]
+    return {
+        "name": name,
+        "sparse_ms": 1e3 * statistics.median(times[0]),
+        "dense_and_mask_ms": 1e3 * statistics.median(times[1]),
+        "ratio": statistics.median(ratios),
+        "ratio_quartiles": statistics.quantiles(ratios)[::2],
+    }
+
+
+def main() -> None:
+    """Run the benchmark from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--batch", type=int, default=128, help="images a step (default 128)")
+    parser.add_argument("--max-pixels", type=int, default=20, help="slots an image (default 20)")
+    parser.add_argument("--steps", type=int, default=40, help="timed steps of each model (default 40)")
+    parser.add_argument("--threads", type=int, default=None, help="torch threads (default: torch's own)")
+    parser.add_argument("--compile", action="store_true", help="both models under torch.compile")
+    parser.add_argument("--json", type=Path, default=None, help="also write the figures to this file")
+    options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+
+    kinds = {f"{WEIGHT.width} bit": (WEIGHT, ACTIVATION), "float": (None, None)}
+    results = [compare(name, formats, options) for name, formats in kinds.items()]
+    table = Table(title=f"one training step, batch {options.batch}, N = {options.max_pixels}, {SIDE}x{SIDE} images")
+    for heading in ("", "sparse [ms]", "dense and mask [ms]", "ratio", "quartiles"):
+        table.add_column(heading, justify="right")
+    for result in results:
+        low, high = result["ratio_quartiles"]
+        table.add_row(
+            result["name"],
+            f"{result['sparse_ms']:.2f}",
+            f"{result['dense_and_mask_ms']:.1f}",
+            f"{result['ratio']:.1f}",
+            f"{low:.1f} ... {high:.1f}",
+        )
+    Console().print(table)
+    if options.json:
+        settings = {
+            "batch": options.batch,
+            "max_pixels": options.max_pixels,
+            "steps": options.steps,
+            "threads": torch.get_num_threads(),
+            "compile": options.compile,
+            "torch": torch.__version__,
+            "machine": platform.processor() or platform.machine(),
+        }
+        options.json.write_text(json.dumps({"settings": settings, "results": results}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

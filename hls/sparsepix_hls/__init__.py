@@ -1,0 +1,32 @@
+"""From an ONNX model to verified firmware: reader, intermediate representation, kernels, writer, C simulation.
+
+Needs numpy and onnx, never torch. Everything is imported when it is first used, so that a command line
+that only prints its help starts at once.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sparsepix_hls.project import Project
+    from sparsepix_hls.translation import translate
+    from sparsepix_ops import SparsePixError, __version__
+
+__all__ = ["Project", "SparsePixError", "__version__", "translate"]
+
+_HOMES = {
+    "Project": "sparsepix_hls.project",
+    "SparsePixError": "sparsepix_ops.errors",
+    "__version__": "sparsepix_ops.version",
+    "translate": "sparsepix_hls.translation",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

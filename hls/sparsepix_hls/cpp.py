@@ -1,0 +1,252 @@
+"""Layers as C++: the parameters, the call and the arrays of each."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from sparsepix_hls import ir
+from sparsepix_hls.constants import COLUMNS, definition, dims
+from sparsepix_ops.fixed_point import FixedPoint, FixedRange
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer as C++.
+
+    Args:
+        name: identifier of the layer.
+        title: what it is, for comments.
+        header: kernel header it needs.
+        kernel: function of the kernel header.
+        config: members of its parameter struct: name to integer, bool, enumerator or format.
+        inputs: tensors it reads.
+        outputs: tensors it writes.
+        constants: its weights, each with the shape it has in C++.
+        pairs: (coords tensor, kernel height, kernel width) of the pair map it reads, if any.
+    """
+
+    name: str
+    title: str
+    header: str
+    kernel: str
+    config: Mapping[str, int | bool | str | FixedPoint]
+    inputs: tuple[ir.Tensor, ...]
+    outputs: tuple[ir.Tensor, ...]
+    constants: tuple[tuple[ir.Constant, tuple[int, ...]], ...] = ()
+    pairs: tuple[ir.Tensor, int, int] | None = None
+
+    @property
+    def pairs_name(self) -> str:
+        """Array of the pair map."""
+        assert self.pairs is not None
+        coords, height, width = self.pairs
+        return f"{coords.name}_pairs_{height}x{width}"
+
+    @property
+    def call(self) -> str:
+        """The statement that runs the layer."""
+        pairs = [self.pairs_name] if self.pairs else []
+        arguments = [*_names(self.inputs), *pairs, *(c.name for c, _ in self.constants), *_names(self.outputs)]
+        return call(f"sparsepix::{self.kernel}<{self.name}_config>", arguments)
+
+    @property
+    def comment(self) -> str:
+        """Name, kind and shapes, as a comment line."""
+        sides = [", ".join(f"{t.name} {dims(t.shape)}" for t in side) for side in (self.inputs, self.outputs)]
+        return comment(f"{self.name}: {self.title}: {sides[0]} -> {sides[1]}", "  ")
+
+
+def _names(tensors: tuple[ir.Tensor, ...]) -> list[str]:
+    return [tensor.name for tensor in tensors]
+
+
+def comment(text: str, indent: str = "") -> str:
+    """A comment of as many lines as it takes."""
+    lines, line = [], f"{indent}//"
+    for word in text.split(" "):
+        if len(line) + 1 + len(word) > COLUMNS:
+            lines.append(line)
+            line = f"{indent}//  "
+        line += f" {word}"
+    return "\n".join([*lines, line])
+
+
+def fill(head: str, items: list[str], tail: str) -> str:
+    """``head(items)tail``, filled to the column limit as clang-format does it."""
+    lines, line = [], f"{head}("
+    indent = " " * len(line)
+    for i, item in enumerate(items):
+        text = item + (f"){tail}" if i == len(items) - 1 else ",")
+        space = "" if i == 0 else " "
+        if i > 0 and len(line) + len(space) + len(text) > COLUMNS:
+            lines.append(line)
+            line, space = indent, ""
+        line += space + text
+    return "\n".join([*lines, line])
+
+
+def call(function: str, arguments: list[str]) -> str:
+    """A call statement in a function body."""
+    return fill(f"  {function}", arguments, ";")
+
+
+def _bias(bias: ir.Constant | None, layer: str, size: int, output: ir.Tensor) -> ir.Constant:
+    """The bias of a layer, or zeros: they cost nothing in hardware."""
+    return bias or ir.Constant(f"{layer}_bias", np.zeros(size, np.int64), output.type)
+
+
+def _multiple(type_: FixedPoint, count: int) -> FixedPoint:
+    """Narrowest format of a sum of up to ``count`` values."""
+    values = type_.range.with_zero()
+    return FixedRange(values.exponent, values.low * count, values.high * count).format()
+
+
+def _times(size: tuple[int, int]) -> str:
+    return f"{size[0]}x{size[1]}"
+
+
+def translate(layer: ir.Layer) -> Layer:
+    """Find the kernel of a layer and its parameters."""
+    match layer:
+        case ir.InputReduce():
+            channels, height, width = layer.image.shape
+            threshold_type = FixedRange(layer.image.type.exponent, layer.threshold_raw, layer.threshold_raw).format()
+            threshold = ir.Constant(f"{layer.name}_threshold", np.array(layer.threshold_raw), threshold_type)
+            config = {
+                "channels": channels,
+                "height": height,
+                "width": width,
+                "max_pixels": layer.max_pixels,
+                "activity": f"Activity::{layer.activity}",
+                "selection": f"Selection::{layer.selection}",
+                "score_t": _multiple(layer.image.type, channels if layer.activity == "sum" else 1),
+            }
+            title = f"InputReduce, {layer.selection} selection, {layer.activity} activity"
+            outputs = (layer.features, layer.coords)
+            return Layer(
+                layer.name, title, "input_reduce", "input_reduce", config, (layer.image,), outputs, ((threshold, ()),)
+            )
+        case ir.SparseConv2d():
+            max_pixels, in_channels = layer.features.shape
+            out_channels = layer.output.shape[1]
+            height, width = layer.kernel_size
+            config = {
+                "max_pixels": max_pixels,
+                "in_channels": in_channels,
+                "out_channels": out_channels,
+                "kernel_height": height,
+                "kernel_width": width,
+                "bias_on": f"BiasOn::{layer.bias_on}",
+            }
+            bias = _bias(layer.bias, layer.name, out_channels, layer.output)
+            return Layer(
+                layer.name,
+                f"SparseConv2d {_times(layer.kernel_size)}, bias on {layer.bias_on} pixels",
+                "sparse_conv2d",
+                "sparse_conv2d",
+                config,
+                (layer.features, layer.coords),
+                (layer.output,),
+                ((layer.weight, (height * width, in_channels, out_channels)), (bias, (out_channels,))),
+                (layer.coords, height, width),
+            )
+        case ir.Activation():
+            sparse = len(layer.input.shape) == 2
+            config = {"max_pixels": layer.input.shape[0]} if sparse else {}
+            config |= {"size": layer.input.shape[-1], "relu": layer.relu}
+            kernel = "sparse_activation" if sparse else "activation"
+            title = "ReLU and quantization" if layer.relu else "quantization"
+            return Layer(layer.name, title, "activation", kernel, config, (layer.input,), (layer.output,))
+        case ir.SparseAvgPool2d() | ir.SparseMaxPool2d():
+            average = isinstance(layer, ir.SparseAvgPool2d)
+            max_pixels, channels = layer.features.shape
+            config = {
+                "max_pixels": max_pixels,
+                "channels": channels,
+                "height": layer.spatial_shape[0],
+                "width": layer.spatial_shape[1],
+                "cell_height": layer.kernel_size[0],
+                "cell_width": layer.kernel_size[1],
+            }
+            if isinstance(layer, ir.SparseAvgPool2d):
+                config["sum_t"] = _multiple(layer.features.type, min(max_pixels, math.prod(layer.kernel_size)))
+                constants: tuple = ((layer.reciprocal, ()),)
+            else:
+                config["over"] = f"MaxOver::{layer.over}"
+                constants = ()
+            kind = "avg" if average else "max"
+            return Layer(
+                layer.name,
+                f"Sparse{kind.capitalize()}Pool2d {_times(layer.kernel_size)} of {_times(layer.spatial_shape)}",
+                f"sparse_{kind}_pool2d",
+                f"sparse_{kind}_pool2d",
+                config,
+                (layer.features, layer.coords),
+                (layer.output_features, layer.output_coords),
+                constants,
+            )
+        case ir.SparseFlatten():
+            max_pixels, channels = layer.features.shape
+            height, width = layer.spatial_shape
+            config = {"max_pixels": max_pixels, "channels": channels, "height": height, "width": width}
+            inputs = (layer.features, layer.coords)
+            return Layer(
+                layer.name, "SparseFlatten", "sparse_flatten", "sparse_flatten", config, inputs, (layer.output,)
+            )
+        case ir.Dense():
+            in_features, out_features = layer.weight.raw.shape
+            bias = _bias(layer.bias, layer.name, out_features, layer.output)
+            config = {"in_features": in_features, "out_features": out_features}
+            constants = ((layer.weight, (in_features, out_features)), (bias, (out_features,)))
+            return Layer(layer.name, "Dense", "dense", "dense", config, (layer.input,), (layer.output,), constants)
+        case ir.Head():
+            steps = layer.thresholds.raw.size
+            config = {"size": layer.input.shape[0], "steps": steps}
+            constants = ((layer.thresholds, (steps,)),)
+            return Layer(
+                layer.name,
+                layer.kind,
+                "head",
+                layer.kind.lower(),
+                config,
+                (layer.input,),
+                (layer.output,),
+                constants,
+            )
+    raise TypeError(f"no kernel for {type(layer).__name__}")
+
+
+def config_struct(layer: Layer) -> str:
+    """The parameter struct of a layer."""
+    lines = []
+    for name, value in layer.config.items():
+        if isinstance(value, FixedPoint):
+            lines.append(f"  typedef {value} {name};")
+        elif isinstance(value, bool):
+            lines.append(f"  static constexpr bool {name} = {str(value).lower()};")
+        elif isinstance(value, int):
+            lines.append(f"  static constexpr int {name} = {value};")
+        else:
+            lines.append(f"  static constexpr sparsepix::{value.split('::')[0]} {name} = sparsepix::{value};")
+    body = "\n".join(lines)
+    return f"{comment(f'{layer.name}: {layer.title}')}\nstruct {layer.name}_config {{\n{body}\n}};\n"
+
+
+def weight_comments(layer: Layer, shape: tuple[int, ...]) -> tuple[str, ...]:
+    """A comment for each kernel position of a convolution's weights; none for other constants."""
+    if layer.pairs is None or len(shape) != 3:
+        return ()
+    _, _, width = layer.pairs
+    return tuple(f"row {i // width}, column {i % width}" for i in range(shape[0]))
+
+
+def weight_text(layer: Layer, constant: ir.Constant, shape: tuple[int, ...]) -> str:
+    """Comment and definition of a layer's constant array."""
+    if len(shape) == 3:
+        axes = "[kernel position][input channel][output channel]"
+    else:
+        axes = "[input][output]" if len(shape) == 2 else "[element]"
+    head = comment(f"{constant.name}{axes} of {layer.name} ({layer.title})")
+    return f"{head}\n{definition(constant, shape, weight_comments(layer, shape))}"

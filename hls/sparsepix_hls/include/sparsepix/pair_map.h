@@ -1,0 +1,70 @@
+// Pair map: which kernel weight connects two pixels of the list.
+//
+// It depends on coordinates only, so it is computed once and shared by all convolutions of one kernel size
+// on the same coordinates. Only pairs (i, j) with i < j are kept: (j, i) is the mirror image, and (i, i) is
+// always the centre of the kernel.
+#ifndef SPARSEPIX_PAIR_MAP_H
+#define SPARSEPIX_PAIR_MAP_H
+
+#include "types.h"
+
+namespace sparsepix {
+
+/// Position in a kernel: row-major, 0 ... AREA - 1; AREA means 'not in the window'.
+/// \tparam AREA kernel height times kernel width
+template <int AREA>
+using Position = UInt<index_bits(AREA + 1)>;
+
+/// Number of pairs (i, j) with i < j; an array cannot be empty, so a lone pixel has one that nobody reads.
+constexpr int pair_count(int pixels) {
+  return pixels > 1 ? pixels * (pixels - 1) / 2 : 1;
+}
+
+/// Place of the pair (i, j), i < j, in a pair map.
+constexpr int pair_index(int i, int j) {
+  return j * (j - 1) / 2 + i;
+}
+
+/// Kernel position of pixel j in the window around pixel i, for all i < j.
+///
+/// A pair with an empty slot is 'not in the window', so that convolutions need no further mask.
+///
+/// \tparam Config a struct with
+///   int max_pixels: slots of the list;
+///   int kernel_height, kernel_width: odd
+/// \tparam Coords signed integer type of the coordinates
+template <class Config, class Coords>
+inline void pair_map(const Coords coords[Config::max_pixels][2],
+                     Position<Config::kernel_height * Config::kernel_width> positions[pair_count(Config::max_pixels)]) {
+#pragma HLS INLINE
+  constexpr int HALF_HEIGHT = Config::kernel_height / 2;
+  constexpr int HALF_WIDTH = Config::kernel_width / 2;
+  constexpr int AREA = Config::kernel_height * Config::kernel_width;
+  static_assert(Config::max_pixels >= 1, "the list needs one slot or more");
+  static_assert(IsSigned<Coords>::value, "coordinates are signed: -1 marks an empty slot");
+  static_assert(Config::kernel_height >= 1 && Config::kernel_height % 2 == 1, "the kernel height must be odd");
+  static_assert(Config::kernel_width >= 1 && Config::kernel_width % 2 == 1, "the kernel width must be odd");
+  positions[0] = AREA;
+PAIR_LATER:
+  for (int j = 0; j < Config::max_pixels; j++) {
+#pragma HLS UNROLL
+  PAIR_EARLIER:
+    for (int i = 0; i < Config::max_pixels; i++) {
+#pragma HLS UNROLL
+      if (i < j) { // known at compile time
+        const bool active = coords[i][0] >= 0 && coords[j][0] >= 0;
+        const auto row_offset = coords[j][0] - coords[i][0];
+        const auto column_offset = coords[j][1] - coords[i][1];
+        const bool row_inside = row_offset >= -HALF_HEIGHT && row_offset <= HALF_HEIGHT;
+        const bool column_inside = column_offset >= -HALF_WIDTH && column_offset <= HALF_WIDTH;
+        const Position<AREA> position =
+            (row_offset + HALF_HEIGHT) * Config::kernel_width + (column_offset + HALF_WIDTH);
+        positions[pair_index(i, j)] = active && row_inside && column_inside ? position : Position<AREA>(AREA);
+      }
+    }
+  }
+}
+
+} // namespace sparsepix
+
+#endif

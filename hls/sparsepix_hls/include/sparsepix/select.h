@@ -1,0 +1,97 @@
+// Selection by trees of multiplexers: reads that depend on data, never writes that do.
+#ifndef SPARSEPIX_SELECT_H
+#define SPARSEPIX_SELECT_H
+
+#include "types.h"
+
+namespace sparsepix {
+
+/// values[index] as a tree of 2:1 multiplexers, one level for each bit of the index; 0 beyond the end.
+///
+/// With constant values this is a logic function of the index bits: no memory, and no ports to wait for.
+/// Simulation reads the one value instead, unless SPARSEPIX_SYNTHESIS asks for the tree.
+///
+/// \tparam SIZE number of values
+/// \tparam Value type of the values
+/// \tparam Selector unsigned integer type of the index, at least clog2(SIZE) bits wide and at most one more
+template <int SIZE, class Value, class Selector>
+inline Value mux(const Value values[SIZE], const Selector &index) {
+#pragma HLS INLINE
+  static_assert(SIZE >= 1, "mux needs one value or more");
+  constexpr int LEVELS = index_bits(SIZE + 1);
+  constexpr int LEAVES = 1 << LEVELS;
+  static_assert(Selector::width <= LEVELS, "the index is wider than the tree: its top bits would be ignored");
+#ifdef SPARSEPIX_SYNTHESIS
+  Value tree[LEAVES];
+#pragma HLS ARRAY_PARTITION variable = tree complete
+MUX_LEAF:
+  for (int leaf = 0; leaf < LEAVES; leaf++) {
+#pragma HLS UNROLL
+    tree[leaf] = leaf < SIZE ? values[leaf < SIZE ? leaf : 0] : Value(0);
+  }
+MUX_LEVEL:
+  for (int level = 0; level < Selector::width; level++) {
+#pragma HLS UNROLL
+    const bool upper = get_bit(index, level);
+  MUX_NODE:
+    for (int node = 0; node < (LEAVES >> (level + 1)); node++) {
+#pragma HLS UNROLL
+      tree[node] = upper ? tree[2 * node + 1] : tree[2 * node];
+    }
+  }
+  return tree[0];
+#else
+  const int position = index;
+  return position < SIZE ? values[position] : Value(0);
+#endif
+}
+
+/// The largest of the values that take part.
+/// \tparam SIZE number of values
+/// \tparam Value type of the values
+template <int SIZE, class Value>
+struct Winner {
+  Value value;
+  Index<SIZE> index;
+  bool found; // false if no value took part; then value and index mean nothing
+};
+
+/// Find the largest of the values that take part, the earlier of two equal ones, by a tournament.
+/// \tparam SIZE number of values
+/// \tparam Value type of the values
+template <int SIZE, class Value>
+inline Winner<SIZE, Value> tournament(const Value values[SIZE], const Flags<SIZE> &takes_part) {
+#pragma HLS INLINE
+  static_assert(SIZE >= 1, "a tournament needs one value or more");
+  constexpr int LEVELS = clog2(SIZE);
+  constexpr int LEAVES = 1 << LEVELS;
+  Winner<SIZE, Value> tree[LEAVES];
+#pragma HLS ARRAY_PARTITION variable = tree complete
+TOURNAMENT_LEAF:
+  for (int leaf = 0; leaf < LEAVES; leaf++) {
+#pragma HLS UNROLL
+    const int source = leaf < SIZE ? leaf : 0;
+    tree[leaf].value = values[source];
+    tree[leaf].index = source;
+    tree[leaf].found = leaf < SIZE && get_flag<SIZE>(takes_part, source);
+  }
+TOURNAMENT_LEVEL:
+  for (int level = 0; level < LEVELS; level++) {
+#pragma HLS UNROLL
+  TOURNAMENT_MATCH:
+    for (int match = 0; match < (LEAVES >> (level + 1)); match++) {
+#pragma HLS UNROLL
+      const Winner<SIZE, Value> earlier = tree[2 * match];
+      const Winner<SIZE, Value> later = tree[2 * match + 1];
+      const bool later_wins = later.found && (!earlier.found || later.value > earlier.value);
+      tree[match].value = later_wins ? later.value : earlier.value;
+      tree[match].index = later_wins ? later.index : earlier.index;
+      tree[match].found = earlier.found || later.found;
+    }
+  }
+  return tree[0];
+}
+
+} // namespace sparsepix
+
+#endif

@@ -1,0 +1,56 @@
+// Average pooling on a list of pixels.
+#ifndef SPARSEPIX_SPARSE_AVG_POOL2D_H
+#define SPARSEPIX_SPARSE_AVG_POOL2D_H
+
+#include "pool_cells.h"
+#include "types.h"
+
+namespace sparsepix {
+
+/// Average over each cell of the pooled grid: the sum of its pixels times a fixed-point 1 / (cell area).
+///
+/// The result stands in the first slot of each cell, the other slots become empty. Pixels in a partial
+/// last window are dropped.
+///
+/// \tparam Config a struct with
+///   int max_pixels: slots of the list;
+///   int channels;
+///   int height, width: shape of the image before pooling;
+///   int cell_height, cell_width: shape of a cell;
+///   type sum_t: holds the sum over a cell exactly
+/// \tparam Features type of the input features
+/// \tparam Coords signed integer type of the coordinates before pooling
+/// \tparam Reciprocal type of the reciprocal
+/// \tparam Output type of the output features; holds sum times reciprocal exactly
+/// \tparam Cells signed integer type of the coordinates behind pooling
+template <class Config, class Features, class Coords, class Reciprocal, class Output, class Cells>
+inline void sparse_avg_pool2d(const Features features[Config::max_pixels][Config::channels],
+                              const Coords coords[Config::max_pixels][2], const Reciprocal &reciprocal,
+                              Output output_features[Config::max_pixels][Config::channels],
+                              Cells output_coords[Config::max_pixels][2]) {
+#pragma HLS INLINE
+  Flags<Config::max_pixels> members[Config::max_pixels];
+#pragma HLS ARRAY_PARTITION variable = members complete
+  pool_cells<Config>(coords, output_coords, members);
+AVG_CELL:
+  for (int i = 0; i < Config::max_pixels; i++) {
+#pragma HLS UNROLL
+  AVG_CHANNEL:
+    for (int channel = 0; channel < Config::channels; channel++) {
+#pragma HLS UNROLL
+      typename Config::sum_t sum = 0;
+    AVG_MEMBER:
+      for (int j = 0; j < Config::max_pixels; j++) {
+#pragma HLS UNROLL
+        if (i <= j) { // known at compile time: a cell's first slot has no earlier member
+          sum += get_flag<Config::max_pixels>(members[i], j) ? features[j][channel] : Features(0);
+        }
+      }
+      output_features[i][channel] = sum * reciprocal;
+    }
+  }
+}
+
+} // namespace sparsepix
+
+#endif

@@ -1,0 +1,77 @@
+// Maximum pooling on a list of pixels.
+#ifndef SPARSEPIX_SPARSE_MAX_POOL2D_H
+#define SPARSEPIX_SPARSE_MAX_POOL2D_H
+
+#include "pool_cells.h"
+#include "select.h"
+#include "types.h"
+
+namespace sparsepix {
+
+/// What the maximum is taken of: the active pixels of a cell, or all of them, the inactive ones being 0.
+enum class MaxOver { active, cell };
+
+/// Number of flags that are set.
+/// \tparam SIZE number of flags
+template <int SIZE>
+inline UInt<index_bits(SIZE + 1)> count_flags(const Flags<SIZE> &flags) {
+#pragma HLS INLINE
+  UInt<index_bits(SIZE + 1)> count = 0;
+COUNT_FLAG:
+  for (int i = 0; i < SIZE; i++) {
+#pragma HLS UNROLL
+    count += get_flag<SIZE>(flags, i) ? 1 : 0;
+  }
+  return count;
+}
+
+/// Maximum over each cell of the pooled grid.
+///
+/// The result stands in the first slot of each cell, the other slots become empty. Pixels in a partial
+/// last window are dropped.
+///
+/// \tparam Config a struct with
+///   int max_pixels: slots of the list;
+///   int channels;
+///   int height, width: shape of the image before pooling;
+///   int cell_height, cell_width: shape of a cell;
+///   MaxOver over: what the maximum is taken of
+/// \tparam Features type of the input features
+/// \tparam Coords signed integer type of the coordinates before pooling
+/// \tparam Output type of the output features; holds the inputs and 0 exactly
+/// \tparam Cells signed integer type of the coordinates behind pooling
+template <class Config, class Features, class Coords, class Output, class Cells>
+inline void sparse_max_pool2d(const Features features[Config::max_pixels][Config::channels],
+                              const Coords coords[Config::max_pixels][2],
+                              Output output_features[Config::max_pixels][Config::channels],
+                              Cells output_coords[Config::max_pixels][2]) {
+#pragma HLS INLINE
+  constexpr int AREA = Config::cell_height * Config::cell_width;
+  Flags<Config::max_pixels> members[Config::max_pixels];
+#pragma HLS ARRAY_PARTITION variable = members complete
+  pool_cells<Config>(coords, output_coords, members);
+MAX_CHANNEL:
+  for (int channel = 0; channel < Config::channels; channel++) {
+#pragma HLS UNROLL
+    Features values[Config::max_pixels];
+#pragma HLS ARRAY_PARTITION variable = values complete
+  MAX_READ:
+    for (int j = 0; j < Config::max_pixels; j++) {
+#pragma HLS UNROLL
+      values[j] = features[j][channel];
+    }
+  MAX_CELL:
+    for (int i = 0; i < Config::max_pixels; i++) {
+#pragma HLS UNROLL
+      const Winner<Config::max_pixels, Features> winner = tournament<Config::max_pixels>(values, members[i]);
+      // A list can hold no more than max_pixels of the cell's pixels.
+      const bool full = AREA <= Config::max_pixels && count_flags<Config::max_pixels>(members[i]) == AREA;
+      const bool clip = Config::over == MaxOver::cell && !full && winner.value < 0;
+      output_features[i][channel] = winner.found && !clip ? winner.value : Features(0);
+    }
+  }
+}
+
+} // namespace sparsepix
+
+#endif

@@ -1,0 +1,136 @@
+// Small helpers on number types. Everything that needs the bits of an ap_int or ap_fixed stands here:
+// the other headers use only arithmetic, comparison, conversion and '|', '&', '~' of equal types.
+#ifndef SPARSEPIX_TYPES_H
+#define SPARSEPIX_TYPES_H
+
+#include <ap_fixed.h>
+#include <ap_int.h>
+
+// What a synthesis tool reads. Tests define it to run the same code in simulation.
+#ifdef __SYNTHESIS__
+#define SPARSEPIX_SYNTHESIS
+#endif
+
+namespace sparsepix {
+
+/// Smallest b with 2^b >= count.
+constexpr int clog2(int count) {
+  return count <= 1 ? 0 : 1 + clog2((count + 1) / 2);
+}
+
+/// Bits of an index into `count` elements; a lone element still has an index of one bit.
+constexpr int index_bits(int count) {
+  return count <= 2 ? 1 : clog2(count);
+}
+
+/// Unsigned integer.
+/// \tparam BITS width
+template <int BITS>
+using UInt = ap_uint<BITS>;
+
+/// Index into an array.
+/// \tparam COUNT number of elements of the array
+template <int COUNT>
+using Index = UInt<index_bits(COUNT)>;
+
+/// Whether an integer type holds negative numbers.
+/// \tparam Integer ap_int or ap_uint
+template <class Integer>
+struct IsSigned;
+template <int BITS>
+struct IsSigned<ap_int<BITS>> {
+  static constexpr bool value = true;
+};
+template <int BITS>
+struct IsSigned<ap_uint<BITS>> {
+  static constexpr bool value = false;
+};
+
+/// A set of flags, one bit each.
+/// \tparam SIZE number of flags
+template <int SIZE>
+using Flags = ap_uint<SIZE>;
+
+/// One flag of a set.
+template <int SIZE>
+inline bool get_flag(const Flags<SIZE> &flags, int position) {
+#pragma HLS INLINE
+  return flags.test(position);
+}
+
+/// Give one flag of a set a value; `position` is constant once the loop around it is unrolled.
+template <int SIZE>
+inline void set_flag(Flags<SIZE> &flags, int position, bool value) {
+#pragma HLS INLINE
+  flags.set_bit(position, value);
+}
+
+/// True if one flag or more is set.
+template <int SIZE>
+inline bool any_flag(const Flags<SIZE> &flags) {
+#pragma HLS INLINE
+  return flags != 0;
+}
+
+/// The set without its lowest flag: the borrow of a subtraction finds it, which an FPGA does on a carry chain.
+template <int SIZE>
+inline Flags<SIZE> clear_lowest(const Flags<SIZE> &flags) {
+#pragma HLS INLINE
+  const Flags<SIZE> below = flags - 1;
+  return flags & below;
+}
+
+/// Position of the lowest flag; 0 for an empty set.
+template <int SIZE>
+inline Index<SIZE> lowest_flag(const Flags<SIZE> &flags) {
+#pragma HLS INLINE
+  const Flags<SIZE> below = flags - 1;
+  const Flags<SIZE> lowest = flags & ~below;
+  Index<SIZE> position = 0;
+LOWEST_FLAG:
+  for (int i = 0; i < SIZE; i++) {
+#pragma HLS UNROLL
+    // One flag at most is left, so the positions never mix.
+    position |= Index<SIZE>(get_flag<SIZE>(lowest, i) ? i : 0);
+  }
+  return position;
+}
+
+/// One bit of an index.
+template <class Number>
+inline bool get_bit(const Number &number, int position) {
+#pragma HLS INLINE
+  return number.test(position);
+}
+
+/// Number with the given bits: value = raw * 2^(integer - width).
+/// \tparam Number ap_fixed, ap_ufixed, ap_int or ap_uint of at most 62 bits
+/// \tparam Raw integer type; the bits above the number's width are not read
+template <class Number, class Raw>
+inline Number from_raw(const Raw &raw) {
+#pragma HLS INLINE
+  Number number;
+  number.range(Number::width - 1, 0) = ap_uint<Number::width>(raw).range(Number::width - 1, 0);
+  return number;
+}
+
+/// Bits of a number, as flags.
+/// \tparam Number ap_fixed, ap_ufixed, ap_int or ap_uint
+template <class Number>
+inline Flags<Number::width> to_flags(const Number &number) {
+#pragma HLS INLINE
+  return number.range(Number::width - 1, 0);
+}
+
+/// Bits of a number as a signed integer: value = raw * 2^(integer - width).
+/// \tparam Number ap_fixed, ap_ufixed, ap_int or ap_uint of at most 62 bits
+template <class Number>
+inline long long to_raw(const Number &number) {
+#pragma HLS INLINE
+  const long long bits = (long long)number.range(Number::width - 1, 0).to_uint64();
+  return number < 0 ? bits - (1LL << Number::width) : bits;
+}
+
+} // namespace sparsepix
+
+#endif

@@ -1,0 +1,88 @@
+"""Events for the testbench of a project: the user's, or synthetic ones that hit the hard cases."""
+
+import numpy as np
+
+from sparsepix_hls import ir
+from sparsepix_ops.errors import SparsePixError
+
+EVENTS = 32
+_SEED = 2024
+
+
+def given_events(graph: ir.Graph, images: np.ndarray) -> np.ndarray:
+    """Raw integers [E, C, H, W] of images of real numbers, rounded to the model's input format.
+
+    Raises:
+        SparsePixError: wrong shape or kind of numbers, no event at all, NaN or infinity.
+    """
+    images = np.asarray(images)
+    shape = graph.input.shape
+    if images.dtype.kind not in "fiu":
+        raise SparsePixError(f"testbench data: expected an array of numbers, found dtype {images.dtype}")
+    if images.ndim != 4 or images.shape[1:] != shape or not len(images):
+        raise SparsePixError(f"testbench data: expected images of shape (events, {_dims(shape)}), found {images.shape}")
+    if not np.isfinite(images).all():
+        raise SparsePixError("testbench data: expected finite values, found NaN or infinity")
+    return graph.input.type.quantize(images).raw
+
+
+def synthetic_events(graph: ir.Graph) -> np.ndarray:
+    """32 made-up images as raw integers [32, C, H, W], the same each time.
+
+    The empty image, one pixel, exactly N active pixels and one more (N = max_pixels), all pixels,
+    corners, borders, the largest and the smallest values, equal values, a dense cluster; the rest random.
+    """
+    layer = next(layer for layer in graph.layers if isinstance(layer, ir.InputReduce))
+    channels, height, width = layer.image.shape
+    rng = np.random.default_rng(_SEED)
+    n, cells = layer.max_pixels, height * width
+    rows, columns = (index.ravel() for index in np.indices((height, width)))
+    low, high = layer.image.type.raw_min, layer.image.type.raw_max
+    border = np.flatnonzero((rows % (height - 1 or 1) == 0) | (columns % (width - 1 or 1) == 0))
+    corners = np.flatnonzero((rows % (height - 1 or 1) == 0) & (columns % (width - 1 or 1) == 0))
+    distance = np.maximum(abs(rows - rng.integers(height)), abs(columns - rng.integers(width)))
+    cluster = np.argsort(distance, kind="stable")[: n + 1]
+
+    def some(count: int) -> np.ndarray:
+        return rng.choice(cells, size=min(count, cells), replace=False)
+
+    places = [some(0), some(1), some(n), some(n + 1), np.arange(cells), corners, border, cluster]
+    events = [_event(layer, where, _active(layer, rng, len(where))) for where in places]
+    where = some(n)
+    events.append(_event(layer, where, np.full((channels, len(where)), high)))
+    smallest = np.full((channels, len(where)), low)
+    smallest[0] = np.clip(layer.threshold_raw + 1, low, high)
+    events.append(_event(layer, where, smallest))
+    where = some(2 * n)
+    events.append(_event(layer, where, np.repeat(_active(layer, rng, 1), len(where), axis=1)))
+    events.append(rng.integers(low, high + 1, size=layer.image.shape))
+    while len(events) < EVENTS:
+        where = some(int(rng.integers(1, 2 * n + 1))) if len(events) % 2 else rng.permutation(cluster)[: n // 2 + 1]
+        events.append(_event(layer, where, _active(layer, rng, len(where))))
+    return np.stack(events).astype(np.int64)
+
+
+def _active(layer: ir.InputReduce, rng: np.random.Generator, count: int) -> np.ndarray:
+    """Random values [C, count] of pixels whose score is above the threshold, if any can be."""
+    fmt, channels = layer.image.type, layer.image.shape[0]
+    values = rng.integers(fmt.raw_min, fmt.raw_max + 1, size=(channels, count))
+    share = layer.threshold_raw // channels if layer.activity == "sum" else layer.threshold_raw
+    above = min(max(share + 1, fmt.raw_min), fmt.raw_max)
+    decisive = rng.integers(above, fmt.raw_max + 1, size=values.shape)
+    if layer.activity == "sum":
+        return decisive
+    values[0] = decisive[0]
+    return values
+
+
+def _event(layer: ir.InputReduce, where: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """An image [C, H, W] with values [C, count] at cells [count] and nothing active elsewhere, if possible."""
+    channels, height, width = layer.image.shape
+    share = layer.threshold_raw // channels if layer.activity == "sum" else layer.threshold_raw
+    image = np.full((channels, height * width), max(min(0, share), layer.image.type.raw_min))
+    image[:, where] = values
+    return image.reshape(channels, height, width)
+
+
+def _dims(shape: tuple[int, ...]) -> str:
+    return ", ".join(map(str, shape))

@@ -1,0 +1,75 @@
+"""The compiler of the C simulation and the open ap_fixed/ap_int headers it needs."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from sparsepix_ops.errors import SparsePixError
+
+STANDARD = "c++14"
+# Measured on the neutrino model: -O1 compiles faster than -O2 (5.8 against 7.1 CPU seconds), and runs no slower.
+OPTIMIZATION = "-O1"
+# Relative to a project's directory. The headers of ap_types/ are not ours: no warnings from there.
+FLAGS = (f"-std={STANDARD}", "-Ifirmware", "-isystem", "ap_types", "-Wno-unknown-pragmas", "-Wno-unused-label")
+_SHOWN_LINES = 20  # of a compiler's output, in an error message
+
+
+def ap_types_directory() -> Path:
+    """Where the open ap_fixed/ap_int headers (Apache 2.0) stand: in the wheel of da4ml, which is not imported.
+
+    Raises:
+        SparsePixError: da4ml is not installed or does not ship them.
+    """
+    spec = importlib.util.find_spec("da4ml")
+    if spec is None or spec.origin is None:
+        raise SparsePixError("the ap_fixed headers come with the package da4ml, which is missing: pip install da4ml")
+    directory = Path(spec.origin).parent / "codegen" / "hls" / "source" / "ap_types" / "include"
+    if not (directory / "ap_fixed.h").is_file():
+        raise SparsePixError(f"expected da4ml to ship ap_fixed.h in {directory}, found none: pip install 'da4ml>=0.6'")
+    return directory
+
+
+def find_compiler() -> list[str]:
+    """The command of the C++ compiler: the environment variable CXX, or g++.
+
+    Raises:
+        SparsePixError: there is none on this machine.
+    """
+    command = os.environ.get("CXX", "").split() or ["g++"]
+    if shutil.which(command[0]) is None:
+        raise SparsePixError(
+            f"C simulation needs a C++ compiler, found no {command[0]!r} on this machine: "
+            "install one (Debian, Ubuntu: apt install g++) or set CXX to its name"
+        )
+    return command
+
+
+def build_library(directory: Path, sources: Sequence[str], library: Path) -> None:
+    """Compile sources of a project to a shared library.
+
+    Args:
+        directory: the project; sources and flags are relative to it.
+        sources: C++ files.
+        library: file to write.
+
+    Raises:
+        SparsePixError: no compiler, or it refuses the sources.
+    """
+    # The process keeps the library no longer than it runs, so nothing but the entry point need be visible.
+    command = [*find_compiler(), OPTIMIZATION, *FLAGS, "-fPIC", "-shared", "-o", str(library), *sources]
+    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise SparsePixError(
+            f"{directory}: the C++ compiler failed (exit status {done.returncode}): {' '.join(command)}\n"
+            f"{first_lines(done.stderr or done.stdout)}"
+        )
+
+
+def first_lines(text: str) -> str:
+    """The beginning of a tool's output, for an error message."""
+    lines = text.strip().splitlines()
+    rest = [f"... ({len(lines) - _SHOWN_LINES} more lines)"] if len(lines) > _SHOWN_LINES else []
+    return "\n".join(lines[:_SHOWN_LINES] + rest)

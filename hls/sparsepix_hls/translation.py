@@ -1,0 +1,128 @@
+"""From an ONNX file to a firmware project on disk."""
+
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from sparsepix_hls.parts import find_part
+from sparsepix_hls.project import Project
+from sparsepix_hls.reader import read_model
+from sparsepix_hls.report import REPORT, make_report, write_report
+from sparsepix_hls.testbench_data import given_events, synthetic_events
+from sparsepix_hls.writer import write_project
+from sparsepix_ops import integer
+from sparsepix_ops.errors import SparsePixError
+
+
+def translate(
+    model: Path | str,
+    output_dir: Path | str,
+    part: str = "xcvu9p",
+    clock_ns: float = 5.0,
+    force: bool = False,
+    keep_head: bool = False,
+    testbench_inputs: np.ndarray | None = None,
+) -> Project:
+    """Translate an ONNX model to a firmware project.
+
+    Nothing is written before every check has passed, and the folder appears only once it is complete.
+
+    Args:
+        model: the ONNX file.
+        output_dir: folder to make.
+        part: FPGA, as a short name ('xcvu9p') or a full one ('xcu250-figd2104-2L-e').
+        clock_ns: clock period in nanoseconds.
+        force: replace an existing project in ``output_dir``.
+        keep_head: translate a Sigmoid or Softmax at the end, which is left out otherwise.
+        testbench_inputs: images of real numbers [events, C, H, W] for the testbench; synthetic ones if left out.
+
+    Raises:
+        SparsePixError: the model, the part, the clock, the folder or the images are not usable; says what to do.
+        OSError: the folder cannot be written.
+    """
+    source, target = Path(model), Path(output_dir)
+    if not (math.isfinite(clock_ns) and clock_ns > 0):
+        raise SparsePixError(f"clock: expected a positive number of nanoseconds, found {clock_ns}")
+    device = find_part(part)
+    check_target(target, force)
+    read = read_model(source, keep_head)
+    graph, notices = read.graph, read.notices
+    if not device.known:
+        notices += (f"{device.full_name}: the table of parts has no such device; its utilization is unknown",)
+    if testbench_inputs is None:
+        inputs, origin = synthetic_events(graph), "synthetic events: hard cases and random images, no real data"
+    else:
+        inputs, origin = given_events(graph, testbench_inputs), "events given by the user"
+    image = np.ldexp(inputs.astype(np.float64), graph.input.type.exponent)
+    outputs = integer.run(read.model, image, keep_head).at(graph.output.type.exponent).raw
+    report = make_report(graph, source, device, clock_ns, notices, {"events": len(inputs), "origin": origin})
+    with replaced_when_complete(target) as folder:
+        write_project(graph, folder, device.full_name, clock_ns, inputs, outputs)
+        write_report(folder, report)
+    return Project(target, graph)
+
+
+def check_target(target: Path, force: bool) -> None:
+    """Raise SparsePixError unless the folder may be written: it does not exist, or is a project to replace."""
+    if not os.path.lexists(target):
+        return
+    if not force:
+        raise SparsePixError(f"{target}: the output folder exists; choose another one, or replace it with --force")
+    resolved = target.resolve()
+    if target.is_symlink() or not target.is_dir():
+        raise SparsePixError(f"{target}: expected a folder to replace, found a file or a link; choose another one")
+    if not (target / REPORT).is_file() or not (target / "firmware").is_dir():
+        raise SparsePixError(
+            f"{target}: --force only replaces a SparsePix project, and this folder is none (it has no {REPORT}); "
+            "choose another folder"
+        )
+    if resolved in (Path.cwd(), *Path.cwd().parents, Path.home().resolve()):
+        raise SparsePixError(f"{target}: --force does not replace the current folder, one above it, or your home")
+
+
+@contextmanager
+def replaced_when_complete(target: Path) -> Iterator[Path]:
+    """A fresh folder beside ``target`` that takes its place at the end; on any failure nothing is left of it."""
+    parent = target.absolute().parent
+    missing = [folder for folder in (parent, *parent.parents) if not folder.exists()]
+    parent.mkdir(parents=True, exist_ok=True)
+    folder = None
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=parent))
+        folder.chmod(0o777 & ~_umask())  # mkdtemp makes it private
+        yield folder
+        _swap(folder, target)
+    except BaseException:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+        for made in missing:
+            if made.exists() and not any(made.iterdir()):
+                made.rmdir()
+        raise
+
+
+def _swap(folder: Path, target: Path) -> None:
+    if not target.exists():
+        folder.rename(target)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=folder.parent))
+    target.rename(old / "project")
+    try:
+        folder.rename(target)
+    except BaseException:
+        (old / "project").rename(target)
+        old.rmdir()
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,87 @@
+"""Checks of arguments and inputs that several layers share."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from sparsepix_ops.errors import SparsePixError
+
+
+def as_pair(layer: str, argument: str, value: int | Sequence[int], *, odd: bool = False) -> tuple[int, int]:
+    """Read a (rows, columns) pair from an int or a pair of ints, each at least 1.
+
+    Raises:
+        SparsePixError: something else, or an even number where ``odd`` is asked for.
+    """
+    pair = tuple(value) if isinstance(value, Sequence) else (value, value)
+    if len(pair) != 2 or any(not isinstance(size, int) or isinstance(size, bool) or size < 1 for size in pair):
+        raise SparsePixError(f"{layer}: {argument} must be an int >= 1 or a pair of them, found {value!r}")
+    if odd and any(size % 2 == 0 for size in pair):
+        near = tuple(size + 1 - size % 2 for size in pair)
+        raise SparsePixError(
+            f"{layer}: {argument} must be odd, so that the window has a centre pixel, found {value!r}; take {near}"
+        )
+    return pair
+
+
+def check_choice(layer: str, argument: str, value: str, choices: Sequence[str]) -> str:
+    """Return ``value`` if it is one of ``choices``.
+
+    Raises:
+        SparsePixError: it is not.
+    """
+    if value not in choices:
+        raise SparsePixError(f"{layer}: {argument} must be one of {list(choices)}, found {value!r}")
+    return value
+
+
+def check_positive(layer: str, argument: str, value: int) -> int:
+    """Return ``value`` if it is an int of at least 1.
+
+    Raises:
+        SparsePixError: it is not.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise SparsePixError(f"{layer}: {argument} must be an int >= 1, found {value!r}")
+    return value
+
+
+def check_channels(layer: str, expected: int, found: int, argument: str = "in_channels") -> None:
+    """Compare a layer's channel count with that of its input.
+
+    Raises:
+        SparsePixError: they differ.
+    """
+    if expected != found:
+        raise SparsePixError(
+            f"{layer}: expected an input of {expected} channels, found {found}; "
+            f"build the layer with {argument}={found} or feed it {expected}"
+        )
+
+
+def check_image(layer: str, image: Tensor) -> None:
+    """Check that ``image`` is a floating-point tensor [B, C, H, W].
+
+    Raises:
+        SparsePixError: another rank or dtype.
+    """
+    if not isinstance(image, Tensor) or image.dim() != 4:
+        found = tuple(image.shape) if isinstance(image, Tensor) else type(image).__name__
+        raise SparsePixError(
+            f"{layer}: expected a batch of images [B, C, H, W], found {found}; add the missing axes with image[None]"
+        )
+    if not image.dtype.is_floating_point:
+        raise SparsePixError(f"{layer}: expected float32 or float64, found {image.dtype}; convert with image.float()")
+
+
+def check_window(layer: str, kernel_size: tuple[int, int], spatial_shape: tuple[int, int]) -> None:
+    """Check that a pooling window fits into the image.
+
+    Raises:
+        SparsePixError: it does not.
+    """
+    if kernel_size[0] > spatial_shape[0] or kernel_size[1] > spatial_shape[1]:
+        raise SparsePixError(
+            f"{layer}: the window {kernel_size} must not be larger than the image {spatial_shape}; "
+            f"take a kernel_size of at most {spatial_shape}"
+        )

@@ -1,0 +1,36 @@
+"""What the two pooling layers share: which slots merge into which."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from sparsepix.sparse_pixels import SparsePixels
+
+
+class Merge(NamedTuple):
+    """How the slots of a batch merge under pooling.
+
+    ``target`` [B, N]: the slot that a pixel goes to, N if it goes nowhere. ``leader`` [B, N]: the
+    slots that hold a cell afterwards. ``coords`` [B, N, 2]: the coordinates afterwards.
+    """
+
+    target: Tensor
+    leader: Tensor
+    coords: Tensor
+    spatial_shape: tuple[int, int]
+
+
+def merge_slots(pixels: SparsePixels, kernel_size: tuple[int, int]) -> Merge:
+    """Send each pixel to the first slot of its cell; pixels of a partial last window go nowhere."""
+    batch, slots, _ = pixels.coords.shape
+    rows, columns = (size // window for size, window in zip(pixels.spatial_shape, kernel_size, strict=True))
+    row, column = pixels.coords[..., 0] // kernel_size[0], pixels.coords[..., 1] // kernel_size[1]
+    kept = pixels.active & (row < rows) & (column < columns)
+    cell = torch.where(kept, row * columns + column, rows * columns)
+    slot = torch.arange(slots, dtype=cell.dtype, device=cell.device).expand(batch, slots)
+    first = slot.new_full((batch, rows * columns + 1), slots).scatter_reduce(1, cell, slot, "amin")
+    target = torch.where(kept, first.gather(1, cell), slots)
+    leader = target == slot
+    coords = torch.stack((row, column), dim=-1).masked_fill(~leader[..., None], -1)
+    return Merge(target, leader, coords, (rows, columns))

@@ -1,0 +1,48 @@
+"""Dense convolution with quantized weights, for the standard CNN that a sparse one is compared with."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sparsepix.checks import as_pair, check_channels, check_image, check_positive
+from sparsepix.quantizers import Format, Quantizer
+
+
+class QuantConv2d(nn.Conv2d):
+    """Convolution of dense images [B, C, H, W], zero padded to the same size.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        kernel_size: odd int or pair (rows, columns) of odd ints.
+        bias: whether there is a bias.
+        weight_format: format of the weights; None: float.
+        bias_format: format of the bias; None: that of the weights.
+
+    Raises:
+        SparsePixError: a wrong argument; an input with another rank or number of channels.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | Sequence[int],
+        bias: bool = True,
+        weight_format: Format = None,
+        bias_format: Format = None,
+    ) -> None:
+        check_positive("QuantConv2d", "in_channels", in_channels)
+        check_positive("QuantConv2d", "out_channels", out_channels)
+        window = as_pair("QuantConv2d", "kernel_size", kernel_size, odd=True)
+        super().__init__(in_channels, out_channels, window, padding=(window[0] // 2, window[1] // 2), bias=bias)
+        self.weight_quantizer = Quantizer(weight_format, "QuantConv2d weight")
+        self.bias_quantizer = Quantizer(bias_format or weight_format, "QuantConv2d bias") if bias else None
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Convolve [B, in_channels, H, W] to [B, out_channels, H, W]."""
+        check_image("QuantConv2d", image)
+        check_channels("QuantConv2d", self.in_channels, image.shape[1])
+        bias = None if self.bias is None else self.bias_quantizer(self.bias)
+        return F.conv2d(image, self.weight_quantizer(self.weight), bias, padding=self.padding)

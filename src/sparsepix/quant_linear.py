@@ -1,0 +1,42 @@
+"""Fully connected layer with quantized weights."""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sparsepix.checks import check_channels, check_positive
+from sparsepix.quantizers import Format, Quantizer
+
+
+class QuantLinear(nn.Linear):
+    """``x @ weight.T + bias`` with quantized weight [out_features, in_features] and bias [out_features].
+
+    Args:
+        in_features: size of the input vector.
+        out_features: size of the output vector.
+        bias: whether there is a bias.
+        weight_format: format of the weights; None: float.
+        bias_format: format of the bias; None: that of the weights.
+
+    Raises:
+        SparsePixError: a wrong argument; an input of another size.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        weight_format: Format = None,
+        bias_format: Format = None,
+    ) -> None:
+        check_positive("QuantLinear", "in_features", in_features)
+        check_positive("QuantLinear", "out_features", out_features)
+        super().__init__(in_features, out_features, bias)
+        self.weight_quantizer = Quantizer(weight_format, "QuantLinear weight")
+        self.bias_quantizer = Quantizer(bias_format or weight_format, "QuantLinear bias") if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the layer to [..., in_features]."""
+        check_channels("QuantLinear", self.in_features, x.shape[-1], "in_features")
+        bias = None if self.bias is None else self.bias_quantizer(self.bias)
+        return F.linear(x, self.weight_quantizer(self.weight), bias)

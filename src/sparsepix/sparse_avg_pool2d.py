@@ -1,0 +1,78 @@
+"""Average pooling of sparse pixels."""
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from sparsepix.checks import as_pair, check_positive, check_window
+from sparsepix.recording import emit_sparse, exporting
+from sparsepix.pooling import merge_slots
+from sparsepix.quantizers import Format, Quantizer
+from sparsepix.sparse_pixels import SparsePixels
+from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.sparse_avg_pool2d import reciprocal
+
+
+class SparseAvgPool2d(nn.Module):
+    """Average over windows, as ``nn.AvgPool2d`` on the zero-filled image.
+
+    Pixels of one window merge into the first of their slots; the others become empty. Pixels in
+    a partial last window are dropped.
+
+    Args:
+        kernel_size: int or pair (rows, columns); the stride is the same.
+        reciprocal_bits: significant bits (2 ... 24) of the fixed-point number that stands for
+            1 / (rows * columns); None divides truly, which no firmware does.
+        format: format that the averages are rounded and clipped to; None: left as they are.
+
+    Raises:
+        SparsePixError: a wrong argument; a window larger than the image.
+    """
+
+    def __init__(
+        self, kernel_size: int | Sequence[int], reciprocal_bits: int | None = 16, format: Format = None
+    ) -> None:
+        super().__init__()
+        self.kernel_size = as_pair("SparseAvgPool2d", "kernel_size", kernel_size)
+        self.reciprocal_bits = reciprocal_bits
+        self._factor = None if reciprocal_bits is None else _factor(self.kernel_size, reciprocal_bits)
+        self.quantizer = Quantizer(format, "SparseAvgPool2d")
+
+    def forward(self, pixels: SparsePixels) -> SparsePixels:
+        """Pool; spatial_shape becomes (H // rows, W // columns)."""
+        check_window("SparseAvgPool2d", self.kernel_size, pixels.spatial_shape)
+        if exporting():
+            return self._emit(pixels)
+        merge = merge_slots(pixels, self.kernel_size)
+        batch, slots, channels = pixels.features.shape
+        target = merge.target[..., None].expand(batch, slots, channels)
+        sums = pixels.features.new_zeros(batch, slots + 1, channels).scatter_add(1, target, pixels.features)[:, :slots]
+        area = self.kernel_size[0] * self.kernel_size[1]
+        means = sums / area if self._factor is None else sums * self._factor
+        return SparsePixels(self.quantizer(means), merge.coords, merge.spatial_shape)
+
+    def _emit(self, pixels: SparsePixels) -> SparsePixels:
+        # True division is refused by the exporter, which names the module and goes on looking for other problems.
+        factor = float(reciprocal(self.kernel_size[0] * self.kernel_size[1], 24).real)
+        factor = self._factor if self._factor is not None else factor
+        attrs = {
+            "kernel_shape": list(self.kernel_size),
+            "spatial_shape": list(pixels.spatial_shape),
+            "reciprocal": factor,
+        }
+        inputs = (pixels.features, pixels.coords)
+        features, coords = emit_sparse("SparseAvgPool2d", inputs, attrs, pixels.features.shape[1], pixels.channels)
+        shape = tuple(size // window for size, window in zip(pixels.spatial_shape, self.kernel_size, strict=True))
+        return SparsePixels(self.quantizer(features), coords, shape)
+
+    def extra_repr(self) -> str:
+        """The arguments, for ``print(model)``."""
+        return f"{self.kernel_size}, reciprocal_bits={self.reciprocal_bits}"
+
+
+def _factor(kernel_size: tuple[int, int], bits: int) -> float:
+    check_positive("SparseAvgPool2d", "reciprocal_bits", bits)
+    try:
+        return float(reciprocal(kernel_size[0] * kernel_size[1], bits).real)
+    except SparsePixError as error:
+        raise SparsePixError(f"SparseAvgPool2d: {error}") from error

@@ -1,0 +1,107 @@
+"""Random whole networks and images that hit the hard cases, for tests that go end to end."""
+
+import numpy as np
+import torch
+from hypothesis import strategies as st
+from torch import nn
+
+import sparsepix as sp
+
+SMALL = st.integers(1, 3)
+
+
+@st.composite
+def formats(draw, signed=None, widths=(2, 10)):
+    """A fixed-point format whose range is of the order of 1."""
+    is_signed = draw(st.booleans()) if signed is None else signed
+    width = draw(st.integers(*widths))
+    integer = draw(st.integers(-1, 3)) + int(is_signed)
+    return sp.FixedPoint(width, integer, is_signed, draw(st.sampled_from(["ROUND", "FLOOR"])))
+
+
+@st.composite
+def networks(draw, wide=False):
+    """A random sparse CNN as a module, and its input shape (channels, height, width)."""
+    widths = (8, 16) if wide else (2, 9)
+    channels, height, width = draw(SMALL), draw(st.integers(4, 14)), draw(st.integers(4, 14))
+    input_shape = (channels, height, width)
+    n = draw(st.one_of(st.integers(1, min(12, height * width)), st.just(min(16, height * width))))
+    layers = [
+        sp.QuantIdentity(draw(formats(widths=widths))),
+        sp.SparseInputReduce(
+            n,
+            threshold=draw(st.sampled_from([0.0, 0.0, 0.25, 0.3, -0.25])),
+            activity=draw(st.sampled_from(["first", "any", "sum"])),
+            selection=draw(st.sampled_from(["raster", "magnitude"])),
+        ),
+    ]
+    for _ in range(draw(st.integers(0, 3))):
+        if draw(st.integers(0, 2)):
+            out_channels = draw(SMALL)
+            kernel = (draw(st.sampled_from([1, 3, 5, 7])), draw(st.sampled_from([1, 3, 5])))
+            layers.append(
+                sp.SparseConv2d(
+                    channels,
+                    out_channels,
+                    kernel,
+                    bias=draw(st.booleans()),
+                    bias_on=draw(st.sampled_from(["active", "nonzero"])),
+                    weight_format=draw(formats(signed=True, widths=widths)),
+                    bias_format=draw(formats(signed=True, widths=widths)),
+                )
+            )
+            channels = out_channels
+            activation = draw(st.sampled_from(["relu", "identity", "none"]))
+            if activation == "relu":
+                layers.append(sp.SparseReLU(draw(formats(widths=widths))))
+            elif activation == "identity":
+                layers.append(sp.SparseIdentity(draw(formats(widths=widths))))
+            else:
+                layers.append(sp.SparseReLU(None))
+                layers.append(sp.SparseIdentity(draw(formats(widths=widths))))
+        if draw(st.integers(0, 2)) == 0:
+            window = (draw(st.integers(1, min(3, height))), draw(st.integers(1, min(3, width))))
+            if draw(st.booleans()):
+                bits = draw(st.integers(2, 12))
+                layers.append(sp.SparseAvgPool2d(window, bits, draw(formats(widths=widths))))
+            else:
+                layers.append(sp.SparseMaxPool2d(window, over=draw(st.sampled_from(["active", "cell"]))))
+            height, width = height // window[0], width // window[1]
+    layers.append(sp.SparseFlatten())
+    features = height * width * channels
+    for _ in range(draw(st.integers(1, 2))):
+        outputs = draw(st.integers(1, 4))
+        layers.append(
+            sp.QuantLinear(
+                features, outputs, bias=draw(st.booleans()), weight_format=draw(formats(signed=True, widths=widths))
+            )
+        )
+        layers.append(draw(st.sampled_from([sp.QuantReLU, sp.QuantIdentity]))(draw(formats(widths=widths))))
+        features = outputs
+    if draw(st.booleans()):
+        layers.pop()  # logits as the sums are
+    torch.manual_seed(draw(st.integers(0, 2**31)))
+    model = nn.Sequential(*layers)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            # Weights that use the whole range of their formats, its ends included.
+            parameter.copy_(torch.randn_like(parameter) * draw(st.sampled_from([0.3, 1.0, 4.0])))
+    return model.eval(), input_shape
+
+
+def hard_images(rng, input_shape, count=24):
+    """Images [count, C, H, W]: empty, full, borders, a single corner, ties, saturation, and random ones of any density."""
+    channels, height, width = input_shape
+    density = rng.choice([0.01, 0.05, 0.2, 0.6], size=(count, 1, 1, 1))
+    values = rng.normal(scale=rng.choice([0.5, 2.0, 100.0], size=(count, 1, 1, 1)), size=(count, *input_shape))
+    values[::3] = np.round(values[::3] * 8) / 16  # on and between coarse grids: exact ties
+    images = values * (rng.random((count, 1, height, width)) < density)
+    images[0] = 0
+    images[1] = np.abs(values[1])
+    images[2] = 0
+    images[2, :, [0, 0, -1, -1], [0, -1, 0, -1]] = 1.0
+    images[3] = 0
+    images[3, :, 0, :] = images[3, :, -1, :] = 0.75
+    images[3, :, :, 0] = images[3, :, :, -1] = 0.5
+    images[4] = 0.5
+    return images.astype(np.float32)

@@ -1,0 +1,429 @@
+"""Every fault of a model gives one clear message, exit status 2, and nothing is written."""
+
+import numpy as np
+import onnx
+import pytest
+from numpy.testing import assert_array_equal
+from onnx import TensorProto, helper
+
+from onnx_models import WEIGHT, ModelBuilder, whole_model
+from sparsepix_hls import translation
+from sparsepix_hls.cli import main
+from sparsepix_hls.reader import read_model
+from sparsepix_ops import FixedPoint, SparsePixError
+from sparsepix_ops.op import DOMAIN
+
+
+def image(**settings):
+    return ModelBuilder(**settings).image().reduce()
+
+
+def vector():
+    return ModelBuilder(height=2, width=2).image().reduce(3).flatten()
+
+
+def node(builder, op_type, inputs, outputs, **attributes):
+    builder.value = builder.node(op_type, inputs, outputs, **attributes)
+    return builder
+
+
+def with_nan(value):
+    builder = image().conv()
+    for i, initializer in enumerate(builder.initializers):
+        if initializer.name == "conv1.weight":
+            array = onnx.numpy_helper.to_array(initializer).copy()
+            array.ravel()[3] = value
+            builder.initializers[i] = onnx.numpy_helper.from_array(array, "conv1.weight")
+    return builder
+
+
+def two_inputs():
+    builder = image().conv()
+    builder.inputs.append(helper.make_tensor_value_info("other", TensorProto.FLOAT, [1]))
+    return builder
+
+
+def dynamic_size():
+    builder = ModelBuilder()
+    builder.inputs = [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 1, "height", "width"])]
+    return builder.image().reduce().conv()
+
+
+def integer_image():
+    builder = ModelBuilder()
+    builder.inputs = [helper.make_tensor_value_info("image", TensorProto.UINT8, ["batch", 1, 8, 8])]
+    return builder.cast(TensorProto.FLOAT, "image_float").image().reduce().conv()
+
+
+def no_hw_padding_pool():
+    return image().pool(spatial_shape=(7, 8))
+
+
+def mixed_lists():
+    builder = image().conv("conv1").activation("act1")
+    features = builder.value
+    builder.pool("pool1", kind="max")
+    builder.value = features
+    return builder.conv("conv2")
+
+
+def wide_sums():
+    wide = FixedPoint(26, 13)
+    return ModelBuilder().image(FixedPoint(26, 13, signed=False)).reduce().conv(fmt=wide, bias_fmt=wide)
+
+
+def channel_mismatch():
+    return image().conv("conv1", weight=np.ones((2, 3, 3, 3)))
+
+
+def computed_weight():
+    builder = vector()
+    builder.value = builder.node("MatMul", [builder.value, builder.value], ["product"])
+    return builder
+
+
+FAULTS = {
+    # how the model is built: what the message must say
+    "dense convolution": (
+        lambda: node(image(), "Conv", ["reduce.features", "reduce.features"], ["conv_out"]),
+        ["conv_out/Conv (Conv)", "SparseConv2d"],
+    ),
+    "dense pooling": (
+        lambda: node(image(), "AveragePool", ["reduce.features"], ["p"], kernel_shape=[2]),
+        ["p/AveragePool", "SparseAvgPool2d"],
+    ),
+    "batch normalization": (
+        lambda: node(image(), "BatchNormalization", ["reduce.features"] * 5, ["bn"]),
+        ["bn/BatchNormalization", "fold it into the weights"],
+    ),
+    "weight scale": (
+        lambda: bad_scale("weight"),
+        ["conv1/Quant", "power of two", "0.3"],
+    ),
+    "activation scale": (lambda: bad_scale("activation"), ["act1/Quant", "power of two", "0.3"]),
+    "image scale": (lambda: bad_scale("image"), ["image_quant", "power of two", "0.3"]),
+    "zero point": (lambda: image().conv().activation(zeropt=3.0), ["act1/Quant", "zero point", "3.0"]),
+    "scale per channel": (lambda: image().conv().activation(scale=[0.5, 0.25]), ["act1/Quant", "per-tensor"]),
+    "narrow activation": (lambda: image().conv().activation(narrow=1), ["act1/Quant", "narrow"]),
+    "unknown signedness": (lambda: signedness(92), ["act1/Quant", "signed", "92"]),
+    "too many bits": (lambda: bits(63.0), ["act1/Quant", "1 ... 62", "63"]),
+    "no bits": (lambda: bits(0.0), ["act1/Quant", "1 ... 62", "0"]),
+    "half a bit": (lambda: bits(7.5), ["act1/Quant", "integer", "7.5"]),
+    "image without quantizer": (lambda: ModelBuilder().reduce().conv(), ["reduce/InputReduce", "image", "quantizer"]),
+    "two quantizers on the image": (
+        lambda: twice_quantized(),
+        ["second/Quant", "one quantizer"],
+    ),
+    "weight without quantizer": (lambda: image().conv(fmt=None), ["conv1/SparseConv2d", "weight has no quantizer"]),
+    "bias without quantizer": (lambda: image().conv(bias_fmt=None), ["conv1/SparseConv2d", "bias has no quantizer"]),
+    "float weight without quantizer": (
+        lambda: image().conv(fmt=None, weight=np.random.default_rng(0).normal(size=(2, 1, 3, 3))),
+        ["conv1/SparseConv2d", "weight has no quantizer"],
+    ),
+    "dense weight without quantizer": (
+        lambda: vector().dense(fmt=None, bias=np.zeros(3)),
+        ["dense1/Gemm", "weight has no quantizer"],
+    ),
+    "computed weight": (computed_weight, ["product/MatMul", "constant"]),
+    "even kernel": (lambda: image().conv(kernel=(3, 4)), ["conv1/SparseConv2d", "odd", "(3, 4)"]),
+    "wrong channel count": (channel_mismatch, ["conv1/SparseConv2d", "in_channels = 3", "1"]),
+    "wrong number of features": (lambda: wrong_features(), ["dense1/Gemm", "5", "4"]),
+    "NaN": (lambda: with_nan(np.nan), ["conv1.weight", "NaN"]),
+    "infinity": (lambda: with_nan(np.inf), ["conv1.weight", "infinity"]),
+    "no pixels": (lambda: ModelBuilder().image().reduce(0).conv(), ["reduce/InputReduce", "max_pixels", "1 ... 64"]),
+    "too many pixels": (lambda: ModelBuilder().image().reduce(65).conv(), ["reduce/InputReduce", "max_pixels", "65"]),
+    "NaN threshold": (
+        lambda: ModelBuilder().image().reduce(threshold=float("nan")).conv(),
+        ["reduce/InputReduce", "threshold"],
+    ),
+    "unknown activity": (
+        lambda: ModelBuilder().image().reduce(activity="last").conv(),
+        ["reduce/InputReduce", "activity", "last"],
+    ),
+    "dynamic size": (dynamic_size, ["reduce/InputReduce", "fixed", "batch"]),
+    "integer image": (integer_image, ["image", "UINT8"]),
+    "two inputs": (two_inputs, ["one input", "other"]),
+    "cast to integers": (
+        lambda: image().conv().cast(TensorProto.INT32, "integers"),
+        ["integers/Cast", "INT32"],
+    ),
+    "sigmoid inside": (
+        lambda: node(vector().dense().head(), "Relu", ["head.output"], ["r"]),
+        ["head/Sigmoid", "very end"],
+    ),
+    "sigmoid on pixels": (lambda: image().conv().head(), ["head/Sigmoid", "at the end"]),
+    "addition of features": (
+        lambda: node(vector(), "Add", ["flatten.output", "flatten.output"], ["sum"]),
+        ["sum/Add", "bias"],
+    ),
+    "relu on the image": (lambda: relu_image(), ["r/Relu", "image"]),
+    "wrong grid": (no_hw_padding_pool, ["pool1/SparseAvgPool2d", "(7, 8)", "(8, 8)"]),
+    "window larger than the image": (lambda: image().pool(kernel=(9, 2)), ["pool1/SparseAvgPool2d", "fit"]),
+    "negative reciprocal": (lambda: image().pool(reciprocal=-0.25), ["pool1/SparseAvgPool2d", "positive"]),
+    "features and coords of two layers": (mixed_lists, ["conv2/SparseConv2d", "belong together"]),
+    "coordinates as features": (
+        lambda: node(image(), "Relu", ["reduce.coords"], ["r"]),
+        ["r/Relu", "coordinates"],
+    ),
+    "sums beyond float64": (wide_sums, ["conv1/SparseConv2d", "53", "fewer bits"]),
+    "missing attribute": (
+        lambda: node(ModelBuilder().image(), "InputReduce", ["image_quant"], ["f", "c"], domain=DOMAIN),
+        ["InputReduce", "max_pixels"],
+    ),
+    "no sparse layer": (lambda: ModelBuilder().image(), ["SparseInputReduce"]),
+}
+
+
+def bad_scale(where):
+    builder = ModelBuilder()
+    builder.value = builder.quant("image", WEIGHT, "image_quant", scale=0.3 if where == "image" else None)
+    builder.reduce()
+    if where == "weight":
+        builder.constant("conv1.weight", np.ones((1, 1, 3, 3)))
+        weight = builder.quant("conv1.weight", WEIGHT, "conv1.weight_quant", scale=0.3)
+        bias = builder.weight("conv1.bias", [0.5])
+        builder.value = builder.node(
+            "SparseConv2d", [builder.value, builder.coords, weight, bias], ["conv1.features"], domain=DOMAIN
+        )
+        return builder
+    return builder.conv().activation(scale=0.3 if where == "activation" else None)
+
+
+def bits(width):
+    builder = image().conv().activation()
+    for i, initializer in enumerate(builder.initializers):
+        if initializer.name == "act1.features_bitwidth":
+            builder.initializers[i] = onnx.numpy_helper.from_array(np.float32(width), initializer.name)
+    return builder
+
+
+def signedness(value):
+    builder = image().conv().activation()
+    attributes = {a.name: a for a in builder.nodes[-1].attribute}
+    attributes["signed"].i = value
+    return builder
+
+
+def twice_quantized():
+    builder = ModelBuilder()
+    builder.value = builder.quant(builder.quant("image", WEIGHT, "first"), WEIGHT, "second")
+    return builder.reduce().conv()
+
+
+def wrong_features():
+    builder = vector()
+    builder.channels = 5
+    return builder.dense()
+
+
+def relu_image():
+    builder = ModelBuilder().image()
+    builder.value = builder.node("Relu", [builder.value], ["r"])
+    return builder.reduce().conv()
+
+
+def run(capsys, *arguments):
+    status = main([str(a) for a in arguments])
+    return status, capsys.readouterr().err
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_fault_of_a_model(tmp_path, capsys, fault):
+    build, words = FAULTS[fault]
+    path = tmp_path / "net.onnx"
+    builder = build()
+    model = builder.model()
+    if builder.value == "image_quant":
+        model.graph.output[0].CopyFrom(helper.make_tensor_value_info("image_quant", TensorProto.FLOAT, [None] * 4))
+    onnx.save(model, path)
+    status, message = run(capsys, path, "-o", tmp_path / "out")
+    assert status == 2
+    assert message.startswith("error: ")
+    assert message.count("error: ") == 1
+    assert "Traceback" not in message
+    for word in ["net.onnx", *words]:
+        assert word in message, message
+    # one fault, one message: nothing that follows from it is reported again
+    assert "\n  - " not in message, message
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["net.onnx"]
+
+
+def test_all_problems_at_once(tmp_path):
+    builder = ModelBuilder().reduce(500)  # 1, 2: the image without quantizer is behind too many pixels
+    builder.conv("conv1", kernel=(2, 3))
+    builder.activation("act1", scale=0.3)
+    builder.conv("conv2", fmt=None)
+    builder.node("Tanh", [builder.value], ["tanh"])
+    builder.value = "tanh"
+    builder.pool("pool", kernel=(20, 20)).flatten().dense(fmt=None)
+    with pytest.raises(SparsePixError) as error:
+        read_model(builder.save(tmp_path / "net.onnx"))
+    problems = error.value.problems
+    expected = [
+        ("reduce/InputReduce", "max_pixels"),
+        ("conv1/SparseConv2d", "odd"),
+        ("act1/Quant", "power of two"),
+        ("conv2/SparseConv2d", "weight has no quantizer"),
+        ("tanh/Tanh", "not supported"),
+        ("pool/SparseAvgPool2d", "fit"),
+        ("dense1/Gemm", "weight has no quantizer"),
+        ("dense1/Gemm", "bias has no quantizer"),
+    ]
+    assert len(problems) == len(expected), problems
+    for problem, words in zip(problems, expected, strict=True):
+        assert all(word in problem for word in words), problem
+    assert "net.onnx" in str(error.value)
+
+
+def test_several_outputs(tmp_path):
+    model = image().conv().model()
+    model.graph.output.append(helper.make_tensor_value_info("reduce.features", TensorProto.FLOAT, [None] * 3))
+    onnx.save(model, tmp_path / "net.onnx")
+    with pytest.raises(SparsePixError, match=r"one output, found 2"):
+        read_model(tmp_path / "net.onnx")
+
+
+@pytest.mark.parametrize("content", [b"", b"hello, world\n", b"PK\x03\x04" + bytes(range(256)) * 8, b"\x00" * 100])
+def test_not_an_onnx_file(tmp_path, capsys, content):
+    (tmp_path / "net.onnx").write_bytes(content)
+    status, message = run(capsys, tmp_path / "net.onnx", "-o", tmp_path / "out")
+    assert status == 2
+    assert "net.onnx" in message
+    assert "ONNX" in message
+    assert not (tmp_path / "out").exists()
+
+
+def test_truncated_anywhere(tmp_path):
+    whole = whole_model().save(tmp_path / "net.onnx").read_bytes()
+    for size in [*range(1, 60), *range(60, len(whole), max(len(whole) // 40, 1)), len(whole) - 1]:
+        (tmp_path / "cut.onnx").write_bytes(whole[:size])
+        with pytest.raises(SparsePixError, match=r"cut\.onnx"):
+            read_model(tmp_path / "cut.onnx")
+
+
+def test_no_such_file_and_folder(tmp_path, capsys):
+    for path, word in ((tmp_path / "none.onnx", "no such file"), (tmp_path, "a folder")):
+        status, message = run(capsys, path, "-o", tmp_path / "out")
+        assert status == 2
+        assert word in message
+
+
+@pytest.fixture
+def model(tmp_path):
+    return image(height=4, width=4).conv().save(tmp_path / "net.onnx")
+
+
+@pytest.mark.parametrize("clock", ["0", "-5", "nan", "inf"])
+def test_clock(tmp_path, capsys, model, clock):
+    status, message = run(capsys, model, f"--clock={clock}")
+    assert (status, "clock" in message) == (2, True)
+    assert [p.name for p in tmp_path.iterdir()] == ["net.onnx"]
+
+
+def test_unknown_part(tmp_path, capsys, model):
+    status, message = run(capsys, model, "--part", "xcvu9")
+    assert status == 2
+    assert "xcvu9p" in message
+    assert [p.name for p in tmp_path.iterdir()] == ["net.onnx"]
+
+
+@pytest.mark.parametrize(
+    ("data", "word"),
+    [
+        (np.zeros((3, 1, 5, 4)), "(events, 1, 4, 4)"),
+        (np.zeros((1, 4, 4)), "(events, 1, 4, 4)"),
+        (np.zeros((0, 1, 4, 4)), "(events, 1, 4, 4)"),
+        (np.full((2, 1, 4, 4), np.nan), "NaN"),
+        (np.zeros((2, 1, 4, 4), dtype=complex), "dtype"),
+        (b"not an array", "numpy.save"),
+        (None, "no such file"),
+    ],
+)
+def test_testbench_data(tmp_path, capsys, model, data, word):
+    path = tmp_path / "events.npy"
+    if isinstance(data, bytes):
+        path.write_bytes(data)
+    elif data is not None:
+        np.save(path, data)
+    before = sorted(tmp_path.iterdir())
+    status, message = run(capsys, model, "--testbench-data", path)
+    assert status == 2
+    assert word in message
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_existing_folder_and_force(tmp_path, capsys, model):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "thesis.tex").write_text("mine")
+    status, message = run(capsys, model, "-o", out)
+    assert (status, "--force" in message, str(out) in message) == (2, True, True)
+    # not a project: never replaced
+    status, message = run(capsys, model, "-o", out, "--force")
+    assert (status, "none" in message) == (2, True)
+    assert (out / "thesis.tex").read_text() == "mine"
+    project = tmp_path / "project"
+    assert main([str(model), "-o", str(project)]) == 0
+    (project / "stale.txt").write_text("old")
+    status, message = run(capsys, model, "-o", project)
+    assert (status, "--force" in message) == (2, True)
+    assert main([str(model), "-o", str(project), "--force"]) == 0
+    assert not (project / "stale.txt").exists()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["net.onnx", "out", "project"]
+
+
+def test_force_spares_the_current_folder(tmp_path, capsys, model, monkeypatch):
+    project = tmp_path / "project"
+    assert main([str(model), "-o", str(project)]) == 0
+    (project / "inner").mkdir()
+    for folder in (project, project / "inner"):
+        monkeypatch.chdir(folder)
+        status, message = run(capsys, model, "-o", project, "--force")
+        assert (status, "current folder" in message) == (2, True)
+    assert (project / "report.json").is_file()
+
+
+@pytest.mark.parametrize("failure", [OSError("disk full"), KeyboardInterrupt()])
+def test_failure_while_writing_leaves_nothing(tmp_path, capsys, model, monkeypatch, failure):
+    project = tmp_path / "deep" / "er" / "project"
+    write = translation.write_project
+
+    def fail(*arguments):
+        write(*arguments)
+        raise failure
+
+    monkeypatch.setattr(translation, "write_project", fail)
+    status, message = run(capsys, model, "-o", project)
+    assert status == (2 if isinstance(failure, OSError) else 130)
+    assert message.startswith("error: ")
+    assert [p.name for p in tmp_path.iterdir()] == ["net.onnx"]
+    # with --force the old project stays
+    monkeypatch.setattr(translation, "write_project", write)
+    assert main([str(model), "-o", str(project)]) == 0
+    report = (project / "report.json").read_text()
+    monkeypatch.setattr(translation, "write_project", fail)
+    run(capsys, model, "-o", project, "--force", "--clock", "7")
+    assert (project / "report.json").read_text() == report
+    assert [p.name for p in project.parent.iterdir()] == ["project"]
+
+
+def test_no_compiler(tmp_path, capsys, model, monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    status, message = run(capsys, model, "--csim")
+    assert status == 2
+    assert "no-such-compiler" in message
+    assert [p.name for p in tmp_path.iterdir()] == ["net.onnx"]
+
+
+def test_output_below_a_file(tmp_path, capsys, model):
+    status, message = run(capsys, model, "-o", model / "out")
+    assert status == 2
+    assert message.startswith("error: ")
+
+
+def test_given_images_are_rounded_to_the_input_format(tmp_path, model):
+    events = np.array([0.3, 100.0, -1.0, 0.0]).reshape(1, 1, 2, 2).repeat(2, axis=2).repeat(2, axis=3)
+    project = translation.translate(model, tmp_path / "p", testbench_inputs=events)
+    lines = (tmp_path / "p" / "tb" / "data" / "inputs.dat").read_text().splitlines()
+    raw = np.array([line.split() for line in lines if not line.startswith("#")], dtype=int)
+    assert_array_equal(raw, project.graph.input.type.quantize(events).raw.reshape(1, -1))
