@@ -4,12 +4,13 @@
     python benchmarks/training.py --compile       # the same under torch.compile
     python benchmarks/training.py --json out.json
 
-A step is forward, loss, backward and Adam. Both models hold the same weights and quantizers and see
+A step is forward, loss, backward and Adam of the whole preset. Both models hold the same weights and quantizers and see
 the same images; their losses are compared before anything is timed. Steps of the models alternate, so
 that a slow spell of the machine hits both.
 """
 
 import argparse
+import copy
 import json
 import platform
 import statistics
@@ -24,64 +25,37 @@ from rich.table import Table
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+import sparsepix as sp
 from sparsepix import dense
-from sparsepix.activations import QuantIdentity, QuantReLU, SparseReLU
-from sparsepix.quant_linear import QuantLinear
-from sparsepix.quantizers import Format
-from sparsepix.sparse_avg_pool2d import SparseAvgPool2d
-from sparsepix.sparse_conv2d import SparseConv2d
-from sparsepix.sparse_flatten import SparseFlatten
-from sparsepix.sparse_input_reduce import SparseInputReduce
-from sparsepix_ops.fixed_point import FixedPoint
 
 SIDE, WINDOW = 63, 7
-WEIGHT, ACTIVATION = FixedPoint(8, 3), FixedPoint(8, 2, signed=False)
 
 
-class Sparse(nn.Module):
-    """The neutrino model of the paper, with pooled averages in the format of the activations."""
+class DenseAndMask(nn.Module):
+    """The neutrino preset computed on whole images: its own parameters and quantizers, dense layers, masks.
 
-    def __init__(self, max_pixels: int, weight: Format, activation: Format) -> None:
+    The mask is found the fast way: this baseline is about the layers, not about sorting.
+
+    Args:
+        model: the sparse preset, which is copied.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
         super().__init__()
-        self.reduce = SparseInputReduce(max_pixels)
-        self.conv1 = SparseConv2d(1, 1, 7, weight_format=weight)
-        self.act1 = SparseReLU(activation)
-        self.conv2 = SparseConv2d(1, 3, 7, weight_format=weight)
-        self.act2 = SparseReLU(activation)
-        self.pool = SparseAvgPool2d(WINDOW, format=activation)
-        self.flatten = SparseFlatten()
-        self.dense1 = QuantLinear((SIDE // WINDOW) ** 2 * 3, 16, weight_format=weight)
-        self.act3 = QuantReLU(activation)
-        self.dense2 = QuantLinear(16, 1, weight_format=weight)
+        self.sparse = copy.deepcopy(model)
 
     def forward(self, image: Tensor) -> Tensor:
         """Images [B, 1, 63, 63] to logits [B, 1]."""
-        x = self.reduce(image)
-        x = self.act1(self.conv1(x))
-        x = self.act2(self.conv2(x))
-        x = self.flatten(self.pool(x))
-        return self.dense2(self.act3(self.dense1(x)))
-
-
-class DenseAndMask(Sparse):
-    """The same parameters and quantizers, computed on whole images."""
-
-    def __init__(self, max_pixels: int, weight: Format, activation: Format) -> None:
-        super().__init__(max_pixels, weight, activation)
-        self.rectify1, self.rectify2 = QuantReLU(activation), QuantReLU(activation)
-        self.pooled = QuantIdentity(activation)
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Images [B, 1, 63, 63] to logits [B, 1]."""
-        # The mask is found the fast way: this baseline is about the layers, not about sorting.
-        mask = self.reduce(image)
-        mask = mask.replace(torch.ones_like(mask.features)).to_dense() > 0
+        model = self.sparse
+        image = model.input_quant(image)
+        kept = model.reduce(image)
+        mask = kept.replace(torch.ones_like(kept.features)).to_dense() > 0
         x = image * mask
-        for conv, rectify in ((self.conv1, self.rectify1), (self.conv2, self.rectify2)):
+        for conv, relu in ((model.conv1, model.relu1), (model.conv2, model.relu2)):
             weight, bias = conv.weight_quantizer(conv.weight), conv.bias_quantizer(conv.bias)
-            x = rectify(dense.conv_and_mask(x, mask, weight, bias))
-        x = self.pooled(dense.avg_pool(x, (WINDOW, WINDOW)))
-        return self.dense2(self.act3(self.dense1(dense.flatten(x))))
+            x = relu.quantizer(F.relu(dense.conv_and_mask(x, mask, weight, bias)))
+        x = model.pool1.quantizer(dense.avg_pool(x, (WINDOW, WINDOW), model.pool1.reciprocal_bits))
+        return model.dense2(model.relu3(model.dense1(dense.flatten(x))))
 
 
 def make_images(batch: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -106,13 +80,12 @@ def training_step(model: nn.Module, image: Tensor, label: Tensor) -> Callable[[]
     return step
 
 
-def compare(name: str, formats: tuple[Format, Format], options: argparse.Namespace) -> dict:
+def compare(name: str, bits: int | None, options: argparse.Namespace) -> dict:
     """Time both models; the median of the ratios of neighbouring steps is what counts."""
     image, label = make_images(options.batch, seed=0)
     torch.manual_seed(0)
-    sparse = Sparse(options.max_pixels, *formats)
-    masked = DenseAndMask(options.max_pixels, *formats)
-    masked.load_state_dict(sparse.state_dict(), strict=False)
+    sparse = sp.models.neutrino(options.max_pixels, bits)
+    masked = DenseAndMask(sparse)
     with torch.no_grad():
         torch.testing.assert_close(sparse(image), masked(image))
     models = [sparse, masked]
@@ -151,8 +124,7 @@ def main() -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
 
-    kinds = {f"{WEIGHT.width} bit": (WEIGHT, ACTIVATION), "float": (None, None)}
-    results = [compare(name, formats, options) for name, formats in kinds.items()]
+    results = [compare(name, bits, options) for name, bits in {"8 bit": 8, "float": None}.items()]
     table = Table(title=f"one training step, batch {options.batch}, N = {options.max_pixels}, {SIDE}x{SIDE} images")
     for heading in ("", "sparse [ms]", "dense and mask [ms]", "ratio", "quartiles"):
         table.add_column(heading, justify="right")

@@ -90,8 +90,8 @@ def networks(draw, wide=False):
 
 
 def hard_images(rng, input_shape, count=24):
-    """Images [count, C, H, W]: empty, full, borders, a single corner, ties, saturation, and random ones of any density."""
-    channels, height, width = input_shape
+    """Images [count, C, H, W]: empty, full, corners, borders, ties, saturation, and random ones of any density."""
+    _, height, width = input_shape
     density = rng.choice([0.01, 0.05, 0.2, 0.6], size=(count, 1, 1, 1))
     values = rng.normal(scale=rng.choice([0.5, 2.0, 100.0], size=(count, 1, 1, 1)), size=(count, *input_shape))
     values[::3] = np.round(values[::3] * 8) / 16  # on and between coarse grids: exact ties

@@ -7,10 +7,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
 
 from sparsepix.quant_linear import QuantLinear
-from sparsepix.quantizers import LearnedFixedPoint, Quantizer, freeze_formats, rescaling_int_quant
+from sparsepix.quantizers import LearnedFixedPoint, Quantizer, rescaling_int_quant
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedPoint
 
@@ -155,15 +154,6 @@ def test_states_and_copies():
         assert same_layer.weight_quantizer.fixed_point == FixedPoint(8, 4)
         x = torch.randn(5, 3)
         same(same_layer(x), layer(x).detach().double().numpy())
-
-
-def test_freezing_holds_a_learned_format():
-    model = nn.Sequential(Quantizer(LearnedFixedPoint(8)), Quantizer(FixedPoint(8, 3)), Quantizer(None))
-    with freeze_formats(model):
-        with torch.no_grad():
-            next(model.parameters()).fill_(5.0)
-        assert model[0].fixed_point == FixedPoint(8, 1)
-    assert model[0].fixed_point == FixedPoint(8, 6)
 
 
 @pytest.mark.parametrize("format", [FixedPoint(8, 3), FixedPoint(8, 2, False, "FLOOR"), LearnedFixedPoint(8)])

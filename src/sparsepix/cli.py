@@ -84,7 +84,9 @@ def _load(arguments: argparse.Namespace) -> "nn.Module":
     if arguments.model:
         model = _factory(arguments.model)()
         if not isinstance(model, nn.Module):
-            raise SparsePixError(f"--model {arguments.model}: expected a torch module, it made a {type(model).__name__}")
+            raise SparsePixError(
+                f"--model {arguments.model}: expected a torch module, it made a {type(model).__name__}"
+            )
         content = read_file(path, arguments.allow_pickle)
         state = content.get("state_dict", content) if isinstance(content, dict) else content
         if isinstance(state, nn.Module):

@@ -23,6 +23,7 @@ from sparsepix.sparse_max_pool2d import SparseMaxPool2d
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedPoint
 
+
 @dataclass(frozen=True)
 class Layer:
     """One layer of an architecture.

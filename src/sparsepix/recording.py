@@ -9,7 +9,6 @@ Anything else that touches the image's values is refused, with the name of the m
 contract does not know into low-level ops that no message can name.)
 """
 
-import contextvars
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -28,28 +27,27 @@ from sparsepix_ops.registry import OPS
 INPUT_NAME = "image"
 BLANK_BATCH = 2
 
-_active: contextvars.ContextVar["Recorder | None"] = contextvars.ContextVar("sparsepix_recorder", default=None)
+# A list and not a context variable: torch.compile can trace a look at its length.
+_recorders: list["Recorder"] = []
 
 
 def exporting() -> bool:
     """True while a model is recorded: a layer then emits its op instead of computing."""
-    return _active.get() is not None
+    return len(_recorders) > 0
 
 
 def emit(op: str, inputs: Sequence[Tensor], attributes: Mapping[str, Any], shape: Sequence[int]) -> Tensor:
     """Record a node with one output of ``shape``, in the dtype of its first input; ``op`` is a type of the contract."""
-    recorder = _active.get()
-    return recorder.record(op, inputs, attributes, [(shape, inputs[0].dtype)])[0]
+    return _recorders[-1].record(op, inputs, attributes, [(shape, inputs[0].dtype)])[0]
 
 
 def emit_sparse(
     op: str, inputs: Sequence[Tensor], attributes: Mapping[str, Any], slots: int, channels: int
 ) -> tuple[Tensor, Tensor]:
     """Record a node with the outputs features [B, slots, channels] and coords [B, slots, 2]."""
-    recorder = _active.get()
     batch = inputs[0].shape[0]
     shapes = [((batch, slots, channels), inputs[0].dtype), ((batch, slots, 2), torch.int64)]
-    features, coords = recorder.record(op, inputs, attributes, shapes)
+    features, coords = _recorders[-1].record(op, inputs, attributes, shapes)
     return features, coords
 
 
@@ -87,12 +85,12 @@ class Recorder(TorchFunctionMode):
         for name, module in self._model.named_modules():
             hooks.append(module.register_forward_pre_hook(partial(self._enter, name)))
             hooks.append(module.register_forward_hook(self._leave, always_call=True))
-        token = _active.set(self)
+        _recorders.append(self)
         try:
             with torch.no_grad(), self:
                 output = self._model(image)
         finally:
-            _active.reset(token)
+            _recorders.pop()
             for hook in hooks:
                 hook.remove()
         if not isinstance(output, Tensor) or id(output) not in self._values:
@@ -155,17 +153,26 @@ class Recorder(TorchFunctionMode):
         if not self._tracked([*args, *kwargs.values()]) or function in _METADATA:
             return function(*args, **kwargs)
         name = getattr(function, "__name__", str(function))
-        if function in _SAME_VALUE or (name == "dropout" and not kwargs.get("training", True)):
-            return args[0]
         result = None
         if name in _RECORDED:
             result = _RECORDED[name](self, *args, **kwargs)
+        elif function in _SAME_VALUE or (name == "dropout" and not kwargs.get("training", True)):
+            result = self._same_value(args[0], function(*args, **kwargs))
         if result is None:
             raise SparsePixError(
                 f"{self.scope or type(self._model).__name__}: {resolve_name(function) or name} on values of the image "
                 "has no firmware; use the layers of sparsepix"
             )
         return result
+
+    def _same_value(self, x: Tensor, blank: Tensor) -> Tensor | None:
+        """What a copy or a conversion to a type that loses nothing stands for: the value that it was made of."""
+        same_kind = x.dtype.is_floating_point == blank.dtype.is_floating_point
+        if not same_kind or blank.element_size() < x.element_size():
+            return None
+        blank = blank.clone()  # a method that has nothing to do returns its argument
+        self._track(blank, self._values[id(x)])
+        return blank
 
     def _role(self, op_type: str, role: str, shape: Sequence[int]) -> str:
         """What an output is called behind the name of its module."""

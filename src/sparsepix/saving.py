@@ -1,9 +1,9 @@
 """Model files: the description of the architecture and the state_dict, nothing that could run code."""
 
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import torch
 from torch import nn
@@ -53,18 +53,20 @@ def read_file(path: str | Path, allow_pickle: bool = False) -> Any:
         raise SparsePixError(f"{path}: there is no such file")
     try:
         return torch.load(path, map_location="cpu", weights_only=not allow_pickle)
-    except pickle.UnpicklingError as error:
-        # One exception for two causes: a pickled object that weights_only refuses, or no torch file at all.
-        if "Unsupported" not in str(error) and "GLOBAL" not in str(error) and "allowed" not in str(error):
+    except pickle.UnpicklingError:
+        # One exception for two causes: an object that weights_only refuses, or no torch file (a zip) at all.
+        if not zipfile.is_zipfile(path):
             raise SparsePixError(f"{path}: expected a model file, found something that torch cannot read") from None
         raise SparsePixError(
             f"{path}: it holds a pickled module, and unpickling runs whatever code the file names. Either build the "
             "model in code and load the state_dict (--model package.module:factory), or, if you trust the file, "
             "pass --allow-pickle"
         ) from None
-    except (RuntimeError, EOFError, BadZipFile, AttributeError, ImportError, ValueError, KeyError) as error:
+    except (RuntimeError, EOFError, zipfile.BadZipFile, AttributeError, ImportError, ValueError, KeyError) as error:
         message = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise SparsePixError(f"{path}: expected a model file, found something that torch cannot read: {message}") from None
+        raise SparsePixError(
+            f"{path}: expected a model file, found something that torch cannot read: {message}"
+        ) from None
 
 
 def load(path: str | Path) -> SparseCNN:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from torch import nn
 
 from sparsepix.checks import as_pair, check_positive, check_window
-from sparsepix.recording import emit_sparse, exporting
 from sparsepix.pooling import merge_slots
 from sparsepix.quantizers import Format, Quantizer
+from sparsepix.recording import emit_sparse, exporting
 from sparsepix.sparse_pixels import SparsePixels
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.sparse_avg_pool2d import reciprocal

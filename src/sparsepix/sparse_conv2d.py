@@ -9,8 +9,8 @@ from torch.autograd.function import once_differentiable
 
 from sparsepix.checks import as_pair, check_channels, check_choice, check_positive
 from sparsepix.neighbours import gather_windows
-from sparsepix.recording import emit, exporting
 from sparsepix.quantizers import Format, Quantizer
+from sparsepix.recording import emit, exporting
 from sparsepix.sparse_pixels import SparsePixels
 
 BiasOn = Literal["active", "nonzero"]

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from sparsepix.checks import as_pair, check_choice, check_window
-from sparsepix.recording import emit_sparse, exporting
 from sparsepix.pooling import Merge, merge_slots
+from sparsepix.recording import emit_sparse, exporting
 from sparsepix.sparse_pixels import SparsePixels
 
 Over = Literal["active", "cell"]

@@ -43,7 +43,9 @@ def predict(model: nn.Module, images: np.ndarray, batch_size: int = 512) -> np.n
     dtype = next(model.parameters()).dtype
     training = model.training
     model.eval()
-    parts = [model(torch.from_numpy(part).to(dtype)).numpy() for part in np.array_split(images, _parts(images, batch_size))]
+    parts = [
+        model(torch.from_numpy(part).to(dtype)).numpy() for part in np.array_split(images, _parts(images, batch_size))
+    ]
     model.train(training)
     return np.concatenate(parts)
 
