@@ -256,7 +256,7 @@ class Constant(OwnModule):
         (Branching, "Branching: .*sum.* has no firmware"),
         (Summed, "Summed: .*add.* has no firmware"),
         (Reshaped, "Reshaped: .*reshape.* has no firmware"),
-        (Halved, "Halved: .*half has no firmware"),
+        (Halved, "Halved: .*half.* has no firmware"),
         (Several, "one tensor that depends on the image, found tuple"),
         (Constant, "one tensor that depends on the image"),
     ],

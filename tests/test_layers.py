@@ -26,7 +26,6 @@ from sparsepix.sparse_flatten import SparseFlatten
 from sparsepix.sparse_input_reduce import SparseInputReduce
 from sparsepix.sparse_max_pool2d import SparseMaxPool2d
 from sparsepix.sparse_pixels import SparsePixels
-from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedPoint
 
 
@@ -356,72 +355,6 @@ def test_parameters_are_laid_out_as_those_of_torch():
     assert SparseConv2d(1, 1, 3, bias=False, weight_format=FixedPoint(8, 3)).bias is None
 
 
-def small_model(format):
-    return nn.Sequential(
-        SparseInputReduce(6, selection="magnitude"),
-        SparseConv2d(1, 2, 3, weight_format=format),
-        SparseReLU(format),
-        SparseConv2d(2, 2, 3, bias_on="nonzero", weight_format=format),
-        SparseMaxPool2d(2, over="cell"),
-        SparseConv2d(2, 3, (1, 3), weight_format=format),
-        SparseAvgPool2d((2, 1), format=format),
-        SparseFlatten(),
-        QuantLinear(36, 2, weight_format=format),
-    )
-
-
-def small_images(dtype=torch.float32):
-    generator = torch.Generator().manual_seed(3)
-    image = torch.rand(4, 1, 9, 13, generator=generator) * (torch.rand(4, 1, 9, 13, generator=generator) < 0.1)
-    return (image * 4).round().to(dtype).div(4)
-
-
-def run(f, model, image):
-    """Output and gradients of one training pass."""
-    model.zero_grad()
-    x = image.clone().requires_grad_()
-    y = f(x)
-    y.sum().backward()
-    return [y, x.grad, *[parameter.grad.clone() for parameter in model.parameters()]]
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_compiled_models_give_the_same(dtype):
-    torch.manual_seed(1)
-    model = small_model(FixedPoint(8, 3)).to(dtype)
-    compiled = torch.compile(model, backend="aot_eager", fullgraph=True)
-    image = small_images(dtype)
-    eager, traced = run(model, model, image), run(compiled, model, image)
-    assert traced[0].dtype == dtype
-    for found, expected in zip(traced, eager, strict=True):
-        same(found, expected)
-    with torch.no_grad():
-        same(compiled.eval()(image), eager[0])
-
-
-def test_the_inductor_gives_the_same():
-    """It may add up in another order: outputs are exact in any order, gradients are rounded real numbers."""
-    torch.manual_seed(1)
-    format = FixedPoint(8, 3)
-    model = nn.Sequential(
-        SparseInputReduce(6), SparseConv2d(1, 2, 3, weight_format=format), SparseReLU(format), SparseFlatten()
-    )
-    image = small_images()
-    eager, traced = run(model, model, image), run(torch.compile(model, fullgraph=True), model, image)
-    same(traced[0], eager[0])
-    for found, expected in zip(traced, eager, strict=True):
-        torch.testing.assert_close(found, expected)
-
-
-def test_pixels_go_into_and_out_of_a_compiled_module():
-    pixels = SparseInputReduce(6)(small_images())
-    layer = SparseConv2d(1, 2, 3)
-    result = torch.compile(layer, backend="aot_eager", fullgraph=True)(pixels)
-    assert isinstance(result, SparsePixels)
-    assert result.spatial_shape == (9, 13)
-    same(result.features, layer(pixels).features)
-
-
 def test_convolutions_on_the_same_pixels_share_one_table(monkeypatch):
     built = []
     build = sparsepix.sparse_pixels.neighbour_table
@@ -435,47 +368,5 @@ def test_convolutions_on_the_same_pixels_share_one_table(monkeypatch):
         SparseInputReduce(6), SparseConv2d(1, 2, 3), SparseReLU(), SparseConv2d(2, 2, 3), SparseConv2d(2, 1, 5),
         SparseAvgPool2d(2), SparseConv2d(1, 1, 3),
     )  # fmt: skip
-    model(small_images()).features.sum().backward()
+    model((torch.rand(4, 1, 9, 13) < 0.1).float()).features.sum().backward()
     assert built == [(3, 3), (5, 5), (3, 3)]
-
-
-IMAGE = torch.zeros(1, 1, 4, 5)
-
-
-@pytest.mark.parametrize(
-    ("build", "message"),
-    [
-        (lambda: SparseConv2d(1, 1, 4), r"SparseConv2d: kernel_size must be odd.*found 4; take \(5, 5\)"),
-        (lambda: SparseConv2d(1, 1, (3, 2)), r"SparseConv2d: kernel_size must be odd"),
-        (lambda: QuantConv2d(1, 1, 2), "QuantConv2d: kernel_size must be odd"),
-        (lambda: SparseConv2d(1, 1, 3.0), "SparseConv2d: kernel_size must be an int"),
-        (lambda: SparseConv2d(1, 1, (3, 3, 3)), "SparseConv2d: kernel_size must be an int >= 1 or a pair"),
-        (lambda: SparseConv2d(0, 1, 3), "SparseConv2d: in_channels must be an int >= 1, found 0"),
-        (lambda: SparseConv2d(1, 1, 3, bias_on="all"), "SparseConv2d: bias_on must be one of .*found 'all'"),
-        (lambda: SparseMaxPool2d(2, over="all"), "SparseMaxPool2d: over must be one of"),
-        (lambda: SparseMaxPool2d(0), "SparseMaxPool2d: kernel_size must be an int >= 1"),
-        (lambda: SparseAvgPool2d(2, reciprocal_bits=99), "SparseAvgPool2d: reciprocal_bits must be 2 ... 24"),
-        (lambda: SparseInputReduce(0), "SparseInputReduce: max_pixels must be an int >= 1, found 0"),
-        (lambda: SparseInputReduce(1, math.nan), "SparseInputReduce: threshold must be finite"),
-        (lambda: SparseInputReduce(1, 1e39), "SparseInputReduce: threshold must be finite"),
-        (lambda: SparseInputReduce(1, activity="all"), "SparseInputReduce: activity must be one of"),
-        (lambda: SparseInputReduce(1, selection="best"), "SparseInputReduce: selection must be one of"),
-        (lambda: SparseInputReduce(21)(IMAGE), "SparseInputReduce: max_pixels must not exceed the 20 pixels.*21"),
-        (lambda: SparseInputReduce(2)(IMAGE[0]), r"SparseInputReduce: expected a batch of images.*found \(1, 4, 5\)"),
-        (lambda: SparseInputReduce(2)(IMAGE.int()), "SparseInputReduce: expected float32 or float64.*int32"),
-        (lambda: SparseInputReduce(2)(IMAGE.numpy()), "SparseInputReduce: expected a batch .*found ndarray"),
-        (lambda: QuantConv2d(1, 1, 3)(IMAGE[0]), "QuantConv2d: expected a batch of images"),
-        (lambda: SparseConv2d(3, 1, 3)(SparseInputReduce(2)(IMAGE)), "SparseConv2d: expected .* 3 channels, found 1"),
-        (lambda: QuantConv2d(3, 1, 3)(IMAGE), "QuantConv2d: expected an input of 3 channels, found 1"),
-        (lambda: QuantLinear(3, 1)(torch.zeros(1, 4)), "QuantLinear: expected an input of 3 channels, found 4"),
-        (lambda: SparseAvgPool2d(5)(SparseInputReduce(2)(IMAGE)), r"SparseAvgPool2d: the window \(5, 5\)"),
-        (lambda: SparseMaxPool2d(5)(SparseInputReduce(2)(IMAGE)), r"SparseMaxPool2d: the window \(5, 5\)"),
-        (lambda: SparsePixels(IMAGE, torch.zeros(1, 2, 2).long(), (4, 5)), "SparsePixels: features"),
-        (lambda: SparsePixels(IMAGE[0], torch.zeros(1, 5, 2).long(), (4, 5)), r"found \(1, 5, 2\)"),
-        (lambda: SparsePixels(IMAGE[0], torch.zeros(1, 4, 2), (4, 5)), "SparsePixels: coords must be integers"),
-        (lambda: SparsePixels(IMAGE[0], torch.zeros(1, 4, 2).long(), (4, 0)), "SparsePixels: spatial_shape"),
-    ],
-)  # fmt: skip
-def test_wrong_use_is_refused(build, message):
-    with pytest.raises(SparsePixError, match=message):
-        build()

@@ -14,7 +14,7 @@ from numpy.testing import assert_array_equal
 import sparsepix as sp
 import sparsepix_hls
 from random_networks import hard_images, networks
-from sparsepix_ops import integer
+from sparsepix_ops import FixedArray, analyze, integer
 
 # Without shrinking: a failing network is small as it is, and each step would be another export.
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
@@ -28,7 +28,13 @@ def exported_and_checked(model, input_shape, seed, path):
     with torch.no_grad():
         in_torch = model.double()(torch.from_numpy(images).double()).numpy()
     in_onnx = ort.InferenceSession(path).run(None, {"image": images})[0]
-    in_integers = integer.run(exported, images).real
+    values = integer.run_all(exported, images)
+    in_integers = values["output"].real
+    # The ranges that set the widths of the firmware hold every value that came up.
+    for name, value in analyze(exported).values.items():
+        if value.range is not None and isinstance(values[name], FixedArray):
+            assert value.range.exponent == values[name].exponent
+            assert value.range.hull(values[name].range) == value.range, name
     assert_array_equal(in_torch, in_integers)
     assert_array_equal(in_onnx, in_integers)
     if exported.graph.node[0].op_type != "Cast":

@@ -15,7 +15,7 @@ from onnx import TensorProto, numpy_helper
 from firmware_graphs import oracle
 from onnx_models import ACTIVATION, IMAGE, WEIGHT, ModelBuilder, whole_model
 from sparsepix_hls import ir
-from sparsepix_hls.names import Names, identifier, top_identifier
+from sparsepix_hls.identifiers import Names, identifier, top_identifier
 from sparsepix_hls.reader import read_model
 from sparsepix_hls.testbench_data import synthetic_events
 from sparsepix_ops import FixedPoint, integer
@@ -55,7 +55,8 @@ def test_whole_model(read):
     assert act1.relu
     assert act1.input == conv1.output
     assert act1.output.type == ACTIVATION
-    assert pool1.coords == conv2.coords or conv2.coords == pool1.output_coords
+    assert pool1.coords == reduce.coords
+    assert conv2.coords == pool1.output_coords
     assert pool1.reciprocal.type == FixedPoint(1, -1, signed=False, rounding="FLOOR", overflow="WRAP")
     assert pool1.reciprocal.raw.shape == ()
     assert pool2.spatial_shape == (4, 4)
@@ -272,3 +273,11 @@ def test_the_graph_computes_what_the_model_does(network):
     assert graph.output.type.exponent == expected.exponent
     found = oracle(graph, raw)
     assert_array_equal(found, expected.raw)
+
+
+def test_types_and_configurations_never_meet_names():
+    names = Names()
+    assert names.unique("x") == "x"
+    assert names.unique("x_t") == "x_t_2"
+    assert names.unique("conv_config") == "conv_config"
+    assert names.unique("conv") == "conv_2"
