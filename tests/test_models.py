@@ -118,6 +118,22 @@ def test_save_and_load(model, tmp_path):
     }  # fmt: skip
 
 
+def test_save_what_is_under_a_compiled_model(tmp_path):
+    model = sp.models.digits()
+    sp.save(torch.compile(model, backend="eager"), tmp_path / "model.pt")
+    assert_array_equal(
+        sp.load(tmp_path / "model.pt").conv1.weight.detach().numpy(), model.conv1.weight.detach().numpy()
+    )
+
+
+def test_slices_are_plain_sequences():
+    model = sp.models.neutrino()
+    image = torch.rand(2, 1, 63, 63)
+    front, back = model[:4], model[4:]
+    assert front(image).features.shape == (2, 20, 1)
+    assert_array_equal(back(front(image)).detach().numpy(), model(image).detach().numpy())
+
+
 def test_own_modules_are_not_saved(tmp_path):
     with pytest.raises(sp.SparsePixError, match=r"--model package\.module:factory"):
         sp.save(nn.Sequential(nn.Linear(2, 2)), tmp_path / "model.pt")

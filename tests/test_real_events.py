@@ -60,6 +60,15 @@ def test_torch_reproduces_the_published_predictions(events, size):
 
 
 @pytest.mark.parametrize("size", SIZES)
+def test_the_preset_as_it_is_flips_no_decision(events, size, tmp_path):
+    """Also with the default formats of input and pool, which the published training did not have."""
+    exported = sp.export_onnx(trained(events, size), tmp_path / "model.onnx")
+    assert exported.graph.node[0].op_type == "Quant"  # exact in float32
+    logits = integer.run(exported, images_of(events)).real[:, 0]
+    assert_array_equal(logits > 0, events[f"prediction_{size}"] > 0.5)
+
+
+@pytest.mark.parametrize("size", SIZES)
 def test_torch_onnx_integers_and_firmware_agree_on_every_bit(events, size, tmp_path):
     """With a 16-bit input the published weights go all the way; no decision changes either."""
     input_format = sp.FixedPoint(16, 1, signed=False)

@@ -5,7 +5,7 @@ activations. What the paper leaves unquantized (the input, the pooled average) f
 formats for these are ours, chosen so that 8-bit models stay exact in float32.
 """
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, TypedDict, Unpack
 
@@ -134,6 +134,12 @@ class SparseCNN(nn.Sequential):
         self.input_shape = architecture.input_shape
         _build(self, architecture)
 
+    def __getitem__(self, index: int | slice) -> nn.Module:
+        """One layer, or a slice of them as a plain ``nn.Sequential``."""
+        if isinstance(index, slice):
+            return nn.Sequential(OrderedDict(list(self.named_children())[index]))
+        return super().__getitem__(index)
+
 
 def _build(model: nn.Sequential, a: Architecture) -> None:
     channels, height, width = a.input_shape
@@ -214,7 +220,7 @@ _WIDE = _Formats(FixedPoint(16, 7), _unsigned(16, 6), _unsigned(16, 1), _unsigne
 # and 11 bits of reciprocal leave room for the sum of a whole cell.
 _FORMATS: dict[str, dict[int, _Formats]] = {
     "neutrino": {
-        8: _Formats(FixedPoint(8, 3), _unsigned(8, 2), _unsigned(10, 1), _unsigned(12, 2), 11),
+        8: _Formats(FixedPoint(8, 3), _unsigned(8, 2), _unsigned(12, 1), _unsigned(12, 2), 11),
         16: _WIDE,
     },
     "jet": {
@@ -256,7 +262,14 @@ _LAYERS: dict[str, tuple[Layer, ...]] = {
         Layer("dense", 10),
     ),
 }
-_LAYERS["digits"] = _LAYERS["mnist"]
+# At the default inflation the digits' pixels lie 3 apart: the 7x7 kernel meets the direct neighbours, and the
+# pool brings the pixels back on a dense grid without merging any.
+_LAYERS["digits"] = (
+    Layer("conv", 7, 3),
+    Layer("max_pool", 3),
+    Layer("dense", 24),
+    Layer("dense", 10),
+)
 _INPUT_SHAPES = {"neutrino": (1, 63, 63), "jet": (1, 56, 56), "mnist": (1, 48, 48), "digits": (1, 48, 48)}
 
 

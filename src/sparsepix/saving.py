@@ -22,6 +22,7 @@ def save(model: SparseCNN, path: str | Path) -> None:
     Raises:
         SparsePixError: the model is no ``SparseCNN``; its architecture has no description.
     """
+    model = getattr(model, "_orig_mod", model)  # what torch.compile has wrapped
     if not isinstance(model, SparseCNN):
         raise SparsePixError(
             f"save: expected a SparseCNN (a preset of sparsepix.models), found {type(model).__name__}; for a module of "
