@@ -42,7 +42,8 @@ class Value:
             way to it can reach in any order of summation: floats are exact while this fits in
             their mantissa.
         coords: it holds pixel coordinates, not numbers of the model.
-        nonzero: how many of its elements can differ from 0 in one event; None if there is no limit.
+        groups: of a flattened list: how many groups of neighbouring elements (the channels of a
+            pixel) it has, and how many of them can differ from 0 in one event; None elsewhere.
         real: content of a constant that lies on no fixed-point grid yet.
     """
 
@@ -52,7 +53,7 @@ class Value:
     constant: FixedArray | None = None
     partial: int = 0
     coords: bool = False
-    nonzero: int | None = None
+    groups: tuple[int, int] | None = None
     real: np.ndarray | None = None
 
     @staticmethod

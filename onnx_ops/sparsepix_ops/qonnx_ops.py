@@ -2,6 +2,9 @@
 
 QONNX finds them by importing the module that the ONNX domain names and reading its ``custom_op``
 dictionary; the package offers that name lazily, because QONNX is not a dependency.
+
+QONNX wants a fixed batch size, and our files leave it open: ``qonnx-exec model.onnx images.npy
+--override-batchsize 1`` gives them one. Models that compute in DOUBLE need ``MakeExecutable`` first.
 """
 
 from typing import Any
@@ -12,10 +15,11 @@ from onnx import helper
 from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.base import CustomOp
+from qonnx.transformation.base import Transformation
 
 from sparsepix_ops.analysis import analyze
 from sparsepix_ops.fixed_point import FixedPoint
-from sparsepix_ops.op import Op, Value
+from sparsepix_ops.op import Op, Value, shape_of_type
 from sparsepix_ops.registry import CUSTOM_OPS
 
 
@@ -24,6 +28,13 @@ def qonnx_type(fmt: FixedPoint | None) -> Any:
     if fmt is None or not fmt.signed:
         return DataType["FLOAT32"]  # QONNX has no unsigned fixed-point type
     return DataType[f"FIXED<{fmt.width},{fmt.integer}>"]
+
+
+def _types(model: onnx.ModelProto) -> dict[str, onnx.TypeProto]:
+    """Type of each value of a model; inferred, because QONNX drops them when it changes the batch size."""
+    graph = onnx.shape_inference.infer_shapes(model).graph
+    types = {i.name: helper.make_tensor_type_proto(i.data_type, list(i.dims)) for i in graph.initializer}
+    return types | {v.name: v.type for v in (*graph.input, *graph.value_info, *graph.output)}
 
 
 def _make_class(op: Op) -> type[CustomOp]:
@@ -47,17 +58,15 @@ def _make_class(op: Op) -> type[CustomOp]:
     def make_shape_compatible_op(self: CustomOp, model: ModelWrapper) -> onnx.NodeProto:
         # QONNX swaps the node for a standard one of the same shapes while it infers shapes.
         node = self.onnx_node
-        values = [Value(tuple(model.get_tensor_shape(name))) for name in node.input]
-        outputs = op.bound(values, attributes_of(self))
+        types = _types(model.model)
+        outputs = op.bound([Value(shape_of_type(types[name])) for name in node.input], attributes_of(self))
+        number = types[node.input[0]].tensor_type.elem_type
         for name, value in zip(node.output, outputs, strict=True):
-            element = onnx.TensorProto.INT64 if value.coords else onnx.TensorProto.FLOAT
-            model.set_tensor_shape(name, list(value.shape), element)
-        split = helper.make_node("Split", [node.input[0]], list(node.output), num_outputs=len(node.output))
-        return (
-            helper.make_node("RandomNormal", [], list(node.output), shape=list(outputs[0].shape))
-            if (len(outputs) == 1)
-            else split
-        )
+            model.set_tensor_shape(name, list(value.shape), onnx.TensorProto.INT64 if value.coords else number)
+        if len(outputs) == 1:
+            return helper.make_node("RandomNormal", [], list(node.output), shape=list(outputs[0].shape), dtype=number)
+        # No standard op has two outputs of any shape; the shapes that were just set take precedence.
+        return helper.make_node("Split", [node.input[0]], list(node.output), num_outputs=len(node.output))
 
     def infer_node_datatype(self: CustomOp, model: ModelWrapper) -> None:
         known = analyze(model.model).values
@@ -80,6 +89,44 @@ def _make_class(op: Op) -> type[CustomOp]:
 
     methods = (get_nodeattr_types, make_shape_compatible_op, infer_node_datatype, execute_node, verify_node)
     return type(op.name, (CustomOp,), {"__doc__": f"QONNX class of ``{op.name}``."} | {m.__name__: m for m in methods})
+
+
+class MakeExecutable(Transformation):
+    """Make a model fit for ``execute_onnx``: fix its batch size, and cast where it computes in DOUBLE.
+
+    QONNX's Quant returns float32 whatever it is given. That is exact up to 24 bits, but the next node of
+    a DOUBLE model expects a double, so a Cast goes between them.
+
+    Args:
+        batch_size: 1 or more.
+    """
+
+    def __init__(self, batch_size: int) -> None:
+        super().__init__()
+        self.batch_size = batch_size
+
+    def apply(self, model: ModelWrapper) -> tuple[ModelWrapper, bool]:
+        """Change the model; it is complete after one pass."""
+        types = _types(model.model)
+        fixed = onnx.ModelProto()
+        fixed.CopyFrom(model.model)
+        graph = fixed.graph
+        for value in (*graph.input, *graph.output):
+            value.type.tensor_type.shape.dim[0].dim_value = self.batch_size
+        del graph.value_info[:], graph.node[:]
+        singles = []
+        for node in model.graph.node:
+            graph.node.append(node)
+            output = node.output[0]
+            if node.op_type == "Quant" and types[output].tensor_type.elem_type == onnx.TensorProto.DOUBLE:
+                singles.append(f"{output}_single")
+                graph.node[-1].output[0] = singles[-1]
+                graph.node.append(helper.make_node("Cast", singles[-1:], [output], to=onnx.TensorProto.DOUBLE))
+        inferred = onnx.shape_inference.infer_shapes(fixed)
+        for value in inferred.graph.value_info:
+            if value.name in singles:
+                value.type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+        return ModelWrapper(inferred), False
 
 
 custom_op: dict[str, type[CustomOp]] = {op.name: _make_class(op) for op in CUSTOM_OPS}

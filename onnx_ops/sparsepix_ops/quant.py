@@ -120,7 +120,7 @@ def _bound(values: Sequence[Value], attributes: Attributes) -> list[Value]:
         return [Value(shape, constant.range, fmt, constant)]
     if attributes["narrow"]:
         raise SparsePixError("a narrow range is for weights only: ap_fixed saturates to its whole range (narrow=0)")
-    return [Value(shape, fmt.range, fmt, nonzero=values[0].nonzero)]
+    return [Value(shape, fmt.range, fmt, groups=values[0].groups)]
 
 
 OP = Op(

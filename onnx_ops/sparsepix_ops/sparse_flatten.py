@@ -55,9 +55,9 @@ def _bound(values: Sequence[Value], attributes: Attributes) -> list[Value]:
     shape = (features.shape[0], height * width * features.shape[2])
     if features.range is None:
         return [Value(shape)]
-    # A list of N pixels fills at most N places of the vector, and the sums behind it know that.
-    nonzero = features.shape[1] * features.shape[2]
-    return [Value(shape, features.range.with_zero(), features.format, nonzero=nonzero)]
+    # A list of N pixels fills at most N places of the grid, and the sums behind it know that.
+    groups = (height * width, min(features.shape[1], height * width))
+    return [Value(shape, features.range.with_zero(), features.format, groups=groups)]
 
 
 OP = Op(

@@ -25,7 +25,7 @@ def _relu_bound(values: Sequence[Value], _: Attributes) -> list[Value]:
     if x.range is None:
         return [Value(x.shape)]
     positive = FixedRange(x.range.exponent, max(x.range.low, 0), max(x.range.high, 0))
-    return [replace(Value.exact(x.shape, positive), nonzero=x.nonzero)]
+    return [replace(Value.exact(x.shape, positive), groups=x.groups)]
 
 
 def _same(inputs: Sequence[Any], _: Attributes) -> list[Any]:
@@ -73,8 +73,8 @@ def _gemm_bound(values: Sequence[Value], attributes: Attributes) -> list[Value]:
     )
     by_output = FixedArray(by_output, weight.constant.exponent)
     in_range = Value(x.shape, x.range.with_zero())
-    most = in_features if x.nonzero is None else min(x.nonzero, in_features)
-    return [linear_bound(shape, in_range, by_output, bias, in_features, most)]
+    groups, most = x.groups or (in_features, in_features)
+    return [linear_bound(shape, in_range, by_output, bias, groups, most)]
 
 
 def _add(inputs: Sequence[np.ndarray], _: Attributes) -> list[np.ndarray]:
