@@ -1,12 +1,19 @@
 """Random whole networks and images that hit the hard cases, for tests that go end to end."""
 
 import numpy as np
+import onnxruntime as ort
 import torch
+from hypothesis import HealthCheck, Phase
 from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
 from torch import nn
 
 import sparsepix as sp
+from sparsepix_ops import FixedArray, analyze, integer
 
+# Without shrinking: a failing network is small as it is, and each step would be another export.
+PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
+SETTINGS = {"deadline": None, "phases": PHASES, "suppress_health_check": list(HealthCheck)}
 SMALL = st.integers(1, 3)
 
 
@@ -105,3 +112,25 @@ def hard_images(rng, input_shape, count=24):
     images[3, :, :, 0] = images[3, :, :, -1] = 0.5
     images[4] = 0.5
     return images.astype(np.float32)
+
+
+def exported_and_checked(model, input_shape, seed, path):
+    """Export; compare torch, ONNX Runtime and the integer reference; return images and result."""
+    images = hard_images(np.random.default_rng(seed), input_shape)
+    exported = sp.export_onnx(model, path, input_shape)
+    with torch.no_grad():
+        in_torch = model.double()(torch.from_numpy(images).double()).numpy()
+    in_onnx = ort.InferenceSession(path).run(None, {"image": images})[0]
+    values = integer.run_all(exported, images)
+    in_integers = values["output"].real
+    # The ranges that set the widths of the firmware hold every value that came up.
+    for name, value in analyze(exported).values.items():
+        if value.range is not None and isinstance(values[name], FixedArray):
+            assert value.range.exponent == values[name].exponent
+            assert value.range.hull(values[name].range) == value.range, name
+    assert_array_equal(in_torch, in_integers)
+    assert_array_equal(in_onnx, in_integers)
+    if exported.graph.node[0].op_type != "Cast":
+        with torch.no_grad():
+            assert_array_equal(model.float()(torch.from_numpy(images)).numpy(), in_integers)
+    return images, in_integers

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from onnx_models import ModelBuilder, whole_model
@@ -10,6 +11,7 @@ from sparsepix_hls.estimate import estimate_json, estimate_layer, estimate_total
 from sparsepix_hls.parts import Part, find_part
 from sparsepix_hls.reader import read_model
 from sparsepix_ops import FixedPoint
+from sparsepix_ops.sparse_avg_pool2d import reciprocal
 
 
 def graph_of(builder, tmp_path, **settings):
@@ -66,12 +68,49 @@ def test_a_slower_clock_takes_fewer_cycles(tmp_path):
     assert estimate_total(graph, 10.0).latency_cycles < estimate_total(graph, 2.5).latency_cycles
 
 
-def test_near_the_published_layers(tmp_path):
-    # Vivado after synthesis, 63x63, 8 bit, N = 20: conv1 40k LUT, conv2 117k LUT (shared/reference)
-    graph = graph_of(neutrino(20, FixedPoint(8, 3), FixedPoint(8, 2, signed=False)), tmp_path)
-    lut = {layer.name: estimate_layer(layer, 5.0).lut for layer in graph.layers}
-    assert 40_000 / 2 < lut["conv1"] < 40_000 * 2
-    assert 117_000 / 2 < lut["conv2"] < 117_000 * 2
+# LUTs of 8-bit layers after logic synthesis with Vivado, published with SparsePixels (arXiv 2512.06208):
+# slots, input channels, output channels, kernel, LUTs
+PUBLISHED_CONVS = [
+    (20, 1, 1, 7, 40_174), (20, 1, 3, 7, 117_429), (8, 1, 1, 7, 5_419), (8, 1, 3, 7, 19_062), (20, 1, 3, 9, 116_568),
+    (20, 3, 1, 9, 92_425), (8, 3, 1, 9, 15_650), (20, 1, 3, 5, 92_122), (20, 1, 1, 3, 18_958), (30, 1, 1, 3, 56_071),
+]  # fmt: skip
+# slots, channels, window, LUTs
+PUBLISHED_POOLS = [(20, 3, 7, 12_782), (8, 3, 7, 2_538), (20, 1, 4, 5_236), (8, 1, 4, 756), (30, 3, 2, 19_467)]
+WEIGHT8, FEATURE8, COORD8 = FixedPoint(8, 3), FixedPoint(8, 2, signed=False), FixedPoint(7, 7)
+
+
+def pixels(slots, channels):
+    return ir.Tensor("features", (slots, channels), FEATURE8), ir.Tensor("coords", (slots, 2), COORD8)
+
+
+def published_conv(slots, c_in, c_out, size):
+    output = ir.Tensor("output", (slots, c_out), FixedPoint(17, 6))
+    weight = ir.Constant("weight", np.ones((size, size, c_in, c_out), int), WEIGHT8)
+    bias = ir.Constant("bias", np.ones(c_out, int), WEIGHT8)
+    return ir.SparseConv2d("conv", *pixels(slots, c_in), output, (size, size), weight, bias, "active")
+
+
+@pytest.mark.parametrize(("slots", "c_in", "c_out", "size", "lut"), PUBLISHED_CONVS)
+def test_convolutions_are_near_the_published_ones(slots, c_in, c_out, size, lut):
+    cost = estimate_layer(published_conv(slots, c_in, c_out, size), 5.0)
+    assert lut / 2 < cost.lut < lut * 2
+
+
+@pytest.mark.parametrize(("slots", "channels", "size", "lut"), PUBLISHED_POOLS)
+def test_pools_are_near_the_published_ones(slots, channels, size, lut):
+    outputs = (ir.Tensor("y", (slots, channels), FixedPoint(18, 2)), ir.Tensor("cells", (slots, 2), FixedPoint(5, 5)))
+    factor = reciprocal(size * size, 10)
+    constant = ir.Constant("reciprocal", np.asarray(factor.raw), factor.range.format())
+    layer = ir.SparseAvgPool2d("pool", *pixels(slots, channels), *outputs, (size, size), (63, 63), constant)
+    assert lut / 2 < estimate_layer(layer, 5.0).lut < lut * 2
+
+
+def test_flatten_and_reduction_have_the_published_order_of_magnitude(tmp_path):
+    """Other designs: the published flatten takes the slots in turn, the published reduction searches for each pixel."""
+    graph = graph_of(neutrino(20, WEIGHT8, FEATURE8), tmp_path)
+    lut = {type(layer).__name__: estimate_layer(layer, 5.0).lut for layer in graph.layers}
+    assert 3_969 < lut["SparseFlatten"] < 4 * 3_969
+    assert 98_305 / 4 < lut["InputReduce"] < 98_305
 
 
 def test_utilization_and_json(tmp_path):

@@ -4,11 +4,11 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 from numpy.testing import assert_array_equal
-from random_networks import hard_images
 from torch import nn
 
 import sparsepix as sp
 import sparsepix_hls
+from random_networks import hard_images
 from sparsepix_ops import integer
 
 LOGIT_WEIGHTS = sp.FixedPoint(9, 6)

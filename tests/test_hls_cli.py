@@ -1,5 +1,7 @@
 """The command sparsepix-hls and the Python interface: what they write, print and import."""
 
+import ast
+import itertools
 import json
 import os
 import shutil
@@ -12,6 +14,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import sparsepix_hls as hls
+import sparsepix_ops
 from onnx_models import ModelBuilder, whole_model
 from sparsepix_hls import translation
 from sparsepix_hls.cli import main
@@ -71,6 +74,20 @@ def test_lazy_exports():
         _ = hls.no_such
 
 
+def test_no_module_of_the_translator_names_torch():
+    """Nor anything else but its dependencies, not even inside a function."""
+    allowed = {"google", "numpy", "onnx", "rich", "sparsepix_hls", "sparsepix_ops", *sys.stdlib_module_names}
+    files = [Path(module.__file__).parent.rglob("*.py") for module in (hls, sparsepix_ops)]
+    for file in itertools.chain(*files):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            else:
+                names = [node.module] if isinstance(node, ast.ImportFrom) else []
+            extra = {"qonnx"} if file.name == "qonnx_ops.py" else set()
+            assert {name.split(".")[0] for name in names} <= allowed | extra, file
+
+
 @needs_compiler
 def test_translation_never_imports_torch_and_predicts_exactly(tmp_path):
     model = whole_model(seed=2).save(tmp_path / "net.onnx")
@@ -80,7 +97,7 @@ def test_translation_never_imports_torch_and_predicts_exactly(tmp_path):
         "import sys\n"
         "class Block:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name.split('.')[0] in ('torch', 'brevitas', 'sparsepix', 'qonnx'):\n"
+        "        if name.split('.')[0] in ('torch', 'brevitas', 'sparsepix', 'qonnx', 'onnxruntime', 'onnxscript'):\n"
         "            raise ImportError(name + ' is blocked')\n"
         "sys.meta_path.insert(0, Block())\n"
         "import numpy as np, sparsepix_hls as hls\n"

@@ -155,6 +155,19 @@ def test_code_is_formatted(project):
     assert done.returncode == 0, done.stderr
 
 
+def test_processes_of_the_top_function(project):
+    """Two processes, with pixels between them; the dataflow region holds nothing but their calls."""
+    project, _ = project
+    source = (project.directory / "firmware/tiny.cpp").read_text()
+    region = source.split("#pragma HLS DATAFLOW\n")[1]
+    calls = [line.strip() for line in region.splitlines() if line.endswith(");")]
+    pixels = "tiny_0_features, tiny_0_coords"
+    assert calls == [f"tiny_reduce(tiny_image, {pixels});", f"tiny_layers({pixels}, {project.graph.output.name});"]
+    assert source.count("#pragma HLS DATAFLOW") == source.count("#pragma HLS PIPELINE") == 1
+    for pragma in ("ap_none port = tiny_image", f"ap_vld port = {project.graph.output.name}"):
+        assert f"#pragma HLS INTERFACE mode = {pragma}\n" in source
+
+
 def test_nothing_is_left_open_in_the_templates(project):
     directory = project[0].directory
     for name in ("build.tcl", "Makefile", "tb/tiny_tb.cpp", "tb/tiny_bridge.cpp"):

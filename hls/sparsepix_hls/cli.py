@@ -71,13 +71,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status: 0, 1 if the C simulation found differences, 2 on an error of the user.
     """
     arguments = make_parser().parse_args(argv)
-    from sparsepix_ops.errors import SparsePixError
-
     try:
-        return _run(arguments)
-    except (SparsePixError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_ERROR
+        from sparsepix_ops.errors import SparsePixError
+
+        try:
+            return _run(arguments)
+        except (SparsePixError, OSError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            return EXIT_ERROR
     except KeyboardInterrupt:
         print("error: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
@@ -92,15 +93,16 @@ def _run(arguments: argparse.Namespace) -> int:
 
     console = Console(highlight=False)
     model = Path(arguments.model)
-    target = Path(arguments.output) if arguments.output else model.with_name(f"{model.stem}_hls")
+    target = Path(arguments.output) if arguments.output is not None else model.parent / f"{model.stem}_hls"
     with console.status("reading and translating the model"):
         from sparsepix_hls.translation import translate
 
-        data = _load(Path(arguments.testbench_data)) if arguments.testbench_data else None
+        data = _load(Path(arguments.testbench_data)) if arguments.testbench_data is not None else None
         if arguments.csim:
-            from sparsepix_hls.toolchain import find_compiler
+            from sparsepix_hls.toolchain import find_compiler, find_make
 
             find_compiler()  # before anything is written
+            find_make()
         project = translate(model, target, arguments.part, arguments.clock, arguments.force, arguments.keep_head, data)
     report = read_report(target)
     _show(console, report, project)
@@ -126,7 +128,8 @@ def _load(path: Any) -> Any:
     from sparsepix_ops.errors import SparsePixError
 
     if not path.is_file():
-        raise SparsePixError(f"{path}: expected a .npy file with images, found no such file")
+        found = "a folder" if path.is_dir() else "no such file"
+        raise SparsePixError(f"{path}: expected a .npy file with images, found {found}")
     with contextlib.suppress(ValueError, EOFError):
         data = np.load(path, allow_pickle=False)
         if isinstance(data, np.ndarray):
@@ -143,7 +146,7 @@ def _show(console: "Console", report: dict[str, Any], project: "Project") -> Non
     table = Table(
         title=f"{project.graph.name} on {part['full_name']} at {report['clock_ns']:g} ns, estimated by counting",
         box=box.SIMPLE,
-        padding=(0, 1, 0, 0),
+        padding=0,
         show_edge=False,
     )
     table.add_column("layer", overflow="fold")

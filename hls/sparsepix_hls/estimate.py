@@ -1,10 +1,11 @@
-"""A first estimate of latency and resources by counting; no tool has confirmed its figures.
+"""A first estimate of latency and resources by counting; no synthesis has confirmed its figures.
 
-One rule for each kernel of ``include/sparsepix``, in its fully parallel form. Good to about a factor of two.
+One rule for each kernel of ``include/sparsepix``, in its fully parallel form. Against the published synthesis
+results of similar 8-bit layers (convolutions, average pooling) it is good to about a factor of two.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -71,18 +72,22 @@ def _input_reduce(layer: ir.InputReduce, clock: float) -> Estimate:
 
 
 def _conv(layer: ir.SparseConv2d, clock: float) -> Estimate:
-    # Every pair of pixels: the offset between them (two subtractions, two range checks), for each channel pair a
-    # weight looked up by the position (a LUT holds 64 positions of one bit) and a product, then a tree of adders.
+    # Every pair of pixels: the offset between them (two subtractions, two range checks) and, for each channel pair,
+    # a product. It is a weight looked up by the position (a LUT holds 64 positions of one bit) times the feature, or,
+    # for a small kernel, a constant product for each position (half a LUT a bit) and a choice among them. Then a
+    # tree of adders.
     slots, c_in = layer.features.shape
     c_out, taps = layer.output.shape[1], int(np.prod(layer.kernel_size))
     products, sums = slots * slots * c_in * c_out, slots * c_out
-    dsp, multiply = _product(layer.features.type.width, layer.weight.type.width)
-    table = layer.weight.type.width * -(-taps // 64)
+    feature_bits, weight_bits = layer.features.type.width, layer.weight.type.width
+    dsp, multiply = _product(feature_bits, weight_bits)
+    product = min(multiply + weight_bits * -(-taps // 64), taps * feature_bits / 2)
     terms = slots * c_in + (layer.bias is not None)
-    pairs = slots * (slots - 1) / 2 * 6 * layer.coords.type.width
-    lut = pairs + products * (multiply + table) + sums * (terms - 1) * layer.output.type.width
-    # Offset and look-up take two levels each, a product about two.
-    return _pipelined(6 + _levels(terms), sums * layer.output.type.width, products * dsp, lut, clock)
+    pairs = slots * (slots - 1) / 2 * 4 * layer.coords.type.width
+    lut = pairs + products * product + sums * (terms - 1) * layer.output.type.width
+    # Offset and look-up take two levels each, a product about two. The widest rank of registers holds the products.
+    cost = _pipelined(6 + _levels(terms), sums * layer.output.type.width, products * dsp, lut, clock)
+    return replace(cost, ff=cost.ff + products * (feature_bits + weight_bits))
 
 
 def _activation(layer: ir.Activation, clock: float) -> Estimate:
@@ -92,7 +97,7 @@ def _activation(layer: ir.Activation, clock: float) -> Estimate:
     return _pipelined(2, count * bits, 0, count * 2 * bits, clock)
 
 
-def _pool(layer: ir.SparseAvgPool2d | ir.SparseMaxPool2d, clock: float) -> Estimate:
+def _pool(layer: ir.SparsePool2d, clock: float) -> Estimate:
     # Every pair of slots compares its cells and offers its features; a tree joins them.
     slots, channels = layer.features.shape
     bits, cell_bits = layer.output_features.type.width, layer.output_coords.type.width
@@ -107,6 +112,7 @@ def _pool(layer: ir.SparseAvgPool2d | ir.SparseMaxPool2d, clock: float) -> Estim
 
 def _flatten(layer: ir.SparseFlatten, clock: float) -> Estimate:
     # Each cell compares itself with every slot (a LUT or two), and joins the masked features (3 of them a LUT).
+    # All cells at once: a flatten that takes the slots one after the other, as the published one, is smaller.
     slots, channels = layer.features.shape
     cells = layer.spatial_shape[0] * layer.spatial_shape[1]
     lut = cells * slots * (1.5 + channels * layer.features.type.width / 3)

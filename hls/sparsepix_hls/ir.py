@@ -78,8 +78,8 @@ class Activation:
 
 
 @dataclass(frozen=True)
-class SparseAvgPool2d:
-    """Average over pooling cells: the sum times ``reciprocal`` (a scalar constant [])."""
+class SparsePool2d:
+    """What both kinds of pooling have: cells of ``kernel_size`` on an image of ``spatial_shape``."""
 
     name: str
     features: Tensor
@@ -88,20 +88,19 @@ class SparseAvgPool2d:
     output_coords: Tensor
     kernel_size: tuple[int, int]
     spatial_shape: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class SparseAvgPool2d(SparsePool2d):
+    """Average over pooling cells: the sum times ``reciprocal`` (a scalar constant [])."""
+
     reciprocal: Constant
 
 
 @dataclass(frozen=True)
-class SparseMaxPool2d:
+class SparseMaxPool2d(SparsePool2d):
     """Maximum over pooling cells: of the active pixels (``over='active'``), or with the inactive ones as 0."""
 
-    name: str
-    features: Tensor
-    coords: Tensor
-    output_features: Tensor
-    output_coords: Tensor
-    kernel_size: tuple[int, int]
-    spatial_shape: tuple[int, int]
     over: str
 
 

@@ -4,7 +4,6 @@ import ctypes
 import itertools
 import os
 import re
-import shutil
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from sparsepix_hls import ir, toolchain
-from sparsepix_hls.constants import dims
+from sparsepix_hls.cpp_constants import dims
 from sparsepix_ops.errors import SparsePixError
 
 _SUMMARY = re.compile(r"^csim: (\d+) events, (\d+) mismatching outputs$", re.MULTILINE)
@@ -107,11 +106,7 @@ class Project:
             SparsePixError: there is no make or no compiler, or the testbench could not be built or run.
         """
         compiler = toolchain.find_compiler()
-        if shutil.which("make") is None:
-            raise SparsePixError(
-                "C simulation needs make, found none on this machine (Debian, Ubuntu: apt install make)"
-            )
-        command = ["make", "csim", f"CXX={' '.join(compiler)}"]
+        command = [toolchain.find_make(), "csim", f"CXX={' '.join(compiler)}"]
         done = subprocess.run(command, cwd=self.directory, capture_output=True, text=True, check=False)
         summary = _SUMMARY.search(done.stdout)
         if summary is None or (done.returncode != 0) != (int(summary[2]) > 0):

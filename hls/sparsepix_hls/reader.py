@@ -8,10 +8,10 @@ import numpy as np
 import onnx
 
 from sparsepix_hls import ir
-from sparsepix_hls.checks import check, check_ends
-from sparsepix_hls.loading import load, tidy
-from sparsepix_hls.names import Names, top_identifier
-from sparsepix_hls.view import TRANSPARENT, View, make_view
+from sparsepix_hls.identifiers import Names, top_identifier
+from sparsepix_hls.model_checks import check, check_ends
+from sparsepix_hls.model_file import load, tidy
+from sparsepix_hls.model_view import TRANSPARENT, View, make_view
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedArray, FixedPoint, FixedRange
 from sparsepix_ops.head import exp_thresholds, sigmoid_thresholds

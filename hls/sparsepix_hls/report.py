@@ -62,7 +62,7 @@ def output_tensors(layer: ir.Layer) -> tuple[ir.Tensor, ...]:
     """The tensors that a layer makes, features before coords."""
     if isinstance(layer, ir.InputReduce):
         return (layer.features, layer.coords)
-    if isinstance(layer, ir.SparseAvgPool2d | ir.SparseMaxPool2d):
+    if isinstance(layer, ir.SparsePool2d):
         return (layer.output_features, layer.output_coords)
     return (layer.output,)
 

@@ -20,7 +20,9 @@ def given_events(graph: ir.Graph, images: np.ndarray) -> np.ndarray:
     if images.dtype.kind not in "fiu":
         raise SparsePixError(f"testbench data: expected an array of numbers, found dtype {images.dtype}")
     if images.ndim != 4 or images.shape[1:] != shape or not len(images):
-        raise SparsePixError(f"testbench data: expected images of shape (events, {_dims(shape)}), found {images.shape}")
+        raise SparsePixError(
+            f"testbench data: expected one or more images of shape (events, {_dims(shape)}), found {images.shape}"
+        )
     if not np.isfinite(images).all():
         raise SparsePixError("testbench data: expected finite values, found NaN or infinity")
     return graph.input.type.quantize(images).raw

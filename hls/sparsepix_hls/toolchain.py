@@ -47,6 +47,18 @@ def find_compiler() -> list[str]:
     return command
 
 
+def find_make() -> str:
+    """Path of make.
+
+    Raises:
+        SparsePixError: there is none on this machine.
+    """
+    path = shutil.which("make")
+    if path is None:
+        raise SparsePixError("C simulation needs make, found none on this machine (Debian, Ubuntu: apt install make)")
+    return path
+
+
 def build_library(directory: Path, sources: Sequence[str], library: Path) -> None:
     """Compile sources of a project to a shared library.
 

@@ -44,7 +44,6 @@ def translate(
 
     Raises:
         SparsePixError: the model, the part, the clock, the folder or the images are not usable; says what to do.
-        OSError: the folder cannot be written.
     """
     source, target = Path(model), Path(output_dir)
     if not (math.isfinite(clock_ns) and clock_ns > 0):
@@ -62,9 +61,12 @@ def translate(
     image = np.ldexp(inputs.astype(np.float64), graph.input.type.exponent)
     outputs = integer.run(read.model, image, keep_head).at(graph.output.type.exponent).raw
     report = make_report(graph, source, device, clock_ns, notices, {"events": len(inputs), "origin": origin})
-    with replaced_when_complete(target) as folder:
-        write_project(graph, folder, device.full_name, clock_ns, inputs, outputs)
-        write_report(folder, report)
+    try:
+        with replaced_when_complete(target) as folder:
+            write_project(graph, folder, device.full_name, clock_ns, inputs, outputs)
+            write_report(folder, report)
+    except OSError as error:
+        raise SparsePixError(f"{target}: cannot write the project there: {error.strerror or error}") from error
     return Project(target, graph)
 
 
@@ -73,7 +75,8 @@ def check_target(target: Path, force: bool) -> None:
     if not os.path.lexists(target):
         return
     if not force:
-        raise SparsePixError(f"{target}: the output folder exists; choose another one, or replace it with --force")
+        what = "the output folder exists" if target.is_dir() else "a file of that name exists"
+        raise SparsePixError(f"{target}: {what}; choose another one, or replace a SparsePix project with --force")
     resolved = target.resolve()
     if target.is_symlink() or not target.is_dir():
         raise SparsePixError(f"{target}: expected a folder to replace, found a file or a link; choose another one")

@@ -7,24 +7,26 @@ from pathlib import Path
 
 import numpy as np
 
-from sparsepix_hls import cpp, ir, toolchain
-from sparsepix_hls.constants import decimals, dims, type_name
+from sparsepix_hls import cpp_layers, ir, toolchain
+from sparsepix_hls.cpp_constants import decimals, dims, type_name
 from sparsepix_ops.errors import SparsePixError
 
 _PACKAGE = Path(__file__).parent
 _KERNELS = _PACKAGE / "include" / "sparsepix"
 _TEMPLATES = _PACKAGE / "templates"
 
+_REDUCE_COMMENT = """\
+// From the image to its active pixels: a loop over time, one pixel a clock."""
 _LAYERS_COMMENT = """\
 // Everything behind the input reduction, fully parallel: a pipeline that takes new pixels every clock.
 // PIPELINE unrolls all loops below it, and between the layers are plain registers (UG1399, 'pragma HLS
 // pipeline')."""
 _TOP_COMMENT = """\
-// Two processes. The input reduction is a loop over time, one pixel a clock, so it cannot be part of the
-// pipeline: there it would be unrolled into as many copies as there are pixels. DATAFLOW lets it work on
-// the next image while the layers finish this one (UG1399, 'pragma HLS dataflow': each array below has one
-// producer and one consumer). With a process for each layer every value between two layers would cost a
-// FIFO of its own, and no time would be won: the interval is that of the reduction."""
+// Two processes: DATAFLOW lets the input reduction work on the next image while the layers finish this one
+// (UG1399, 'pragma HLS dataflow': each array between them has one producer and one consumer). The reduction
+// is a loop over time and cannot be part of the pipeline, which would unroll it into as many copies as there
+// are pixels. With a process for each layer every value between two layers would cost a FIFO of its own, and
+// no time would be won: the interval is that of the reduction."""
 
 
 def write_project(
@@ -54,17 +56,12 @@ def write_project(
     ):
         if data.shape[1:] != tensor.shape or data.shape[:1] != testbench_inputs.shape[:1] or len(data) == 0:
             raise SparsePixError(f"{name}: expected shape [events, {dims(tensor.shape)}], found {data.shape}")
-    layers = [cpp.translate(layer) for layer in graph.layers]
+    layers = [cpp_layers.translate(layer) for layer in graph.layers]
     _check_graph(graph, layers)
 
-    firmware, weights, data_directory = (
-        directory / "firmware",
-        directory / "firmware" / "weights",
-        directory / "tb/data",
-    )
-    for folder in (weights, data_directory):
-        folder.mkdir(parents=True)
-    shutil.copytree(_KERNELS, firmware / "sparsepix")
+    for folder in ("firmware/weights", "tb/data"):
+        (directory / folder).mkdir(parents=True)
+    shutil.copytree(_KERNELS, directory / "firmware" / "sparsepix")
     shutil.copytree(toolchain.ap_types_directory(), directory / "ap_types")
 
     files = {
@@ -78,7 +75,7 @@ def write_project(
     for layer in layers:
         for constant, shape in layer.constants:
             if shape:
-                text = cpp.weight_text(layer, constant, shape)
+                text = cpp_layers.weight_text(layer, constant, shape)
                 files[f"firmware/weights/{constant.name}.h"] = _guarded(
                     f"{graph.name}_{constant.name}",
                     f'#include "../data_types.h"\n#include "../sparsepix/constants.h"\n\n{text}',
@@ -107,12 +104,12 @@ def write_project(
         (directory / name).write_text(text, encoding="utf-8")
 
 
-def _check_graph(graph: ir.Graph, layers: list[cpp.Layer]) -> None:
+def _check_graph(graph: ir.Graph, layers: list[cpp_layers.Layer]) -> None:
     """Refuse what C++ could not express."""
     problems = []
     constants = [constant.name for layer in layers for constant, _ in layer.constants]
     tensors = _tensors(graph, layers)
-    names = [graph.name, f"{graph.name}_layers", f"{graph.name}_run"]
+    names = [graph.name, *(f"{graph.name}_{suffix}" for suffix in ("reduce", "layers", "run"))]
     names += [name for base in (*tensors, *constants) for name in (base, f"{base}_t")]
     names += [f"{layer.name}_config" for layer in layers]
     names += sorted({layer.pairs_name for layer in layers if layer.pairs})
@@ -136,7 +133,7 @@ def _check_graph(graph: ir.Graph, layers: list[cpp.Layer]) -> None:
         raise SparsePixError(problems, heading=f"model {graph.name} cannot be written as C++")
 
 
-def _tensors(graph: ir.Graph, layers: list[cpp.Layer]) -> dict[str, ir.Tensor]:
+def _tensors(graph: ir.Graph, layers: list[cpp_layers.Layer]) -> dict[str, ir.Tensor]:
     """Every tensor by its name, in order of appearance."""
     made = [tensor for layer in layers for tensor in layer.outputs]
     return {tensor.name: tensor for tensor in (graph.input, *made)}
@@ -148,7 +145,7 @@ def _guarded(name: str, body: str) -> str:
 
 
 def _fill(template: str, values: dict[str, str]) -> str:
-    text = (_TEMPLATES / template).read_text(encoding="utf-8")
+    text = (_TEMPLATES / f"{template}.in").read_text(encoding="utf-8")
     for key, value in values.items():
         text = text.replace(f"@{key}@", value)
     return text
@@ -162,7 +159,7 @@ def _data(what: str, tensor: ir.Tensor, raw: np.ndarray) -> str:
     return head + "".join(" ".join(map(str, event)) + "\n" for event in raw.reshape(len(raw), -1).tolist())
 
 
-def _data_types(graph: ir.Graph, layers: list[cpp.Layer]) -> str:
+def _data_types(graph: ir.Graph, layers: list[cpp_layers.Layer]) -> str:
     coords = {
         t.name
         for layer in graph.layers
@@ -183,13 +180,13 @@ def _data_types(graph: ir.Graph, layers: list[cpp.Layer]) -> str:
     return _guarded(f"{graph.name}_data_types", "\n".join(lines) + "\n")
 
 
-def _parameters(graph: ir.Graph, layers: list[cpp.Layer]) -> str:
+def _parameters(graph: ir.Graph, layers: list[cpp_layers.Layer]) -> str:
     includes = [f'#include "sparsepix/{header}.h"' for header in sorted({layer.header for layer in layers})]
     arrays = [(layer, c, shape) for layer in layers for c, shape in layer.constants]
     weights = sorted(f'#include "weights/{constant.name}.h"' for _, constant, shape in arrays if shape)
     body = ["// Parameters and weights of each layer.", '#include "data_types.h"', *includes, *weights, ""]
     for layer in layers:
-        body.append(cpp.config_struct(layer))
+        body.append(cpp_layers.config_struct(layer))
         scalars = [c for c, shape in layer.constants if not shape]
         for constant in scalars:
             body.append(f"static const {constant.name}_t {constant.name} = {decimals(constant).item()};\n")
@@ -205,78 +202,103 @@ def _top_header(graph: ir.Graph) -> str:
     body = (
         '#include "data_types.h"\n\n'
         f"// Top function of the firmware. {graph.input.name} must be stable until the block is ready for the next.\n"
-        f"{cpp.fill(f'void {graph.name}', arguments, ';')}\n"
+        f"{cpp_layers.fill(f'void {graph.name}', arguments, ';')}\n"
     )
     return _guarded(graph.name, body)
 
 
 def _partition(tensor_name: str) -> str:
-    return f"#pragma HLS ARRAY_PARTITION variable = {tensor_name} complete dim = 0"
+    return f"#pragma HLS ARRAY_PARTITION variable = {tensor_name} type = complete dim = 0"
 
 
-def _statements(graph: ir.Graph, layers: list[cpp.Layer], known: set[str]) -> list[str]:
+def _declarations(tensors: list[ir.Tensor]) -> list[str]:
+    """Local arrays, each element a register of its own."""
+    return [line for t in tensors for line in (f"  {t.name}_t {t.name}{dims(t.shape)};", _partition(t.name))]
+
+
+def _statements(layers: list[cpp_layers.Layer], known: set[str]) -> list[str]:
     """Arrays and calls of the layers; ``known`` are the arrays that stand already, pair maps are added to it."""
     lines = []
     for layer in layers:
-        local = [t for t in layer.outputs if t.name not in known]
-        body = [f"\n{layer.comment}"]
+        lines.append(f"\n{layer.comment}")
         if layer.pairs and layer.pairs_name not in known:
             coords, height, width = layer.pairs
             pixels = layer.config["max_pixels"]
-            body.append(
-                f"  sparsepix::Position<{height} * {width}> {layer.pairs_name}[sparsepix::pair_count({pixels})];"
-            )
-            body.append(_partition(layer.pairs_name))
-            body.append(cpp.call(f"sparsepix::pair_map<{layer.name}_config>", [coords.name, layer.pairs_name]))
+            lines += [
+                f"  sparsepix::Position<{height} * {width}> {layer.pairs_name}[sparsepix::pair_count({pixels})];",
+                _partition(layer.pairs_name),
+                cpp_layers.call(f"sparsepix::pair_map<{layer.name}_config>", [coords.name, layer.pairs_name]),
+            ]
             known.add(layer.pairs_name)
-        for tensor in local:
-            body.append(f"  {tensor.name}_t {tensor.name}{dims(tensor.shape)};")
-            body.append(_partition(tensor.name))
-            known.add(tensor.name)
-        body.append(layer.call)
-        lines += body
+        local = [t for t in layer.outputs if t.name not in known]
+        known |= {t.name for t in local}
+        lines += [*_declarations(local), layer.call]
     return lines
 
 
-def _top_source(graph: ir.Graph, layers: list[cpp.Layer]) -> str:
-    scans = [layer for layer in layers if layer.kernel == "input_reduce"]
+def _function(name: str, inputs: list[ir.Tensor], outputs: list[ir.Tensor], body: list[str]) -> str:
+    """Definition of a function of the firmware; its ports are arrays."""
+    arguments = _arguments([(t, True) for t in inputs] + [(t, False) for t in outputs])
+    return "\n".join([cpp_layers.fill(name, arguments, " {"), *body, "}\n"])
+
+
+def _top_source(graph: ir.Graph, layers: list[cpp_layers.Layer]) -> str:
+    reduce = [layer for layer in layers if layer.kernel == "input_reduce"]
     parallel = [layer for layer in layers if layer.kernel != "input_reduce"]
-    outside = {graph.input.name, graph.output.name}
-    head = [f'#include "{graph.name}.h"\n#include "parameters.h"']
-    top_arguments = _arguments([(graph.input, True), (graph.output, False)])
-    ports = [_partition(graph.input.name), _partition(graph.output.name)]
-    ports.append(f"#pragma HLS INTERFACE mode = ap_vld port = {graph.output.name}")
-    if not (scans and parallel):
+    top, image, result = f"void {graph.name}", graph.input, graph.output
+    outside = {image.name, result.name}
+    head = [f'#include "{graph.name}.h"\n#include "parameters.h"\n']
+    ports = [
+        _partition(image.name),
+        _partition(result.name),
+        f"#pragma HLS INTERFACE mode = ap_none port = {image.name}",
+        f"#pragma HLS INTERFACE mode = ap_vld port = {result.name}",
+    ]
+    if not (reduce and parallel):
         # A single process: nothing to overlap.
-        mode = [] if scans else ["#pragma HLS PIPELINE II = 1"]
-        body = [*ports, *mode, *_statements(graph, layers, set(outside))]
-        return "\n".join([*head, "", cpp.fill(f"void {graph.name}", top_arguments, " {"), *body, "}\n"])
+        mode = [] if reduce else ["#pragma HLS PIPELINE II = 1"]
+        body = [*ports, *mode, *_statements(layers, set(outside))]
+        return "\n".join([*head, _function(top, [image], [result], body)])
 
     read = {t.name: t for layer in parallel for t in layer.inputs}
     made = {t.name for layer in parallel for t in layer.outputs}
     channels = [t for name, t in read.items() if name not in made]
-    writes = [graph.output] if graph.output.name in made else []
-    inner = _arguments([(t, True) for t in channels] + [(t, False) for t in writes])
-    function = f"{graph.name}_layers"
+    unread = [t for layer in reduce for t in layer.outputs if t.name not in read]
     known = outside | {t.name for t in channels}
+    reduce_name, layers_name = f"{graph.name}_reduce", f"{graph.name}_layers"
     return "\n".join(
         [
             *head,
-            "",
+            _REDUCE_COMMENT,
+            _function(
+                f"static void {reduce_name}",
+                [image],
+                channels,
+                [
+                    "#pragma HLS INLINE off",
+                    *_declarations(unread),
+                    *_statements(reduce, known | {t.name for t in unread}),
+                ],
+            ),
             _LAYERS_COMMENT,
-            cpp.fill(f"static void {function}", inner, " {"),
-            "#pragma HLS INLINE off",
-            "#pragma HLS PIPELINE II = 1",
-            *_statements(graph, parallel, known),
-            "}",
-            "",
+            _function(
+                f"static void {layers_name}",
+                channels,
+                [result],
+                ["#pragma HLS INLINE off", "#pragma HLS PIPELINE II = 1", *_statements(parallel, known)],
+            ),
             _TOP_COMMENT,
-            cpp.fill(f"void {graph.name}", top_arguments, " {"),
-            *ports,
-            "#pragma HLS DATAFLOW",
-            *_statements(graph, scans, set(outside)),
-            "",
-            cpp.call(function, [t.name for t in (*channels, *writes)]),
-            "}\n",
+            _function(
+                top,
+                [image],
+                [result],
+                [
+                    *ports,
+                    "#pragma HLS DATAFLOW",
+                    *_declarations(channels),
+                    cpp_layers.call(reduce_name, [image.name, *(t.name for t in channels)]),
+                    cpp_layers.call(layers_name, [*(t.name for t in channels), result.name]),
+                ],
+            ),
         ]
     )

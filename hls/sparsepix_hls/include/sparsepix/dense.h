@@ -16,8 +16,8 @@ inline void dense(const Input input[Config::in_features],
                   const Weight weight[Config::in_features][Config::out_features], const Bias bias[Config::out_features],
                   Output output[Config::out_features]) {
 #pragma HLS INLINE
-#pragma HLS ARRAY_PARTITION variable = weight complete dim = 0
-#pragma HLS ARRAY_PARTITION variable = bias complete
+#pragma HLS ARRAY_PARTITION variable = weight type = complete dim = 0
+#pragma HLS ARRAY_PARTITION variable = bias type = complete
   static_assert(Config::in_features >= 1 && Config::out_features >= 1, "a dense layer has inputs and outputs");
 DENSE_OUTPUT:
   for (int o = 0; o < Config::out_features; o++) {

@@ -19,7 +19,7 @@ inline UInt<index_bits(STEPS + 1)> step_table(const Threshold thresholds[STEPS],
   constexpr int LEVELS = clog2(STEPS + 1);
   constexpr int SIZE = 1 << LEVELS;
   Threshold window[SIZE];
-#pragma HLS ARRAY_PARTITION variable = window complete
+#pragma HLS ARRAY_PARTITION variable = window type = complete
 STEP_WINDOW:
   for (int i = 0; i < SIZE; i++) {
 #pragma HLS UNROLL
@@ -51,7 +51,7 @@ template <class Config, class Input, class Threshold, class Output>
 inline void sigmoid(const Input input[Config::size], const Threshold thresholds[Config::steps],
                     Output output[Config::size]) {
 #pragma HLS INLINE
-#pragma HLS ARRAY_PARTITION variable = thresholds complete
+#pragma HLS ARRAY_PARTITION variable = thresholds type = complete
   static_assert(Config::size >= 1, "a head needs one logit or more");
   static_assert(Config::steps + 1 == 1 << Output::width, "a step for each value of the output but 0");
 SIGMOID:
@@ -71,7 +71,7 @@ template <class Config, class Input, class Threshold, class Output>
 inline void softmax(const Input input[Config::size], const Threshold thresholds[Config::steps],
                     Output output[Config::size]) {
 #pragma HLS INLINE
-#pragma HLS ARRAY_PARTITION variable = thresholds complete
+#pragma HLS ARRAY_PARTITION variable = thresholds type = complete
   constexpr int BITS = Output::width;
   constexpr int EXP_BITS = index_bits(Config::steps + 1);
   constexpr int SUM_BITS = EXP_BITS + clog2(Config::size);
@@ -84,7 +84,7 @@ SOFTMAX_MAX:
     largest = input[i] > largest ? input[i] : largest;
   }
   UInt<EXP_BITS> exps[Config::size];
-#pragma HLS ARRAY_PARTITION variable = exps complete
+#pragma HLS ARRAY_PARTITION variable = exps type = complete
   UInt<SUM_BITS> sum = 0;
 SOFTMAX_EXP:
   for (int i = 0; i < Config::size; i++) {

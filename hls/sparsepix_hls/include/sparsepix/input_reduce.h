@@ -75,10 +75,10 @@ inline void keep_largest(const Image image[Config::channels][Config::height][Con
   Flags<Config::height> rows = 0; // rows with a candidate left
   Score best[Config::height];     // of each row
   Index<Config::width> best_column[Config::height];
-#pragma HLS ARRAY_PARTITION variable = scores complete dim = 0
-#pragma HLS ARRAY_PARTITION variable = kept complete
-#pragma HLS ARRAY_PARTITION variable = best complete
-#pragma HLS ARRAY_PARTITION variable = best_column complete
+#pragma HLS ARRAY_PARTITION variable = scores type = complete dim = 0
+#pragma HLS ARRAY_PARTITION variable = kept type = complete
+#pragma HLS ARRAY_PARTITION variable = best type = complete
+#pragma HLS ARRAY_PARTITION variable = best_column type = complete
 
 BEST_OF_ROW:
   for (int row = 0; row < Config::height; row++) {
@@ -109,7 +109,7 @@ KEEP_PIXEL:
     }
     const Flags<Config::width> left = active[first.index] & ~taken;
     Score line[Config::width];
-#pragma HLS ARRAY_PARTITION variable = line complete
+#pragma HLS ARRAY_PARTITION variable = line type = complete
   READ_SCORES:
     for (int i = 0; i < Config::width; i++) {
 #pragma HLS UNROLL
@@ -149,8 +149,8 @@ inline void scan(const Image image[Config::channels][Config::height][Config::wid
   Flags<Config::height> rows = 0;
   Features listed_features[Config::max_pixels][Config::channels];
   Coords listed_coords[Config::max_pixels][2];
-#pragma HLS ARRAY_PARTITION variable = listed_features complete dim = 0
-#pragma HLS ARRAY_PARTITION variable = listed_coords complete dim = 0
+#pragma HLS ARRAY_PARTITION variable = listed_features type = complete dim = 0
+#pragma HLS ARRAY_PARTITION variable = listed_coords type = complete dim = 0
 
 FLAG_ROW:
   for (int row = 0; row < Config::height; row++) {
@@ -169,7 +169,7 @@ LIST_PIXEL:
     for (int channel = 0; channel < Config::channels; channel++) {
 #pragma HLS UNROLL
       Image line[Config::width];
-#pragma HLS ARRAY_PARTITION variable = line complete
+#pragma HLS ARRAY_PARTITION variable = line type = complete
     READ_LINE:
       for (int i = 0; i < Config::width; i++) {
 #pragma HLS UNROLL
@@ -208,8 +208,7 @@ STORE_PIXEL:
 
 /// Image to the list of its active pixels: a pixel is active if its score is above the threshold.
 ///
-/// Empty slots stand at the end of the list: features 0, coords (-1, -1). Not inlined: it is a process of the
-/// top function's dataflow.
+/// Empty slots stand at the end of the list: features 0, coords (-1, -1).
 ///
 /// \tparam Config a struct with
 ///   int channels, height, width: shape of the image;
@@ -225,14 +224,14 @@ template <class Config, class Image, class Threshold, class Features, class Coor
 inline void input_reduce(const Image image[Config::channels][Config::height][Config::width], const Threshold &threshold,
                          Features features[Config::max_pixels][Config::channels],
                          Coords coords[Config::max_pixels][2]) {
-#pragma HLS INLINE off
+#pragma HLS INLINE
   static_assert(Config::channels >= 1, "an image has one channel or more");
   static_assert(Config::height >= 1 && Config::width >= 1, "an image has one pixel or more");
   static_assert(Config::max_pixels >= 1, "the list needs one slot or more");
   static_assert(Config::max_pixels <= Config::height * Config::width, "the list has more slots than there are pixels");
   static_assert(IsSigned<Coords>::value, "coordinates are signed: -1 marks an empty slot");
   Flags<Config::width> active[Config::height];
-#pragma HLS ARRAY_PARTITION variable = active complete
+#pragma HLS ARRAY_PARTITION variable = active type = complete
   find_active<Config>(image, threshold, active);
   if (Config::selection == Selection::magnitude) {
     keep_largest<Config>(image, active);

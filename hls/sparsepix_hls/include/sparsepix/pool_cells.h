@@ -18,7 +18,7 @@ template <int SIZE, int CELL, class Cell, class Coord>
 inline Cell cell_of(const Coord &coord) {
 #pragma HLS INLINE
   Cell cells[SIZE];
-#pragma HLS ARRAY_PARTITION variable = cells complete
+#pragma HLS ARRAY_PARTITION variable = cells type = complete
 CELL_TABLE:
   for (int i = 0; i < SIZE; i++) {
 #pragma HLS UNROLL
@@ -47,9 +47,9 @@ inline void pool_cells(const Coords coords[Config::max_pixels][2], Cells output_
   Cells row[Config::max_pixels];
   Cells column[Config::max_pixels];
   bool leads[Config::max_pixels];
-#pragma HLS ARRAY_PARTITION variable = row complete
-#pragma HLS ARRAY_PARTITION variable = column complete
-#pragma HLS ARRAY_PARTITION variable = leads complete
+#pragma HLS ARRAY_PARTITION variable = row type = complete
+#pragma HLS ARRAY_PARTITION variable = column type = complete
+#pragma HLS ARRAY_PARTITION variable = leads type = complete
 CELL_OF_PIXEL:
   for (int i = 0; i < Config::max_pixels; i++) {
 #pragma HLS UNROLL

@@ -23,7 +23,7 @@ inline Value mux(const Value values[SIZE], const Selector &index) {
   static_assert(Selector::width <= LEVELS, "the index is wider than the tree: its top bits would be ignored");
 #ifdef SPARSEPIX_SYNTHESIS
   Value tree[LEAVES];
-#pragma HLS ARRAY_PARTITION variable = tree complete
+#pragma HLS ARRAY_PARTITION variable = tree type = complete
 MUX_LEAF:
   for (int leaf = 0; leaf < LEAVES; leaf++) {
 #pragma HLS UNROLL
@@ -66,7 +66,7 @@ inline Winner<SIZE, Value> tournament(const Value values[SIZE], const Flags<SIZE
   constexpr int LEVELS = clog2(SIZE);
   constexpr int LEAVES = 1 << LEVELS;
   Winner<SIZE, Value> tree[LEAVES];
-#pragma HLS ARRAY_PARTITION variable = tree complete
+#pragma HLS ARRAY_PARTITION variable = tree type = complete
 TOURNAMENT_LEAF:
   for (int leaf = 0; leaf < LEAVES; leaf++) {
 #pragma HLS UNROLL

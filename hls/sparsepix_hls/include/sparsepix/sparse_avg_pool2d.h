@@ -30,7 +30,7 @@ inline void sparse_avg_pool2d(const Features features[Config::max_pixels][Config
                               Cells output_coords[Config::max_pixels][2]) {
 #pragma HLS INLINE
   Flags<Config::max_pixels> members[Config::max_pixels];
-#pragma HLS ARRAY_PARTITION variable = members complete
+#pragma HLS ARRAY_PARTITION variable = members type = complete
   pool_cells<Config>(coords, output_coords, members);
 AVG_CELL:
   for (int i = 0; i < Config::max_pixels; i++) {

@@ -34,8 +34,8 @@ inline void sparse_conv2d(
     const Weight weight[Config::kernel_height * Config::kernel_width][Config::in_channels][Config::out_channels],
     const Bias bias[Config::out_channels], Output output[Config::max_pixels][Config::out_channels]) {
 #pragma HLS INLINE
-#pragma HLS ARRAY_PARTITION variable = weight complete dim = 0
-#pragma HLS ARRAY_PARTITION variable = bias complete
+#pragma HLS ARRAY_PARTITION variable = weight type = complete dim = 0
+#pragma HLS ARRAY_PARTITION variable = bias type = complete
   constexpr int AREA = Config::kernel_height * Config::kernel_width;
   constexpr int CENTRE = AREA / 2;
   static_assert(Config::max_pixels >= 1, "the list needs one slot or more");
@@ -44,7 +44,7 @@ inline void sparse_conv2d(
   static_assert(Config::kernel_width >= 1 && Config::kernel_width % 2 == 1, "the kernel width must be odd");
 
   Output sum[Config::max_pixels][Config::out_channels];
-#pragma HLS ARRAY_PARTITION variable = sum complete dim = 0
+#pragma HLS ARRAY_PARTITION variable = sum type = complete dim = 0
 CONV_CENTRE:
   for (int i = 0; i < Config::max_pixels; i++) {
 #pragma HLS UNROLL
@@ -68,8 +68,8 @@ CONV_CHANNEL:
 #pragma HLS UNROLL
       Weight kernel[AREA];
       Weight mirrored[AREA]; // the window of j as seen from i, for the pair (j, i)
-#pragma HLS ARRAY_PARTITION variable = kernel complete
-#pragma HLS ARRAY_PARTITION variable = mirrored complete
+#pragma HLS ARRAY_PARTITION variable = kernel type = complete
+#pragma HLS ARRAY_PARTITION variable = mirrored type = complete
     CONV_KERNEL:
       for (int position = 0; position < AREA; position++) {
 #pragma HLS UNROLL

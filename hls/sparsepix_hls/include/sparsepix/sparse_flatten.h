@@ -30,9 +30,9 @@ inline void sparse_flatten(const Features features[Config::max_pixels][Config::c
   Bits bits[Config::max_pixels][Config::channels];
   bool in_row[Config::height][Config::max_pixels];
   bool in_column[Config::width][Config::max_pixels];
-#pragma HLS ARRAY_PARTITION variable = bits complete dim = 0
-#pragma HLS ARRAY_PARTITION variable = in_row complete dim = 0
-#pragma HLS ARRAY_PARTITION variable = in_column complete dim = 0
+#pragma HLS ARRAY_PARTITION variable = bits type = complete dim = 0
+#pragma HLS ARRAY_PARTITION variable = in_row type = complete dim = 0
+#pragma HLS ARRAY_PARTITION variable = in_column type = complete dim = 0
 FIND_SLOT:
   for (int slot = 0; slot < Config::max_pixels; slot++) {
 #pragma HLS UNROLL

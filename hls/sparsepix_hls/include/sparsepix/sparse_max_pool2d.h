@@ -48,13 +48,13 @@ inline void sparse_max_pool2d(const Features features[Config::max_pixels][Config
 #pragma HLS INLINE
   constexpr int AREA = Config::cell_height * Config::cell_width;
   Flags<Config::max_pixels> members[Config::max_pixels];
-#pragma HLS ARRAY_PARTITION variable = members complete
+#pragma HLS ARRAY_PARTITION variable = members type = complete
   pool_cells<Config>(coords, output_coords, members);
 MAX_CHANNEL:
   for (int channel = 0; channel < Config::channels; channel++) {
 #pragma HLS UNROLL
     Features values[Config::max_pixels];
-#pragma HLS ARRAY_PARTITION variable = values complete
+#pragma HLS ARRAY_PARTITION variable = values type = complete
   MAX_READ:
     for (int j = 0; j < Config::max_pixels; j++) {
 #pragma HLS UNROLL

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparsepix_hls import ir
-from sparsepix_hls.constants import COLUMNS, definition, dims
+from sparsepix_hls.cpp_constants import COLUMNS, definition, dims
 from sparsepix_ops.fixed_point import FixedPoint, FixedRange
 
 
@@ -159,7 +159,7 @@ def translate(layer: ir.Layer) -> Layer:
             kernel = "sparse_activation" if sparse else "activation"
             title = "ReLU and quantization" if layer.relu else "quantization"
             return Layer(layer.name, title, "activation", kernel, config, (layer.input,), (layer.output,))
-        case ir.SparseAvgPool2d() | ir.SparseMaxPool2d():
+        case ir.SparsePool2d():
             average = isinstance(layer, ir.SparseAvgPool2d)
             max_pixels, channels = layer.features.shape
             config = {

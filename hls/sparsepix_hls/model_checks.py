@@ -3,7 +3,7 @@
 import onnx
 from onnx import TensorProto
 
-from sparsepix_hls.view import TRANSPARENT, View, attribute
+from sparsepix_hls.model_view import TRANSPARENT, View, attribute
 from sparsepix_ops.analysis import DOUBLE_MANTISSA, FLOAT_MANTISSA, label
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.op import Value

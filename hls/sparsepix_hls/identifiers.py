@@ -30,8 +30,8 @@ register caddr daddr fsid quad u_quad blksize blkcnt nlink useconds suseconds ti
 _TOP_NAMES = "input output inputs outputs input_values output_values raw event events data data_types run"
 _TOP_TAKEN = frozenset(_TOP_NAMES.split())
 _RESERVED = frozenset(f"{_KEYWORDS} {_TAKEN} {_TYPE_STEMS}".split())
-# A project also calls something <name>_t (types), <name>_config (layers), <name>_layers, <name>_run (top).
-_SUFFIXES = ("", "_t", "_config", "_layers", "_run", "_tb")
+# A project derives these names: <name>_t for a type, <name>_config for a layer, the others for the top function.
+_SUFFIXES = ("", "_t", "_config", "_reduce", "_layers", "_run", "_tb")
 
 
 def identifier(name: str) -> str:

@@ -1,0 +1,29 @@
+"""Random whole networks through the translator and g++: the firmware gives the same numbers."""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+
+import sparsepix_hls
+from random_networks import SETTINGS, exported_and_checked, networks
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_with_firmware(part):
+    """28 networks in all, through the translator and g++."""
+
+    @settings(max_examples=7, **SETTINGS)
+    @given(network=networks(), seed=st.integers(0, 2**32 - 1))
+    def check(network, seed):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "model.onnx"
+            images, expected = exported_and_checked(*network, seed, path)
+            project = sparsepix_hls.translate(path, output_dir=Path(folder) / "firmware", part="xcvu9p")
+            project.compile()
+            assert_array_equal(project.predict(images), expected)
+
+    check()
