@@ -20,7 +20,8 @@ demo: $(STAMP)
 	$(BIN)/python examples/demo.py --output demo
 
 test: $(STAMP) lint
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --nbmake tests notebooks
+	# One thread a worker: torch's threads would wait for each other.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --nbmake tests notebooks
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .

@@ -9,6 +9,7 @@ from collections import Counter, OrderedDict
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, TypedDict, Unpack
 
+import torch
 from torch import Tensor, nn
 
 from sparsepix.activations import QuantIdentity, QuantReLU, SparseReLU
@@ -166,7 +167,9 @@ def _build(model: nn.Sequential, a: Architecture) -> None:
         if layer.kind == "conv":
             conv = SparseConv2d if a.sparse else QuantConv2d
             options = {"bias_on": a.bias_on} if a.sparse else {}
-            add("conv", conv(channels, layer.out_channels, layer.size, weight_format=a.weight_format, **options))
+            module = conv(channels, layer.out_channels, layer.size, weight_format=a.weight_format, **options)
+            _start_alive(module)
+            add("conv", module)
             add("relu", (SparseReLU if a.sparse else QuantReLU)(a.activation_format))
             channels = layer.out_channels
         elif layer.kind in ("avg_pool", "max_pool"):
@@ -188,6 +191,18 @@ def _build(model: nn.Sequential, a: Architecture) -> None:
         model.add_module("head", nn.Softmax(dim=-1))
     elif a.head is not None:
         raise SparsePixError(f"{a.name}: head must be 'sigmoid', 'softmax' or None, found {a.head!r}")
+
+
+@torch.no_grad()
+def _start_alive(conv: SparseConv2d | QuantConv2d) -> None:
+    """Turn the sign of each filter whose random weights sum to less than zero, and of its bias likewise.
+
+    Images and rectified features are not negative, so such a filter answers most pixels with zero behind its
+    ReLU. With one filter a layer, one model in nine would start so and never learn.
+    """
+    sums = conv.weight.sum((1, 2, 3), keepdim=True)
+    conv.weight.mul_(torch.where(sums < 0, -1.0, 1.0))
+    conv.bias.abs_()
 
 
 def _pool(layer: Layer, a: Architecture) -> nn.Module:

@@ -1,0 +1,248 @@
+"""The main job from end to end: train, quantize, export, translate, compile, and compare every output bit for bit.
+
+Trains a sparse CNN on the handwritten digits that scikit-learn ships, hands it to the commands ``sparsepix-export``
+and ``sparsepix-hls``, and runs four models over the whole test set: float torch, quantized torch, ONNX Runtime and
+the compiled C++ of the firmware. Exit status 1 if one output of the last three differs in one bit.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+console = Console(highlight=False)
+
+TESTBENCH_IMAGES = 100
+BATCH = 64
+
+
+@contextmanager
+def progress_bar(text: str, total: int | None = None) -> Iterator[Any]:
+    """A progress bar; gives a function that advances it by ``steps`` and may change its text.
+
+    Args:
+        text: beside the bar.
+        total: number of steps; None shows only that something is going on.
+    """
+    columns = [SpinnerColumn(finished_text="[green]✓"), TextColumn("{task.description}"), BarColumn(bar_width=24)]
+    columns += [MofNCompleteColumn()] if total else []
+    with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
+        task = progress.add_task(text, total=total)
+        yield lambda steps=1, text=text: progress.update(task, advance=steps, description=text)
+        progress.update(task, total=total or 1, completed=total or 1)
+
+
+def train(model: Any, data: Any, name: str, epochs: int, learning_rate: float, seed: int) -> Any:
+    """Train a model with a progress bar; returns its history."""
+    from sparsepix import training
+
+    with progress_bar(f"training, {name}", epochs) as advance:
+        return training.fit(
+            model,
+            data,
+            epochs,
+            learning_rate,
+            seed=seed,
+            augment=training.random_shifts(3),  # one pixel of the digits before they were inflated
+            label_smoothing=0.1,
+            on_epoch=lambda _, h: advance(1, f"training, {name}: validation {h.validation_accuracy[-1]:.1%}"),
+        )
+
+
+def command(folder: Path, name: str, *arguments: str) -> None:
+    """Run one of the installed commands in a folder and show its output; ends the demo if it fails."""
+    console.print(f"\n[bold]$ {name} {' '.join(arguments)}")
+    script = Path(sysconfig.get_path("scripts")) / name
+    status = subprocess.run([script, *arguments], cwd=folder, check=False).returncode
+    if status:
+        console.print(f"[bold red]{name} failed with exit status {status}")
+        raise SystemExit(status)
+
+
+def run_all(folder: Path, quantized: Any, images: np.ndarray) -> dict[str, np.ndarray]:
+    """Outputs [E, 10] of the quantized torch model, of ONNX Runtime and of the compiled firmware."""
+    import onnxruntime
+
+    from sparsepix import training
+    from sparsepix_hls.project import Project
+    from sparsepix_hls.reader import read_model
+
+    # What the commands wrote is all that these two get.
+    session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
+    project = Project(folder / "model_hls", read_model(folder / "model.onnx").graph)
+    with progress_bar("compiling the firmware with g++"):
+        project.compile()
+    runners = {
+        "quantized torch": lambda batch: training.predict(quantized, batch),
+        "ONNX Runtime": lambda batch: session.run(None, {session.get_inputs()[0].name: batch})[0],
+        "C++ firmware": project.predict,
+    }
+    outputs = {}
+    for name, run in runners.items():
+        parts = []
+        with progress_bar(f"test set, {name}", len(images)) as advance:
+            for batch in np.split(images, range(BATCH, len(images), BATCH)):
+                parts.append(run(batch))
+                advance(len(batch))
+        outputs[name] = np.concatenate(parts)
+    return outputs
+
+
+def mismatches(outputs: dict[str, np.ndarray]) -> dict[str, int]:
+    """Number of outputs that differ, for each pair of implementations."""
+    names = list(outputs)
+    pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
+    # float64 holds the values of float32 exactly; a NaN differs from everything.
+    return {f"{a} / {b}": int((outputs[a].astype(np.float64) != outputs[b]).sum()) for a, b in pairs}
+
+
+def pixel_counts(reduce: Any, images: np.ndarray) -> dict[str, float]:
+    """Mean numbers of active, kept and dropped pixels of an image, and the share of images that lose some."""
+    import torch
+
+    kept = reduce(torch.from_numpy(images)).active.sum(1).numpy()
+    active = (images[:, 0] > reduce.threshold).sum((1, 2))
+    return {
+        "active": float(active.mean()),
+        "kept": float(kept.mean()),
+        "dropped": float((active - kept).mean()),
+        "images_with_dropped": float((active > kept).mean()),
+    }
+
+
+def save_pictures(folder: Path, data: Any, reduce: Any, histories: dict[str, Any], decided: np.ndarray) -> None:
+    """Write the three pictures."""
+    from sparsepix import plots
+
+    one_each = [int(np.flatnonzero(data.test.labels == label)[0]) for label in range(len(data.classes))]
+    figures = {
+        "kept_pixels": plots.kept_pixels(
+            data.test.images[one_each], reduce, [f"digit {name}" for name in data.classes], columns=5
+        ),
+        "training_curve": plots.training_curve(histories, consecutive=True),
+        "confusion": plots.confusion(data.test.labels, decided, data.classes),
+    }
+    with progress_bar("pictures", len(figures)) as advance:
+        for name, figure in figures.items():
+            figure.savefig(folder / f"{name}.png", dpi=150)
+            advance()
+
+
+def show(results: dict[str, Any]) -> None:
+    """Print the result as a table."""
+    table = Table(title="\nhandwritten digits, sparse CNN", box=box.SIMPLE, title_justify="left", show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column()
+    for i, (name, value) in enumerate(results["test_accuracy"].items()):
+        table.add_row(name, f"{value:.2%}", f"test accuracy on {results['test_images']} images" if not i else "")
+    table.add_section()
+    for i, (pair, count) in enumerate(results["mismatching_outputs"].items()):
+        note = f"mismatching outputs of {results['compared_outputs']:,}" if not i else ""
+        table.add_row(pair, f"[bold {'red' if count else 'green'}]{count}", note)
+    table.add_section()
+    pixels, size, estimate = results["pixels"], results["size"], results["estimate"]
+    table.add_row("pixels kept", f"{pixels['kept']:.1f}", f"of {pixels['active']:.1f} active ones, mean of an image")
+    lossy = f"mean; {pixels['images_with_dropped']:.0%} of the images have more than {results['max_pixels']}"
+    table.add_row("pixels dropped", f"{pixels['dropped']:.1f}", lossy)
+    table.add_row("parameters", f"{size['parameters']:,}", f"of {results['weight_bits']} bits")
+    for name in ("model.pt", "model.onnx"):
+        table.add_row(name, f"{size[name] / 1024:.0f} KiB", "")
+    table.add_section()
+    cycles = f"{estimate['latency_cycles']} cycles"
+    table.add_row("latency", cycles, f"{estimate['latency_us']:.3f} us at {estimate['clock_ns']:g} ns (estimate)")
+    for name in ("lut", "dsp"):
+        share = f"{estimate['share'][name]:.1%} of {results['part']} " if estimate["share"] else ""
+        table.add_row(name.upper(), f"{estimate[name]:,}", f"{share}(estimate)")
+    console.print(table)
+    console.print("latency, LUT and DSP are estimates by counting; no synthesis has confirmed them")
+
+
+def main() -> int:
+    """Run the demo; returns its exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--output", type=Path, default=Path("demo"), help="folder for everything (default: demo)")
+    parser.add_argument("--max-pixels", type=int, default=20, help="slots of the list (default: 20)")
+    # A digit has 22 active pixels on average. The brightest 20 say more than the first 20; finding them takes longer.
+    parser.add_argument(
+        "--selection",
+        choices=("magnitude", "raster"),
+        default="magnitude",
+        help="keep the brightest pixels, or the first (default: magnitude)",
+    )
+    parser.add_argument("--epochs", type=int, default=80, help="of the float training (default: 80)")
+    parser.add_argument("--fine-tune", type=int, default=15, help="epochs of the 8-bit training (default: 15)")
+    parser.add_argument("--part", default="xcvu9p", help="FPGA (default: xcvu9p)")
+    parser.add_argument("--seed", type=int, default=0, help="of the data split, the weights, the training (default: 0)")
+    arguments = parser.parse_args()
+    start, folder = time.perf_counter(), arguments.output
+    folder.mkdir(parents=True, exist_ok=True)
+
+    with progress_bar("loading torch and the digits"):
+        import torch
+
+        import sparsepix as sp
+        from sparsepix.training import accuracy, decisions, predict
+
+        # Small tensors gain little from a second thread, and lose ten times as much where another program runs.
+        torch.set_num_threads(1)
+        data = sp.datasets.digits(seed=arguments.seed)
+        torch.manual_seed(arguments.seed)
+        floating = sp.models.digits(arguments.max_pixels, bits=None, selection=arguments.selection)
+        quantized = sp.models.digits(arguments.max_pixels, bits=8, selection=arguments.selection)
+    histories = {"float": train(floating, data, "float", arguments.epochs, 1e-2, arguments.seed)}
+    quantized.load_state_dict(floating.state_dict())
+    histories["8 bit"] = train(quantized, data, "8 bit", arguments.fine_tune, 1e-3, arguments.seed)
+    sp.save(quantized, folder / "model.pt")
+    np.save(folder / "testbench_images.npy", data.test.images[:TESTBENCH_IMAGES])
+
+    command(folder, "sparsepix-export", "model.pt")
+    images_option = ("--testbench-data", "testbench_images.npy")
+    command(folder, "sparsepix-hls", "model.onnx", "--part", arguments.part, "--csim", "--force", *images_option)
+    console.print()
+
+    outputs = run_all(folder, quantized, data.test.images)
+    differing = mismatches(outputs)
+    named = {"float torch": predict(floating, data.test.images), **outputs}
+    save_pictures(folder, data, quantized.reduce, histories, decisions(outputs["C++ firmware"]))
+    report = json.loads((folder / "model_hls" / "report.json").read_text(encoding="utf-8"))
+    estimate, total = report["estimate"], report["estimate"]["total"]
+    results = {
+        "validation_accuracy": {name: max(history.validation_accuracy) for name, history in histories.items()},
+        "test_images": len(data.test),
+        "test_accuracy": {name: accuracy(output, data.test.labels) for name, output in named.items()},
+        "mismatching_outputs": differing,
+        "compared_outputs": outputs["C++ firmware"].size,
+        "seed": arguments.seed,
+        "max_pixels": arguments.max_pixels,
+        "selection": arguments.selection,
+        "pixels": pixel_counts(quantized.reduce, data.test.images),
+        "weight_bits": quantized.architecture.weight_format.width,
+        "size": {"parameters": sum(p.numel() for p in quantized.parameters())}
+        | {name: (folder / name).stat().st_size for name in ("model.pt", "model.onnx")},
+        "part": report["part"]["name"],
+        "estimate": {"kind": estimate["kind"], "clock_ns": report["clock_ns"], **total}
+        | {"latency_us": estimate["latency_ns"] / 1000, "share": estimate["utilization"] or {}},
+        "testbench": report["csim"],
+        "seconds": round(time.perf_counter() - start, 1),
+    }
+    (folder / "results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    show(results)
+    console.print(f"{results['seconds']:.0f} s; pictures, model and firmware project: {folder}/", soft_wrap=True)
+    return 1 if any(differing.values()) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

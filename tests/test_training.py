@@ -1,0 +1,192 @@
+"""The training loop: it learns, it repeats, it keeps the best epoch."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_array_equal
+
+import sparsepix as sp
+from sparsepix.datasets import Dataset, Split, digits
+from sparsepix.training import History, accuracy, decisions, fit, loss_of, predict, random_shifts
+
+
+def toy(count=96, seed=0):
+    """Two classes of 9x9 images: four active pixels above or below the middle."""
+    rng = np.random.default_rng(seed)
+    images = np.zeros((count, 1, 9, 9), dtype=np.float32)
+    labels = rng.integers(0, 2, count)
+    for image, label in zip(images, labels, strict=True):
+        image[0, rng.integers(0, 4, 4) + 5 * label, rng.integers(0, 9, 4)] = 1
+    third = count // 3
+    parts = (Split(images[i : i + third], labels[i : i + third]) for i in range(0, 3 * third, third))
+    return Dataset("toy", ("above", "below"), *parts)
+
+
+def toy_model(outputs=2):
+    torch.manual_seed(1)  # some seeds start with both filters below zero everywhere
+    return torch.nn.Sequential(
+        sp.SparseInputReduce(4),
+        sp.SparseConv2d(1, 2, 3),
+        sp.SparseReLU(),
+        sp.SparseFlatten(),
+        torch.nn.Linear(162, outputs),
+    )
+
+
+def test_fit_learns_the_toy():
+    data, model = toy(), toy_model()
+    before = accuracy(predict(model, data.test.images), data.test.labels)
+    history = fit(model, data, epochs=15, learning_rate=2e-2, batch_size=8)
+    assert before < 0.9
+    assert accuracy(predict(model, data.test.images), data.test.labels) > 0.95
+    assert history.train_loss[-1] < 0.5 * history.train_loss[0]
+
+
+def test_fit_learns_one_logit():
+    data, model = toy(), toy_model(outputs=1)
+    fit(model, data, epochs=15, learning_rate=2e-2, batch_size=8)
+    assert accuracy(predict(model, data.test.images), data.test.labels) > 0.95
+
+
+def test_fit_improves_the_digits_in_float_and_in_8_bit():
+    data = digits()
+    torch.manual_seed(0)
+    model, quantized = (sp.models.digits(bits=bits, selection="magnitude") for bits in (None, 8))
+    fit(model, data, epochs=6, learning_rate=1e-2)
+    reached = accuracy(predict(model, data.validation.images), data.validation.labels)
+    assert reached > 0.8
+    quantized.load_state_dict(model.state_dict())
+    fit(quantized, data, epochs=2, learning_rate=1e-3)
+    assert accuracy(predict(quantized, data.validation.images), data.validation.labels) > reached - 0.03
+
+
+@pytest.mark.parametrize("augment", [None, random_shifts(1)])
+def test_fit_repeats_with_a_seed(augment):
+    data = toy()
+    weights, losses = [], []
+    for seed in (3, 3, 4):
+        model = toy_model()
+        torch.manual_seed(len(weights))  # the state of torch's own generator must not matter
+        losses.append(fit(model, data, epochs=2, seed=seed, batch_size=8, augment=augment).train_loss)
+        weights.append(model[1].weight.detach().numpy())
+    assert_array_equal(weights[0], weights[1])
+    assert losses[0] == losses[1]
+    assert losses[0] != losses[2]
+
+
+def test_fit_ends_with_the_best_epoch():
+    data, model, seen = toy(), toy_model(), []
+
+    def remember(epoch, history):
+        assert len(history.train_loss) == epoch + 1
+        seen.append(predict(model, data.validation.images))
+
+    # A rate that overshoots, so that the last epoch is not the best.
+    history = fit(model, data, epochs=8, learning_rate=0.5, batch_size=8, seed=1, on_epoch=remember)
+    assert history.best_epoch != 7
+    assert_array_equal(predict(model, data.validation.images), seen[history.best_epoch])
+    assert max(history.validation_accuracy) == accuracy(seen[history.best_epoch], data.validation.labels)
+
+
+def test_best_epoch_takes_the_lower_loss_of_equal_accuracies():
+    assert History([1.0] * 4, [0.1, 0.5, 0.3, 0.3], [0.8, 0.9, 0.9, 0.9]).best_epoch == 2
+
+
+def test_fit_refuses_no_epochs_and_reports_nan():
+    with pytest.raises(sp.SparsePixError, match="at least one epoch, found 0"):
+        fit(toy_model(), toy(), epochs=0)
+    data = toy()
+    data.train.images[0, 0, 0, :] = np.nan
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(81, 2))
+    with pytest.raises(sp.SparsePixError, match="NaN or infinity in epoch 1"):
+        fit(model, data, epochs=2)
+
+
+def test_fit_works_in_float64():
+    model = toy_model().double()
+    history = fit(model, toy(), epochs=2, augment=random_shifts(1))
+    assert np.isfinite(history.train_loss).all()
+    assert predict(model, toy().test.images).dtype == np.float64
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 512])
+def test_predict_is_the_model(batch_size):
+    data, model = toy(), toy_model()
+    with torch.no_grad():
+        expected = model.eval()(torch.from_numpy(data.test.images)).numpy()
+    output = predict(model, data.test.images, batch_size)
+    # Sums of another batch size may round differently.
+    np.testing.assert_allclose(output, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_predict_of_a_quantized_model_does_not_depend_on_the_batch_size():
+    torch.manual_seed(0)
+    model, images = sp.models.digits(), digits().test.images[:20]
+    with torch.no_grad():
+        expected = model.eval()(torch.from_numpy(images)).numpy()
+    for batch_size in (1, 7, 512):
+        assert_array_equal(predict(model, images, batch_size), expected)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_predict_evaluates_and_leaves_the_mode(training):
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(81, 81), torch.nn.Dropout(0.5)).train(training)
+    images = toy().test.images
+    assert_array_equal(predict(model, images), predict(model, images))
+    assert model.training is training
+
+
+def test_no_filter_of_a_preset_starts_dead():
+    image = torch.from_numpy(digits().train.images[:100])
+    for seed in range(20):
+        torch.manual_seed(seed)
+        model = sp.models.mnist(bits=None)
+        with torch.no_grad():
+            features = model.relu1(model.conv1(model.reduce(image))).features
+            assert (model.conv1.weight.sum((1, 2, 3)) >= 0).all()
+            assert (model.conv2.weight < 0).any()
+        assert (features.amax((0, 1)) > 0).all(), seed
+
+
+def test_decisions():
+    assert_array_equal(decisions(np.array([[0.1, 2.0, -1.0], [3.0, 3.0, 0.0]])), [1, 0])
+    assert_array_equal(decisions(np.array([[0.5], [0.0], [-0.5]])), [1, 0, 0])
+
+
+def test_accuracy():
+    assert accuracy(np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 0.0]]), np.array([0, 1, 1, 0])) == 0.75
+
+
+def test_loss_with_label_smoothing():
+    logits, labels = torch.tensor([[2.0, -1.0], [0.5, 0.0]]), torch.tensor([1, 0])
+    p = logits.log_softmax(1)
+    plain = -(p[0, 1] + p[1, 0]) / 2
+    torch.testing.assert_close(loss_of(logits, labels), plain)
+    torch.testing.assert_close(loss_of(logits, labels, 0.2), 0.8 * plain - 0.2 * p.mean())
+    # One logit z is the pair (0, z).
+    pair = torch.stack((torch.zeros(2), logits[:, 0]), dim=1)
+    for smoothing in (0.0, 0.2):
+        torch.testing.assert_close(loss_of(logits[:, :1], labels, smoothing), loss_of(pair, labels, smoothing))
+
+
+def test_random_shifts_move_whole_images_and_lose_what_leaves():
+    images = torch.arange(1.0, 2 * 5 * 6 + 1).reshape(1, 2, 5, 6).repeat(400, 1, 1, 1)
+    moved = random_shifts(2, probability=0.5)(images, torch.Generator().manual_seed(0))
+    possible = {}
+    for dy in (-2, 0, 2):
+        for dx in (-2, 0, 2):
+            shifted = torch.zeros(2, 5, 6)
+            for y in range(5):
+                for x in range(6):
+                    if 0 <= y + dy < 5 and 0 <= x + dx < 6:
+                        shifted[:, y + dy, x + dx] = images[0, :, y, x]
+            possible[dy, dx] = int((moved == shifted).all(dim=3).all(dim=2).all(dim=1).sum())
+    assert sum(possible.values()) == 400
+    assert min(possible.values()) > 5
+    # Half of them stay, and one in nine of the others moves by nothing.
+    assert possible[0, 0] == pytest.approx(400 * (0.5 + 0.5 / 9), abs=40)
+
+
+def test_random_shifts_with_no_chance_change_nothing():
+    images = torch.rand(3, 1, 4, 4)
+    assert_array_equal(random_shifts(1, probability=0.0)(images, torch.Generator().manual_seed(0)), images)
