@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from sparsepix.files import written_beside
+from sparsepix.modes import evaluating
 from sparsepix.onnx_graph import contract_model
 from sparsepix.recording import BLANK_BATCH, Recorder
 from sparsepix.sparse_avg_pool2d import SparseAvgPool2d
@@ -67,18 +68,16 @@ def record(model: nn.Module, input_shape: tuple[int, int, int]) -> tuple[Recorde
     """
     # The module itself, not what torch.compile has wrapped around it.
     model = getattr(model, "_orig_mod", model)
-    modes = {module: module.training for module in model.modules()}
     parameter = next(model.parameters(), None)
-    image = torch.zeros((BLANK_BATCH, *input_shape), dtype=parameter.dtype if parameter is not None else torch.float32)
+    image = torch.zeros((BLANK_BATCH, *input_shape))
+    if parameter is not None:
+        image = image.to(parameter)
     recorder = Recorder(model)
     try:
-        model.eval()
-        return recorder, recorder.run(image)
+        with evaluating(model):
+            return recorder, recorder.run(image)
     except (RuntimeError, TypeError, ValueError) as error:
         if isinstance(error, SparsePixError):
             raise
         message = str(error).strip().splitlines() or [type(error).__name__]
         raise SparsePixError(f"the model does not run on an image of shape {input_shape}: {message[0]}") from error
-    finally:
-        for module, training in modes.items():
-            module.training = training

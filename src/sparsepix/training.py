@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sparsepix.datasets import Dataset, Split
+from sparsepix.modes import evaluating
 from sparsepix_ops.errors import SparsePixError
 
 
@@ -73,19 +74,11 @@ def decisions(output: np.ndarray) -> np.ndarray:
 
 @torch.no_grad()
 def predict(model: nn.Module, images: np.ndarray, batch_size: int = 512) -> np.ndarray:
-    """Outputs of a model for images [E, C, H, W], in evaluation mode and in the model's dtype."""
-    dtype = next(model.parameters()).dtype
-    training = model.training
-    model.eval()
-    parts = [
-        model(torch.from_numpy(part).to(dtype)).numpy() for part in np.array_split(images, _parts(images, batch_size))
-    ]
-    model.train(training)
-    return np.concatenate(parts)
-
-
-def _parts(images: np.ndarray, batch_size: int) -> int:
-    return max(1, -(-len(images) // batch_size))
+    """Outputs of a model for images [E, C, H, W], in evaluation mode, on the model's device and in its dtype."""
+    like = next(model.parameters())
+    batches = np.array_split(images, max(1, -(-len(images) // batch_size)))
+    with evaluating(model):
+        return np.concatenate([model(torch.from_numpy(batch).to(like)).cpu().numpy() for batch in batches])
 
 
 def accuracy(output: np.ndarray, labels: np.ndarray) -> float:
@@ -104,7 +97,7 @@ def fit(
     label_smoothing: float = 0.0,
     on_epoch: Callable[[int, History], None] | None = None,
 ) -> History:
-    """Train with Adam and a one-cycle learning rate; the model ends with the weights of its best epoch.
+    """Train with Adam and a one-cycle learning rate, on the model's device; it ends with the weights of its best epoch.
 
     Args:
         model: returns logits.
@@ -123,8 +116,8 @@ def fit(
     if epochs < 1:
         raise SparsePixError(f"fit: expected at least one epoch, found {epochs}")
     generator = torch.Generator().manual_seed(seed)
-    dtype = next(model.parameters()).dtype
-    images, labels = torch.from_numpy(data.train.images).to(dtype), torch.from_numpy(data.train.labels)
+    like = next(model.parameters())
+    images, labels = torch.from_numpy(data.train.images), torch.from_numpy(data.train.labels)
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
     steps = -(-len(labels) // batch_size)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=epochs * steps)
@@ -135,11 +128,12 @@ def fit(
         for batch in torch.randperm(len(labels), generator=generator).split(batch_size):
             optimizer.zero_grad()
             inputs = images[batch] if augment is None else augment(images[batch], generator)
-            output = model(inputs)
-            loss_of(output, labels[batch], label_smoothing).backward()
+            target = labels[batch].to(like.device)
+            output = model(inputs.to(like))
+            loss_of(output, target, label_smoothing).backward()
             optimizer.step()
             schedule.step()
-            losses.append(loss_of(output.detach(), labels[batch]).item() * len(batch))
+            losses.append(loss_of(output.detach(), target).item() * len(batch))
         if not np.isfinite(losses).all():
             raise SparsePixError(
                 f"fit: expected finite losses, found NaN or infinity in epoch {epoch + 1}; "
