@@ -23,7 +23,8 @@ def test_with_firmware(part):
             path = Path(folder) / "model.onnx"
             images, expected = exported_and_checked(*network, seed, path)
             project = sparsepix_hls.translate(path, output_dir=Path(folder) / "firmware", part="xcvu9p")
-            project.compile()
-            assert_array_equal(project.predict(images), expected)
+            for backend in ("ap_fixed", "native"):
+                project.compile(backend)
+                assert_array_equal(project.predict(images), expected)
 
     check()

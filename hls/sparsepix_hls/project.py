@@ -7,6 +7,7 @@ import re
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -15,6 +16,18 @@ from sparsepix_hls.cpp_constants import dims
 from sparsepix_ops.errors import SparsePixError
 
 _SUMMARY = re.compile(r"^csim: (\d+) events, (\d+) mismatching outputs$", re.MULTILINE)
+Backend = Literal["native", "ap_fixed"]
+_FLAGS: dict[Backend, tuple[str, ...]] = {
+    "native": (*toolchain.NATIVE_OPTIMIZATION, *toolchain.NATIVE_FLAGS),
+    "ap_fixed": (toolchain.OPTIMIZATION, *toolchain.FLAGS),
+}
+# Entry points of the library, each with its kind of numbers: see templates/bridge.cpp.in.
+_ENTRIES: dict[Backend, dict[str, type]] = {
+    "native": {"run": np.int64, "run_float": np.float32, "run_double": np.float64},
+    "ap_fixed": {"run": np.int64},
+}
+_TOO_WIDE = "SparsePix native build:"  # in the messages of native.h
+_NOT_FINITE = "expected finite values, found NaN or infinity"
 _serial = itertools.count()  # the loader returns the old library for a file name it knows
 
 
@@ -43,28 +56,46 @@ class Project:
     directory: Path
     graph: ir.Graph
     _library: ctypes.CDLL | None = field(default=None, init=False, repr=False)
+    _backend: str | None = field(default=None, init=False, repr=False)
 
-    def compile(self) -> None:
-        """Compile the firmware for C simulation with g++ (or the compiler that CXX names) and load it.
+    def compile(self, backend: Backend = "native") -> None:
+        """Compile the firmware with g++ (or the compiler that CXX names) and load it for ``predict``.
+
+        Args:
+            backend: what the number types are. 'native': integers of the machine, much faster, up to 63 bits.
+                'ap_fixed': the open ap_fixed headers, which ``csim`` uses too. The kernels and the results are
+                the same.
 
         Raises:
-            SparsePixError: there is no compiler, or it refuses the sources.
+            SparsePixError: there is no such backend, there is no compiler, or it refuses the sources.
         """
+        if backend not in _FLAGS:
+            raise SparsePixError(f"backend: expected one of {', '.join(map(repr, _FLAGS))}, found {backend!r}")
         directory, top = Path(self.directory).resolve(), self.graph.name
         build = directory / "build"
         build.mkdir(exist_ok=True)
-        library = build / f"{top}_{os.getpid()}_{next(_serial)}.so"
+        library = build / f"{top}_{backend}_{os.getpid()}_{next(_serial)}.so"
         try:
-            toolchain.build_library(directory, [f"tb/{top}_bridge.cpp"], library)
-            self._library = ctypes.CDLL(str(library))
+            toolchain.build_library(directory, [f"tb/{top}_bridge.cpp"], library, _FLAGS[backend])
+            loaded = ctypes.CDLL(str(library))
+        except SparsePixError as error:
+            if _TOO_WIDE in str(error):
+                raise SparsePixError(
+                    f"{self.directory}: a number of this model has more than the 63 bits of the native build: use "
+                    f"compile(backend='ap_fixed'), or narrower formats\n{error}"
+                ) from error
+            raise
         finally:
             library.unlink(missing_ok=True)  # once loaded, the file is not needed
-        pointer = np.ctypeslib.ndpointer(np.int64, flags="C_CONTIGUOUS")
-        run = getattr(self._library, f"{top}_run")
-        run.argtypes, run.restype = [pointer, pointer, ctypes.c_longlong], None
+        results = np.ctypeslib.ndpointer(np.int64, flags="C_CONTIGUOUS")
+        for suffix, number in _ENTRIES[backend].items():
+            run = getattr(loaded, f"{top}_{suffix}")
+            run.argtypes = [np.ctypeslib.ndpointer(number, flags="C_CONTIGUOUS"), results, ctypes.c_longlong]
+            run.restype = None if suffix == "run" else ctypes.c_bool
+        self._library, self._backend = loaded, backend
 
     def predict(self, x: np.ndarray) -> np.ndarray:
-        """Run the compiled firmware.
+        """Run the firmware as it was compiled last.
 
         Args:
             x: images, numbers [B, channels, height, width]; quantized to the input's format first.
@@ -75,10 +106,21 @@ class Project:
         Raises:
             SparsePixError: not compiled yet, or x has another shape, another kind of numbers, NaN or infinity.
         """
-        return np.ldexp(self.predict_raw(self._quantize(x)).astype(np.float64), self.graph.output.type.exponent)
+        x = self._checked(x)
+        if self._backend == "native":
+            single = x.dtype in (np.float32, np.float16)  # others may need the digits of a double
+            entry, number = ("run_float", np.float32) if single else ("run_double", np.float64)
+            outputs, finite = self._call(entry, np.ascontiguousarray(x, dtype=number))
+            if not finite:
+                raise SparsePixError(f"{self.graph.input.name}: {_NOT_FINITE}")
+        else:
+            if not np.isfinite(x).all():
+                raise SparsePixError(f"{self.graph.input.name}: {_NOT_FINITE}")
+            outputs = self.predict_raw(self.graph.input.type.quantize(x).raw)
+        return np.ldexp(outputs.astype(np.float64), self.graph.output.type.exponent)
 
     def predict_raw(self, raw: np.ndarray) -> np.ndarray:
-        """Run the compiled firmware on raw integers.
+        """Run the firmware as it was compiled last on raw integers.
 
         Args:
             raw: images, int64 [B, channels, height, width], in the range of the input's format.
@@ -89,12 +131,15 @@ class Project:
         Raises:
             SparsePixError: not compiled yet.
         """
+        return self._call("run", np.ascontiguousarray(raw, dtype=np.int64))[0]
+
+    def _call(self, entry: str, inputs: np.ndarray) -> tuple[np.ndarray, bool | None]:
+        """Raw results of an entry point of the library, and what it returned."""
         if self._library is None:
             raise SparsePixError(f"{self.directory}: the firmware is not compiled yet: call compile() before predict()")
-        raw = np.ascontiguousarray(raw, dtype=np.int64)
-        outputs = np.zeros((len(raw), *self.graph.output.shape), dtype=np.int64)
-        getattr(self._library, f"{self.graph.name}_run")(raw, outputs, len(raw))
-        return outputs
+        outputs = np.zeros((len(inputs), *self.graph.output.shape), dtype=np.int64)
+        status = getattr(self._library, f"{self.graph.name}_{entry}")(inputs, outputs, len(inputs))
+        return outputs, status
 
     def csim(self) -> CsimResult:
         """Build and run the testbench (``make csim``) on the events that the project holds.
@@ -116,8 +161,8 @@ class Project:
             )
         return CsimResult(events=int(summary[1]), mismatches=int(summary[2]))
 
-    def _quantize(self, x: np.ndarray) -> np.ndarray:
-        """Raw integers of images, checked."""
+    def _checked(self, x: np.ndarray) -> np.ndarray:
+        """Images, checked but for NaN and infinity."""
         tensor = self.graph.input
         x = np.asarray(x)
         if x.dtype.kind not in "fiu":
@@ -127,6 +172,4 @@ class Project:
             raise SparsePixError(
                 f"{tensor.name}: expected images of shape [B]{dims(tensor.shape)}, found {x.shape}{hint}"
             )
-        if not np.isfinite(x).all():
-            raise SparsePixError(f"{tensor.name}: expected finite values, found NaN or infinity")
-        return tensor.type.quantize(x).raw
+        return x

@@ -13,6 +13,7 @@ from sparsepix_ops.errors import SparsePixError
 
 _PACKAGE = Path(__file__).parent
 _KERNELS = _PACKAGE / "include" / "sparsepix"
+_NATIVE_TYPES = _PACKAGE / "include" / "native_types"
 _TEMPLATES = _PACKAGE / "templates"
 
 _REDUCE_COMMENT = """\
@@ -62,6 +63,7 @@ def write_project(
     for folder in ("firmware/weights", "tb/data"):
         (directory / folder).mkdir(parents=True)
     shutil.copytree(_KERNELS, directory / "firmware" / "sparsepix")
+    shutil.copytree(_NATIVE_TYPES, directory / "native_types")
     shutil.copytree(toolchain.ap_types_directory(), directory / "ap_types")
 
     files = {

@@ -49,13 +49,14 @@ inline void find_active(const Image image[Config::channels][Config::height][Conf
 ACTIVE_ROW:
   for (int row = 0; row < Config::height; row++) {
 #pragma HLS UNROLL
-    Flags<Config::width> flags = 0;
+    bool above[Config::width];
+#pragma HLS ARRAY_PARTITION variable = above type = complete
   ACTIVE_COLUMN:
     for (int column = 0; column < Config::width; column++) {
 #pragma HLS UNROLL
-      set_flag<Config::width>(flags, column, pixel_score<Config>(image, row, column) > threshold);
+      above[column] = pixel_score<Config>(image, row, column) > threshold;
     }
-    active[row] = flags;
+    active[row] = pack_flags<Config::width>(above);
   }
 }
 

@@ -57,8 +57,10 @@ PAIR_LATER:
         const auto column_offset = coords[j][1] - coords[i][1];
         const bool row_inside = row_offset >= -HALF_HEIGHT && row_offset <= HALF_HEIGHT;
         const bool column_inside = column_offset >= -HALF_WIDTH && column_offset <= HALF_WIDTH;
-        const Position<AREA> position =
-            (row_offset + HALF_HEIGHT) * Config::kernel_width + (column_offset + HALF_WIDTH);
+        // A few bits are enough: outside the window nobody looks at them.
+        const Position<AREA> kernel_row = row_offset + HALF_HEIGHT;
+        const Position<AREA> kernel_column = column_offset + HALF_WIDTH;
+        const Position<AREA> position = kernel_row * Position<AREA>(Config::kernel_width) + kernel_column;
         positions[pair_index(i, j)] = active && row_inside && column_inside ? position : Position<AREA>(AREA);
       }
     }

@@ -46,6 +46,27 @@ MUX_LEVEL:
 #endif
 }
 
+/// The bits of the one value that has a flag; no bits if none has.
+///
+/// Masked and joined by '|': a level of gates instead of an index and a multiplexer.
+/// \tparam SIZE number of values
+/// \tparam Bits type of the values, a set of flags
+template <int SIZE, class Bits>
+inline Bits one_of(const Bits values[SIZE], const Flags<SIZE> &flags) {
+#pragma HLS INLINE
+#ifdef SPARSEPIX_NATIVE
+  return any_flag<SIZE>(flags) ? values[lowest_flag<SIZE>(flags)] : Bits(0);
+#else
+  Bits value = 0;
+ONE_OF:
+  for (int i = 0; i < SIZE; i++) {
+#pragma HLS UNROLL
+    value |= get_flag<SIZE>(flags, i) ? values[i] : Bits(0);
+  }
+  return value;
+#endif
+}
+
 /// The largest of the values that take part.
 /// \tparam SIZE number of values
 /// \tparam Value type of the values

@@ -2,14 +2,15 @@
 #ifndef SPARSEPIX_SPARSE_FLATTEN_H
 #define SPARSEPIX_SPARSE_FLATTEN_H
 
+#include "select.h"
 #include "types.h"
 
 namespace sparsepix {
 
 /// output[(row * width + column) * channels + channel] = the feature of the pixel there, 0 if there is none.
 ///
-/// Each output looks for its pixel; no pixel looks for its output. No two pixels share coordinates, so the
-/// masked features can be joined by '|'.
+/// Each output looks for its pixel; no pixel looks for its output. No two pixels share coordinates, so one
+/// slot at most is in a given row and column.
 ///
 /// \tparam Config a struct with
 ///   int max_pixels: slots of the list;
@@ -27,29 +28,39 @@ inline void sparse_flatten(const Features features[Config::max_pixels][Config::c
   static_assert(Config::channels >= 1, "pixels have one channel or more");
   static_assert(Config::height >= 1 && Config::width >= 1, "a grid has one cell or more");
   typedef Flags<Features::width> Bits;
-  Bits bits[Config::max_pixels][Config::channels];
-  bool in_row[Config::height][Config::max_pixels];
-  bool in_column[Config::width][Config::max_pixels];
+  Bits bits[Config::channels][Config::max_pixels];
+  Flags<Config::max_pixels> in_row[Config::height];   // the slots in each row
+  Flags<Config::max_pixels> in_column[Config::width]; // the slots in each column
 #pragma HLS ARRAY_PARTITION variable = bits type = complete dim = 0
-#pragma HLS ARRAY_PARTITION variable = in_row type = complete dim = 0
-#pragma HLS ARRAY_PARTITION variable = in_column type = complete dim = 0
-FIND_SLOT:
-  for (int slot = 0; slot < Config::max_pixels; slot++) {
+#pragma HLS ARRAY_PARTITION variable = in_row type = complete
+#pragma HLS ARRAY_PARTITION variable = in_column type = complete
+FIND_ROW:
+  for (int row = 0; row < Config::height; row++) {
 #pragma HLS UNROLL
-  FIND_ROW:
-    for (int row = 0; row < Config::height; row++) {
+    in_row[row] = 0;
+  ROW_SLOT:
+    for (int slot = 0; slot < Config::max_pixels; slot++) {
 #pragma HLS UNROLL
-      in_row[row][slot] = coords[slot][0] == row;
+      set_flag<Config::max_pixels>(in_row[row], slot, coords[slot][0] == row);
     }
-  FIND_COLUMN:
-    for (int column = 0; column < Config::width; column++) {
+  }
+FIND_COLUMN:
+  for (int column = 0; column < Config::width; column++) {
 #pragma HLS UNROLL
-      in_column[column][slot] = coords[slot][1] == column;
+    in_column[column] = 0;
+  COLUMN_SLOT:
+    for (int slot = 0; slot < Config::max_pixels; slot++) {
+#pragma HLS UNROLL
+      set_flag<Config::max_pixels>(in_column[column], slot, coords[slot][1] == column);
     }
-  READ_CHANNEL:
-    for (int channel = 0; channel < Config::channels; channel++) {
+  }
+READ_CHANNEL:
+  for (int channel = 0; channel < Config::channels; channel++) {
 #pragma HLS UNROLL
-      bits[slot][channel] = to_flags(features[slot][channel]);
+  READ_SLOT:
+    for (int slot = 0; slot < Config::max_pixels; slot++) {
+#pragma HLS UNROLL
+      bits[channel][slot] = to_flags(features[slot][channel]);
     }
   }
 
@@ -59,15 +70,11 @@ FLATTEN_ROW:
   FLATTEN_COLUMN:
     for (int column = 0; column < Config::width; column++) {
 #pragma HLS UNROLL
+      const Flags<Config::max_pixels> here = in_row[row] & in_column[column];
     FLATTEN_CHANNEL:
       for (int channel = 0; channel < Config::channels; channel++) {
 #pragma HLS UNROLL
-        Bits value = 0;
-      FLATTEN_SLOT:
-        for (int slot = 0; slot < Config::max_pixels; slot++) {
-#pragma HLS UNROLL
-          value |= in_row[row][slot] && in_column[column][slot] ? bits[slot][channel] : Bits(0);
-        }
+        const Bits value = one_of<Config::max_pixels>(bits[channel], here);
         output[(row * Config::width + column) * Config::channels + channel] = from_raw<Features>(value);
       }
     }

@@ -1,5 +1,8 @@
 // Small helpers on number types. Everything that needs the bits of an ap_int or ap_fixed stands here:
 // the other headers use only arithmetic, comparison, conversion and '|', '&', '~' of equal types.
+//
+// The names ap_fixed, ap_int ... are those of the vendor's headers, or of the stand-ins for simulation with
+// native integers, which define SPARSEPIX_NATIVE. The include path decides which headers these are.
 #ifndef SPARSEPIX_TYPES_H
 #define SPARSEPIX_TYPES_H
 
@@ -49,7 +52,11 @@ struct IsSigned<ap_uint<BITS>> {
 /// A set of flags, one bit each.
 /// \tparam SIZE number of flags
 template <int SIZE>
+#ifdef SPARSEPIX_NATIVE
+using Flags = native::Bits<SIZE>; // a number has 63 bits at most, a row of flags may have more
+#else
 using Flags = ap_uint<SIZE>;
+#endif
 
 /// One flag of a set.
 template <int SIZE>
@@ -65,25 +72,53 @@ inline void set_flag(Flags<SIZE> &flags, int position, bool value) {
   flags.set_bit(position, value);
 }
 
+/// The set of some flags.
+template <int SIZE>
+inline Flags<SIZE> pack_flags(const bool values[SIZE]) {
+#pragma HLS INLINE
+#ifdef SPARSEPIX_NATIVE
+  return Flags<SIZE>::pack(values);
+#else
+  Flags<SIZE> flags = 0;
+PACK_FLAG:
+  for (int i = 0; i < SIZE; i++) {
+#pragma HLS UNROLL
+    set_flag<SIZE>(flags, i, values[i]);
+  }
+  return flags;
+#endif
+}
+
 /// True if one flag or more is set.
 template <int SIZE>
 inline bool any_flag(const Flags<SIZE> &flags) {
 #pragma HLS INLINE
+#ifdef SPARSEPIX_NATIVE
+  return flags.any();
+#else
   return flags != 0;
+#endif
 }
 
 /// The set without its lowest flag: the borrow of a subtraction finds it, which an FPGA does on a carry chain.
 template <int SIZE>
 inline Flags<SIZE> clear_lowest(const Flags<SIZE> &flags) {
 #pragma HLS INLINE
+#ifdef SPARSEPIX_NATIVE
+  return flags.without_lowest();
+#else
   const Flags<SIZE> below = flags - 1;
   return flags & below;
+#endif
 }
 
 /// Position of the lowest flag; 0 for an empty set.
 template <int SIZE>
 inline Index<SIZE> lowest_flag(const Flags<SIZE> &flags) {
 #pragma HLS INLINE
+#ifdef SPARSEPIX_NATIVE
+  return flags.lowest();
+#else
   const Flags<SIZE> below = flags - 1;
   const Flags<SIZE> lowest = flags & ~below;
   Index<SIZE> position = 0;
@@ -94,6 +129,7 @@ LOWEST_FLAG:
     position |= Index<SIZE>(get_flag<SIZE>(lowest, i) ? i : 0);
   }
   return position;
+#endif
 }
 
 /// One bit of an index.
@@ -109,9 +145,13 @@ inline bool get_bit(const Number &number, int position) {
 template <class Number, class Raw>
 inline Number from_raw(const Raw &raw) {
 #pragma HLS INLINE
+#ifdef SPARSEPIX_NATIVE
+  return Number::of_raw(Number::wrapped(native::low_bits(raw)));
+#else
   Number number;
   number.range(Number::width - 1, 0) = ap_uint<Number::width>(raw).range(Number::width - 1, 0);
   return number;
+#endif
 }
 
 /// Bits of a number, as flags.
@@ -119,7 +159,11 @@ inline Number from_raw(const Raw &raw) {
 template <class Number>
 inline Flags<Number::width> to_flags(const Number &number) {
 #pragma HLS INLINE
+#ifdef SPARSEPIX_NATIVE
+  return Flags<Number::width>(native::low_bits(number));
+#else
   return number.range(Number::width - 1, 0);
+#endif
 }
 
 /// Bits of a number as a signed integer: value = raw * 2^(integer - width).
@@ -127,8 +171,12 @@ inline Flags<Number::width> to_flags(const Number &number) {
 template <class Number>
 inline long long to_raw(const Number &number) {
 #pragma HLS INLINE
+#ifdef SPARSEPIX_NATIVE
+  return number.raw;
+#else
   const long long bits = (long long)number.range(Number::width - 1, 0).to_uint64();
   return number < 0 ? bits - (1LL << Number::width) : bits;
+#endif
 }
 
 } // namespace sparsepix

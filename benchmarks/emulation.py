@@ -1,0 +1,109 @@
+"""Firmware on the CPU: the native build of the kernels beside the ap_fixed build, on the neutrino preset in 8 bits.
+
+    python benchmarks/emulation.py                        # synthetic events
+    python benchmarks/emulation.py --events FILE.npz      # images of a file, its first array of 3 or 4 axes
+    python benchmarks/emulation.py --json out.json
+
+The network has 20 pixels and random weights. Both builds predict the same events before anything is timed, and must
+agree in every bit. Rounds of the two alternate, so that a slow spell of the machine hits both; all on one core.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+import sparsepix as sp
+import sparsepix_hls as hls
+
+SIDE, PIXELS, BITS = 63, 20, 8
+BACKENDS = ("native", "ap_fixed")
+
+
+def read_events(path: Path | None, count: int) -> tuple[str, np.ndarray]:
+    """What the events are, and float32 images [count, 1, 63, 63]."""
+    if path is None:
+        rng = np.random.default_rng(0)
+        shape = (count, 1, SIDE, SIDE)
+        values = rng.random(shape, dtype=np.float32) * 4
+        return "synthetic events, 0.6 % of the pixels active", values * (rng.random(shape) < 0.006)
+    with np.load(path, allow_pickle=False) as file:
+        arrays = [file[name] for name in file.files if file[name].shape[1:3] == (SIDE, SIDE) or file[name].ndim == 4]
+    if not arrays:
+        sys.exit(f"{path}: expected an array of images [events, {SIDE}, {SIDE}], found none")
+    images = np.asarray(arrays[0], dtype=np.float32).reshape(-1, 1, SIDE, SIDE)
+    return f"{len(images)} events of {path.name}, repeated", np.resize(images, (count, 1, SIDE, SIDE))
+
+
+def make_project(folder: Path) -> hls.Project:
+    """The preset with random weights that use their range, as a firmware project."""
+    torch.manual_seed(0)
+    model = sp.models.neutrino(PIXELS, BITS).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(torch.randn_like(parameter) * 0.7)
+    sp.export_onnx(model, folder / "model.onnx", (1, SIDE, SIDE))
+    return hls.translate(folder / "model.onnx", folder / "firmware")
+
+
+def measure(options: argparse.Namespace) -> dict:
+    """Compile seconds and events a second of both builds, and their ratios."""
+    what, images = read_events(options.events, options.count)
+    slow = images[: max(len(images) // 40, 1)]
+    with tempfile.TemporaryDirectory() as name:
+        project = make_project(Path(name))
+        projects = {backend: hls.Project(project.directory, project.graph) for backend in BACKENDS}
+        compile_s = {}
+        for backend in BACKENDS:
+            start = time.perf_counter()
+            projects[backend].compile(backend)
+            compile_s[backend] = time.perf_counter() - start
+        results = {backend: projects[backend].predict(slow) for backend in BACKENDS}
+        if not np.array_equal(results["native"], results["ap_fixed"]):
+            sys.exit("the two builds differ")
+        rates: dict[str, list[float]] = {backend: [] for backend in BACKENDS}
+        for _ in range(options.rounds):
+            for backend in BACKENDS:
+                x = images if backend == "native" else slow
+                start = time.perf_counter()
+                projects[backend].predict(x)
+                rates[backend].append(len(x) / (time.perf_counter() - start))
+    return {
+        "events": what,
+        "compile_seconds": compile_s,
+        "events_per_second": {backend: statistics.median(rate) for backend, rate in rates.items()},
+        "ratio": statistics.median(n / a for n, a in zip(rates["native"], rates["ap_fixed"], strict=True)),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Native and ap_fixed builds of the firmware, side by side.")
+    parser.add_argument("--events", type=Path, metavar="FILE.npz", help="images to use (default: synthetic ones)")
+    parser.add_argument("--count", type=int, default=20_000, help="events a round (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=7, help="rounds, of which the median counts")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    options = parser.parse_args()
+    result = measure(options)
+    table = Table(title=f"neutrino, {BITS} bit, N = {PIXELS}: {result['events']}; one core, medians")
+    table.add_column("build")
+    for heading in ("compile", "events/s"):
+        table.add_column(heading, justify="right")
+    for backend in BACKENDS:
+        seconds, rate = result["compile_seconds"][backend], result["events_per_second"][backend]
+        table.add_row(backend, f"{seconds:.2f} s", f"{rate:,.0f}")
+    Console().print(table)
+    Console().print(f"native: {result['ratio']:.0f} times the events a second; 0 differing outputs")
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
