@@ -4,6 +4,7 @@ The oracle is written from the definitions of the ops, pixel by pixel, and share
 package: neither with the integer reference of ``sparsepix_ops`` nor with the C++ kernels.
 """
 
+import ctypes
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -266,3 +267,13 @@ def sparse_images(rng, count, shape, type_, density=0.1, low=None):
     if count > 1:
         raw[1] = rng.integers(low, type_.raw_max + 1, shape)
     return raw
+
+
+def run_library(library, name, images, like):
+    """Raw results of the graph ``name`` in a compiled library, an array like ``like``."""
+    found = np.full_like(like, -99)
+    images = np.ascontiguousarray(images, dtype=np.int64)
+    library[f"{name}_run"](
+        images.ctypes.data_as(ctypes.c_void_p), found.ctypes.data_as(ctypes.c_void_p), ctypes.c_longlong(len(images))
+    )
+    return found

@@ -10,7 +10,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from firmware_graphs import Builder, accumulator, oracle, sparse_images
+from firmware_graphs import Builder, accumulator, oracle, run_library, sparse_images
 from sparsepix_hls import ir, toolchain
 from sparsepix_hls.writer import write_project
 from sparsepix_ops.fixed_point import FixedPoint
@@ -170,11 +170,6 @@ def library(tmp_path_factory):
 def test_kernel_equals_oracle(library, name):
     graph, images = CASES[name]
     expected = oracle(graph, images)
-    found = np.full_like(expected, -99)
-    images = np.ascontiguousarray(images, dtype=np.int64)
-    library[f"{name}_run"](
-        images.ctypes.data_as(ctypes.c_void_p), found.ctypes.data_as(ctypes.c_void_p), ctypes.c_longlong(len(images))
-    )
-    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(run_library(library, name, images, expected), expected)
     if name not in ("nothing_features", "nothing_coords", "softmax_one"):
         assert len(np.unique(expected)) > 1, "the case tests nothing"

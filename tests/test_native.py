@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from firmware_graphs import Builder, accumulator, oracle, sparse_images
+from firmware_graphs import Builder, accumulator, oracle, run_library, sparse_images
 from sparsepix_hls import toolchain
 from sparsepix_hls.project import Project
 from sparsepix_hls.writer import write_project
@@ -103,12 +103,7 @@ def test_native_kernel_equals_oracle(library, name):
     """The oracle is what test_kernels.py compares the ap_fixed build with, on the same images."""
     graph, images = CASES[name]
     expected = oracle(graph, images)
-    found = np.full_like(expected, -99)
-    images = np.ascontiguousarray(images, dtype=np.int64)
-    library[f"{name}_run"](
-        images.ctypes.data_as(ctypes.c_void_p), found.ctypes.data_as(ctypes.c_void_p), ctypes.c_longlong(len(images))
-    )
-    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(run_library(library, name, images, expected), expected)
 
 
 def project_of(graph, directory):

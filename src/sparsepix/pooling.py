@@ -1,10 +1,12 @@
 """What the two pooling layers share: which slots merge into which."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from sparsepix.recording import emit_sparse
 from sparsepix.sparse_pixels import SparsePixels
 
 
@@ -34,3 +36,15 @@ def merge_slots(pixels: SparsePixels, kernel_size: tuple[int, int]) -> Merge:
     leader = target == slot
     coords = torch.stack((row, column), dim=-1).masked_fill(~leader[..., None], -1)
     return Merge(target, leader, coords, (rows, columns))
+
+
+def emit_pool(
+    op: str, pixels: SparsePixels, kernel_size: tuple[int, int], attributes: Mapping[str, Any]
+) -> SparsePixels:
+    """Record a pooling op of the contract; ``attributes`` are those that only this op has."""
+    windows = {"kernel_shape": list(kernel_size), "spatial_shape": list(pixels.spatial_shape)}
+    inputs = (pixels.features, pixels.coords)
+    slots, channels = pixels.features.shape[1:]
+    features, coords = emit_sparse(op, inputs, {**windows, **attributes}, slots, channels)
+    shape = tuple(size // window for size, window in zip(pixels.spatial_shape, kernel_size, strict=True))
+    return SparsePixels(features, coords, shape)

@@ -20,11 +20,11 @@ from onnx import helper
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode, resolve_name
 
+from sparsepix.onnx_graph import INPUT_NAME
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.op import DOMAIN, QUANT_DOMAIN
 from sparsepix_ops.registry import OPS
 
-INPUT_NAME = "image"
 BLANK_BATCH = 2
 
 # A list and not a context variable: torch.compile can trace a look at its length.
@@ -141,7 +141,7 @@ class Recorder(TorchFunctionMode):
                 self._weights.add(id(tensor))
             tensors.append(tensor)
             output_names.append(name)
-        label = self._unique(f"{self._scopes[-1].removesuffix('.quantizer')}/{op_type}".lstrip("/"))
+        label = self._unique(f"{self.scope}/{op_type}".lstrip("/"))
         self.nodes.append(helper.make_node(op_type, names, output_names, name=label, domain=domain, **attributes))
         return tensors
 

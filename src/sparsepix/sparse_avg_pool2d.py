@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from torch import nn
 
 from sparsepix.checks import as_pair, check_positive, check_window
-from sparsepix.pooling import merge_slots
+from sparsepix.pooling import emit_pool, merge_slots
 from sparsepix.quantizers import Format, Quantizer
-from sparsepix.recording import emit_sparse, exporting
+from sparsepix.recording import exporting
 from sparsepix.sparse_pixels import SparsePixels
 from sparsepix_ops.errors import SparsePixError
-from sparsepix_ops.sparse_avg_pool2d import reciprocal
+from sparsepix_ops.sparse_avg_pool2d import MAX_RECIPROCAL_BITS, reciprocal
 
 
 class SparseAvgPool2d(nn.Module):
@@ -42,7 +42,10 @@ class SparseAvgPool2d(nn.Module):
         """Pool; spatial_shape becomes (H // rows, W // columns)."""
         check_window("SparseAvgPool2d", self.kernel_size, pixels.spatial_shape)
         if exporting():
-            return self._emit(pixels)
+            # True division is refused by the exporter, which names the module and goes on looking for other problems.
+            factor = _factor(self.kernel_size, MAX_RECIPROCAL_BITS) if self._factor is None else self._factor
+            pooled = emit_pool("SparseAvgPool2d", pixels, self.kernel_size, {"reciprocal": factor})
+            return pooled.replace(self.quantizer(pooled.features))
         merge = merge_slots(pixels, self.kernel_size)
         batch, slots, channels = pixels.features.shape
         target = merge.target[..., None].expand(batch, slots, channels)
@@ -50,20 +53,6 @@ class SparseAvgPool2d(nn.Module):
         area = self.kernel_size[0] * self.kernel_size[1]
         means = sums / area if self._factor is None else sums * self._factor
         return SparsePixels(self.quantizer(means), merge.coords, merge.spatial_shape)
-
-    def _emit(self, pixels: SparsePixels) -> SparsePixels:
-        # True division is refused by the exporter, which names the module and goes on looking for other problems.
-        factor = float(reciprocal(self.kernel_size[0] * self.kernel_size[1], 24).real)
-        factor = self._factor if self._factor is not None else factor
-        attrs = {
-            "kernel_shape": list(self.kernel_size),
-            "spatial_shape": list(pixels.spatial_shape),
-            "reciprocal": factor,
-        }
-        inputs = (pixels.features, pixels.coords)
-        features, coords = emit_sparse("SparseAvgPool2d", inputs, attrs, pixels.features.shape[1], pixels.channels)
-        shape = tuple(size // window for size, window in zip(pixels.spatial_shape, self.kernel_size, strict=True))
-        return SparsePixels(self.quantizer(features), coords, shape)
 
     def extra_repr(self) -> str:
         """The arguments, for ``print(model)``."""

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from sparsepix.checks import as_pair, check_choice, check_window
-from sparsepix.pooling import Merge, merge_slots
-from sparsepix.recording import emit_sparse, exporting
+from sparsepix.pooling import Merge, emit_pool, merge_slots
+from sparsepix.recording import exporting
 from sparsepix.sparse_pixels import SparsePixels
 
 Over = Literal["active", "cell"]
@@ -38,7 +38,7 @@ class SparseMaxPool2d(nn.Module):
         """Pool; spatial_shape becomes (H // rows, W // columns)."""
         check_window("SparseMaxPool2d", self.kernel_size, pixels.spatial_shape)
         if exporting():
-            return self._emit(pixels)
+            return emit_pool("SparseMaxPool2d", pixels, self.kernel_size, {"over": self.over})
         merge = merge_slots(pixels, self.kernel_size)
         winner = first_maximum(pixels, merge)
         best = pixels.features.gather(1, winner)
@@ -68,17 +68,6 @@ class SparseMaxPool2d(nn.Module):
         place = torch.where(pixels.active, place, 0)
         last = place - place % area + area - 1
         return counted.gather(1, last) == area, counted.gather(1, place) == order + 1
-
-    def _emit(self, pixels: SparsePixels) -> SparsePixels:
-        attrs = {
-            "kernel_shape": list(self.kernel_size),
-            "spatial_shape": list(pixels.spatial_shape),
-            "over": self.over,
-        }
-        inputs = (pixels.features, pixels.coords)
-        features, coords = emit_sparse("SparseMaxPool2d", inputs, attrs, pixels.features.shape[1], pixels.channels)
-        shape = tuple(size // window for size, window in zip(pixels.spatial_shape, self.kernel_size, strict=True))
-        return SparsePixels(features, coords, shape)
 
     def extra_repr(self) -> str:
         """The arguments, for ``print(model)``."""
