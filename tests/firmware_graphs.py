@@ -11,6 +11,8 @@ from fractions import Fraction
 import numpy as np
 
 from sparsepix_hls import ir
+from sparsepix_hls.choices import make_design
+from sparsepix_hls.design import Options
 from sparsepix_ops.fixed_point import FixedPoint
 
 
@@ -267,6 +269,11 @@ def sparse_images(rng, count, shape, type_, density=0.1, low=None):
     if count > 1:
         raw[1] = rng.integers(low, type_.raw_max + 1, shape)
     return raw
+
+
+def design_of(graph, **options):
+    """A layout of the graph; fully parallel unless the options say otherwise."""
+    return make_design(graph, Options(**({"conv": "pairs", "flatten": "scatter"} | options)))[0]
 
 
 def run_library(library, name, images, like):

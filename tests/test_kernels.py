@@ -10,7 +10,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from firmware_graphs import Builder, accumulator, oracle, run_library, sparse_images
+from firmware_graphs import Builder, accumulator, design_of, oracle, run_library, sparse_images
 from sparsepix_hls import ir, toolchain
 from sparsepix_hls.writer import write_project
 from sparsepix_ops.fixed_point import FixedPoint
@@ -148,7 +148,7 @@ def library(tmp_path_factory):
         directory = root / graph.name
         directory.mkdir()
         outputs = np.zeros((1, *graph.output.shape), np.int64)
-        write_project(graph, directory, "xcvu9p-flga2104-2L-e", 5.0, images[:1], outputs)
+        write_project(design_of(graph), directory, "xcvu9p-flga2104-2L-e", 5.0, images[:1], outputs)
     source, target = root / "all.cpp", root / "all.so"
     source.write_text("".join(f'#include "{name}/tb/{name}_bridge.cpp"\n' for name in CASES))
     flags = [flag for flag in toolchain.FLAGS if flag not in ("-Ifirmware", "-isystem", "ap_types")]

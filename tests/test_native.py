@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from firmware_graphs import Builder, accumulator, oracle, run_library, sparse_images
+from firmware_graphs import Builder, accumulator, design_of, oracle, run_library, sparse_images
 from sparsepix_hls import toolchain
 from sparsepix_hls.project import Project
 from sparsepix_hls.writer import write_project
@@ -89,7 +89,7 @@ def library(tmp_path_factory):
     for graph, images in CASES.values():
         (root / graph.name).mkdir()
         outputs = np.zeros((1, *graph.output.shape), np.int64)
-        write_project(graph, root / graph.name, "xcvu9p-flga2104-2L-e", 5.0, images[:1], outputs)
+        write_project(design_of(graph), root / graph.name, "xcvu9p-flga2104-2L-e", 5.0, images[:1], outputs)
     (root / "all.cpp").write_text("".join(f'#include "{name}/tb/{name}_bridge.cpp"\n' for name in CASES))
     flags = ["-O1", "-Wall", "-Wextra", "-Wno-unknown-pragmas", "-Wno-unused-label", f"-I{NATIVE}"]
     flags += [f"-I{name}/firmware" for name in CASES]
@@ -109,7 +109,7 @@ def test_native_kernel_equals_oracle(library, name):
 def project_of(graph, directory):
     images = sparse_images(np.random.default_rng(3), 12, graph.input.shape, graph.input.type)
     directory.mkdir()
-    write_project(graph, directory, "xcvu9p-flga2104-2L-e", 5.0, images, oracle(graph, images))
+    write_project(design_of(graph), directory, "xcvu9p-flga2104-2L-e", 5.0, images, oracle(graph, images))
     return Project(directory, graph)
 
 
@@ -152,7 +152,7 @@ def test_too_wide_is_explained(tmp_path):
     directory = tmp_path / "wide"
     directory.mkdir()
     zeros = np.zeros((1, 1, 3, 3), np.int64), np.zeros((1, 1), np.int64)
-    write_project(graph, directory, "xcvu9p-flga2104-2L-e", 5.0, *zeros)
+    write_project(design_of(graph), directory, "xcvu9p-flga2104-2L-e", 5.0, *zeros)
     project = Project(directory, graph)
     with pytest.raises(
         SparsePixError, match=r"more than the 63 bits of the native build: use compile\(backend='ap_fixed'\)"

@@ -10,7 +10,7 @@ import pytest
 import sparsepix as sp
 import sparsepix_hls
 from cpp_source import SourceError, parse, tokenize
-from firmware_graphs import Builder, accumulator
+from firmware_graphs import Builder, accumulator, design_of
 from hls_pragmas import check
 from sparsepix_hls import ir
 from sparsepix_hls.writer import write_project
@@ -113,7 +113,7 @@ def check_project(directory, top):
 def test_written_projects(make, tmp_path):
     graph = make()
     zeros = [np.zeros((1, *tensor.shape), np.int64) for tensor in (graph.input, graph.output)]
-    write_project(graph, tmp_path, "xcvu9p-flga2104-2L-e", 5.0, *zeros)
+    write_project(design_of(graph), tmp_path, "xcvu9p-flga2104-2L-e", 5.0, *zeros)
     report, _ = check_project(tmp_path, graph.name)
     one_process = make in (only_reduction, no_reduction)
     assert report.regions == report.pragmas["DATAFLOW"] == (0 if one_process else 1)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from firmware_graphs import Builder, accumulator, oracle, sparse_images
+from firmware_graphs import Builder, accumulator, design_of, oracle, sparse_images
 from sparsepix_hls import toolchain
 from sparsepix_hls.project import CsimResult, Project
 from sparsepix_hls.writer import write_project
@@ -32,7 +32,7 @@ def small_graph(seed=0):
 def write(graph, directory):
     images = sparse_images(np.random.default_rng(3), 12, graph.input.shape, graph.input.type)
     directory.mkdir()
-    write_project(graph, directory, "xcvu9p-flga2104-2L-e", 5.0, images, oracle(graph, images))
+    write_project(design_of(graph), directory, "xcvu9p-flga2104-2L-e", 5.0, images, oracle(graph, images))
     return images
 
 
@@ -201,11 +201,11 @@ def test_writer_refuses(tmp_path):
     images = np.zeros((2, 1, 9, 8), np.int64)
     outputs = np.zeros((2, 3), np.int64)
     with pytest.raises(SparsePixError, match=r"testbench_inputs.*\[1\]\[9\]\[8\]"):
-        write_project(graph, tmp_path, "part", 5.0, images[0], outputs)
+        write_project(design_of(graph), tmp_path, "part", 5.0, images[0], outputs)
     with pytest.raises(SparsePixError, match="testbench_outputs"):
-        write_project(graph, tmp_path, "part", 5.0, images, outputs[:1])
+        write_project(design_of(graph), tmp_path, "part", 5.0, images, outputs[:1])
     with pytest.raises(SparsePixError, match="'tiny_image' stands for two things"):
-        write_project(replace(graph, name="tiny_image"), tmp_path, "part", 5.0, images, outputs)
+        write_project(design_of(replace(graph, name="tiny_image")), tmp_path, "part", 5.0, images, outputs)
     with pytest.raises(SparsePixError, match="no earlier layer makes"):
         write_project(replace(graph, layers=graph.layers[1:]), tmp_path, "part", 5.0, images, outputs)
     inner = graph.layers[0].features

@@ -1,8 +1,5 @@
 """The 100 real events and four trained weight sets that the authors of SparsePixels published."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import onnxruntime as ort
 import pytest
@@ -11,12 +8,9 @@ from numpy.testing import assert_array_equal
 
 import sparsepix as sp
 import sparsepix_hls
+from design_space import build, covering
+from published_events import EVENTS, SIZES, images_of, published_model, read_events, trained
 from sparsepix_ops import integer
-
-EVENTS = Path(
-    os.environ.get("SPARSEPIX_EVENTS", Path(__file__).resolve().parents[2] / "shared/data/neutrino_events.npz")
-)
-SIZES = {"t": 8, "s": 12, "m": 16, "l": 20}
 
 pytestmark = pytest.mark.skipif(
     not EVENTS.is_file(),
@@ -26,22 +20,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def events():
-    with np.load(EVENTS) as file:
-        return dict(file)
-
-
-def trained(events, size, **options):
-    model = sp.models.neutrino(max_pixels=SIZES[size], bias_on="nonzero", **options)
-    suffix = f"_{size}"
-    sp.compat.load_keras(
-        model,
-        {k.removesuffix(suffix): v for k, v in events.items() if k.endswith(suffix) and not k.startswith("prediction")},
-    )
-    return model.double().eval()
-
-
-def images_of(events):
-    return np.ascontiguousarray(events["images"].transpose(0, 3, 1, 2))
+    return read_events(EVENTS)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -88,3 +67,13 @@ def test_torch_onnx_integers_and_firmware_agree_on_every_bit(events, size, tmp_p
     assert_array_equal(in_onnx, in_integers)
     assert_array_equal(in_firmware, in_integers)
     assert_array_equal(in_firmware[:, 0] > 0, events[f"prediction_{size}"] > 0.5)
+
+
+@pytest.mark.parametrize(("number", "values"), enumerate(covering()))
+def test_every_pair_of_choices_gives_the_same_bits(number, values, tmp_path):
+    """The four sizes take turns."""
+    path, images, expected = published_model(EVENTS, tmp_path, list(SIZES)[number % len(SIZES)])
+    project = build(path, tmp_path / "firmware", values, pixels_per_cycle=17)
+    for backend in ("native", "ap_fixed"):
+        project.compile(backend)
+        assert_array_equal(project.predict(images), expected)

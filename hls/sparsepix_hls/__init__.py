@@ -8,13 +8,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sparsepix_hls.design import LayerOptions, Options
     from sparsepix_hls.project import Project
     from sparsepix_hls.translation import translate
     from sparsepix_ops import SparsePixError, __version__
 
-__all__ = ["Project", "SparsePixError", "__version__", "translate"]
+__all__ = ["LayerOptions", "Options", "Project", "SparsePixError", "__version__", "translate"]
 
 _HOMES = {
+    "LayerOptions": "sparsepix_hls.design",
+    "Options": "sparsepix_hls.design",
     "Project": "sparsepix_hls.project",
     "SparsePixError": "sparsepix_ops.errors",
     "__version__": "sparsepix_ops.version",

@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 # Only the standard library up here: --help has to answer at once.
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from sparsepix_hls.project import Project
+    from sparsepix_hls.design import Options
 
 EXIT_OK, EXIT_MISMATCH, EXIT_ERROR, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 _EPILOG = """\
-example:
+examples:
   sparsepix-hls model.onnx --part xcvu9p --clock 5 --csim
   makes the folder model_hls: firmware, testbench with data, build.tcl for Vitis HLS, a Makefile for g++,
-  report.json; then compiles the testbench with g++ and compares every output bit for bit.
+  report.json, estimate.png; then compiles the testbench with g++ and compares every output bit for bit.
+
+  sparsepix-hls model.onnx --explore
+  estimates many designs instead: a table, and a picture of latency against area.
+
+  sparsepix-hls report model_hls
+  shows the estimate of a project again, beside what Vitis HLS found if it has run there.
 
 exit status: 0, or 1 if outputs of the C simulation differ, or 2 on an error
 """
@@ -61,7 +65,44 @@ def make_parser() -> argparse.ArgumentParser:
         help="images for the testbench, numbers [events, channels, height, width] (default: synthetic events)",
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
+    _add_design_arguments(parser)
     return parser
+
+
+def _add_design_arguments(parser: argparse.ArgumentParser) -> None:
+    """Everything that changes latency and area, and no bit of the results."""
+    group = parser.add_argument_group("design", "latency against area; every choice computes the same bits")
+    group.add_argument(
+        "--reduce",
+        choices=["scan", "stream", "tree", "auto"],
+        help="input reduction: one active pixel a clock, P pixels a clock, or the whole image every clock",
+    )
+    group.add_argument(
+        "--pixels-per-cycle", type=int, metavar="P", help="pixels a clock of a stream (default: one row of the image)"
+    )
+    group.add_argument(
+        "--io", choices=["parallel", "stream"], help="ports: all pixels at once, or AXI4-Stream with P pixels a beat"
+    )
+    group.add_argument(
+        "--conv",
+        choices=["pairs", "gather", "overlap", "auto"],
+        help="convolutions: a looked-up weight for each pair of pixels, constant weights for each kernel position, or "
+        "the first one overlapped with the scan",
+    )
+    group.add_argument(
+        "--flatten", choices=["scatter", "lookup", "auto"], help="flatten and dense: a vector, or looked-up weights"
+    )
+    group.add_argument(
+        "--dense", choices=["multiply", "adders", "auto"], help="dense layers: products, or a graph of adders (da4ml)"
+    )
+    group.add_argument("--reuse-factor", type=int, metavar="R", help="compute each layer in R rounds on 1/R of it")
+    group.add_argument(
+        "--target-interval", type=int, metavar="C", help="choose each layer's reuse: no stage slower than C cycles"
+    )
+    group.add_argument("--config", metavar="FILE.yaml", help="the same options, and those of single layers")
+    group.add_argument(
+        "--explore", action="store_true", help="estimate many designs: table, picture and csv instead of a project"
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -70,12 +111,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0, 1 if the C simulation found differences, 2 on an error of the user.
     """
-    arguments = make_parser().parse_args(argv)
+    given = list(sys.argv[1:] if argv is None else argv)
+    if given[:1] == ["report"]:
+        run, arguments = _report, make_report_parser().parse_args(given[1:])
+    else:
+        arguments = make_parser().parse_args(given)
+        run = _explore if arguments.explore else _run
     try:
         from sparsepix_ops.errors import SparsePixError
 
         try:
-            return _run(arguments)
+            return run(arguments)
         except (SparsePixError, OSError) as error:
             print(f"error: {error}", file=sys.stderr)
             return EXIT_ERROR
@@ -84,12 +130,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
 
 
+def _options(arguments: argparse.Namespace) -> "Options":
+    """The options of the design: those of the file, and over them those of the command line."""
+    from dataclasses import replace
+
+    from sparsepix_hls.design import Options
+    from sparsepix_hls.options_file import read_options
+
+    options = read_options(arguments.config) if arguments.config is not None else Options()
+    names = ("reduce", "pixels_per_cycle", "io", "conv", "flatten", "dense", "reuse_factor", "target_interval")
+    given = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
+    if "reuse_factor" in given and "target_interval" not in given:
+        given["target_interval"] = None
+    elif "target_interval" in given and "reuse_factor" not in given:
+        given["reuse_factor"] = None
+    return replace(options, **given)
+
+
 def _run(arguments: argparse.Namespace) -> int:
     from pathlib import Path
 
     from rich.console import Console
 
     from sparsepix_hls.report import add_csim, read_report
+    from sparsepix_hls.tables import show_estimate
 
     console = Console(highlight=False)
     model = Path(arguments.model)
@@ -98,15 +162,21 @@ def _run(arguments: argparse.Namespace) -> int:
         from sparsepix_hls.translation import translate
 
         data = _load(Path(arguments.testbench_data)) if arguments.testbench_data is not None else None
+        options = _options(arguments)
         if arguments.csim:
             from sparsepix_hls.toolchain import find_compiler, find_make
 
             find_compiler()  # before anything is written
             find_make()
-        project = translate(model, target, arguments.part, arguments.clock, arguments.force, arguments.keep_head, data)
+        project = translate(
+            model, target, arguments.part, arguments.clock, arguments.force, arguments.keep_head, data, options
+        )
     report = read_report(target)
-    _show(console, report, project)
-    for notice in report["notices"]:
+    show_estimate(console, report)
+    from sparsepix_hls.pictures import estimate_figure, save
+
+    save(estimate_figure(report), target / "estimate.png")
+    for notice in (*report["notices"], *report["estimate"]["warnings"]):
         console.print(f"note: {notice}", markup=False, soft_wrap=True)
     status = EXIT_OK
     if arguments.csim:
@@ -122,6 +192,69 @@ def _run(arguments: argparse.Namespace) -> int:
     return status
 
 
+def _explore(arguments: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from sparsepix_hls.explore import explore, published_point, write_points
+    from sparsepix_hls.parts import find_part
+    from sparsepix_hls.pictures import exploration_figure, save
+    from sparsepix_hls.reader import read_model
+    from sparsepix_hls.tables import show_points
+    from sparsepix_hls.translation import check_target, replaced_when_complete
+
+    console = Console(highlight=False)
+    model = Path(arguments.model)
+    target = Path(arguments.output) if arguments.output is not None else model.parent / f"{model.stem}_designs"
+    part = find_part(arguments.part)
+    if arguments.csim or arguments.testbench_data is not None:
+        from sparsepix_ops.errors import SparsePixError
+
+        raise SparsePixError("--explore makes no project: leave out --csim and --testbench-data")
+    if target.exists():
+        check_target(target, arguments.force, made_by="designs.csv")
+    graph = read_model(model, arguments.keep_head).graph
+    points = explore(graph, _options(arguments), arguments.clock, console)
+    published = published_point(graph)
+    show_points(console, points, published, part, graph.name)
+    with replaced_when_complete(target) as folder:
+        write_points(folder / "designs.csv", points)
+        save(exploration_figure(points, published, graph.name, arguments.clock), folder / "designs.png")
+    console.print(
+        f"all {len(points)} designs: {target}/designs.csv, {target}/designs.png", markup=False, soft_wrap=True
+    )
+    return EXIT_OK
+
+
+def make_report_parser() -> argparse.ArgumentParser:
+    """The arguments of ``sparsepix-hls report``."""
+    parser = argparse.ArgumentParser(
+        prog="sparsepix-hls report",
+        description="Show what is known of a project, with the figures of Vitis HLS if any.",
+    )
+    parser.add_argument("project", metavar="DIR", help="a project that sparsepix-hls made")
+    return parser
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from sparsepix_hls.report import open_report
+    from sparsepix_hls.tables import show_estimate, show_vitis
+    from sparsepix_hls.vitis_report import read_vitis
+
+    directory = Path(arguments.project)
+    report = open_report(directory)
+    vitis = read_vitis(directory, report["top_function"])
+    console = Console(highlight=False)
+    show_estimate(console, report)
+    show_vitis(console, report, vitis)
+    return EXIT_OK
+
+
 def _load(path: Any) -> Any:
     import numpy as np
 
@@ -135,46 +268,6 @@ def _load(path: Any) -> Any:
         if isinstance(data, np.ndarray):
             return data
     raise SparsePixError(f"{path}: expected a .npy file with one array of numbers; write it with numpy.save")
-
-
-def _show(console: "Console", report: dict[str, Any], project: "Project") -> None:
-    """Print the layers of a project and the estimate of its cost."""
-    from rich import box
-    from rich.table import Table
-
-    estimate, part = report["estimate"], report["part"]
-    table = Table(
-        title=f"{project.graph.name} on {part['full_name']} at {report['clock_ns']:g} ns, estimated by counting",
-        box=box.SIMPLE,
-        padding=0,
-        show_edge=False,
-    )
-    table.add_column("layer", overflow="fold")
-    for heading in ("op", "output", "type"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("cycles", "DSP", "LUT", "FF"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for layer in report["layers"]:
-        cost, output = estimate["layers"][layer["name"]], layer["outputs"][0]
-        shape = "x".join(map(str, output["shape"]))
-        counts = [f"{cost[key]:,}" for key in ("latency_cycles", "dsp", "lut", "ff")]
-        table.add_row(layer["name"], layer["op"], shape, _short(output["type"]), *counts)
-    table.add_section()
-    total, used = estimate["total"], estimate["utilization"] or {}
-    table.add_row("total", "", "", "", *(f"{total[key]:,}" for key in ("latency_cycles", "dsp", "lut", "ff")))
-    if used:
-        table.add_row("share", "", "", "", "", *(f"{used[key]:.1%}" for key in ("dsp", "lut", "ff")))
-    console.print(table)
-    console.print(
-        f"estimated latency {estimate['latency_ns']:,.0f} ns, a new event every {estimate['interval_ns']:,.0f} ns "
-        "(by counting; no synthesis has confirmed it)"
-    )
-
-
-def _short(type_name: str) -> str:
-    """'ap_fixed<8, 3, AP_RND_CONV, AP_SAT>' as 'fixed<8,3>'."""
-    width, integer = type_name.removeprefix("ap_").split(",")[:2]
-    return f"{width},{integer.strip()}>"
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ import numpy as np
 
 from sparsepix_hls import ir
 from sparsepix_hls.cpp_constants import COLUMNS, definition, dims
+from sparsepix_hls.design import Design, LayerDesign
+from sparsepix_hls.stages import PairMap, pair_map
 from sparsepix_ops.fixed_point import FixedPoint, FixedRange
 
 
@@ -19,12 +21,14 @@ class Layer:
         name: identifier of the layer.
         title: what it is, for comments.
         header: kernel header it needs.
-        kernel: function of the kernel header.
+        kernel: function of the kernel header; of the generated file itself, where ``generated`` holds it.
         config: members of its parameter struct: name to integer, bool, enumerator or format.
         inputs: tensors it reads.
         outputs: tensors it writes.
         constants: its weights, each with the shape it has in C++.
-        pairs: (coords tensor, kernel height, kernel width) of the pair map it reads, if any.
+        pairs: the pair map it reads, if any.
+        in_rounds: whether its kernel takes the number of the round.
+        generated: source of a kernel that is made for this layer alone.
     """
 
     name: str
@@ -35,31 +39,33 @@ class Layer:
     inputs: tuple[ir.Tensor, ...]
     outputs: tuple[ir.Tensor, ...]
     constants: tuple[tuple[ir.Constant, tuple[int, ...]], ...] = ()
-    pairs: tuple[ir.Tensor, int, int] | None = None
+    pairs: PairMap | None = None
+    in_rounds: bool = False
+    generated: str | None = None
 
-    @property
-    def pairs_name(self) -> str:
-        """Array of the pair map."""
-        assert self.pairs is not None
-        coords, height, width = self.pairs
-        return f"{coords.name}_pairs_{height}x{width}"
+    def call(self, round_: str = "0", rename: Mapping[str, str] | None = None, indent: str = "  ") -> str:
+        """The statement that runs the layer.
 
-    @property
-    def call(self) -> str:
-        """The statement that runs the layer."""
-        pairs = [self.pairs_name] if self.pairs else []
-        arguments = [*_names(self.inputs), *pairs, *(c.name for c, _ in self.constants), *_names(self.outputs)]
-        return call(f"sparsepix::{self.kernel}<{self.name}_config>", arguments)
+        Args:
+            round_: the round, as C++.
+            rename: arrays that have another name here, by name of their tensors.
+            indent: of the statement.
+        """
+        reads, writes = (
+            [(rename or {}).get(tensor.name, tensor.name) for tensor in side] for side in (self.inputs, self.outputs)
+        )
+        if self.generated is not None:
+            return call(self.kernel, [*reads, *writes], indent)
+        first = [round_] if self.in_rounds else []
+        pairs = [self.pairs.name] if self.pairs else []
+        arguments = [*first, *reads, *pairs, *(c.name for c, _ in self.constants), *writes]
+        return call(f"sparsepix::{self.kernel}<{self.name}_config>", arguments, indent)
 
     @property
     def comment(self) -> str:
-        """Name, kind and shapes, as a comment line."""
+        """Name, kind and shapes."""
         sides = [", ".join(f"{t.name} {dims(t.shape)}" for t in side) for side in (self.inputs, self.outputs)]
-        return comment(f"{self.name}: {self.title}: {sides[0]} -> {sides[1]}", "  ")
-
-
-def _names(tensors: tuple[ir.Tensor, ...]) -> list[str]:
-    return [tensor.name for tensor in tensors]
+        return f"{self.name}: {self.title}: {sides[0]} -> {sides[1]}"
 
 
 def comment(text: str, indent: str = "") -> str:
@@ -87,9 +93,9 @@ def fill(head: str, items: list[str], tail: str) -> str:
     return "\n".join([*lines, line])
 
 
-def call(function: str, arguments: list[str]) -> str:
+def call(function: str, arguments: list[str], indent: str = "  ") -> str:
     """A call statement in a function body."""
-    return fill(f"  {function}", arguments, ";")
+    return fill(f"{indent}{function}", arguments, ";")
 
 
 def _bias(bias: ir.Constant | None, layer: str, size: int, output: ir.Tensor) -> ir.Constant:
@@ -107,8 +113,10 @@ def _times(size: tuple[int, int]) -> str:
     return f"{size[0]}x{size[1]}"
 
 
-def translate(layer: ir.Layer) -> Layer:
+def translate(layer: ir.Layer, design: Design) -> Layer:
     """Find the kernel of a layer and its parameters."""
+    how = design.layers.get(layer.name, LayerDesign("", 1, 1))
+    reuse = {"rounds": how.rounds, "copies": how.copies}
     match layer:
         case ir.InputReduce():
             channels, height, width = layer.image.shape
@@ -119,19 +127,20 @@ def translate(layer: ir.Layer) -> Layer:
                 "height": height,
                 "width": width,
                 "max_pixels": layer.max_pixels,
+                "pixels_per_cycle": design.pixels_per_cycle,
                 "activity": f"Activity::{layer.activity}",
                 "selection": f"Selection::{layer.selection}",
                 "score_t": _multiple(layer.image.type, channels if layer.activity == "sum" else 1),
             }
-            title = f"InputReduce, {layer.selection} selection, {layer.activity} activity"
+            title = f"InputReduce by {design.reduce}, {layer.selection} selection, {layer.activity} activity"
             outputs = (layer.features, layer.coords)
-            return Layer(
-                layer.name, title, "input_reduce", "input_reduce", config, (layer.image,), outputs, ((threshold, ()),)
-            )
+            kernel = f"reduce_{design.reduce}"
+            return Layer(layer.name, title, kernel, kernel, config, (layer.image,), outputs, ((threshold, ()),))
         case ir.SparseConv2d():
             max_pixels, in_channels = layer.features.shape
             out_channels = layer.output.shape[1]
             height, width = layer.kernel_size
+            overlap = how.implementation == "overlap"
             config = {
                 "max_pixels": max_pixels,
                 "in_channels": in_channels,
@@ -139,22 +148,26 @@ def translate(layer: ir.Layer) -> Layer:
                 "kernel_height": height,
                 "kernel_width": width,
                 "bias_on": f"BiasOn::{layer.bias_on}",
+                "raster_order": layer.coords == design.input_reduce.coords,
+                **({"rounds": 1, "copies": max_pixels} if overlap else reuse),
             }
             bias = _bias(layer.bias, layer.name, out_channels, layer.output)
+            title = f"SparseConv2d {_times(layer.kernel_size)} by {how.implementation}, bias on {layer.bias_on} pixels"
             return Layer(
                 layer.name,
-                f"SparseConv2d {_times(layer.kernel_size)}, bias on {layer.bias_on} pixels",
-                "sparse_conv2d",
-                "sparse_conv2d",
+                title,
+                "sparse_conv2d_gather" if how.implementation == "gather" else "sparse_conv2d",
+                f"sparse_conv2d_{'arrival' if overlap else how.implementation}",
                 config,
                 (layer.features, layer.coords),
                 (layer.output,),
                 ((layer.weight, (height * width, in_channels, out_channels)), (bias, (out_channels,))),
-                (layer.coords, height, width),
+                None if overlap else pair_map(layer),
+                in_rounds=True,
             )
         case ir.Activation():
             sparse = len(layer.input.shape) == 2
-            config = {"max_pixels": layer.input.shape[0]} if sparse else {}
+            config = {"max_pixels": how.copies} if sparse else {}
             config |= {"size": layer.input.shape[-1], "relu": layer.relu}
             kernel = "sparse_activation" if sparse else "activation"
             title = "ReLU and quantization" if layer.relu else "quantization"
@@ -169,6 +182,7 @@ def translate(layer: ir.Layer) -> Layer:
                 "width": layer.spatial_shape[1],
                 "cell_height": layer.kernel_size[0],
                 "cell_width": layer.kernel_size[1],
+                **reuse,
             }
             if isinstance(layer, ir.SparseAvgPool2d):
                 config["sum_t"] = _multiple(layer.features.type, min(max_pixels, math.prod(layer.kernel_size)))
@@ -186,21 +200,46 @@ def translate(layer: ir.Layer) -> Layer:
                 (layer.features, layer.coords),
                 (layer.output_features, layer.output_coords),
                 constants,
+                in_rounds=True,
             )
         case ir.SparseFlatten():
-            max_pixels, channels = layer.features.shape
-            height, width = layer.spatial_shape
-            config = {"max_pixels": max_pixels, "channels": channels, "height": height, "width": width}
+            config = _grid(layer) | reuse
             inputs = (layer.features, layer.coords)
+            kernel = "sparse_flatten"
+            return Layer(layer.name, "SparseFlatten", kernel, kernel, config, inputs, (layer.output,), in_rounds=True)
+        case ir.SparseFlattenDense():
+            out_features = layer.output.shape[0]
+            bias = _bias(layer.bias, layer.name, out_features, layer.output)
+            constants = ((layer.weight, layer.weight.raw.shape), (bias, (out_features,)))
             return Layer(
-                layer.name, "SparseFlatten", "sparse_flatten", "sparse_flatten", config, inputs, (layer.output,)
+                layer.name,
+                "SparseFlatten and Dense, weights looked up by position",
+                "sparse_flatten_dense",
+                "sparse_flatten_dense",
+                _grid(layer) | {"out_features": out_features} | reuse,
+                (layer.features, layer.coords),
+                (layer.output,),
+                constants,
+                in_rounds=True,
             )
         case ir.Dense():
             in_features, out_features = layer.weight.raw.shape
             bias = _bias(layer.bias, layer.name, out_features, layer.output)
-            config = {"in_features": in_features, "out_features": out_features}
+            if how.implementation == "adders":
+                return _adders(layer, bias)
+            config = {"in_features": in_features, "out_features": out_features, **reuse}
             constants = ((layer.weight, (in_features, out_features)), (bias, (out_features,)))
-            return Layer(layer.name, "Dense", "dense", "dense", config, (layer.input,), (layer.output,), constants)
+            return Layer(
+                layer.name,
+                "Dense",
+                "dense",
+                "dense",
+                config,
+                (layer.input,),
+                (layer.output,),
+                constants,
+                in_rounds=True,
+            )
         case ir.Head():
             steps = layer.thresholds.raw.size
             config = {"size": layer.input.shape[0], "steps": steps}
@@ -216,6 +255,30 @@ def translate(layer: ir.Layer) -> Layer:
                 constants,
             )
     raise TypeError(f"no kernel for {type(layer).__name__}")
+
+
+def _grid(layer: ir.SparseFlatten | ir.SparseFlattenDense) -> dict[str, int]:
+    """Parameters of a list of pixels on a grid."""
+    max_pixels, channels = layer.features.shape
+    height, width = layer.spatial_shape
+    return {"max_pixels": max_pixels, "channels": channels, "height": height, "width": width}
+
+
+def _adders(layer: ir.Dense, bias: ir.Constant) -> Layer:
+    from sparsepix_hls.adder_graph import adder_graph, adder_graph_source
+
+    graph = adder_graph(layer)
+    return Layer(
+        layer.name,
+        f"Dense as {graph.adders} adders",
+        "adders",
+        f"{layer.name}_adders",
+        {},
+        (layer.input,),
+        (layer.output,),
+        ((bias, (layer.output.shape[0],)),),
+        generated=adder_graph_source(layer, graph, bias.name),
+    )
 
 
 def config_struct(layer: Layer) -> str:
@@ -236,16 +299,16 @@ def config_struct(layer: Layer) -> str:
 
 def weight_comments(layer: Layer, shape: tuple[int, ...]) -> tuple[str, ...]:
     """A comment for each kernel position of a convolution's weights; none for other constants."""
-    if layer.pairs is None or len(shape) != 3:
+    width = layer.config.get("kernel_width", layer.config.get("width"))
+    if len(shape) != 3 or not isinstance(width, int):
         return ()
-    _, _, width = layer.pairs
     return tuple(f"row {i // width}, column {i % width}" for i in range(shape[0]))
 
 
 def weight_text(layer: Layer, constant: ir.Constant, shape: tuple[int, ...]) -> str:
     """Comment and definition of a layer's constant array."""
     if len(shape) == 3:
-        axes = "[kernel position][input channel][output channel]"
+        axes = "[position][input channel][output channel]"
     else:
         axes = "[input][output]" if len(shape) == 2 else "[element]"
     head = comment(f"{constant.name}{axes} of {layer.name} ({layer.title})")

@@ -127,6 +127,22 @@ class Dense:
 
 
 @dataclass(frozen=True)
+class SparseFlattenDense:
+    """A flatten and the dense layer behind it in one; weight is [height * width, channels, out_features].
+
+    No model has it: a design puts it in the place of the two, see ``design``.
+    """
+
+    name: str
+    features: Tensor
+    coords: Tensor
+    output: Tensor
+    spatial_shape: tuple[int, int]
+    weight: Constant
+    bias: Constant | None
+
+
+@dataclass(frozen=True)
 class Head:
     """A Sigmoid or Softmax at the end, as exact tables (see ``sparsepix_ops.head``).
 
@@ -141,7 +157,17 @@ class Head:
     thresholds: Constant
 
 
-Layer = InputReduce | SparseConv2d | Activation | SparseAvgPool2d | SparseMaxPool2d | SparseFlatten | Dense | Head
+Layer = (
+    InputReduce
+    | SparseConv2d
+    | Activation
+    | SparseAvgPool2d
+    | SparseMaxPool2d
+    | SparseFlatten
+    | SparseFlattenDense
+    | Dense
+    | Head
+)
 
 
 @dataclass(frozen=True)
@@ -161,3 +187,26 @@ class Graph:
     output: Tensor
     layers: tuple[Layer, ...]
     dropped_head: str | None = None
+
+
+def inputs(layer: Layer) -> tuple[Tensor, ...]:
+    """The arrays that a layer reads, features before coords."""
+    if isinstance(layer, InputReduce):
+        return (layer.image,)
+    if isinstance(layer, Activation | Dense | Head):
+        return (layer.input,)
+    return (layer.features, layer.coords)
+
+
+def outputs(layer: Layer) -> tuple[Tensor, ...]:
+    """The arrays that a layer makes, features before coords."""
+    if isinstance(layer, InputReduce):
+        return (layer.features, layer.coords)
+    if isinstance(layer, SparsePool2d):
+        return (layer.output_features, layer.output_coords)
+    return (layer.output,)
+
+
+def input_reduce(graph: Graph) -> InputReduce:
+    """The first layer of a model."""
+    return next(layer for layer in graph.layers if isinstance(layer, InputReduce))

@@ -2,30 +2,34 @@
 
 import hashlib
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from sparsepix_hls import ir
+from sparsepix_hls.design import Design
 from sparsepix_hls.estimate import estimate_json
 from sparsepix_hls.parts import Part
+from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.version import __version__
 
 REPORT = "report.json"
 
 
 def make_report(
-    graph: ir.Graph, source: Path, part: Part, clock_ns: float, notices: tuple[str, ...], testbench: dict[str, Any]
+    design: Design, source: Path, part: Part, clock_ns: float, notices: tuple[str, ...], testbench: dict[str, Any]
 ) -> dict[str, Any]:
     """Plain data about a project.
 
     Args:
-        graph: the model.
+        design: the model and its layout.
         source: the ONNX file that it was read from.
         part: the FPGA.
         clock_ns: clock period.
         notices: what the user was told.
         testbench: where the events of the testbench come from.
     """
+    graph = design.graph
     return {
         "sparsepix_version": __version__,
         "model": {"file": source.name, "sha256": hashlib.sha256(source.read_bytes()).hexdigest()},
@@ -34,10 +38,11 @@ def make_report(
         "clock_ns": clock_ns,
         "input": _tensor(graph.input),
         "output": _tensor(graph.output),
-        "layers": [_layer(layer) for layer in graph.layers],
+        "design": {"reduce": design.reduce, "io": design.io, "pixels_per_cycle": design.pixels_per_cycle},
+        "layers": [_layer(layer, design) for layer in graph.layers],
         "dropped_head": graph.dropped_head,
         "notices": list(notices),
-        "estimate": estimate_json(graph, part, clock_ns),
+        "estimate": estimate_json(design, part, clock_ns),
         "testbench": testbench,
         "csim": None,
     }
@@ -53,25 +58,39 @@ def read_report(directory: Path) -> dict[str, Any]:
     return json.loads((directory / REPORT).read_text(encoding="utf-8"))
 
 
+def open_report(directory: Path) -> dict[str, Any]:
+    """Read the report of a folder that may be no project.
+
+    Raises:
+        SparsePixError: it is no SparsePix project, or its report is broken.
+    """
+    path = directory / REPORT
+    if not path.is_file():
+        found = "no such folder" if not directory.is_dir() else f"a folder without {REPORT}"
+        raise SparsePixError(f"{directory}: expected a project that sparsepix-hls made, found {found}")
+    try:
+        report = read_report(directory)
+    except (ValueError, OSError) as error:
+        raise SparsePixError(
+            f"{path}: expected JSON, found something else ({error}): translate the model again"
+        ) from error
+    if not isinstance(report, dict) or not {"top_function", "estimate", "part"} <= set(report):
+        raise SparsePixError(
+            f"{path}: expected a report of sparsepix-hls, found other content: translate the model again"
+        )
+    return report
+
+
 def add_csim(directory: Path, events: int, mismatches: int) -> None:
     """Note the result of a C simulation in the report of a project."""
     write_report(directory, read_report(directory) | {"csim": {"events": events, "mismatches": mismatches}})
-
-
-def output_tensors(layer: ir.Layer) -> tuple[ir.Tensor, ...]:
-    """The tensors that a layer makes, features before coords."""
-    if isinstance(layer, ir.InputReduce):
-        return (layer.features, layer.coords)
-    if isinstance(layer, ir.SparsePool2d):
-        return (layer.output_features, layer.output_coords)
-    return (layer.output,)
 
 
 def _tensor(tensor: ir.Tensor) -> dict[str, Any]:
     return {"name": tensor.name, "shape": list(tensor.shape), "type": str(tensor.type)}
 
 
-def _layer(layer: ir.Layer) -> dict[str, Any]:
+def _layer(layer: ir.Layer, design: Design) -> dict[str, Any]:
     constants = {
         role: {"shape": list(value.raw.shape), "type": str(value.type)}
         for role, value in vars(layer).items()
@@ -82,6 +101,7 @@ def _layer(layer: ir.Layer) -> dict[str, Any]:
         "name": settings.pop("name"),
         "op": type(layer).__name__,
         **settings,
-        "outputs": [_tensor(t) for t in output_tensors(layer)],
+        **(asdict(design.layers[layer.name]) if layer.name in design.layers else {}),
+        "outputs": [_tensor(t) for t in ir.outputs(layer)],
         "constants": constants,
     }

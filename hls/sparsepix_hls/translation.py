@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from sparsepix_hls.choices import make_design
+from sparsepix_hls.design import Options
 from sparsepix_hls.parts import find_part
 from sparsepix_hls.project import Project
 from sparsepix_hls.reader import read_model
@@ -28,6 +30,7 @@ def translate(
     force: bool = False,
     keep_head: bool = False,
     testbench_inputs: np.ndarray | None = None,
+    options: Options | None = None,
 ) -> Project:
     """Translate an ONNX model to a firmware project.
 
@@ -41,6 +44,7 @@ def translate(
         force: replace an existing project in ``output_dir``.
         keep_head: translate a Sigmoid or Softmax at the end, which is left out otherwise.
         testbench_inputs: images of real numbers [events, C, H, W] for the testbench; synthetic ones if left out.
+        options: kernels, reuse and ports; all of them compute the same bits.
 
     Raises:
         SparsePixError: the model, the part, the clock, the folder or the images are not usable; says what to do.
@@ -51,7 +55,9 @@ def translate(
     device = find_part(part)
     check_target(target, force)
     read = read_model(source, keep_head)
-    graph, notices = read.graph, read.notices
+    graph = read.graph
+    design, chosen = make_design(graph, options, clock_ns)
+    notices = read.notices + chosen
     if not device.known:
         notices += (f"{device.full_name}: the table of parts has no such device; its utilization is unknown",)
     if testbench_inputs is None:
@@ -60,18 +66,24 @@ def translate(
         inputs, origin = given_events(graph, testbench_inputs), "events given by the user"
     image = np.ldexp(inputs.astype(np.float64), graph.input.type.exponent)
     outputs = integer.run(read.model, image, keep_head).at(graph.output.type.exponent).raw
-    report = make_report(graph, source, device, clock_ns, notices, {"events": len(inputs), "origin": origin})
+    report = make_report(design, source, device, clock_ns, notices, {"events": len(inputs), "origin": origin})
     try:
         with replaced_when_complete(target) as folder:
-            write_project(graph, folder, device.full_name, clock_ns, inputs, outputs)
+            write_project(design, folder, device.full_name, clock_ns, inputs, outputs)
             write_report(folder, report)
     except OSError as error:
         raise SparsePixError(f"{target}: cannot write the project there: {error.strerror or error}") from error
     return Project(target, graph)
 
 
-def check_target(target: Path, force: bool) -> None:
-    """Raise SparsePixError unless the folder may be written: it does not exist, or is a project to replace."""
+def check_target(target: Path, force: bool, made_by: str = REPORT) -> None:
+    """Raise SparsePixError unless the folder may be written: it does not exist, or may be replaced.
+
+    Args:
+        target: the folder.
+        force: whether to replace what is there.
+        made_by: a file that shows that the folder is one of ours.
+    """
     if not os.path.lexists(target):
         return
     if not force:
@@ -80,9 +92,9 @@ def check_target(target: Path, force: bool) -> None:
     resolved = target.resolve()
     if target.is_symlink() or not target.is_dir():
         raise SparsePixError(f"{target}: expected a folder to replace, found a file or a link; choose another one")
-    if not (target / REPORT).is_file() or not (target / "firmware").is_dir():
+    if not (target / made_by).is_file() or (made_by == REPORT and not (target / "firmware").is_dir()):
         raise SparsePixError(
-            f"{target}: --force only replaces a SparsePix project, and this folder is none (it has no {REPORT}); "
+            f"{target}: --force only replaces what SparsePix made, and this folder is none of it: it has no {made_by}; "
             "choose another folder"
         )
     if resolved in (Path.cwd(), *Path.cwd().parents, Path.home().resolve()):

@@ -53,6 +53,24 @@ public:
     word = (word & ~(Word(1) << (position % WORD))) | (Word(value) << (position % WORD));
   }
 
+  /// Some neighbouring flags, the first one lowest; 64 at most.
+  uint64_t field(int position, int count) const {
+    uint64_t value = 0;
+    for (int done = 0; done < count;) {
+      const int place = (position + done) % WORD;
+      const int here = WORD - place < count - done ? WORD - place : count - done;
+      const uint64_t part = (uint64_t(words[(position + done) / WORD]) >> place) & (~uint64_t(0) >> (64 - here));
+      value |= part << done;
+      done += here;
+    }
+    return value;
+  }
+  void set_field(int position, int count, uint64_t value) {
+    for (int i = 0; i < count; i++) {
+      set_bit(position + i, (value >> i) & 1);
+    }
+  }
+
   bool any() const {
     Word all = 0;
     for (int i = 0; i < WORDS; i++) {

@@ -2,33 +2,45 @@
 #ifndef SPARSEPIX_DENSE_H
 #define SPARSEPIX_DENSE_H
 
+#include "rounds.h"
+#include "types.h"
+
 namespace sparsepix {
 
-/// output = bias + input @ weight, all products at once.
-/// \tparam Config a struct with int in_features, out_features
+/// sums = bias + input @ weight. The sums are carried from round to round.
+///
+/// In a single round every weight is a constant factor; in more the weights of a round are selected by its number.
+/// \tparam Config a struct with
+///   int in_features, out_features;
+///   int rounds, copies: see rounds.h; an item is an input
 /// \tparam Input type of the input's elements
 /// \tparam Weight type of the weights
 /// \tparam Bias type of the biases
-/// \tparam Output type of the output's elements; holds the sums of any input exactly, so that a partial
-///   sum that wraps around does no harm
+/// \tparam Output type of the sums; holds those of any input exactly, so that a partial sum that wraps around
+///   does no harm
 template <class Config, class Input, class Weight, class Bias, class Output>
-inline void dense(const Input input[Config::in_features],
+inline void dense(int round, const Input input[Config::in_features],
                   const Weight weight[Config::in_features][Config::out_features], const Bias bias[Config::out_features],
-                  Output output[Config::out_features]) {
+                  Output sums[Config::out_features]) {
 #pragma HLS INLINE
 #pragma HLS ARRAY_PARTITION variable = weight type = complete dim = 0
 #pragma HLS ARRAY_PARTITION variable = bias type = complete
-  static_assert(Config::in_features >= 1 && Config::out_features >= 1, "a dense layer has inputs and outputs");
+  constexpr int INPUTS = Config::in_features;
+  constexpr int OUTPUTS = Config::out_features;
+  static_assert(INPUTS >= 1 && OUTPUTS >= 1, "a dense layer has inputs and outputs");
+  static_assert(Config::rounds >= 1 && Config::copies >= 1, "a layer takes one round or more");
+  static_assert(Config::rounds * Config::copies >= INPUTS, "the rounds cover all inputs");
 DENSE_OUTPUT:
-  for (int o = 0; o < Config::out_features; o++) {
+  for (int o = 0; o < OUTPUTS; o++) {
 #pragma HLS UNROLL
-    Output sum = bias[o];
+    Output sum = round == 0 ? Output(bias[o]) : sums[o];
   DENSE_INPUT:
-    for (int i = 0; i < Config::in_features; i++) {
+    for (int copy = 0; copy < Config::copies; copy++) {
 #pragma HLS UNROLL
-      sum += weight[i][o] * input[i];
+      sum += of_round<INPUTS, OUTPUTS, Config::rounds, Config::copies>(weight, o, round, copy) *
+             of_round<INPUTS, Config::rounds, Config::copies>(input, round, copy);
     }
-    output[o] = sum;
+    sums[o] = sum;
   }
 }
 

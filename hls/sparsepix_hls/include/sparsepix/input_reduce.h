@@ -1,10 +1,5 @@
-// Input reduction: from an image to the list of its active pixels.
-//
-// 'scan', in two levels. One flag a pixel says 'active and not listed yet', one flag a row says 'has such a
-// pixel'. Each clock takes the first such row and the first such pixel in it, reads the pixel through two
-// multiplexers (row, then column) and clears its flag. What is carried from one clock to the next is short:
-// the row flags through one priority encoder; 'the flags of a row without its first' is ready before it is
-// known which row is the first. An image takes max_pixels clocks and the depth of the multiplexers.
+// Input reduction: from an image to the list of its active pixels. What all ways to do it share: see
+// reduce_scan.h, reduce_stream.h and reduce_tree.h.
 #ifndef SPARSEPIX_INPUT_REDUCE_H
 #define SPARSEPIX_INPUT_REDUCE_H
 
@@ -19,18 +14,38 @@ enum class Activity { first, any, sum };
 /// Which active pixels are kept if there are too many: the first in row-major order, or the largest.
 enum class Selection { raster, magnitude };
 
+/// Check the parameters of an input reduction.
+///
+/// \tparam Config a struct with
+///   int channels, height, width: shape of the image;
+///   int max_pixels: slots of the list;
+///   int pixels_per_cycle: pixels that a stream takes a clock;
+///   Activity activity: what the score of a pixel is;
+///   Selection selection: which pixels are kept if there are too many;
+///   type score_t: holds the score of any pixel exactly
+template <class Config>
+inline void check_reduction() {
+#pragma HLS INLINE
+  static_assert(Config::channels >= 1, "an image has one channel or more");
+  static_assert(Config::height >= 1 && Config::width >= 1, "an image has one pixel or more");
+  static_assert(Config::max_pixels >= 1, "the list needs one slot or more");
+  static_assert(Config::max_pixels <= Config::height * Config::width, "the list has more slots than there are pixels");
+  static_assert(Config::pixels_per_cycle >= 1, "a stream moves one pixel a clock or more");
+  static_assert(Config::pixels_per_cycle <= Config::height * Config::width,
+                "a stream has no more pixels than the image");
+}
+
 /// The number that decides whether a pixel is active.
-/// \tparam Config see input_reduce
+/// \tparam Config see check_reduction
 /// \tparam Image type of the image's elements
 template <class Config, class Image>
-inline typename Config::score_t pixel_score(const Image image[Config::channels][Config::height][Config::width], int row,
-                                            int column) {
+inline typename Config::score_t score_of(const Image values[Config::channels]) {
 #pragma HLS INLINE
-  typename Config::score_t score = image[0][row][column];
+  typename Config::score_t score = values[0];
 SCORE_CHANNEL:
   for (int channel = 1; channel < Config::channels; channel++) {
 #pragma HLS UNROLL
-    const typename Config::score_t value = image[channel][row][column];
+    const typename Config::score_t value = values[channel];
     const typename Config::score_t larger = value > score ? value : score;
     const typename Config::score_t sum = score + value;
     score = Config::activity == Activity::any ? larger : Config::activity == Activity::sum ? sum : score;
@@ -38,8 +53,25 @@ SCORE_CHANNEL:
   return score;
 }
 
+/// The score of a pixel of an image.
+/// \tparam Config see check_reduction
+/// \tparam Image type of the image's elements
+template <class Config, class Image>
+inline typename Config::score_t pixel_score(const Image image[Config::channels][Config::height][Config::width], int row,
+                                            int column) {
+#pragma HLS INLINE
+  Image values[Config::channels];
+#pragma HLS ARRAY_PARTITION variable = values type = complete
+SCORE_READ:
+  for (int channel = 0; channel < Config::channels; channel++) {
+#pragma HLS UNROLL
+    values[channel] = image[channel][row][column];
+  }
+  return score_of<Config>(values);
+}
+
 /// Flags of the active pixels, one set for each row.
-/// \tparam Config see input_reduce
+/// \tparam Config see check_reduction
 /// \tparam Image type of the image's elements
 /// \tparam Threshold type of the threshold
 template <class Config, class Image, class Threshold>
@@ -64,7 +96,7 @@ ACTIVE_ROW:
 ///
 /// One tournament in each row, once; then max_pixels times a tournament among the rows' winners, after
 /// which the winning row looks for its next best pixel.
-/// \tparam Config see input_reduce
+/// \tparam Config see check_reduction
 /// \tparam Image type of the image's elements
 template <class Config, class Image>
 inline void keep_largest(const Image image[Config::channels][Config::height][Config::width],
@@ -135,109 +167,6 @@ RETURN_KEPT:
 #pragma HLS UNROLL
     active[row] = kept[row];
   }
-}
-
-/// List the first max_pixels flagged pixels in row-major order.
-/// \tparam Config see input_reduce
-/// \tparam Image type of the image's elements
-/// \tparam Features type of the listed values
-/// \tparam Coords type of the listed coordinates
-template <class Config, class Image, class Features, class Coords>
-inline void scan(const Image image[Config::channels][Config::height][Config::width],
-                 Flags<Config::width> active[Config::height], Features features[Config::max_pixels][Config::channels],
-                 Coords coords[Config::max_pixels][2]) {
-#pragma HLS INLINE
-  Flags<Config::height> rows = 0;
-  Features listed_features[Config::max_pixels][Config::channels];
-  Coords listed_coords[Config::max_pixels][2];
-#pragma HLS ARRAY_PARTITION variable = listed_features type = complete dim = 0
-#pragma HLS ARRAY_PARTITION variable = listed_coords type = complete dim = 0
-
-FLAG_ROW:
-  for (int row = 0; row < Config::height; row++) {
-#pragma HLS UNROLL
-    set_flag<Config::height>(rows, row, any_flag<Config::width>(active[row]));
-  }
-
-LIST_PIXEL:
-  for (int slot = 0; slot < Config::max_pixels; slot++) {
-#pragma HLS PIPELINE II = 1
-    const bool found = any_flag<Config::height>(rows);
-    const Index<Config::height> row = lowest_flag<Config::height>(rows);
-    const Index<Config::width> column = lowest_flag<Config::width>(active[row]);
-
-  READ_CHANNEL:
-    for (int channel = 0; channel < Config::channels; channel++) {
-#pragma HLS UNROLL
-      Image line[Config::width];
-#pragma HLS ARRAY_PARTITION variable = line type = complete
-    READ_LINE:
-      for (int i = 0; i < Config::width; i++) {
-#pragma HLS UNROLL
-        line[i] = image[channel][row][i];
-      }
-      listed_features[slot][channel] = found ? Features(line[column]) : Features(0);
-    }
-    listed_coords[slot][0] = found ? Coords(row) : Coords(-1);
-    listed_coords[slot][1] = found ? Coords(column) : Coords(-1);
-
-    Flags<Config::height> rows_left = rows;
-  CLEAR_PIXEL:
-    for (int i = 0; i < Config::height; i++) {
-#pragma HLS UNROLL
-      const bool here = found && row == i;
-      const Flags<Config::width> left = clear_lowest<Config::width>(active[i]);
-      active[i] = here ? left : active[i];
-      set_flag<Config::height>(rows_left, i, here ? any_flag<Config::width>(left) : get_flag<Config::height>(rows, i));
-    }
-    rows = rows_left;
-  }
-
-  // The outputs are channels to another process: each is written once, outside the loop.
-STORE_PIXEL:
-  for (int slot = 0; slot < Config::max_pixels; slot++) {
-#pragma HLS UNROLL
-  STORE_CHANNEL:
-    for (int channel = 0; channel < Config::channels; channel++) {
-#pragma HLS UNROLL
-      features[slot][channel] = listed_features[slot][channel];
-    }
-    coords[slot][0] = listed_coords[slot][0];
-    coords[slot][1] = listed_coords[slot][1];
-  }
-}
-
-/// Image to the list of its active pixels: a pixel is active if its score is above the threshold.
-///
-/// Empty slots stand at the end of the list: features 0, coords (-1, -1).
-///
-/// \tparam Config a struct with
-///   int channels, height, width: shape of the image;
-///   int max_pixels: slots of the list;
-///   Activity activity: what the score of a pixel is;
-///   Selection selection: which pixels are kept if there are too many;
-///   type score_t: holds the score of any pixel exactly
-/// \tparam Image type of the image's elements
-/// \tparam Threshold type of the threshold
-/// \tparam Features type of the listed values; holds those of the image exactly
-/// \tparam Coords signed integer type of the coordinates
-template <class Config, class Image, class Threshold, class Features, class Coords>
-inline void input_reduce(const Image image[Config::channels][Config::height][Config::width], const Threshold &threshold,
-                         Features features[Config::max_pixels][Config::channels],
-                         Coords coords[Config::max_pixels][2]) {
-#pragma HLS INLINE
-  static_assert(Config::channels >= 1, "an image has one channel or more");
-  static_assert(Config::height >= 1 && Config::width >= 1, "an image has one pixel or more");
-  static_assert(Config::max_pixels >= 1, "the list needs one slot or more");
-  static_assert(Config::max_pixels <= Config::height * Config::width, "the list has more slots than there are pixels");
-  static_assert(IsSigned<Coords>::value, "coordinates are signed: -1 marks an empty slot");
-  Flags<Config::width> active[Config::height];
-#pragma HLS ARRAY_PARTITION variable = active type = complete
-  find_active<Config>(image, threshold, active);
-  if (Config::selection == Selection::magnitude) {
-    keep_largest<Config>(image, active);
-  }
-  scan<Config>(image, active, features, coords);
 }
 
 } // namespace sparsepix

@@ -25,26 +25,46 @@ constexpr int pair_index(int i, int j) {
   return j * (j - 1) / 2 + i;
 }
 
-/// Kernel position of pixel j in the window around pixel i, for all i < j.
+/// Kernel position of a pixel in the window around an earlier one of the list.
 ///
 /// A pair with an empty slot is 'not in the window', so that convolutions need no further mask.
 ///
 /// \tparam Config a struct with
-///   int max_pixels: slots of the list;
-///   int kernel_height, kernel_width: odd
+///   int kernel_height, kernel_width: odd;
+///   bool raster_order: whether the list is in row-major order, so that no row lies above an earlier one's
+/// \tparam Coords signed integer type of the coordinates
+template <class Config, class Coords>
+inline Position<Config::kernel_height * Config::kernel_width> pair_position(const Coords earlier[2],
+                                                                            const Coords later[2]) {
+#pragma HLS INLINE
+  constexpr int HALF_HEIGHT = Config::kernel_height / 2;
+  constexpr int HALF_WIDTH = Config::kernel_width / 2;
+  constexpr int AREA = Config::kernel_height * Config::kernel_width;
+  static_assert(IsSigned<Coords>::value, "coordinates are signed: -1 marks an empty slot");
+  static_assert(Config::kernel_height >= 1 && Config::kernel_height % 2 == 1, "the kernel height must be odd");
+  static_assert(Config::kernel_width >= 1 && Config::kernel_width % 2 == 1, "the kernel width must be odd");
+  const bool active = earlier[0] >= 0 && later[0] >= 0;
+  const auto row_offset = later[0] - earlier[0];
+  const auto column_offset = later[1] - earlier[1];
+  const bool row_inside = (Config::raster_order || row_offset >= -HALF_HEIGHT) && row_offset <= HALF_HEIGHT;
+  const bool column_inside = column_offset >= -HALF_WIDTH && column_offset <= HALF_WIDTH;
+  // A few bits are enough: outside the window nobody looks at them.
+  const Position<AREA> kernel_row = row_offset + HALF_HEIGHT;
+  const Position<AREA> kernel_column = column_offset + HALF_WIDTH;
+  const Position<AREA> position = kernel_row * Position<AREA>(Config::kernel_width) + kernel_column;
+  return active && row_inside && column_inside ? position : Position<AREA>(AREA);
+}
+
+/// Kernel position of pixel j in the window around pixel i, for all i < j, at once.
+///
+/// \tparam Config a struct with int max_pixels, the slots of the list, and what pair_position needs
 /// \tparam Coords signed integer type of the coordinates
 template <class Config, class Coords>
 inline void pair_map(const Coords coords[Config::max_pixels][2],
                      Position<Config::kernel_height * Config::kernel_width> positions[pair_count(Config::max_pixels)]) {
 #pragma HLS INLINE
-  constexpr int HALF_HEIGHT = Config::kernel_height / 2;
-  constexpr int HALF_WIDTH = Config::kernel_width / 2;
-  constexpr int AREA = Config::kernel_height * Config::kernel_width;
   static_assert(Config::max_pixels >= 1, "the list needs one slot or more");
-  static_assert(IsSigned<Coords>::value, "coordinates are signed: -1 marks an empty slot");
-  static_assert(Config::kernel_height >= 1 && Config::kernel_height % 2 == 1, "the kernel height must be odd");
-  static_assert(Config::kernel_width >= 1 && Config::kernel_width % 2 == 1, "the kernel width must be odd");
-  positions[0] = AREA;
+  positions[0] = Config::kernel_height * Config::kernel_width;
 PAIR_LATER:
   for (int j = 0; j < Config::max_pixels; j++) {
 #pragma HLS UNROLL
@@ -52,18 +72,57 @@ PAIR_LATER:
     for (int i = 0; i < Config::max_pixels; i++) {
 #pragma HLS UNROLL
       if (i < j) { // known at compile time
-        const bool active = coords[i][0] >= 0 && coords[j][0] >= 0;
-        const auto row_offset = coords[j][0] - coords[i][0];
-        const auto column_offset = coords[j][1] - coords[i][1];
-        const bool row_inside = row_offset >= -HALF_HEIGHT && row_offset <= HALF_HEIGHT;
-        const bool column_inside = column_offset >= -HALF_WIDTH && column_offset <= HALF_WIDTH;
-        // A few bits are enough: outside the window nobody looks at them.
-        const Position<AREA> kernel_row = row_offset + HALF_HEIGHT;
-        const Position<AREA> kernel_column = column_offset + HALF_WIDTH;
-        const Position<AREA> position = kernel_row * Position<AREA>(Config::kernel_width) + kernel_column;
-        positions[pair_index(i, j)] = active && row_inside && column_inside ? position : Position<AREA>(AREA);
+        positions[pair_index(i, j)] = pair_position<Config>(coords[i], coords[j]);
       }
     }
+  }
+}
+
+/// Kernel position of a pixel that has just come in the windows around the earlier ones: one row of the pair map.
+///
+/// \tparam Config a struct with int max_pixels, the slots of the list, and what pair_position needs
+/// \tparam Coords signed integer type of the coordinates
+template <class Config, class Coords>
+inline void pair_row(int slot, const Coords place[2], const Coords coords[Config::max_pixels][2],
+                     Position<Config::kernel_height * Config::kernel_width> row[Config::max_pixels]) {
+#pragma HLS INLINE
+  constexpr int AREA = Config::kernel_height * Config::kernel_width;
+  static_assert(Config::max_pixels >= 1, "the list needs one slot or more");
+ROW_EARLIER:
+  for (int i = 0; i < Config::max_pixels; i++) {
+#pragma HLS UNROLL
+    // Behind the slot stand pixels of the image before, if any.
+    row[i] = i < slot ? pair_position<Config>(coords[i], place) : Position<AREA>(AREA);
+  }
+}
+
+/// Put the row of a pixel that has just come into the pair map.
+///
+/// \tparam Config see pair_row
+template <class Config>
+inline void
+list_pairs(int slot, const Position<Config::kernel_height * Config::kernel_width> row[Config::max_pixels],
+           Position<Config::kernel_height * Config::kernel_width> positions[pair_count(Config::max_pixels)]) {
+#pragma HLS INLINE
+#ifdef SPARSEPIX_SYNTHESIS
+LIST_LATER:
+  for (int j = 0; j < Config::max_pixels; j++) {
+#pragma HLS UNROLL
+  LIST_EARLIER:
+    for (int i = 0; i < Config::max_pixels; i++) {
+#pragma HLS UNROLL
+      if (i < j && j == slot) {
+        positions[pair_index(i, j)] = row[i];
+      }
+    }
+  }
+#else
+  for (int i = 0; i < slot; i++) {
+    positions[pair_index(i, slot)] = row[i];
+  }
+#endif
+  if (Config::max_pixels == 1) {
+    positions[0] = row[0];
   }
 }
 

@@ -2,6 +2,7 @@
 #ifndef SPARSEPIX_POOL_CELLS_H
 #define SPARSEPIX_POOL_CELLS_H
 
+#include "rounds.h"
 #include "select.h"
 #include "types.h"
 
@@ -27,29 +28,43 @@ CELL_TABLE:
   return mux<SIZE>(cells, Index<SIZE>(coord));
 }
 
-/// New coordinates, and for each slot the slots that merge into it.
+/// Check the parameters of a pool.
+///
+/// \tparam Config a struct with
+///   int max_pixels: slots of the list;
+///   int channels;
+///   int height, width: shape of the image before pooling;
+///   int cell_height, cell_width: shape of a cell;
+///   int rounds, copies: see rounds.h; an item is an output slot
+template <class Config>
+inline void check_pool() {
+#pragma HLS INLINE
+  static_assert(Config::max_pixels >= 1, "the list needs one slot or more");
+  static_assert(Config::channels >= 1, "pixels have one channel or more");
+  static_assert(Config::cell_height >= 1 && Config::cell_height <= Config::height, "a cell must fit in the image");
+  static_assert(Config::cell_width >= 1 && Config::cell_width <= Config::width, "a cell must fit in the image");
+  static_assert(Config::rounds >= 1 && Config::copies >= 1, "a layer takes one round or more");
+  static_assert(Config::rounds * Config::copies >= Config::max_pixels, "the rounds cover all slots");
+}
+
+/// New coordinates of the round's slots, and for each of them the slots that merge into it.
 ///
 /// Pixels of one cell merge into the first slot of that cell, which has a flag for each of them, itself
 /// included. All other slots become empty: coords (-1, -1), no flag.
 ///
-/// \tparam Config see sparse_avg_pool2d
+/// \tparam Config see check_pool
 /// \tparam Coords signed integer type of the coordinates before pooling
 /// \tparam Cells signed integer type of the coordinates behind it
 template <class Config, class Coords, class Cells>
-inline void pool_cells(const Coords coords[Config::max_pixels][2], Cells output_coords[Config::max_pixels][2],
-                       Flags<Config::max_pixels> members[Config::max_pixels]) {
+inline void pool_cells(int round, const Coords coords[Config::max_pixels][2], Cells output_coords[Config::copies][2],
+                       Flags<Config::max_pixels> members[Config::copies]) {
 #pragma HLS INLINE
-  static_assert(Config::max_pixels >= 1, "the list needs one slot or more");
+  check_pool<Config>();
   static_assert(IsSigned<Coords>::value && IsSigned<Cells>::value, "coordinates are signed: -1 is an empty slot");
-  static_assert(Config::channels >= 1, "pixels have one channel or more");
-  static_assert(Config::cell_height >= 1 && Config::cell_height <= Config::height, "a cell must fit in the image");
-  static_assert(Config::cell_width >= 1 && Config::cell_width <= Config::width, "a cell must fit in the image");
   Cells row[Config::max_pixels];
   Cells column[Config::max_pixels];
-  bool leads[Config::max_pixels];
 #pragma HLS ARRAY_PARTITION variable = row type = complete
 #pragma HLS ARRAY_PARTITION variable = column type = complete
-#pragma HLS ARRAY_PARTITION variable = leads type = complete
 CELL_OF_PIXEL:
   for (int i = 0; i < Config::max_pixels; i++) {
 #pragma HLS UNROLL
@@ -58,31 +73,27 @@ CELL_OF_PIXEL:
     const bool inside = coords[i][0] >= 0 && cell_row >= 0 && cell_column >= 0;
     row[i] = inside ? cell_row : Cells(-1);
     column[i] = inside ? cell_column : Cells(-1);
-    leads[i] = inside;
-    members[i] = 0;
   }
 
-MERGE_LATER:
-  for (int j = 0; j < Config::max_pixels; j++) {
+POOL_SLOT:
+  for (int copy = 0; copy < Config::copies; copy++) {
 #pragma HLS UNROLL
-  MERGE_EARLIER:
-    for (int i = 0; i < Config::max_pixels; i++) {
+    const int slot = round * Config::copies + copy;
+    const Cells own_row = of_round<Config::max_pixels, Config::rounds, Config::copies>(row, round, copy);
+    const Cells own_column = of_round<Config::max_pixels, Config::rounds, Config::copies>(column, round, copy);
+    bool leads = slot < Config::max_pixels && own_row >= 0;
+    bool merges[Config::max_pixels];
+#pragma HLS ARRAY_PARTITION variable = merges type = complete
+  MERGE_PIXEL:
+    for (int j = 0; j < Config::max_pixels; j++) {
 #pragma HLS UNROLL
-      if (i < j) { // known at compile time
-        const bool same = row[i] >= 0 && row[i] == row[j] && column[i] == column[j];
-        set_flag<Config::max_pixels>(members[i], j, same);
-        leads[j] = leads[j] && !same;
-      }
+      const bool same = row[j] == own_row && column[j] == own_column;
+      leads = leads && !(same && j < slot);
+      merges[j] = same && j >= slot;
     }
-  }
-
-LEAD_CELL:
-  for (int i = 0; i < Config::max_pixels; i++) {
-#pragma HLS UNROLL
-    set_flag<Config::max_pixels>(members[i], i, true);
-    members[i] = leads[i] ? members[i] : Flags<Config::max_pixels>(0);
-    output_coords[i][0] = leads[i] ? row[i] : Cells(-1);
-    output_coords[i][1] = leads[i] ? column[i] : Cells(-1);
+    members[copy] = leads ? pack_flags<Config::max_pixels>(merges) : Flags<Config::max_pixels>(0);
+    output_coords[copy][0] = leads ? own_row : Cells(-1);
+    output_coords[copy][1] = leads ? own_column : Cells(-1);
   }
 }
 

@@ -12,28 +12,23 @@ namespace sparsepix {
 /// The result stands in the first slot of each cell, the other slots become empty. Pixels in a partial
 /// last window are dropped.
 ///
-/// \tparam Config a struct with
-///   int max_pixels: slots of the list;
-///   int channels;
-///   int height, width: shape of the image before pooling;
-///   int cell_height, cell_width: shape of a cell;
-///   type sum_t: holds the sum over a cell exactly
+/// \tparam Config see check_pool; and type sum_t: holds the sum over a cell exactly
 /// \tparam Features type of the input features
 /// \tparam Coords signed integer type of the coordinates before pooling
 /// \tparam Reciprocal type of the reciprocal
 /// \tparam Output type of the output features; holds sum times reciprocal exactly
 /// \tparam Cells signed integer type of the coordinates behind pooling
 template <class Config, class Features, class Coords, class Reciprocal, class Output, class Cells>
-inline void sparse_avg_pool2d(const Features features[Config::max_pixels][Config::channels],
+inline void sparse_avg_pool2d(int round, const Features features[Config::max_pixels][Config::channels],
                               const Coords coords[Config::max_pixels][2], const Reciprocal &reciprocal,
-                              Output output_features[Config::max_pixels][Config::channels],
-                              Cells output_coords[Config::max_pixels][2]) {
+                              Output output_features[Config::copies][Config::channels],
+                              Cells output_coords[Config::copies][2]) {
 #pragma HLS INLINE
-  Flags<Config::max_pixels> members[Config::max_pixels];
+  Flags<Config::max_pixels> members[Config::copies];
 #pragma HLS ARRAY_PARTITION variable = members type = complete
-  pool_cells<Config>(coords, output_coords, members);
+  pool_cells<Config>(round, coords, output_coords, members);
 AVG_CELL:
-  for (int i = 0; i < Config::max_pixels; i++) {
+  for (int copy = 0; copy < Config::copies; copy++) {
 #pragma HLS UNROLL
   AVG_CHANNEL:
     for (int channel = 0; channel < Config::channels; channel++) {
@@ -42,11 +37,9 @@ AVG_CELL:
     AVG_MEMBER:
       for (int j = 0; j < Config::max_pixels; j++) {
 #pragma HLS UNROLL
-        if (i <= j) { // known at compile time: a cell's first slot has no earlier member
-          sum += get_flag<Config::max_pixels>(members[i], j) ? features[j][channel] : Features(0);
-        }
+        sum += get_flag<Config::max_pixels>(members[copy], j) ? features[j][channel] : Features(0);
       }
-      output_features[i][channel] = sum * reciprocal;
+      output_features[copy][channel] = sum * reciprocal;
     }
   }
 }

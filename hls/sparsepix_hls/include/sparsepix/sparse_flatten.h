@@ -2,6 +2,7 @@
 #ifndef SPARSEPIX_SPARSE_FLATTEN_H
 #define SPARSEPIX_SPARSE_FLATTEN_H
 
+#include "rounds.h"
 #include "select.h"
 #include "types.h"
 
@@ -9,39 +10,60 @@ namespace sparsepix {
 
 /// output[(row * width + column) * channels + channel] = the feature of the pixel there, 0 if there is none.
 ///
-/// Each output looks for its pixel; no pixel looks for its output. No two pixels share coordinates, so one
-/// slot at most is in a given row and column.
+/// Each output looks for its pixel among those of the round; no pixel looks for its output. No two pixels
+/// share coordinates, so one slot at most is in a given row and column. The output is carried from round to round.
 ///
 /// \tparam Config a struct with
 ///   int max_pixels: slots of the list;
 ///   int channels;
-///   int height, width: shape of the grid
+///   int height, width: shape of the grid;
+///   int rounds, copies: see rounds.h; an item is a slot
 /// \tparam Features type of the features
 /// \tparam Coords signed integer type of the coordinates
 /// \tparam Output type of the output's elements; holds the features exactly
 template <class Config, class Features, class Coords, class Output>
-inline void sparse_flatten(const Features features[Config::max_pixels][Config::channels],
+inline void sparse_flatten(int round, const Features features[Config::max_pixels][Config::channels],
                            const Coords coords[Config::max_pixels][2],
                            Output output[Config::height * Config::width * Config::channels]) {
 #pragma HLS INLINE
   static_assert(Config::max_pixels >= 1, "the list needs one slot or more");
   static_assert(Config::channels >= 1, "pixels have one channel or more");
   static_assert(Config::height >= 1 && Config::width >= 1, "a grid has one cell or more");
+  static_assert(Config::rounds >= 1 && Config::copies >= 1, "a layer takes one round or more");
+  static_assert(Config::rounds * Config::copies >= Config::max_pixels, "the rounds cover all slots");
   typedef Flags<Features::width> Bits;
-  Bits bits[Config::channels][Config::max_pixels];
-  Flags<Config::max_pixels> in_row[Config::height];   // the slots in each row
-  Flags<Config::max_pixels> in_column[Config::width]; // the slots in each column
+  Bits bits[Config::channels][Config::copies];
+  Flags<Config::copies> in_row[Config::height];   // the round's slots in each row
+  Flags<Config::copies> in_column[Config::width]; // the round's slots in each column
+  Coords place[Config::copies][2];
 #pragma HLS ARRAY_PARTITION variable = bits type = complete dim = 0
 #pragma HLS ARRAY_PARTITION variable = in_row type = complete
 #pragma HLS ARRAY_PARTITION variable = in_column type = complete
+#pragma HLS ARRAY_PARTITION variable = place type = complete dim = 0
+READ_SLOT:
+  for (int copy = 0; copy < Config::copies; copy++) {
+#pragma HLS UNROLL
+  READ_PLACE:
+    for (int axis = 0; axis < 2; axis++) {
+#pragma HLS UNROLL
+      const Coords coord = of_round<Config::max_pixels, 2, Config::rounds, Config::copies>(coords, axis, round, copy);
+      place[copy][axis] = round * Config::copies + copy < Config::max_pixels ? coord : Coords(-1);
+    }
+  READ_CHANNEL:
+    for (int channel = 0; channel < Config::channels; channel++) {
+#pragma HLS UNROLL
+      bits[channel][copy] = to_flags(of_round<Config::max_pixels, Config::channels, Config::rounds, Config::copies>(
+          features, channel, round, copy));
+    }
+  }
 FIND_ROW:
   for (int row = 0; row < Config::height; row++) {
 #pragma HLS UNROLL
     in_row[row] = 0;
   ROW_SLOT:
-    for (int slot = 0; slot < Config::max_pixels; slot++) {
+    for (int copy = 0; copy < Config::copies; copy++) {
 #pragma HLS UNROLL
-      set_flag<Config::max_pixels>(in_row[row], slot, coords[slot][0] == row);
+      set_flag<Config::copies>(in_row[row], copy, place[copy][0] == row);
     }
   }
 FIND_COLUMN:
@@ -49,18 +71,9 @@ FIND_COLUMN:
 #pragma HLS UNROLL
     in_column[column] = 0;
   COLUMN_SLOT:
-    for (int slot = 0; slot < Config::max_pixels; slot++) {
+    for (int copy = 0; copy < Config::copies; copy++) {
 #pragma HLS UNROLL
-      set_flag<Config::max_pixels>(in_column[column], slot, coords[slot][1] == column);
-    }
-  }
-READ_CHANNEL:
-  for (int channel = 0; channel < Config::channels; channel++) {
-#pragma HLS UNROLL
-  READ_SLOT:
-    for (int slot = 0; slot < Config::max_pixels; slot++) {
-#pragma HLS UNROLL
-      bits[channel][slot] = to_flags(features[slot][channel]);
+      set_flag<Config::copies>(in_column[column], copy, place[copy][1] == column);
     }
   }
 
@@ -70,12 +83,14 @@ FLATTEN_ROW:
   FLATTEN_COLUMN:
     for (int column = 0; column < Config::width; column++) {
 #pragma HLS UNROLL
-      const Flags<Config::max_pixels> here = in_row[row] & in_column[column];
+      const Flags<Config::copies> here = in_row[row] & in_column[column];
     FLATTEN_CHANNEL:
       for (int channel = 0; channel < Config::channels; channel++) {
 #pragma HLS UNROLL
-        const Bits value = one_of<Config::max_pixels>(bits[channel], here);
-        output[(row * Config::width + column) * Config::channels + channel] = from_raw<Features>(value);
+        const int element = (row * Config::width + column) * Config::channels + channel;
+        const Output value = from_raw<Features>(one_of<Config::copies>(bits[channel], here));
+        const bool keep = Config::rounds > 1 && round > 0 && !any_flag<Config::copies>(here);
+        output[element] = keep ? output[element] : value;
       }
     }
   }

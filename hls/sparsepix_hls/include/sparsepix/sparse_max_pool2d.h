@@ -30,26 +30,21 @@ COUNT_FLAG:
 /// The result stands in the first slot of each cell, the other slots become empty. Pixels in a partial
 /// last window are dropped.
 ///
-/// \tparam Config a struct with
-///   int max_pixels: slots of the list;
-///   int channels;
-///   int height, width: shape of the image before pooling;
-///   int cell_height, cell_width: shape of a cell;
-///   MaxOver over: what the maximum is taken of
+/// \tparam Config see check_pool; and MaxOver over: what the maximum is taken of
 /// \tparam Features type of the input features
 /// \tparam Coords signed integer type of the coordinates before pooling
 /// \tparam Output type of the output features; holds the inputs and 0 exactly
 /// \tparam Cells signed integer type of the coordinates behind pooling
 template <class Config, class Features, class Coords, class Output, class Cells>
-inline void sparse_max_pool2d(const Features features[Config::max_pixels][Config::channels],
+inline void sparse_max_pool2d(int round, const Features features[Config::max_pixels][Config::channels],
                               const Coords coords[Config::max_pixels][2],
-                              Output output_features[Config::max_pixels][Config::channels],
-                              Cells output_coords[Config::max_pixels][2]) {
+                              Output output_features[Config::copies][Config::channels],
+                              Cells output_coords[Config::copies][2]) {
 #pragma HLS INLINE
   constexpr int AREA = Config::cell_height * Config::cell_width;
-  Flags<Config::max_pixels> members[Config::max_pixels];
+  Flags<Config::max_pixels> members[Config::copies];
 #pragma HLS ARRAY_PARTITION variable = members type = complete
-  pool_cells<Config>(coords, output_coords, members);
+  pool_cells<Config>(round, coords, output_coords, members);
 MAX_CHANNEL:
   for (int channel = 0; channel < Config::channels; channel++) {
 #pragma HLS UNROLL
@@ -61,13 +56,13 @@ MAX_CHANNEL:
       values[j] = features[j][channel];
     }
   MAX_CELL:
-    for (int i = 0; i < Config::max_pixels; i++) {
+    for (int copy = 0; copy < Config::copies; copy++) {
 #pragma HLS UNROLL
-      const Winner<Config::max_pixels, Features> winner = tournament<Config::max_pixels>(values, members[i]);
+      const Winner<Config::max_pixels, Features> winner = tournament<Config::max_pixels>(values, members[copy]);
       // A list can hold no more than max_pixels of the cell's pixels.
-      const bool full = AREA <= Config::max_pixels && count_flags<Config::max_pixels>(members[i]) == AREA;
+      const bool full = AREA <= Config::max_pixels && count_flags<Config::max_pixels>(members[copy]) == AREA;
       const bool clip = Config::over == MaxOver::cell && !full && winner.value < 0;
-      output_features[i][channel] = winner.found && !clip ? winner.value : Features(0);
+      output_features[copy][channel] = winner.found && !clip ? winner.value : Features(0);
     }
   }
 }

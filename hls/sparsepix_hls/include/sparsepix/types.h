@@ -166,6 +166,32 @@ inline Flags<Number::width> to_flags(const Number &number) {
 #endif
 }
 
+/// The number whose bits stand at `position` of a word.
+/// \tparam Number ap_fixed, ap_ufixed, ap_int or ap_uint of at most 62 bits
+/// \tparam SIZE bits of the word
+template <class Number, int SIZE>
+inline Number read_bits(const Flags<SIZE> &word, int position) {
+#pragma HLS INLINE
+#ifdef SPARSEPIX_NATIVE
+  return from_raw<Number>(word.field(position, Number::width));
+#else
+  return from_raw<Number>(ap_uint<Number::width>(word.range(position + Number::width - 1, position)));
+#endif
+}
+
+/// Put the bits of a number at `position` of a word.
+/// \tparam SIZE bits of the word
+/// \tparam Number ap_fixed, ap_ufixed, ap_int or ap_uint of at most 62 bits
+template <int SIZE, class Number>
+inline void write_bits(Flags<SIZE> &word, int position, const Number &number) {
+#pragma HLS INLINE
+#ifdef SPARSEPIX_NATIVE
+  word.set_field(position, Number::width, native::low_bits(number));
+#else
+  word.range(position + Number::width - 1, position) = number.range(Number::width - 1, 0);
+#endif
+}
+
 /// Bits of a number as a signed integer: value = raw * 2^(integer - width).
 /// \tparam Number ap_fixed, ap_ufixed, ap_int or ap_uint of at most 62 bits
 template <class Number>

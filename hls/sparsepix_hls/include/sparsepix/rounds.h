@@ -1,0 +1,156 @@
+// Rounds: a layer's outer loop, shared out over time.
+//
+// A reused layer is computed in `rounds` rounds on `copies` copies of its hardware: copy c works on item
+// round * copies + c. Where copies * rounds is more than the work, the last round has copies with nothing to do:
+// they read zeros, and nothing of theirs is kept.
+#ifndef SPARSEPIX_ROUNDS_H
+#define SPARSEPIX_ROUNDS_H
+
+#include "select.h"
+#include "types.h"
+
+namespace sparsepix {
+
+/// values[round * COPIES + copy][column], 0 beyond the work.
+///
+/// A multiplexer over the rounds, not over the work: a copy sees no more than ROUNDS of the values.
+/// \tparam WORK number of items
+/// \tparam COLUMNS values of an item
+/// \tparam ROUNDS number of rounds
+/// \tparam COPIES items of a round
+/// \tparam Value type of the values
+template <int WORK, int COLUMNS, int ROUNDS, int COPIES, class Value>
+inline Value of_round(const Value values[WORK][COLUMNS], int column, int round, int copy) {
+#pragma HLS INLINE
+  static_assert(WORK >= 1 && COLUMNS >= 1, "there is something to do");
+  static_assert(ROUNDS >= 1 && COPIES >= 1 && ROUNDS * COPIES >= WORK, "the rounds cover the work");
+#ifdef SPARSEPIX_SYNTHESIS
+  Value candidates[ROUNDS];
+#pragma HLS ARRAY_PARTITION variable = candidates type = complete
+CANDIDATE:
+  for (int i = 0; i < ROUNDS; i++) {
+#pragma HLS UNROLL
+    const int item = i * COPIES + copy;
+    candidates[i] = item < WORK ? values[item < WORK ? item : 0][column] : Value(0);
+  }
+  return mux<ROUNDS>(candidates, Index<ROUNDS>(round));
+#else
+  const int item = round * COPIES + copy;
+  return item < WORK ? values[item][column] : Value(0);
+#endif
+}
+
+/// The same for one value an item.
+/// \tparam WORK number of items
+/// \tparam ROUNDS number of rounds
+/// \tparam COPIES items of a round
+/// \tparam Value type of the values
+template <int WORK, int ROUNDS, int COPIES, class Value>
+inline Value of_round(const Value values[WORK], int round, int copy) {
+#pragma HLS INLINE
+  static_assert(WORK >= 1, "there is something to do");
+  static_assert(ROUNDS >= 1 && COPIES >= 1 && ROUNDS * COPIES >= WORK, "the rounds cover the work");
+#ifdef SPARSEPIX_SYNTHESIS
+  Value candidates[ROUNDS];
+#pragma HLS ARRAY_PARTITION variable = candidates type = complete
+CANDIDATE:
+  for (int i = 0; i < ROUNDS; i++) {
+#pragma HLS UNROLL
+    const int item = i * COPIES + copy;
+    candidates[i] = item < WORK ? values[item < WORK ? item : 0] : Value(0);
+  }
+  return mux<ROUNDS>(candidates, Index<ROUNDS>(round));
+#else
+  const int item = round * COPIES + copy;
+  return item < WORK ? values[item] : Value(0);
+#endif
+}
+
+/// Keep what a round has made: to[round * COPIES + c] = from[c].
+///
+/// Each element compares the round with its own, a constant: no write depends on data.
+/// \tparam WORK number of items
+/// \tparam COLUMNS values of an item
+/// \tparam COPIES items of a round
+/// \tparam Value type of the values
+template <int WORK, int COLUMNS, int COPIES, class Value>
+inline void store_round(int round, const Value from[COPIES][COLUMNS], Value to[WORK][COLUMNS]) {
+#pragma HLS INLINE
+  static_assert(WORK >= 1 && COLUMNS >= 1 && COPIES >= 1, "there is something to keep");
+#ifdef SPARSEPIX_SYNTHESIS
+STORE_ITEM:
+  for (int item = 0; item < WORK; item++) {
+#pragma HLS UNROLL
+  STORE_COLUMN:
+    for (int column = 0; column < COLUMNS; column++) {
+#pragma HLS UNROLL
+      if (item / COPIES == round) {
+        to[item][column] = from[item % COPIES][column];
+      }
+    }
+  }
+#else
+  for (int copy = 0; copy < COPIES && round * COPIES + copy < WORK; copy++) {
+    for (int column = 0; column < COLUMNS; column++) {
+      to[round * COPIES + copy][column] = from[copy][column];
+    }
+  }
+#endif
+}
+
+/// Keep one item: to[slot] = from.
+/// \tparam WORK number of items
+/// \tparam COLUMNS values of an item
+/// \tparam Value type of the values
+template <int WORK, int COLUMNS, class Value>
+inline void store_item(int slot, const Value from[COLUMNS], Value to[WORK][COLUMNS]) {
+#pragma HLS INLINE
+  static_assert(WORK >= 1 && COLUMNS >= 1, "there is something to keep");
+#ifdef SPARSEPIX_SYNTHESIS
+KEEP_ITEM:
+  for (int item = 0; item < WORK; item++) {
+#pragma HLS UNROLL
+  KEEP_COLUMN:
+    for (int column = 0; column < COLUMNS; column++) {
+#pragma HLS UNROLL
+      if (item == slot) {
+        to[item][column] = from[column];
+      }
+    }
+  }
+#else
+  for (int column = 0; column < COLUMNS; column++) {
+    to[slot][column] = from[column];
+  }
+#endif
+}
+
+/// Copy an array: to the next stage, which is its only reader.
+/// \tparam SIZE number of elements
+/// \tparam Value type of the elements
+template <int SIZE, class Value>
+inline void forward(const Value from[SIZE], Value to[SIZE]) {
+#pragma HLS INLINE
+FORWARD:
+  for (int i = 0; i < SIZE; i++) {
+#pragma HLS UNROLL
+    to[i] = from[i];
+  }
+}
+
+/// Copy an array of two dimensions.
+/// \tparam ROWS, COLUMNS its shape
+/// \tparam Value type of the elements
+template <int ROWS, int COLUMNS, class Value>
+inline void forward(const Value from[ROWS][COLUMNS], Value to[ROWS][COLUMNS]) {
+#pragma HLS INLINE
+FORWARD_ROW:
+  for (int row = 0; row < ROWS; row++) {
+#pragma HLS UNROLL
+    forward<COLUMNS>(from[row], to[row]);
+  }
+}
+
+} // namespace sparsepix
+
+#endif

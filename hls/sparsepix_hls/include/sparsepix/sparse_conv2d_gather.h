@@ -1,0 +1,121 @@
+// Submanifold sparse convolution by gathering: the neighbour at each kernel position, times a constant.
+#ifndef SPARSEPIX_SPARSE_CONV2D_GATHER_H
+#define SPARSEPIX_SPARSE_CONV2D_GATHER_H
+
+#include "pair_map.h"
+#include "rounds.h"
+#include "select.h"
+#include "sparse_conv2d.h"
+#include "types.h"
+
+namespace sparsepix {
+
+/// For each kernel position the pixel that stands there, as a flag; no two pixels stand in one place.
+/// \tparam Config see check_convolution
+template <class Config>
+inline void find_neighbours(const Position<Config::kernel_height * Config::kernel_width> row[Config::max_pixels],
+                            const bool mirrored[Config::max_pixels],
+                            Flags<Config::max_pixels> here[Config::kernel_height * Config::kernel_width]) {
+#pragma HLS INLINE
+  constexpr int AREA = Config::kernel_height * Config::kernel_width;
+#ifdef SPARSEPIX_SYNTHESIS
+NEIGHBOUR_POSITION:
+  for (int position = 0; position < AREA; position++) {
+#pragma HLS UNROLL
+    bool stands[Config::max_pixels];
+#pragma HLS ARRAY_PARTITION variable = stands type = complete
+  NEIGHBOUR:
+    for (int j = 0; j < Config::max_pixels; j++) {
+#pragma HLS UNROLL
+      stands[j] = row[j] == (mirrored[j] ? AREA - 1 - position : position);
+    }
+    here[position] = pack_flags<Config::max_pixels>(stands);
+  }
+#else
+  for (int position = 0; position < AREA; position++) {
+    here[position] = 0;
+  }
+  for (int j = 0; j < Config::max_pixels; j++) {
+    const int position = row[j];
+    if (position < AREA) {
+      set_flag<Config::max_pixels>(here[mirrored[j] ? AREA - 1 - position : position], j, true);
+    }
+  }
+#endif
+}
+
+/// The same sums as sparse_conv2d_pairs: every weight is a constant, every feature is selected.
+///
+/// \tparam Config see check_convolution
+/// \tparam Features type of the input features
+/// \tparam Coords signed integer type of the coordinates
+/// \tparam Weight type of the weights
+/// \tparam Bias type of the biases
+/// \tparam Output type of the output features; see sparse_conv2d_pairs
+template <class Config, class Features, class Coords, class Weight, class Bias, class Output>
+inline void sparse_conv2d_gather(
+    int round, const Features features[Config::max_pixels][Config::in_channels],
+    const Coords coords[Config::max_pixels][2],
+    const Position<Config::kernel_height * Config::kernel_width> positions[pair_count(Config::max_pixels)],
+    const Weight weight[Config::kernel_height * Config::kernel_width][Config::in_channels][Config::out_channels],
+    const Bias bias[Config::out_channels], Output output[Config::copies][Config::out_channels]) {
+#pragma HLS INLINE
+#pragma HLS ARRAY_PARTITION variable = weight type = complete dim = 0
+#pragma HLS ARRAY_PARTITION variable = bias type = complete
+  constexpr int AREA = Config::kernel_height * Config::kernel_width;
+  typedef Flags<Features::width> Bits;
+  Bits bits[Config::in_channels][Config::max_pixels];
+#pragma HLS ARRAY_PARTITION variable = bits type = complete dim = 0
+GATHER_READ:
+  for (int j = 0; j < Config::max_pixels; j++) {
+#pragma HLS UNROLL
+  GATHER_READ_CHANNEL:
+    for (int channel = 0; channel < Config::in_channels; channel++) {
+#pragma HLS UNROLL
+      bits[channel][j] = to_flags(features[j][channel]);
+    }
+  }
+GATHER_PIXEL:
+  for (int copy = 0; copy < Config::copies; copy++) {
+#pragma HLS UNROLL
+    Position<AREA> row[Config::max_pixels];
+    bool mirrored[Config::max_pixels];
+    Flags<Config::max_pixels> here[AREA];
+    Features neighbour[AREA][Config::in_channels];
+#pragma HLS ARRAY_PARTITION variable = row type = complete
+#pragma HLS ARRAY_PARTITION variable = mirrored type = complete
+#pragma HLS ARRAY_PARTITION variable = here type = complete
+#pragma HLS ARRAY_PARTITION variable = neighbour type = complete dim = 0
+    window<Config>(round, copy, positions, row, mirrored);
+    find_neighbours<Config>(row, mirrored, here);
+  GATHER_POSITION:
+    for (int position = 0; position < AREA; position++) {
+#pragma HLS UNROLL
+    GATHER_CHANNEL:
+      for (int channel = 0; channel < Config::in_channels; channel++) {
+#pragma HLS UNROLL
+        neighbour[position][channel] = from_raw<Features>(one_of<Config::max_pixels>(bits[channel], here[position]));
+      }
+    }
+    const bool active = of_round<Config::max_pixels, 2, Config::rounds, Config::copies>(coords, 0, round, copy) >= 0;
+  GATHER_FILTER:
+    for (int filter = 0; filter < Config::out_channels; filter++) {
+#pragma HLS UNROLL
+      Output sum = 0;
+    GATHER_SUM:
+      for (int position = 0; position < AREA; position++) {
+#pragma HLS UNROLL
+      GATHER_SUM_CHANNEL:
+        for (int channel = 0; channel < Config::in_channels; channel++) {
+#pragma HLS UNROLL
+          sum += weight[position][channel][filter] * neighbour[position][channel];
+        }
+      }
+      output[copy][filter] = sum + bias_of<Config>(sum, active, bias[filter]);
+    }
+  }
+}
+
+} // namespace sparsepix
+
+#endif

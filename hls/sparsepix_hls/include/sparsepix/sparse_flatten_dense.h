@@ -1,0 +1,102 @@
+// Flatten and the dense layer behind it in one, with looked-up weights.
+#ifndef SPARSEPIX_SPARSE_FLATTEN_DENSE_H
+#define SPARSEPIX_SPARSE_FLATTEN_DENSE_H
+
+#include "rounds.h"
+#include "select.h"
+#include "types.h"
+
+namespace sparsepix {
+
+/// The weight of a cell, selected from constants.
+/// \tparam CELLS, CHANNELS, OUTPUTS shape of the weights
+/// \tparam Weight type of the weights
+template <int CELLS, int CHANNELS, int OUTPUTS, class Weight>
+inline Weight cell_weight(const Weight weight[CELLS][CHANNELS][OUTPUTS], const Index<CELLS> &cell, int channel,
+                          int output) {
+#pragma HLS INLINE
+#ifdef SPARSEPIX_SYNTHESIS
+  Weight table[CELLS];
+#pragma HLS ARRAY_PARTITION variable = table type = complete
+CELL_WEIGHT:
+  for (int i = 0; i < CELLS; i++) {
+#pragma HLS UNROLL
+    table[i] = weight[i][channel][output];
+  }
+  return mux<CELLS>(table, cell);
+#else
+  const int i = cell;
+  return weight[i][channel][output];
+#endif
+}
+
+/// sums = bias + the sum over all pixels and channels of feature * weight[cell of the pixel].
+///
+/// The zeros of the dense image are never written, and never multiplied. An empty slot looks at the first cell
+/// and adds 0, which its features are. The sums are carried from round to round.
+///
+/// \tparam Config a struct with
+///   int max_pixels: slots of the list;
+///   int channels, out_features;
+///   int height, width: shape of the grid;
+///   int rounds, copies: see rounds.h; an item is a slot
+/// \tparam Features type of the features
+/// \tparam Coords signed integer type of the coordinates
+/// \tparam Weight type of the weights
+/// \tparam Bias type of the biases
+/// \tparam Output type of the sums; holds those of any input exactly
+template <class Config, class Features, class Coords, class Weight, class Bias, class Output>
+inline void
+sparse_flatten_dense(int round, const Features features[Config::max_pixels][Config::channels],
+                     const Coords coords[Config::max_pixels][2],
+                     const Weight weight[Config::height * Config::width][Config::channels][Config::out_features],
+                     const Bias bias[Config::out_features], Output sums[Config::out_features]) {
+#pragma HLS INLINE
+#pragma HLS ARRAY_PARTITION variable = weight type = complete dim = 0
+#pragma HLS ARRAY_PARTITION variable = bias type = complete
+  constexpr int CELLS = Config::height * Config::width;
+  static_assert(Config::max_pixels >= 1, "the list needs one slot or more");
+  static_assert(Config::channels >= 1 && Config::out_features >= 1, "there are inputs and outputs");
+  static_assert(Config::height >= 1 && Config::width >= 1, "a grid has one cell or more");
+  static_assert(Config::rounds >= 1 && Config::copies >= 1, "a layer takes one round or more");
+  static_assert(Config::rounds * Config::copies >= Config::max_pixels, "the rounds cover all slots");
+  Index<CELLS> cell[Config::copies];
+  Features feature[Config::copies][Config::channels];
+#pragma HLS ARRAY_PARTITION variable = cell type = complete
+#pragma HLS ARRAY_PARTITION variable = feature type = complete dim = 0
+LOOK_UP_SLOT:
+  for (int copy = 0; copy < Config::copies; copy++) {
+#pragma HLS UNROLL
+    const Coords row = of_round<Config::max_pixels, 2, Config::rounds, Config::copies>(coords, 0, round, copy);
+    const Coords column = of_round<Config::max_pixels, 2, Config::rounds, Config::copies>(coords, 1, round, copy);
+    const Index<CELLS> position = Index<CELLS>(row) * Index<CELLS>(Config::width) + Index<CELLS>(column);
+    cell[copy] = row >= 0 ? position : Index<CELLS>(0);
+  LOOK_UP_CHANNEL:
+    for (int channel = 0; channel < Config::channels; channel++) {
+#pragma HLS UNROLL
+      feature[copy][channel] = of_round<Config::max_pixels, Config::channels, Config::rounds, Config::copies>(
+          features, channel, round, copy);
+    }
+  }
+LOOK_UP_OUTPUT:
+  for (int o = 0; o < Config::out_features; o++) {
+#pragma HLS UNROLL
+    Output sum = round == 0 ? Output(bias[o]) : sums[o];
+  LOOK_UP:
+    for (int copy = 0; copy < Config::copies; copy++) {
+#pragma HLS UNROLL
+    LOOK_UP_PRODUCT:
+      for (int channel = 0; channel < Config::channels; channel++) {
+#pragma HLS UNROLL
+        const Weight looked_up =
+            cell_weight<CELLS, Config::channels, Config::out_features>(weight, cell[copy], channel, o);
+        sum += looked_up * feature[copy][channel];
+      }
+    }
+    sums[o] = sum;
+  }
+}
+
+} // namespace sparsepix
+
+#endif

@@ -1,0 +1,115 @@
+"""What a person reads in the terminal: estimates, explored designs, figures of Vitis HLS."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from sparsepix_hls.explore import Point, PublishedPoint
+from sparsepix_hls.parts import Part
+from sparsepix_hls.vitis_report import VitisReport
+
+_SHOWN = 24  # designs in the table; the csv has them all
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, box=box.SIMPLE, padding=0, show_edge=False)
+
+
+def show_estimate(console: Console, report: dict[str, Any]) -> None:
+    """Print the layers of a project, stage by stage, and the estimate of their cost."""
+    estimate, part = report["estimate"], report["part"]
+    outputs = {layer["name"]: layer["outputs"][0] for layer in report["layers"]}
+    table = _table(f"{report['top_function']} on {part['full_name']} at {report['clock_ns']:g} ns, estimated")
+    for heading in ("stage", "layer", "op"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("output", "type"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("cycles", "every", "LUT", "FF", "DSP"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    before = None
+    for row in estimate["rows"]:
+        output = outputs.get(row["name"])
+        shape = "x".join(map(str, output["shape"])) if output else ""
+        kind = _short(output["type"]) if output else ""
+        stage = row["stage"] if row["stage"] != before else ""
+        before = row["stage"]
+        counts = [f"{row[key]:,}" for key in ("latency_cycles", "interval_cycles", "lut", "ff", "dsp")]
+        table.add_row(stage, row["name"], row["op"], shape, kind, *counts)
+    table.add_section()
+    total, used = estimate["total"], estimate["utilization"]
+    counts = [f"{total[key]:,}" for key in ("latency_cycles", "interval_cycles", "lut", "ff", "dsp")]
+    table.add_row("total", "", "", "", "", *counts)
+    if used:
+        table.add_row("share", "", "", "", "", "", "", *(f"{used[key]:.1%}" for key in ("lut", "ff", "dsp")))
+    console.print(table)
+    console.print(
+        f"estimated latency {estimate['latency_ns']:,.0f} ns, a new event every {estimate['interval_ns']:,.0f} ns "
+        f"({estimate['kind']})"
+    )
+
+
+def _short(type_name: str) -> str:
+    """'ap_fixed<8, 3, AP_RND_CONV, AP_SAT>' as 'fixed<8,3>'."""
+    width, integer = type_name.removeprefix("ap_").split(",")[:2]
+    return f"{width},{integer.strip()}>"
+
+
+def show_points(
+    console: Console, points: Sequence[Point], published: PublishedPoint | None, part: Part, name: str
+) -> None:
+    """Print the best of the explored designs: no other one is better in latency, interval and LUT at once."""
+    best = [point for point in points if point.best]
+    table = _table(f"{name} on {part.name}: {len(best)} of {len(points)} designs are not beaten by another (estimates)")
+    for heading in ("options",):
+        table.add_column(heading, overflow="fold")
+    for heading in ("cycles", "every", "LUT", "FF", "DSP", "of the LUTs"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    step = max(-(-len(best) // _SHOWN), 1)
+    for point in best[::step]:
+        total = point.total
+        share = f"{total.lut / part.luts:.1%}" if part.known else ""
+        counts = (total.latency_cycles, total.interval_cycles, total.lut, total.ff, total.dsp)
+        table.add_row(point.command, *(f"{count:,}" for count in counts), share)
+    if published is not None:
+        table.add_section()
+        counts = (published.latency_cycles, published.interval_cycles, published.lut, published.ff, published.dsp)
+        shown = [f"{count:,}" if count is not None else "" for count in counts]
+        table.add_row(f"published design ({published.origin})", *shown, "")
+    console.print(table)
+
+
+def show_vitis(console: Console, report: dict[str, Any], vitis: VitisReport | None) -> None:
+    """Print what Vitis HLS found, stage by stage, beside the estimate."""
+    if vitis is None:
+        console.print("Vitis HLS has not run in this project: vitis-run --mode hls --tcl build.tcl, in its folder")
+        return
+    stages = {stage["name"]: stage for stage in report["estimate"]["stages"]}
+    rows = report["estimate"]["rows"]
+    table = _table("Vitis HLS beside the estimate")
+    table.add_column("stage", overflow="fold")
+    table.add_column("from")
+    for heading in ("cycles", "every", "LUT", "FF", "DSP", "BRAM"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    total = report["estimate"]["total"]
+    for name, found in vitis.modules.items():
+        if name == "":
+            guess = total
+        else:
+            own = [row for row in rows if row["stage"] == name]
+            guess = {key: sum(row[key] for row in own) for key in ("lut", "ff", "dsp", "bram")} | stages.get(name, {})
+        for origin, figures in (("estimate", guess), ("csynth", found)):
+            counts = [figures.get(key) for key in ("latency_cycles", "interval_cycles", "lut", "ff", "dsp", "bram")]
+            shown = ["" if count is None else f"{count:,}" for count in counts]
+            table.add_row((name or "whole") if origin == "estimate" else "", origin, *shown)
+    if vitis.vivado is not None:
+        counts = [vitis.vivado.get(key) for key in ("lut", "ff", "dsp", "bram")]
+        table.add_row("", "Vivado", "", "", *("" if count is None else f"{count:,}" for count in counts))
+    console.print(table)
+    if vitis.clock_ns is not None:
+        console.print(f"Vitis HLS: estimated clock period {vitis.clock_ns:g} ns, asked for {report['clock_ns']:g} ns")
+    if vitis.cosim_latency is not None:
+        low, high = vitis.cosim_latency
+        console.print(f"co-simulation: latency {low} to {high} cycles")

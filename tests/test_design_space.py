@@ -1,0 +1,45 @@
+"""Every choice of hardware gives the same bits: networks and events through kernels, reuse and ports."""
+
+import itertools
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+
+from design_space import CHOICES, build, covering, every, possible
+from random_networks import SETTINGS, exported_and_checked, networks
+
+PAIRS = covering()
+
+
+def test_the_covering_set_covers_every_pair():
+    wanted = set()
+    for (i, one), (j, other) in itertools.combinations(enumerate(CHOICES.values()), 2):
+        wanted |= {(i, a, j, b) for a, b in itertools.product(one, other)}
+    wanted = {(i, a, j, b) for i, a, j, b in wanted if any(v[i] == a and v[j] == b for v in every())}
+    found = {(i, v[i], j, v[j]) for v in PAIRS for i, j in itertools.combinations(range(len(CHOICES)), 2)}
+    assert found == wanted
+    assert all(possible(values) for values in PAIRS)
+    assert len(PAIRS) < len(every()) / 8
+
+
+@pytest.mark.parametrize("values", PAIRS, ids=lambda values: "-".join(map(str, values)))
+def test_random_networks(values):
+    """Two random networks for each combination of the covering set, in both builds."""
+
+    @settings(max_examples=2, **SETTINGS)
+    @given(network=networks(), seed=st.integers(0, 2**32 - 1), pixels=st.integers(1, 20))
+    def check(network, seed, pixels):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "model.onnx"
+            images, expected = exported_and_checked(*network, seed, path)
+            project = build(path, Path(folder) / "firmware", values, pixels)
+            for backend in ("native", "ap_fixed"):
+                project.compile(backend)
+                assert_array_equal(project.predict(images), expected)
+                assert_array_equal(project.predict(images[::-1]), expected[::-1])  # nothing is left of other events
+
+    check()
