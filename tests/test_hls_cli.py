@@ -76,7 +76,8 @@ def test_lazy_exports():
 
 def test_no_module_of_the_translator_names_torch():
     """Nor anything else but its dependencies, not even inside a function."""
-    allowed = {"google", "numpy", "onnx", "rich", "sparsepix_hls", "sparsepix_ops", *sys.stdlib_module_names}
+    own = {"sparsepix_hls", "sparsepix_ops"}
+    allowed = {"da4ml", "google", "matplotlib", "numpy", "onnx", "rich", "yaml", *own, *sys.stdlib_module_names}
     files = [Path(module.__file__).parent.rglob("*.py") for module in (hls, sparsepix_ops)]
     for file in itertools.chain(*files):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
@@ -139,7 +140,9 @@ def test_whole_run(tmp_path, capsys, keep_head):
     assert report["dropped_head"] == (None if keep_head else "Softmax")
     assert report["top_function"] == "my_net"
     assert report["layers"][0]["outputs"][0]["type"] == "ap_ufixed<8, 2, AP_RND_CONV, AP_SAT>"
-    assert len(report["layers"]) == (6 if keep_head else 5)
+    assert [layer["op"] for layer in report["layers"]] == [
+        "InputReduce", "SparseConv2d", "Activation", "SparseFlattenDense", *(["Head"] if keep_head else [])
+    ]  # fmt: skip
     assert len(report["model"]["sha256"]) == 64
 
 
@@ -148,10 +151,10 @@ def test_mismatch_gives_exit_status_1(tmp_path, capsys, monkeypatch):
     model = ModelBuilder(height=3, width=3).image().reduce(2).conv().save(tmp_path / "net.onnx")
     write = translation.write_project
 
-    def write_wrong(graph, folder, part, clock, inputs, outputs):
+    def write_wrong(design, folder, part, clock, inputs, outputs):
         outputs = outputs.copy()
         outputs[5, 1, 0] += 1
-        write(graph, folder, part, clock, inputs, outputs)
+        write(design, folder, part, clock, inputs, outputs)
 
     monkeypatch.setattr(translation, "write_project", write_wrong)
     assert main([str(model), "--csim"]) == 1
@@ -206,3 +209,52 @@ def test_one_pixel_wide_images(tmp_path):
         builder = ModelBuilder(1, height, width).image().reduce(1).conv()
         graph = read_model(builder.save(tmp_path / "net.onnx")).graph
         assert synthetic_events(graph).shape == (EVENTS, 1, height, width)
+
+
+def test_a_design_from_file_and_command_line(tmp_path, capsys):
+    """The command line comes before the file, the file before the defaults."""
+    model = whole_model().save(tmp_path / "net.onnx")
+    (tmp_path / "design.yaml").write_text("reduce: tree\nio: stream\nreuse_factor: 2\n")
+    assert main([str(model), "--config", str(tmp_path / "design.yaml"), "--reduce", "scan", "--csim"]) == 0
+    assert "0 mismatching outputs" in capsys.readouterr().out
+    report = json.loads((tmp_path / "net_hls" / "report.json").read_text())
+    assert report["design"] == {"reduce": "scan", "io": "stream", "pixels_per_cycle": 8}
+    assert {layer.get("rounds") for layer in report["layers"]} >= {2}
+    assert (tmp_path / "net_hls" / "estimate.png").read_bytes().startswith(b"\x89PNG")
+    assert main([str(model), "--config", str(tmp_path / "design.yaml"), "--target-interval", "70", "--force"]) == 0
+
+
+def test_explore(tmp_path, capsys):
+    model = whole_model().save(tmp_path / "net.onnx")
+    assert main([str(model), "--explore"]) == 0
+    shown = capsys.readouterr().out
+    assert "are not beaten by another" in shown
+    folder = tmp_path / "net_designs"
+    assert {path.name for path in folder.iterdir()} == {"designs.csv", "designs.png"}
+    assert main([str(model), "--explore"]) == 2
+    assert "the output folder exists" in capsys.readouterr().err
+    assert main([str(model), "--explore", "--force", "--io", "stream"]) == 0
+    assert main([str(model), "--explore", "--csim", "-o", str(tmp_path / "other")]) == 2
+    assert "makes no project" in capsys.readouterr().err
+    (tmp_path / "other").mkdir()
+    assert main([str(model), "--explore", "--force", "-o", str(tmp_path / "other")]) == 2
+    assert "it has no designs.csv" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "reason"),
+    [
+        (["--reduce", "tree", "--conv", "overlap"], "'overlap' works while a scan lists the pixels"),
+        (["--reuse-factor", "0"], "reuse_factor: expected 1 or more, found 0"),
+        (["--reuse-factor", "2", "--target-interval", "9"], "give one of them"),
+        (["--config", "no.yaml"], "no.yaml: expected a YAML file with options, found no such file"),
+        (["--pixels-per-cycle", "4"], None),
+        (["--pixels-per-cycle", "4", "--reduce", "scan"], "only a stream has it"),
+    ],
+)
+def test_designs_that_cannot_be_built(tmp_path, capsys, flags, reason):
+    model = whole_model().save(tmp_path / "net.onnx")
+    assert main([str(model), *flags]) == (0 if reason is None else 2)
+    if reason is not None:
+        assert reason in capsys.readouterr().err
+        assert not (tmp_path / "net_hls").exists()

@@ -156,14 +156,15 @@ def test_code_is_formatted(project):
 
 
 def test_processes_of_the_top_function(project):
-    """Two processes, with pixels between them; the dataflow region holds nothing but their calls."""
+    """Two processes, with pixels and their pairs between them; the dataflow region holds nothing but their calls."""
     project, _ = project
     source = (project.directory / "firmware/tiny.cpp").read_text()
     region = source.split("#pragma HLS DATAFLOW\n")[1]
     calls = [line.strip() for line in region.splitlines() if line.endswith(");")]
-    pixels = "tiny_0_features, tiny_0_coords"
+    pixels = "tiny_0_features, tiny_0_coords, tiny_0_coords_pairs_3x3"
     assert calls == [f"tiny_reduce(tiny_image, {pixels});", f"tiny_layers({pixels}, {project.graph.output.name});"]
-    assert source.count("#pragma HLS DATAFLOW") == source.count("#pragma HLS PIPELINE") == 1
+    assert source.count("#pragma HLS DATAFLOW") == 1
+    assert source.count("#pragma HLS PIPELINE") == 2
     for pragma in ("ap_none port = tiny_image", f"ap_vld port = {project.graph.output.name}"):
         assert f"#pragma HLS INTERFACE mode = {pragma}\n" in source
 
@@ -206,13 +207,13 @@ def test_writer_refuses(tmp_path):
         write_project(design_of(graph), tmp_path, "part", 5.0, images, outputs[:1])
     with pytest.raises(SparsePixError, match="'tiny_image' stands for two things"):
         write_project(design_of(replace(graph, name="tiny_image")), tmp_path, "part", 5.0, images, outputs)
+    lost = replace(design_of(graph), graph=replace(graph, layers=(graph.layers[0], *graph.layers[2:])))
     with pytest.raises(SparsePixError, match="no earlier layer makes"):
-        write_project(replace(graph, layers=graph.layers[1:]), tmp_path, "part", 5.0, images, outputs)
+        write_project(lost, tmp_path, "part", 5.0, images, outputs)
     inner = graph.layers[0].features
+    early = replace(design_of(graph), graph=replace(graph, output=inner))
     with pytest.raises(SparsePixError, match="only the last value"):
-        write_project(
-            replace(graph, output=inner), tmp_path, "part", 5.0, images, np.zeros((2, *inner.shape), np.int64)
-        )
+        write_project(early, tmp_path, "part", 5.0, images, np.zeros((2, *inner.shape), np.int64))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -6,6 +6,7 @@ from functools import lru_cache
 import numpy as np
 
 from sparsepix_hls import ir
+from sparsepix_hls.cpp_constants import fill
 from sparsepix_ops.fixed_point import FixedPoint, FixedRange
 
 # How da4ml numbers its operations.
@@ -115,11 +116,11 @@ def adder_graph_source(layer: ir.Dense, graph: AdderGraph, bias: str) -> str:
         graph: its graph.
         bias: name of the array of biases.
     """
-    head = f"inline void {layer.name}_adders("
+    sides = [("const ", "input", layer.input), ("", "output", layer.output)]
+    arguments = [f"{const}{tensor.name}_t {name}[{tensor.shape[0]}]" for const, name, tensor in sides]
     lines = [
         f"// {layer.name}: {graph.adders} adders, {graph.depth} deep; scaled<S>(x) is x * 2^S, which costs nothing.",
-        f"{head}const {layer.input.name}_t input[{layer.input.shape[0]}],",
-        f"{' ' * len(head)}{layer.output.name}_t output[{layer.output.shape[0]}]) {{",
+        fill(f"inline void {layer.name}_adders", arguments, " {"),
         "#pragma HLS INLINE",
     ]
     point = layer.input.type.exponent

@@ -328,8 +328,8 @@ def _dense(layer: ir.Dense, how: LayerDesign, clock_ns: float) -> Estimate:
         graph = adder_graph(layer)
         return _estimate(Cost(lut=graph.lut, levels=graph.depth) + bias, clock_ns, how, 2 * live)
     if how.rounds == 1:
-        nonzero = int(np.count_nonzero(layer.weight.raw))
-        return _estimate(_constant_matrix(layer.weight.raw, b, w) + bias, clock_ns, how, 2 * live, nonzero)
+        products = layer.weight.raw.size
+        return _estimate(_constant_matrix(layer.weight.raw, b, w) + bias, clock_ns, how, 2 * live, products)
     products = how.copies * outputs
     terms = how.copies + 1
     read = how.copies * mux(how.rounds, b) | products * rom(how.rounds, w)

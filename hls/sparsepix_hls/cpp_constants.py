@@ -71,3 +71,24 @@ def _flat(values: np.ndarray) -> str:
 
 def _wrap(text: str, indent: str) -> str:
     return "\n".join(textwrap.wrap(text, COLUMNS - 1, initial_indent=indent, subsequent_indent=indent))
+
+
+def fill(head: str, items: list[str], tail: str) -> str:
+    """``head(items)tail``, filled to the column limit as clang-format does it."""
+    aligned = _filled(f"{head}(", items, tail, " " * (len(head) + 1))
+    margin = " " * (len(head) - len(head.lstrip()) + 4)
+    below = [f"{head}(", *_filled(margin, items, tail, margin)]
+    return "\n".join(below if len(below) < len(aligned) else aligned)
+
+
+def _filled(start: str, items: list[str], tail: str, indent: str) -> list[str]:
+    """Lines of a list of arguments."""
+    lines, line = [], start
+    for i, item in enumerate(items):
+        text = item + (f"){tail}" if i == len(items) - 1 else ",")
+        space = "" if i == 0 else " "
+        if i > 0 and len(line) + len(space) + len(text) > COLUMNS:
+            lines.append(line)
+            line, space = indent, ""
+        line += space + text
+    return [*lines, line]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparsepix_hls import ir
-from sparsepix_hls.cpp_constants import COLUMNS, definition, dims
+from sparsepix_hls.cpp_constants import COLUMNS, definition, dims, fill
 from sparsepix_hls.design import Design, LayerDesign
 from sparsepix_hls.stages import PairMap, pair_map
 from sparsepix_ops.fixed_point import FixedPoint, FixedRange
@@ -76,20 +76,6 @@ def comment(text: str, indent: str = "") -> str:
             lines.append(line)
             line = f"{indent}//  "
         line += f" {word}"
-    return "\n".join([*lines, line])
-
-
-def fill(head: str, items: list[str], tail: str) -> str:
-    """``head(items)tail``, filled to the column limit as clang-format does it."""
-    lines, line = [], f"{head}("
-    indent = " " * len(line)
-    for i, item in enumerate(items):
-        text = item + (f"){tail}" if i == len(items) - 1 else ",")
-        space = "" if i == 0 else " "
-        if i > 0 and len(line) + len(space) + len(text) > COLUMNS:
-            lines.append(line)
-            line, space = indent, ""
-        line += space + text
     return "\n".join([*lines, line])
 
 

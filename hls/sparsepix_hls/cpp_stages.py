@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from sparsepix_hls import cpp_layers, ir
+from sparsepix_hls.cpp_constants import fill
 from sparsepix_hls.cpp_layers import Layer, call
 from sparsepix_hls.cpp_scan import scan_body, stream_body
 from sparsepix_hls.cpp_text import (
@@ -76,7 +77,7 @@ def channel_names(design: Design) -> list[str]:
 
 
 def _definition(head: str, parameters: list[str], body: list[str]) -> str:
-    return "\n".join([cpp_layers.fill(head, parameters, " {"), *body, "}\n"])
+    return "\n".join([fill(head, parameters, " {"), *body, "}\n"])
 
 
 def top_arguments(design: Design) -> list[str]:

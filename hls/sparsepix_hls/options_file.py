@@ -56,8 +56,8 @@ def _checked(content: Any, target: type, where: str, problems: list[str]) -> dic
     found = {}
     for key, value in content.items():
         if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+            near = [name for name in known if name.startswith(str(key))] or difflib.get_close_matches(str(key), known)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}"
             problems.append(f"{where}: no option is called {key!r}: {hint}")
         elif key in _NUMBERS and (isinstance(value, bool) or not isinstance(value, int)):
             problems.append(f"{where}: {key}: expected a whole number, found {value!r}")

@@ -11,7 +11,7 @@ from sparsepix_hls.explore import Point, PublishedPoint
 from sparsepix_hls.parts import Part
 from sparsepix_hls.vitis_report import VitisReport
 
-_SHOWN = 24  # designs in the table; the csv has them all
+_SHOWN = 40  # designs in the table; the csv has them all
 
 
 def _table(title: str) -> Table:
@@ -21,40 +21,28 @@ def _table(title: str) -> Table:
 def show_estimate(console: Console, report: dict[str, Any]) -> None:
     """Print the layers of a project, stage by stage, and the estimate of their cost."""
     estimate, part = report["estimate"], report["part"]
-    outputs = {layer["name"]: layer["outputs"][0] for layer in report["layers"]}
     table = _table(f"{report['top_function']} on {part['full_name']} at {report['clock_ns']:g} ns, estimated")
     for heading in ("stage", "layer", "op"):
         table.add_column(heading, overflow="fold")
-    for heading in ("output", "type"):
-        table.add_column(heading, no_wrap=True)
     for heading in ("cycles", "every", "LUT", "FF", "DSP"):
         table.add_column(heading, justify="right", no_wrap=True)
     before = None
     for row in estimate["rows"]:
-        output = outputs.get(row["name"])
-        shape = "x".join(map(str, output["shape"])) if output else ""
-        kind = _short(output["type"]) if output else ""
         stage = row["stage"] if row["stage"] != before else ""
         before = row["stage"]
         counts = [f"{row[key]:,}" for key in ("latency_cycles", "interval_cycles", "lut", "ff", "dsp")]
-        table.add_row(stage, row["name"], row["op"], shape, kind, *counts)
+        table.add_row(stage, row["name"], row["op"], *counts)
     table.add_section()
     total, used = estimate["total"], estimate["utilization"]
     counts = [f"{total[key]:,}" for key in ("latency_cycles", "interval_cycles", "lut", "ff", "dsp")]
-    table.add_row("total", "", "", "", "", *counts)
+    table.add_row("total", "", "", *counts)
     if used:
-        table.add_row("share", "", "", "", "", "", "", *(f"{used[key]:.1%}" for key in ("lut", "ff", "dsp")))
+        table.add_row("share", "", "", "", "", *(f"{used[key]:.1%}" for key in ("lut", "ff", "dsp")))
     console.print(table)
     console.print(
         f"estimated latency {estimate['latency_ns']:,.0f} ns, a new event every {estimate['interval_ns']:,.0f} ns "
         f"({estimate['kind']})"
     )
-
-
-def _short(type_name: str) -> str:
-    """'ap_fixed<8, 3, AP_RND_CONV, AP_SAT>' as 'fixed<8,3>'."""
-    width, integer = type_name.removeprefix("ap_").split(",")[:2]
-    return f"{width},{integer.strip()}>"
 
 
 def show_points(
@@ -63,8 +51,7 @@ def show_points(
     """Print the best of the explored designs: no other one is better in latency, interval and LUT at once."""
     best = [point for point in points if point.best]
     table = _table(f"{name} on {part.name}: {len(best)} of {len(points)} designs are not beaten by another (estimates)")
-    for heading in ("options",):
-        table.add_column(heading, overflow="fold")
+    table.add_column("options", overflow="fold")
     for heading in ("cycles", "every", "LUT", "FF", "DSP", "of the LUTs"):
         table.add_column(heading, justify="right", no_wrap=True)
     step = max(-(-len(best) // _SHOWN), 1)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from sparsepix_hls import cpp_layers, ir, toolchain
-from sparsepix_hls.cpp_constants import decimals, dims, type_name
+from sparsepix_hls.cpp_constants import decimals, dims, fill, type_name
 from sparsepix_hls.cpp_stages import channel_names, top_arguments, top_source
 from sparsepix_hls.cpp_text import port_name
 from sparsepix_hls.design import Design
@@ -225,7 +225,7 @@ def _top_header(design: Design) -> str:
         )
     body = (
         '#include "data_types.h"\n\n'
-        f"{cpp_layers.comment(text)}\n{cpp_layers.fill(f'void {graph.name}', top_arguments(design), ';')}\n"
+        f"{cpp_layers.comment(text)}\n{fill(f'void {graph.name}', top_arguments(design), ';')}\n"
     )
     return _guarded(graph.name, body)
 
