@@ -167,7 +167,7 @@ def show(results: dict[str, Any]) -> None:
         share = f"{estimate['share'][name]:.1%} of {results['part']} " if estimate["share"] else ""
         table.add_row(name.upper(), f"{estimate[name]:,}", f"{share}(estimate)")
     console.print(table)
-    console.print("latency, LUT and DSP are estimates by counting; no synthesis has confirmed them")
+    console.print("latency, LUT and DSP are estimates from primitives; no synthesis has confirmed them")
 
 
 def main() -> int:
