@@ -118,16 +118,23 @@ class _Draft:
     rounds: int = 1
 
 
-def plan(design: Design) -> tuple[Stage, ...]:
-    """The stages of a design, in order."""
-    drafts = _front(design)
+def plan(design: Design, sums_apart: bool = False) -> tuple[Stage, ...]:
+    """The stages of a design, in order.
+
+    Args:
+        design: the model and its layout.
+        sums_apart: an activation behind sums that grow from round to round opens a stage of its own: it has work to do
+            in the last round only.
+    """
+    drafts = _front(design, sums_apart)
     first = len(drafts)
     begun = {step for draft in drafts for step in draft.steps}
     for layer in design.graph.layers:
         if layer in begun:
             continue
         last, rounds = drafts[-1], design.layers[layer.name].rounds
-        if isinstance(layer, ir.Activation) and _makes(last, layer.input) and last.kind in ("loop", "pipeline"):
+        joins = last.kind == "pipeline" or (last.kind == "loop" and not (sums_apart and accumulates(last.steps[0])))
+        if isinstance(layer, ir.Activation) and _makes(last, layer.input) and joins:
             last.steps.append(layer)
             continue
         needs_map = isinstance(layer, ir.SparseConv2d) and not any(_makes(d, pair_map(layer)) for d in drafts)
@@ -144,7 +151,12 @@ def plan(design: Design) -> tuple[Stage, ...]:
     return _connected(drafts, design)
 
 
-def _front(design: Design) -> list[_Draft]:
+def accumulates(step: Step) -> bool:
+    """Whether the rounds of a layer add to the same sums; else each round has results of its own."""
+    return isinstance(step, ir.Dense | ir.SparseFlatten | ir.SparseFlattenDense)
+
+
+def _front(design: Design, sums_apart: bool) -> list[_Draft]:
     """The stages up to the list of active pixels."""
     drafts = []
     reduce = design.input_reduce
@@ -160,7 +172,7 @@ def _front(design: Design) -> list[_Draft]:
     overlapped = [conv for conv in here if design.implementation(conv) == "overlap"]
     maps = dict.fromkeys(pair_map(conv) for conv in here if conv not in overlapped)
     steps: list[Step] = [reduce, *maps, *overlapped]
-    for layer in design.graph.layers:
+    for layer in design.graph.layers if not sums_apart else ():
         if isinstance(layer, ir.Activation) and any(layer.input in outputs(step) for step in steps if step != reduce):
             steps.append(layer)
     return [*drafts, _Draft("reduce", "scan", steps, reduce.max_pixels)]

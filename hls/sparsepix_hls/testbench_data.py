@@ -3,6 +3,7 @@
 import numpy as np
 
 from sparsepix_hls import ir
+from sparsepix_hls.cpp_constants import dims
 from sparsepix_ops.errors import SparsePixError
 
 EVENTS = 32
@@ -88,3 +89,12 @@ def _event(layer: ir.InputReduce, where: np.ndarray, values: np.ndarray) -> np.n
 
 def _dims(shape: tuple[int, ...]) -> str:
     return ", ".join(map(str, shape))
+
+
+def data_text(what: str, tensor: ir.Tensor, raw: np.ndarray) -> str:
+    """Raw integers [events, ...] as the testbenches read them: one event a line."""
+    head = (
+        f"# {what}: one event a line, {tensor.name}{dims(tensor.shape)} in row-major order\n"
+        f"# raw integers: value = raw * 2^{tensor.type.exponent}, {tensor.type}\n"
+    )
+    return head + "".join(" ".join(map(str, event)) + "\n" for event in raw.reshape(len(raw), -1).tolist())

@@ -12,6 +12,7 @@ from sparsepix_hls.cpp_constants import decimals, dims, fill, type_name
 from sparsepix_hls.cpp_stages import channel_names, top_arguments, top_source
 from sparsepix_hls.cpp_text import port_name
 from sparsepix_hls.design import Design
+from sparsepix_hls.testbench_data import data_text
 from sparsepix_ops.errors import SparsePixError
 
 _PACKAGE = Path(__file__).parent
@@ -64,8 +65,8 @@ def write_project(
         f"firmware/{graph.name}.cpp": top_source(design, {layer.name: layer for layer in layers}),
         "firmware/data_types.h": _data_types(design, layers),
         "firmware/parameters.h": _parameters(design, layers),
-        "tb/data/inputs.dat": _data(f"images of {graph.name}", graph.input, testbench_inputs),
-        "tb/data/outputs.dat": _data(f"expected results of {graph.name}", graph.output, testbench_outputs),
+        "tb/data/inputs.dat": data_text(f"images of {graph.name}", graph.input, testbench_inputs),
+        "tb/data/outputs.dat": data_text(f"expected results of {graph.name}", graph.output, testbench_outputs),
     }
     for layer in layers:
         for constant, shape in layer.constants:
@@ -152,14 +153,6 @@ def _fill(template: str, values: dict[str, str]) -> str:
     for key, value in values.items():
         text = text.replace(f"@{key}@", value)
     return text
-
-
-def _data(what: str, tensor: ir.Tensor, raw: np.ndarray) -> str:
-    head = (
-        f"# {what}: one event a line, {tensor.name}{dims(tensor.shape)} in row-major order\n"
-        f"# raw integers: value = raw * 2^{tensor.type.exponent}, {tensor.type}\n"
-    )
-    return head + "".join(" ".join(map(str, event)) + "\n" for event in raw.reshape(len(raw), -1).tolist())
 
 
 def _data_types(design: Design, layers: list[cpp_layers.Layer]) -> str:

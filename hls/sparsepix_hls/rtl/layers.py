@@ -1,0 +1,340 @@
+"""The layers of the intermediate representation, computed on variables of da4ml's tracer.
+
+Each function takes arrays of raw integers and computes one round: all of a layer where ``rounds`` is 1. What changes
+from round to round comes in as a variable, what never does as a number, and the tracer folds it.
+"""
+
+import numpy as np
+from da4ml.trace import FixedVariableArray
+
+from sparsepix_hls import ir
+from sparsepix_hls.rtl.arithmetic import (
+    Number,
+    any_of,
+    as_variable,
+    both,
+    either,
+    equal,
+    inverse,
+    known,
+    largest,
+    negative,
+    quantize,
+    select,
+    table,
+    total,
+)
+from sparsepix_hls.rtl.pairs import PairCode
+
+
+def activation(layer: ir.Activation, values: np.ndarray) -> np.ndarray:
+    """Optional ReLU and quantization, elementwise [...]."""
+    result = np.empty(values.shape, dtype=object)
+    for index, value in np.ndenumerate(values):
+        result[index] = quantize(value, layer.input.type.exponent, layer.output.type, layer.relu)
+    return result
+
+
+def aligned(value: Number, exponent: int, to: int) -> Number:
+    """``value * 2**exponent`` in units of ``2**to``, which is as fine or finer."""
+    assert to <= exponent, f"2**{exponent} in units of 2**{to}"
+    return value * 2 ** (exponent - to)
+
+
+def bias_of(layer: ir.SparseConv2d | ir.Dense | ir.SparseFlattenDense) -> list[int]:
+    """The biases in units of the output."""
+    size = layer.output.shape[-1]
+    if layer.bias is None:
+        return [0] * size
+    return [
+        int(aligned(int(raw), layer.bias.type.exponent, layer.output.type.exponent)) for raw in layer.bias.raw.ravel()
+    ]
+
+
+def _products(layer: ir.SparseConv2d) -> int:
+    """The exponent of a product of a convolution."""
+    return layer.features.type.exponent + layer.weight.type.exponent
+
+
+def _kernel(layer: ir.SparseConv2d, in_channel: int, out_channel: int) -> np.ndarray:
+    """One kernel [positions]."""
+    raw = layer.weight.raw
+    return raw.reshape(-1, *raw.shape[-2:])[:, in_channel, out_channel]
+
+
+def weighted(
+    layer: ir.SparseConv2d, code: PairCode, address: Number, turned: Number, pixel: np.ndarray
+) -> list[list[Number]]:
+    """Products of a pixel's channels with the weights of a pair code: for each output channel, its terms.
+
+    Args:
+        layer: the convolution.
+        code: the codes.
+        address: code of the pair.
+        turned: whether the window stands around the later pixel of the two, one bit.
+        pixel: channels [C].
+    """
+    here = known(turned)
+    full = either(address, as_variable(turned) * 2.0**code.bits) if here is None else address
+    terms: list[list[Number]] = []
+    for out in range(layer.output.shape[1]):
+        row = []
+        for channel, value in enumerate(pixel):
+            kernel = _kernel(layer, channel, out)
+            if here is None:
+                weights = code.weights(kernel, False) + code.weights(kernel, True)
+            else:
+                weights = code.weights(kernel, bool(here))
+            row.append(as_variable(table(full, weights)) * value)
+        terms.append(row)
+    return terms
+
+
+def with_bias(layer: ir.SparseConv2d, summed: Number, out_channel: int, active: Number, masked: bool) -> Number:
+    """A sum of products with its bias, in units of the output.
+
+    Args:
+        layer: the convolution.
+        summed: the sum, in units of a product.
+        out_channel: its channel.
+        active: whether the slot holds a pixel, one bit.
+        masked: whether the sum of an empty slot has to be cleared.
+    """
+    value = aligned(summed, _products(layer), layer.output.type.exponent)
+    bias = bias_of(layer)[out_channel]
+    if masked:
+        value = select(active, value, 0)
+    if bias == 0:
+        return value
+    if layer.bias_on == "nonzero":
+        raw = as_variable(summed)
+        keep, integer, fraction = raw.kif
+        return value + select(raw.quantize(0, integer + int(keep), fraction).unary_bit_op("any"), bias, 0)
+    return value + select(active, bias, 0)
+
+
+def conv_pairs(
+    layer: ir.SparseConv2d,
+    code: PairCode,
+    features: np.ndarray,
+    codes: np.ndarray,
+    turned: np.ndarray,
+    active: np.ndarray,
+) -> np.ndarray:
+    """Convolution at some output pixels, weights looked up.
+
+    Args:
+        layer: the convolution.
+        code: the codes of pairs.
+        features: of all pixels [N, C].
+        codes: of each output pixel with each pixel [copies, N].
+        turned: whether the output pixel is the later one of the two, bits [copies, N].
+        active: whether the output slot holds a pixel, bits [copies].
+    """
+    result = np.empty((len(codes), layer.output.shape[1]), dtype=object)
+    for k, row in enumerate(codes):
+        terms = [weighted(layer, code, row[j], turned[k, j], features[j]) for j in range(len(features))]
+        for out in range(layer.output.shape[1]):
+            summed = total([term for pixel in terms for term in pixel[out]])
+            result[k, out] = with_bias(layer, summed, out, active[k], masked=not code.raster_order)
+    return result
+
+
+def conv_gather(
+    layer: ir.SparseConv2d,
+    code: PairCode,
+    features: np.ndarray,
+    codes: np.ndarray,
+    turned: np.ndarray,
+    active: np.ndarray,
+) -> np.ndarray:
+    """The same by kernel position: the neighbour there is selected and multiplied by constants; see ``conv_pairs``."""
+    area = layer.kernel_size[0] * layer.kernel_size[1]
+    places = [code.position(c) for c in range(1 << code.bits)]
+    result = np.empty((len(codes), layer.output.shape[1]), dtype=object)
+    for k, row in enumerate(codes):
+        window = []
+        for position in range(area):
+            straight = [int(p == position) for p in places]
+            mirrored = [int(p is not None and area - 1 - p == position) for p in places]
+            here: list[Number] = []
+            for j in range(len(features)):
+                turn = known(turned[k, j])
+                if turn is None:
+                    address = either(row[j], as_variable(turned[k, j]) * 2.0**code.bits)
+                    here.append(table(address, straight + mirrored))
+                else:
+                    here.append(table(row[j], mirrored if turn else straight))
+            for channel in range(features.shape[1]):
+                window.append(_selected(here, features[:, channel]))
+        summed = _matrix(np.array(window, dtype=object), layer.weight.raw.reshape(len(window), -1))
+        for out, value in enumerate(summed):
+            result[k, out] = with_bias(layer, value, out, active[k], masked=not code.raster_order)
+    return result
+
+
+def _selected(keys: list[Number], values: np.ndarray) -> Number:
+    """The value whose key is 1, or 0; at most one is."""
+    return total([select(key, value, 0) for key, value in zip(keys, values, strict=True) if known(key) != 0])
+
+
+def _matrix(vector: np.ndarray, weights: np.ndarray) -> list[Number]:
+    """``vector @ weights``, a graph of adders."""
+    used = [i for i, value in enumerate(vector) if known(value) != 0 and weights[i].any()]
+    if not used:
+        return [0] * weights.shape[1]
+    array = FixedVariableArray(
+        np.array([as_variable(vector[i]) for i in used], dtype=object), {"search_all_decompose_dc": False}
+    )
+    return list((array @ weights[used].astype(np.float64))._vars.ravel())
+
+
+def _cells(layer: ir.SparsePool2d, coords: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[Number], list[Number]]:
+    """Row and column of the cells of some slots, their number, and whether they lie in the grid."""
+    (height, width), (kh, kw) = layer.spatial_shape, layer.kernel_size
+    grid = (height // kh, width // kw)
+    area = grid[0] * grid[1]
+    rows = np.array([_by_coordinate(c, height, lambda r: r // kh) for c in coords[:, 0]], dtype=object)
+    columns = np.array([_by_coordinate(c, width, lambda x: x // kw) for c in coords[:, 1]], dtype=object)
+    numbers, inside = [], []
+    for row, column in coords:
+        start = _by_coordinate(row, height, lambda r: r // kh * grid[1] if r // kh < grid[0] else area, area)
+        step = _by_coordinate(column, width, lambda x: x // kw if x // kw < grid[1] else area)
+        numbers.append(start + step)
+        in_row = _by_coordinate(row, height, lambda r: int(r // kh < grid[0]))
+        in_column = _by_coordinate(column, width, lambda x: int(x // kw < grid[1]))
+        inside.append(both(in_row, in_column))
+    return rows, columns, numbers, inside
+
+
+def _by_coordinate(coordinate: Number, extent: int, value, empty: int = 0) -> Number:
+    """A function of a coordinate -1 ... extent - 1, looked up; ``empty`` is its value at -1."""
+    variable = as_variable(coordinate)
+    values = [empty if c < 0 else value(min(c, extent - 1)) for c in range(int(variable.low), int(variable.high) + 1)]
+    if known(coordinate) is not None or len(set(values)) == 1:
+        return values[0]
+    return variable.lookup(np.array(values, dtype=np.float64))
+
+
+def pool(
+    layer: ir.SparsePool2d, features: np.ndarray, coords: np.ndarray, own: np.ndarray, earlier: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pooling into some slots.
+
+    Args:
+        layer: the pool.
+        features: of all pixels [N, C].
+        coords: of all pixels [N, 2].
+        own: of the output slots [copies, 2].
+        earlier: whether a pixel stands before the output slot, bits [copies, N].
+    """
+    _, _, numbers, _ = _cells(layer, coords)
+    rows, columns, mine, inside = _cells(layer, own)
+    parallel = known(earlier[0, 0]) is not None
+    if parallel:
+        mine = numbers
+    same: dict[tuple[int, int], Number] = {}
+    pooled = np.empty((len(own), features.shape[1]), dtype=object)
+    places = np.empty((len(own), 2), dtype=object)
+    for k in range(len(own)):
+        members = []
+        for j in range(len(features)):
+            pair = (min(j, k), max(j, k)) if parallel else (j, k)
+            if pair not in same:
+                same[pair] = 1 if parallel and j == k else equal(numbers[j], mine[k])
+            members.append(same[pair])
+        before = any_of([both(member, flag) for member, flag in zip(members, earlier[k], strict=True)])
+        first = both(inside[k], inverse(before))
+        # Where an earlier slot has the cell, this one is cleared: its members before it do not matter.
+        used = [0 if known(flag) == 1 else member for member, flag in zip(members, earlier[k], strict=True)]
+        for channel in range(features.shape[1]):
+            value = _pooled(layer, used, features[:, channel])
+            pooled[k, channel] = select(first, value, 0)
+        places[k] = [select(first, rows[k], -1), select(first, columns[k], -1)]
+    return pooled, places
+
+
+def _pooled(layer: ir.SparsePool2d, members: list[Number], values: np.ndarray) -> Number:
+    """Average or maximum of the members of a cell, in units of the output."""
+    if isinstance(layer, ir.SparseAvgPool2d):
+        summed = total([select(member, value, 0) for member, value in zip(members, values, strict=True)])
+        exponent = layer.features.type.exponent + layer.reciprocal.type.exponent
+        product = summed * int(layer.reciprocal.raw)
+        return aligned(product, exponent, layer.output_features.type.exponent)
+    assert isinstance(layer, ir.SparseMaxPool2d)
+    lowest = layer.features.type.raw_min
+    result: Number = lowest
+    row = [select(member, value, lowest) for member, value in zip(members, values, strict=True)]
+    while len(row) > 1:
+        row = [largest(*row[i : i + 2]) if i + 1 < len(row) else row[i] for i in range(0, len(row), 2)]
+    result = row[0]
+    area = layer.kernel_size[0] * layer.kernel_size[1]
+    if layer.over == "cell" and lowest < 0:
+        at_least_zero = select(negative(result), 0, result)
+        full = equal(total(members), area) if area <= len(members) else 0
+        result = select(full, result, at_least_zero)
+    return aligned(result, layer.features.type.exponent, layer.output_features.type.exponent)
+
+
+def flatten(layer: ir.SparseFlatten, features: np.ndarray, coords: np.ndarray) -> np.ndarray:
+    """Some slots scattered to the vector [height * width * channels]."""
+    height, width = layer.spatial_shape
+    result = np.empty((height, width, features.shape[1]), dtype=object)
+    rows = [[_by_coordinate(place[0], height, lambda r, y=y: int(r == y)) for y in range(height)] for place in coords]
+    columns = [[_by_coordinate(place[1], width, lambda c, x=x: int(c == x)) for x in range(width)] for place in coords]
+    for y in range(height):
+        for x in range(width):
+            here = [both(rows[i][y], columns[i][x]) for i in range(len(features))]
+            for channel in range(features.shape[1]):
+                result[y, x, channel] = aligned(
+                    _selected(here, features[:, channel]),
+                    layer.features.type.exponent,
+                    layer.output.type.exponent,
+                )
+    return result.ravel()
+
+
+def flatten_dense(layer: ir.SparseFlattenDense, features: np.ndarray, coords: np.ndarray) -> np.ndarray:
+    """What some slots add to a dense layer behind a flatten [out_features]; without the bias."""
+    height, width = layer.spatial_shape
+    positions, channels, outs = layer.weight.raw.shape
+    terms: list[list[Number]] = [[] for _ in range(outs)]
+    for i, (row, column) in enumerate(coords):
+        start = _by_coordinate(row, height, lambda r: r * width)
+        place = start + _by_coordinate(column, width, lambda c: c)
+        for channel in range(channels):
+            for out in range(outs):
+                weights = layer.weight.raw[:, channel, out].tolist()
+                weight = table(place, weights)
+                terms[out].append(as_variable(weight) * features[i, channel])
+    return _sums(layer, terms)
+
+
+def dense_round(layer: ir.Dense, values: np.ndarray, number: Number, rounds: int) -> np.ndarray:
+    """What the inputs of a round add to the outputs [out_features]; without the bias.
+
+    Args:
+        layer: the layer.
+        values: inputs of the round [copies]; 0 behind the last one.
+        number: of the round.
+        rounds: how many there are.
+    """
+    copies, (size, outs) = len(values), layer.weight.raw.shape
+    weights = np.zeros((rounds * copies, outs), dtype=np.int64)
+    weights[:size] = layer.weight.raw
+    terms: list[list[Number]] = [[] for _ in range(outs)]
+    for k, value in enumerate(values):
+        for out in range(outs):
+            terms[out].append(as_variable(table(number, weights[k::copies, out].tolist())) * value)
+    return _sums(layer, terms)
+
+
+def dense(layer: ir.Dense, values: np.ndarray) -> np.ndarray:
+    """All of a dense layer by a graph of adders, without the bias."""
+    return _sums(layer, [[value] for value in _matrix(values, layer.weight.raw)])
+
+
+def _sums(layer: ir.Dense | ir.SparseFlattenDense, terms: list[list[Number]]) -> np.ndarray:
+    source = layer.input if isinstance(layer, ir.Dense) else layer.features
+    exponent = source.type.exponent + layer.weight.type.exponent
+    return np.array([aligned(total(row), exponent, layer.output.type.exponent) for row in terms], dtype=object)

@@ -1,0 +1,31 @@
+// Which pixels of a beat are active: first channel, any channel or the sum of channels above a threshold.
+module activity #(
+    parameter int PIXELS = 1,  // of a beat
+    parameter int CHANNELS = 1,
+    parameter int BITS = 8,  // of a channel
+    parameter bit IS_SIGNED = 0,  // channels are in two's complement
+    parameter int THRESHOLD = 0,  // raw integer, on the grid of the channels
+    parameter int RULE = 0  // 0: first channel, 1: any channel, 2: sum of channels
+) (
+    input  logic [PIXELS*CHANNELS*BITS-1:0] pixels,
+    output logic [PIXELS-1:0] active
+);
+  localparam int SUM_BITS = BITS + 1 + $clog2(CHANNELS + 1);
+  localparam int WIDE = SUM_BITS > 33 ? SUM_BITS : 33;  // holds the threshold too
+  localparam int USED = RULE == 0 ? 1 : CHANNELS;
+
+  function automatic logic is_active(input logic [CHANNELS*BITS-1:0] pixel);
+    logic signed [WIDE-1:0] score, sum;
+    logic any;
+    sum = '0;
+    any = 1'b0;
+    for (int channel = 0; channel < USED; channel++) begin
+      score = WIDE'($signed({IS_SIGNED && pixel[channel*BITS+BITS-1], pixel[channel*BITS+:BITS]}));
+      sum = sum + score;
+      if (score > THRESHOLD) any = 1'b1;
+    end
+    return RULE == 2 ? sum > THRESHOLD : any;
+  endfunction
+
+  always_comb for (int p = 0; p < PIXELS; p++) active[p] = is_active(pixels[p*CHANNELS*BITS+:CHANNELS*BITS]);
+endmodule

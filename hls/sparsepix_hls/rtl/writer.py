@@ -1,0 +1,198 @@
+"""Write the RTL project of a design: SystemVerilog, simulation, constraints, build scripts."""
+
+import math
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from sparsepix_hls import ir
+from sparsepix_hls.cpp_constants import dims
+from sparsepix_hls.design import Design
+from sparsepix_hls.rtl.fields import Arrays
+from sparsepix_hls.rtl.reductions import input_pixels
+from sparsepix_hls.rtl.stages import Module, stage_modules
+from sparsepix_hls.rtl.text import instance, module_text, port
+from sparsepix_hls.stages import plan
+from sparsepix_hls.testbench_data import data_text
+from sparsepix_ops.errors import SparsePixError
+
+# Levels of LUTs that a stage may have at so many nanoseconds a clock, as the scheduler counts them: 7 at 5 ns leave
+# room for what its counting misses, so that synthesis ends at 10 or fewer.
+LEVELS_PER_NS = 1.4
+_PACKAGE = Path(__file__).parent
+_VERILOG = _PACKAGE / "verilog"
+_TEMPLATES = _PACKAGE / "templates"
+
+
+def rtl_problems(design: Design) -> list[str]:
+    """What of a design has no RTL, with the fix."""
+    reduce, problems = design.input_reduce, []
+    if design.reduce == "tree":
+        problems.append("reduce 'tree' has no RTL: use 'scan' or 'stream'")
+    if reduce.selection != "raster":
+        problems.append(
+            f"{reduce.name}: selection {reduce.selection!r} has no RTL: use --backend hls, or train with selection "
+            "'raster'"
+        )
+    if reduce.image.type != reduce.features.type:
+        problems.append(f"{reduce.name}: expected features of the image's type, found {reduce.features.type}")
+    problems += [
+        f"{layer.name}: a {layer.kind} has no RTL: leave it out (do not --keep-head), it changes no decision"
+        for layer in design.graph.layers
+        if isinstance(layer, ir.Head)
+    ]
+    return problems
+
+
+def rtl_modules(design: Design, clock_ns: float) -> list[Module]:
+    """The stages of a design as modules.
+
+    Raises:
+        SparsePixError: the design has something that there is no RTL for.
+    """
+    problems = rtl_problems(design)
+    if problems:
+        raise SparsePixError(problems, heading=f"model {design.graph.name} cannot be written as RTL")
+    return stage_modules(Arrays(design), plan(design, sums_apart=True), max(clock_ns * LEVELS_PER_NS, 3.0))
+
+
+def write_rtl_project(
+    design: Design,
+    modules: list[Module],
+    directory: Path,
+    part: str,
+    clock_ns: float,
+    testbench_inputs: np.ndarray,
+    testbench_outputs: np.ndarray,
+) -> None:
+    """Write a project that stands alone: Verilator simulates it, Yosys and Vivado synthesize it.
+
+    Args:
+        design: the model and its layout.
+        modules: its stages, from ``rtl_modules``.
+        directory: an existing, empty directory.
+        part: full name of the FPGA.
+        clock_ns: clock period in nanoseconds.
+        testbench_inputs: raw integers of the images, int64 [events, channels, height, width].
+        testbench_outputs: raw integers of the expected results, int64 [events, *output shape].
+    """
+    graph = design.graph
+    for folder in ("rtl", "tb/data"):
+        (directory / folder).mkdir(parents=True)
+    for source in sorted(_VERILOG.glob("*.sv")):
+        if source.stem in _used(modules):
+            shutil.copy(source, directory / "rtl")
+    values = _values(design, part, clock_ns)
+    values["sources"] = " ".join(
+        [*(f"rtl/{name}.sv" for name in sorted(_used(modules))), *(f"rtl/{m.name}.sv" for m in modules), _top(graph)]
+    )
+    files = {_top(graph): top_source(design, modules)}
+    files |= {f"rtl/{module.name}.sv": module.source for module in modules}
+    files["tb/data/inputs.dat"] = data_text(f"images of {graph.name}", graph.input, testbench_inputs)
+    files["tb/data/outputs.dat"] = data_text(f"expected results of {graph.name}", graph.output, testbench_outputs)
+    for template, target in (
+        ("simulation.cpp", f"tb/{graph.name}_sim.cpp"),
+        ("constraints.xdc", "constraints.xdc"),
+        ("build_vivado.tcl", "build_vivado.tcl"),
+        ("synth.ys", "synth.ys"),
+        ("Makefile", "Makefile"),
+    ):
+        text = (_TEMPLATES / f"{template}.in").read_text(encoding="utf-8")
+        for key, value in values.items():
+            text = text.replace(f"@{key}@", value)
+        files[target] = text
+    for name, text in files.items():
+        (directory / name).write_text(text, encoding="utf-8")
+
+
+def _top(graph: ir.Graph) -> str:
+    return f"rtl/{graph.name}.sv"
+
+
+def _used(modules: list[Module]) -> set[str]:
+    """The modules of ``verilog/`` that a design needs."""
+    kinds = {module.stage.kind for module in modules}
+    used = {"scan": {"reduce_scan", "activity"}, "stream": {"reduce_stream", "activity", "image_beats"}}
+    used |= {"pipeline": {"pipeline_control"}, "loop": {"loop_control", "handed_on"}}
+    return set().union(*(used[kind] for kind in kinds))
+
+
+def beat_bytes(bits: int) -> int:
+    """Bytes of TDATA that hold so many bits."""
+    return -(-bits // 8)
+
+
+def _values(design: Design, part: str, clock_ns: float) -> dict[str, str]:
+    graph = design.graph
+    channels, height, width = graph.input.shape
+    pixels = input_pixels(Arrays(design))
+    return {
+        "top": graph.name,
+        "part": part,
+        "clock_ns": f"{clock_ns:g}",
+        "channels": str(channels),
+        "image_pixels": str(height * width),
+        "beat_pixels": str(pixels),
+        "beats": str(-(-height * width // pixels)),
+        "input_bits": str(graph.input.type.width),
+        "output_size": str(math.prod(graph.output.shape)),
+        "output_bits": str(graph.output.type.width),
+        "output_signed": str(graph.output.type.signed).lower(),
+    }
+
+
+def top_source(design: Design, modules: list[Module]) -> str:
+    """The top module: the stages in a row between two AXI4-Stream ports."""
+    graph = design.graph
+    first, last = modules[0].inputs[0], modules[-1].outputs[0]
+    in_bytes, out_bytes = beat_bytes(first.bits), beat_bytes(last.bits)
+    channels = graph.input.shape[0]
+    comment = "\n// ".join(
+        [
+            f"{graph.name}: {len(modules)} stages between two AXI4-Stream ports.",
+            f"s_axis: {first.shape[0]} pixels a beat in row-major order, {_values(design, '', 0.0)['beats']} beats an "
+            "event; TLAST is not needed.",
+            f"  Pixel k, channel c stands at bit (k * {channels} + c) * {graph.input.type.width}; {graph.input.type}.",
+            f"m_axis: one beat an event, {graph.output.name} {dims(graph.output.shape)} of {graph.output.type}, element i",
+            f"  at bit i * {graph.output.type.width}.",
+        ]
+    )
+    ports = [
+        "input  logic aclk",
+        "input  logic aresetn",
+        "input  logic s_axis_tvalid",
+        "output logic s_axis_tready",
+        f"input  logic [{8 * in_bytes - 1}:0] s_axis_tdata",
+        "output logic m_axis_tvalid",
+        "input  logic m_axis_tready",
+        f"output logic [{8 * out_bytes - 1}:0] m_axis_tdata",
+        "output logic m_axis_tlast",
+    ]
+    lines: list[str] = []
+    for number, module in enumerate(modules):
+        lines += [f"  wire valid_{number}, ready_{number};"]
+        lines += [f"  {port('wire', field, f's{number}_')};" for field in module.outputs]
+    for number, module in enumerate(modules):
+        before = number - 1
+        connections = {
+            "clk": "aclk",
+            "rst_n": "aresetn",
+            "in_valid": f"valid_{before}" if number else "s_axis_tvalid",
+            "in_ready": f"ready_{before}" if number else "s_axis_tready",
+        }
+        for field in module.inputs:
+            connections[f"in_{field.name}"] = (
+                f"s{before}_{field.name}" if number else f"s_axis_tdata[{field.bits - 1}:0]"
+            )
+        connections |= {"out_valid": f"valid_{number}", "out_ready": f"ready_{number}"}
+        connections |= {f"out_{field.name}": f"s{number}_{field.name}" for field in module.outputs}
+        lines += instance(module.name, module.stage.name, {}, connections)
+    end = len(modules) - 1
+    lines += [
+        f"  assign m_axis_tvalid = valid_{end};",
+        f"  assign ready_{end} = m_axis_tready;",
+        f"  assign m_axis_tdata = {8 * out_bytes}'(s{end}_{last.name});",
+        "  assign m_axis_tlast = 1'b1;",
+    ]
+    return module_text(graph.name, comment, ports, lines)
