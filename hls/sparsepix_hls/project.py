@@ -106,7 +106,7 @@ class Project:
         Raises:
             SparsePixError: not compiled yet, or x has another shape, another kind of numbers, NaN or infinity.
         """
-        x = self._checked(x)
+        x = checked_images(self.graph.input, x)
         if self._backend == "native":
             single = x.dtype in (np.float32, np.float16)  # others may need the digits of a double
             entry, number = ("run_float", np.float32) if single else ("run_double", np.float64)
@@ -161,15 +161,17 @@ class Project:
             )
         return CsimResult(events=int(summary[1]), mismatches=int(summary[2]))
 
-    def _checked(self, x: np.ndarray) -> np.ndarray:
-        """Images, checked but for NaN and infinity."""
-        tensor = self.graph.input
-        x = np.asarray(x)
-        if x.dtype.kind not in "fiu":
-            raise SparsePixError(f"{tensor.name}: expected an array of float or integer numbers, found dtype {x.dtype}")
-        if x.ndim != len(tensor.shape) + 1 or x.shape[1:] != tensor.shape:
-            hint = "; for a single image pass x[None]" if x.shape == tensor.shape else ""
-            raise SparsePixError(
-                f"{tensor.name}: expected images of shape [B]{dims(tensor.shape)}, found {x.shape}{hint}"
-            )
-        return x
+
+def checked_images(tensor: ir.Tensor, x: np.ndarray) -> np.ndarray:
+    """Images for ``predict``, checked but for NaN and infinity.
+
+    Raises:
+        SparsePixError: another shape, or another kind of numbers.
+    """
+    x = np.asarray(x)
+    if x.dtype.kind not in "fiu":
+        raise SparsePixError(f"{tensor.name}: expected an array of float or integer numbers, found dtype {x.dtype}")
+    if x.ndim != len(tensor.shape) + 1 or x.shape[1:] != tensor.shape:
+        hint = "; for a single image pass x[None]" if x.shape == tensor.shape else ""
+        raise SparsePixError(f"{tensor.name}: expected images of shape [B]{dims(tensor.shape)}, found {x.shape}{hint}")
+    return x

@@ -109,6 +109,8 @@ def _convolution(layer: ir.SparseConv2d, values: dict[str, np.ndarray], arrays: 
 def title(steps: tuple[Step, ...]) -> str:
     """What some steps are, for a comment."""
     return ", ".join(
-        f"pair map {s.kernel_size[0]}x{s.kernel_size[1]}" if isinstance(s, PairMap) else f"{s.name} ({type(s).__name__})"
+        f"pair map {s.kernel_size[0]}x{s.kernel_size[1]}"
+        if isinstance(s, PairMap)
+        else f"{s.name} ({type(s).__name__})"
         for s in steps
     )

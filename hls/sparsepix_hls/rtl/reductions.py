@@ -5,7 +5,7 @@ import numpy as np
 from sparsepix_hls import ir
 from sparsepix_hls.rtl import layers
 from sparsepix_hls.rtl.arithmetic import any_of, as_variable, inverse, negative, select, total
-from sparsepix_hls.rtl.fields import Arrays, pair_index, title
+from sparsepix_hls.rtl.fields import Arrays, title
 from sparsepix_hls.rtl.function import Field, Function, trace, unsigned
 from sparsepix_hls.rtl.pairs import code_of
 from sparsepix_hls.rtl.text import bits_for, connected, instance, module_text, port, ports
@@ -211,9 +211,7 @@ def _delayed(depth: int, slot_bits: int) -> list[str]:
     ]
 
 
-def _results(
-    arrays: Arrays, stage: Stage, maps: list[PairMap], convs: list[ir.SparseConv2d]
-) -> list[str]:
+def _results(arrays: Arrays, stage: Stage, maps: list[PairMap], convs: list[ir.SparseConv2d]) -> list[str]:
     reduce = arrays.design.input_reduce
     size, slot_bits = reduce.max_pixels, bits_for(reduce.max_pixels)
     lines = ["  always_ff @(posedge clk)", "    if (enable && store) begin"]
@@ -252,8 +250,11 @@ def _results(
                 f"                + now_{conv.name}_shares[i*{item}+c*{width} +: {width}];",
             ]
     lines.append("    end")
-    declared = [f"  logic [{conv.output.shape[0] * conv.output.shape[1] * conv.output.type.width - 1}:0] {_sums(conv)};"
-                for conv in convs if _sums(conv) != f"out_{conv.output.name}"]
+    declared = [
+        f"  logic [{conv.output.shape[0] * conv.output.shape[1] * conv.output.type.width - 1}:0] {_sums(conv)};"
+        for conv in convs
+        if _sums(conv) != f"out_{conv.output.name}"
+    ]
     return [*declared, *lines]
 
 
@@ -281,7 +282,9 @@ def _late_bias(name: str, arrays: Arrays, conv: ir.SparseConv2d) -> tuple[Functi
         return {conv.output.name: found}
 
     function = trace(f"{name}_{conv.name}_bias", f"bias of {conv.name}", [sums], [arrays.field(conv.output)], body, 99)
-    return function, instance(function.name, f"{conv.name}_bias", {}, connected(function, {"sums": _sums(conv)}, "out_"))
+    return function, instance(
+        function.name, f"{conv.name}_bias", {}, connected(function, {"sums": _sums(conv)}, "out_")
+    )
 
 
 def stream_module(

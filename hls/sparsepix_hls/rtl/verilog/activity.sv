@@ -14,18 +14,21 @@ module activity #(
   localparam int WIDE = SUM_BITS > 33 ? SUM_BITS : 33;  // holds the threshold too
   localparam int USED = RULE == 0 ? 1 : CHANNELS;
 
-  function automatic logic is_active(input logic [CHANNELS*BITS-1:0] pixel);
-    logic signed [WIDE-1:0] score, sum;
-    logic any;
-    sum = '0;
-    any = 1'b0;
-    for (int channel = 0; channel < USED; channel++) begin
-      score = WIDE'($signed({IS_SIGNED && pixel[channel*BITS+BITS-1], pixel[channel*BITS+:BITS]}));
-      sum = sum + score;
-      if (score > THRESHOLD) any = 1'b1;
+  generate
+    for (genvar p = 0; p < PIXELS; p++) begin : gen_pixel
+      wire [CHANNELS*BITS-1:0] pixel = pixels[p*CHANNELS*BITS+:CHANNELS*BITS];
+      logic signed [WIDE-1:0] score, sum;
+      logic any;
+      always_comb begin
+        sum = '0;
+        any = 1'b0;
+        for (int channel = 0; channel < USED; channel++) begin
+          score = WIDE'($signed({IS_SIGNED && pixel[channel*BITS+BITS-1], pixel[channel*BITS+:BITS]}));
+          sum = sum + score;
+          if (score > THRESHOLD) any = 1'b1;
+        end
+      end
+      assign active[p] = RULE == 2 ? sum > THRESHOLD : any;
     end
-    return RULE == 2 ? sum > THRESHOLD : any;
-  endfunction
-
-  always_comb for (int p = 0; p < PIXELS; p++) active[p] = is_active(pixels[p*CHANNELS*BITS+:CHANNELS*BITS]);
+  endgenerate
 endmodule

@@ -73,7 +73,9 @@ module reduce_scan #(
           complete <= take && beat == BEAT_BITS'(BEATS - 1);
           if (take) beat <= beat == BEAT_BITS'(BEATS - 1) ? '0 : beat + 1'b1;
         end
-        for (int b = 0; b < BEATS; b++)
+      end
+      for (genvar b = 0; b < BEATS; b++) begin : gen_beat
+        always_ff @(posedge clk)
           if (take && beat == BEAT_BITS'(b)) begin
             image[b*BEAT_PIXELS*PIXEL_BITS+:BEAT_PIXELS*PIXEL_BITS] <= in_pixels;
             flags[b*BEAT_PIXELS+:BEAT_PIXELS] <= beat_flags;
