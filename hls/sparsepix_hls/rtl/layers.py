@@ -4,6 +4,8 @@ Each function takes arrays of raw integers and computes one round: all of a laye
 from round to round comes in as a variable, what never does as a number, and the tracer folds it.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from da4ml.trace import FixedVariableArray
 
@@ -207,7 +209,7 @@ def _cells(layer: ir.SparsePool2d, coords: np.ndarray) -> tuple[np.ndarray, np.n
     return rows, columns, numbers, inside
 
 
-def _by_coordinate(coordinate: Number, extent: int, value, empty: int = 0) -> Number:
+def _by_coordinate(coordinate: Number, extent: int, value: Callable[[int], int], empty: int = 0) -> Number:
     """A function of a coordinate -1 ... extent - 1, looked up; ``empty`` is its value at -1."""
     variable = as_variable(coordinate)
     values = [empty if c < 0 else value(min(c, extent - 1)) for c in range(int(variable.low), int(variable.high) + 1)]
@@ -297,7 +299,7 @@ def flatten(layer: ir.SparseFlatten, features: np.ndarray, coords: np.ndarray) -
 def flatten_dense(layer: ir.SparseFlattenDense, features: np.ndarray, coords: np.ndarray) -> np.ndarray:
     """What some slots add to a dense layer behind a flatten [out_features]; without the bias."""
     height, width = layer.spatial_shape
-    positions, channels, outs = layer.weight.raw.shape
+    _, channels, outs = layer.weight.raw.shape
     terms: list[list[Number]] = [[] for _ in range(outs)]
     for i, (row, column) in enumerate(coords):
         start = _by_coordinate(row, height, lambda r: r * width)

@@ -6,7 +6,7 @@ from sparsepix_hls import ir
 from sparsepix_hls.design import LayerDesign
 from sparsepix_hls.rtl import layers
 from sparsepix_hls.rtl.fields import Arrays, pair_index, title
-from sparsepix_hls.rtl.function import Field, Function, trace, unsigned
+from sparsepix_hls.rtl.function import Body, Field, Function, trace, unsigned
 from sparsepix_hls.rtl.text import bits_for, connected, instance, module_text, port, ports
 from sparsepix_hls.stages import PairMap, Stage, accumulates, pair_map
 
@@ -109,7 +109,7 @@ def _after(name: str, how: LayerDesign, items: int) -> _View:
     return _picked(field, parts)
 
 
-def _round(layer: ir.Layer, how: LayerDesign, arrays: Arrays):
+def _round(layer: ir.Layer, how: LayerDesign, arrays: Arrays) -> tuple[list[_View], Body]:
     """What a round of a layer reads, and the computation."""
     match layer:
         case ir.SparseConv2d():
@@ -144,7 +144,7 @@ def _round(layer: ir.Layer, how: LayerDesign, arrays: Arrays):
     raise TypeError(f"no RTL for {type(layer).__name__}")
 
 
-def _conv_round(layer: ir.SparseConv2d, how: LayerDesign, arrays: Arrays):
+def _conv_round(layer: ir.SparseConv2d, how: LayerDesign, arrays: Arrays) -> tuple[list[_View], Body]:
     map_ = pair_map(layer)
     code, size = arrays.code(map_), layer.features.shape[0]
     codes = unsigned("codes", (how.copies, size), code.bits)

@@ -153,7 +153,7 @@ def _meeting(
     place: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """What a pixel adds to the earlier ones [N - 1, out_channels], and its own sum so far [out_channels]."""
-    code, (earlier, channels) = arrays.code(pair_map(conv)), list_features.shape
+    code, earlier = arrays.code(pair_map(conv)), len(list_features)
     exponent = conv.features.type.exponent + conv.weight.type.exponent
     outs = conv.output.shape[1]
     shares = np.empty((earlier, outs), dtype=object)

@@ -69,9 +69,8 @@ def yosys_family(part: Part) -> str:
     for word, family in _FAMILIES:
         if word in part.family:
             return family
-    raise SparsePixError(
-        f"{part.full_name}: Yosys maps to UltraScale+, UltraScale and 7 series, found {part.family or 'an unknown part'}"
-    )
+    found = part.family or "an unknown part"
+    raise SparsePixError(f"{part.full_name}: Yosys maps to UltraScale+, UltraScale and 7 series, found {found}")
 
 
 def synthesize(

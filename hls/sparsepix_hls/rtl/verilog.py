@@ -116,7 +116,8 @@ class _Writer:
             case 5:
                 return f"{self.widths[i]}'h{op.data % (1 << self.widths[i]):x}"
             case 2:
-                assert op.opcode == 2 and not self.kifs[op.id0][0], "arithmetic.py has a ReLU of its own"
+                assert op.opcode == 2, "no ReLU of a negated value"
+                assert not self.kifs[op.id0][0], "arithmetic.py has a ReLU of its own"
                 return self._slice(i, op, stage)
             case 3:
                 return self._slice(i, op, stage)

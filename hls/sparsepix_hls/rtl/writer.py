@@ -154,8 +154,8 @@ def top_source(design: Design, modules: list[Module]) -> str:
             f"s_axis: {first.shape[0]} pixels a beat in row-major order, {_values(design, '', 0.0)['beats']} beats an "
             "event; TLAST is not needed.",
             f"  Pixel k, channel c stands at bit (k * {channels} + c) * {graph.input.type.width}; {graph.input.type}.",
-            f"m_axis: one beat an event, {graph.output.name} {dims(graph.output.shape)} of {graph.output.type}, element i",
-            f"  at bit i * {graph.output.type.width}.",
+            f"m_axis: one beat an event, {graph.output.name} {dims(graph.output.shape)} of {graph.output.type},",
+            f"  element i at bit i * {graph.output.type.width}.",
         ]
     )
     ports = [
