@@ -2,6 +2,8 @@
 #ifndef SPARSEPIX_ACTIVATION_H
 #define SPARSEPIX_ACTIVATION_H
 
+#include "types.h"
+
 namespace sparsepix {
 
 /// Elementwise on a vector. How the output is rounded and clipped is part of its type.
@@ -15,7 +17,7 @@ inline void activation(const Input input[Config::size], Output output[Config::si
 ACTIVATE:
   for (int i = 0; i < Config::size; i++) {
 #pragma HLS UNROLL
-    output[i] = Config::relu && input[i] < 0 ? Input(0) : input[i];
+    output[i] = converted<Output>(Config::relu && input[i] < 0 ? Input(0) : input[i]);
   }
 }
 

@@ -192,6 +192,38 @@ inline void write_bits(Flags<SIZE> &word, int position, const Number &number) {
 #endif
 }
 
+#ifndef SPARSEPIX_NATIVE
+/// The format of a number, with sign bits in front of it until it has a given width.
+/// \tparam Number ap_fixed or ap_ufixed
+/// \tparam WIDTH its new width, not less than the old one
+template <class Number, int WIDTH>
+struct Widened;
+template <int W, int I, ap_q_mode Q, ap_o_mode O, int N, int WIDTH>
+struct Widened<ap_fixed<W, I, Q, O, N>, WIDTH> {
+  typedef ap_fixed<WIDTH, I + WIDTH - W> type;
+};
+template <int W, int I, ap_q_mode Q, ap_o_mode O, int N, int WIDTH>
+struct Widened<ap_ufixed<W, I, Q, O, N>, WIDTH> {
+  typedef ap_ufixed<WIDTH, I + WIDTH - W> type;
+};
+#endif
+
+/// Round and clip a number to a type, as plain conversion does. The open ap_fixed headers assert that the highest bit
+/// that they drop is one of the number's, so a number gets as many bits first; to hardware that changes nothing.
+/// \tparam Output ap_fixed or ap_ufixed
+/// \tparam Number ap_fixed or ap_ufixed
+template <class Output, class Number>
+inline Output converted(const Number &number) {
+#pragma HLS INLINE
+#ifdef SPARSEPIX_NATIVE
+  return number;
+#else
+  constexpr int DROPPED = (Number::width - Number::iwidth) - (Output::width - Output::iwidth);
+  typedef typename Widened<Number, (DROPPED > Number::width ? DROPPED : Number::width)>::type Wide;
+  return Wide(number);
+#endif
+}
+
 /// Bits of a number as a signed integer: value = raw * 2^(integer - width).
 /// \tparam Number ap_fixed, ap_ufixed, ap_int or ap_uint of at most 62 bits
 template <class Number>
