@@ -20,6 +20,7 @@ demo: $(STAMP)
 	$(BIN)/python examples/demo.py --output demo
 
 test: $(STAMP) lint
+	@command -v verilator >/dev/null || echo "note: tests that need Verilator are skipped; on Debian or Ubuntu: sudo apt-get install verilator"
 	# One thread a worker: torch's threads would wait for each other.
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --nbmake tests notebooks
 

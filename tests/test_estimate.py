@@ -14,7 +14,7 @@ from sparsepix_hls import ir
 from sparsepix_hls.choices import make_design
 from sparsepix_hls.costs import RESTART, interval, layer_cost, reduce_cost
 from sparsepix_hls.design import LayerDesign, Options, layer_design, work
-from sparsepix_hls.estimate import estimate_design, estimate_json, utilization, warnings
+from sparsepix_hls.estimate import KIND, estimate_design, estimate_json, utilization, warnings
 from sparsepix_hls.explore import explore, published_point, write_points
 from sparsepix_hls.parts import Part, find_part
 from sparsepix_hls.pictures import estimate_figure, exploration_figure
@@ -220,7 +220,7 @@ def test_utilization_warnings_and_json(tmp_path):
     assert "of its LUT of xc7z020: use more reuse" in warnings(total, small)[0]
     assert "of the 3 dies (SLR) of xcvu9p" in warnings(total, part)[0]
     assert warnings(replace(total, lut=1000), part) == ()
-    data = estimate_json(design, part, CLOCK)
+    data = estimate_json(estimate_design(design, CLOCK), KIND, part, CLOCK)
     assert data["latency_ns"] == CLOCK * total.latency_cycles
     names = [row["name"] for row in data["rows"]]
     assert [name for name in names if name in {layer.name for layer in design.graph.layers}] == [
@@ -285,7 +285,11 @@ def test_published_designs_are_recognized(tmp_path):
 def test_the_picture_of_a_project(tmp_path):
     design, _ = make_design(graph_of(whole_model(), tmp_path), Options(reuse_factor=2))
     part = find_part("xcvu9p")
-    report = {"top_function": "net", "part": asdict(part), "estimate": estimate_json(design, part, CLOCK)}
+    report = {
+        "top_function": "net",
+        "part": asdict(part),
+        "estimate": estimate_json(estimate_design(design, CLOCK), KIND, part, CLOCK),
+    }
     figure = estimate_figure(report)
     time, area = figure.axes
     assert [label.get_text() for label in time.get_yticklabels()] == [s["name"] for s in report["estimate"]["stages"]]

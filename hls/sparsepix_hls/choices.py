@@ -26,7 +26,7 @@ _DSP_IN_LUTS = 100  # what a DSP slice counts when two implementations are compa
 
 
 def make_design(
-    graph: ir.Graph, options: Options | None = None, clock_ns: float = 5.0
+    graph: ir.Graph, options: Options | None = None, clock_ns: float = 5.0, reductions: tuple[str, ...] = REDUCTIONS
 ) -> tuple[Design, tuple[str, ...]]:
     """Choose an implementation and a reuse for every layer.
 
@@ -34,6 +34,7 @@ def make_design(
         graph: the model.
         options: what the user asks for; None: the defaults.
         clock_ns: clock period, for the estimates that choices are made by.
+        reductions: what 'auto' may choose from, of ``REDUCTIONS``.
 
     Returns:
         The design, and what the user should know of it, one line each.
@@ -42,10 +43,10 @@ def make_design(
         SparsePixError: everything that was asked for and cannot be built, with the layer and the fix.
     """
     options = options or Options()
-    problems = _option_problems(graph, options, clock_ns)
+    problems = _option_problems(graph, options, clock_ns, reductions)
     if problems:
         raise SparsePixError(problems, f"model {graph.name} cannot be built this way")
-    reduce = _reduction(graph, options, clock_ns)
+    reduce = _reduction(graph, options, clock_ns, reductions)
     pixels = _pixels_per_cycle(graph, options, reduce)
     notices: list[str] = []
     chosen: dict[str, LayerDesign] = {}
@@ -64,7 +65,7 @@ def make_design(
         chosen[layer.name] = min(designs, key=_area_of(layer, clock_ns))
         notices += _reuse_notices(layer, options, chosen[layer.name])
     _follow_up(graph, chosen)
-    design = Design(graph, reduce, options.io, pixels, chosen)
+    design = Design(graph, reduce, options.io, pixels, chosen, options.scan_pixels or 1)
     return design, tuple(notices)
 
 
@@ -94,19 +95,21 @@ def _follow_up(graph: ir.Graph, chosen: dict[str, LayerDesign]) -> None:
             makers[tensor.name] = layer
 
 
-def _reduction(graph: ir.Graph, options: Options, clock_ns: float) -> str:
+def _reduction(graph: ir.Graph, options: Options, clock_ns: float, reductions: tuple[str, ...]) -> str:
     reduce = ir.input_reduce(graph)
     if options.reduce != AUTO:
         return options.reduce
+    if options.scan_pixels == 2:
+        return "scan"
     if options.io == "stream" and reduce.selection == "raster":
         return "stream"  # it works while the image arrives
     wanted = options.target_interval
     if wanted is None or reduce.selection != "raster":
         return "scan"
     pixels = _pixels_per_cycle(graph, options, "stream")
-    costs: dict[str, Estimate] = {how: reduce_cost(reduce, how, pixels, clock_ns) for how in REDUCTIONS}
+    costs: dict[str, Estimate] = {how: reduce_cost(reduce, how, pixels, clock_ns) for how in reductions}
     fast = {how: cost for how, cost in costs.items() if cost.interval_cycles <= wanted}
-    return min(fast, key=lambda how: fast[how].lut) if fast else "tree"
+    return min(fast, key=lambda how: fast[how].lut) if fast else min(costs, key=lambda h: costs[h].interval_cycles)
 
 
 def _pixels_per_cycle(graph: ir.Graph, options: Options, reduce: str) -> int:
@@ -193,7 +196,7 @@ def _reuse_notices(layer: ir.Layer, options: Options, how: LayerDesign) -> list[
     return []
 
 
-def _option_problems(graph: ir.Graph, options: Options, clock_ns: float) -> list[str]:
+def _option_problems(graph: ir.Graph, options: Options, clock_ns: float, reductions: tuple[str, ...]) -> list[str]:
     """Everything that was asked for and cannot be built."""
     problems = []
     _, height, width = graph.input.shape
@@ -222,6 +225,10 @@ def _option_problems(graph: ir.Graph, options: Options, clock_ns: float) -> list
         )
     if options.pixels_per_cycle and options.io != "stream" and options.reduce not in ("stream", AUTO):
         problems.append(f"pixels_per_cycle: only a stream has it, found reduce {options.reduce!r} and parallel io")
+    if options.scan_pixels not in (None, 1, 2):
+        problems.append(f"scan_pixels: expected 1 or 2, found {options.scan_pixels}")
+    if options.scan_pixels == 2 and options.reduce not in ("scan", AUTO):
+        problems.append(f"scan_pixels: only a scan has it, found reduce {options.reduce!r}")
     for name, own in options.layers.items():
         problems += _layer_problems(graph, name, own)
     if problems:
@@ -234,7 +241,7 @@ def _option_problems(graph: ir.Graph, options: Options, clock_ns: float) -> list
         )
     problems += _overlap_problems(graph, options)
     problems += _lookup_problems(graph, options)
-    problems += _target_problems(graph, options, clock_ns)
+    problems += _target_problems(graph, options, clock_ns, reductions)
     return problems
 
 
@@ -295,7 +302,7 @@ def _lookup_problems(graph: ir.Graph, options: Options) -> list[str]:
     return problems
 
 
-def _target_problems(graph: ir.Graph, options: Options, clock_ns: float) -> list[str]:
+def _target_problems(graph: ir.Graph, options: Options, clock_ns: float, reductions: tuple[str, ...]) -> list[str]:
     target = options.target_interval
     if target is None:
         return []
@@ -313,13 +320,16 @@ def _target_problems(graph: ir.Graph, options: Options, clock_ns: float) -> list
     kind = options.reduce
     if kind == AUTO:
         kind = "scan" if reduce.selection != "raster" else ""
-    cycles = {"scan": interval(reduce.max_pixels), "stream": interval(beats)}.get(kind, 0)
+    known = {"scan": interval(-(-reduce.max_pixels // (options.scan_pixels or 1))), "stream": interval(beats)}
+    if not kind and "tree" not in reductions:
+        kind = min(known, key=lambda how: known[how])  # the fastest that 'auto' can choose
+    cycles = known.get(kind, 0)
     if reduce.selection != "raster":
         cycles = reduce_cost(reduce, "scan", 1, clock_ns).interval_cycles
     if kind and cycles > target:
         problems.append(
             f"target_interval: {reduce.name} takes {cycles} cycles by {kind!r}, found a target of {target}: "
-            "use another reduce, fewer max_pixels, or a larger target"
+            "use another reduce, more pixels_per_cycle, fewer max_pixels, or a larger target"
         )
     for name, own in options.layers.items():
         if own.reuse_factor is not None and interval(own.reuse_factor) > target:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 # Only the standard library up here: --help has to answer at once.
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from sparsepix_hls.design import Options
 
 EXIT_OK, EXIT_MISMATCH, EXIT_ERROR, EXIT_INTERRUPTED = 0, 1, 2, 130
@@ -18,13 +20,20 @@ examples:
   makes the folder model_hls: firmware, testbench with data, build.tcl for Vitis HLS, a Makefile for g++,
   report.json, estimate.png; then compiles the testbench with g++ and compares every output bit for bit.
 
+  sparsepix-hls model.onnx --backend rtl --simulate --synthesize
+  makes the folder model_rtl: SystemVerilog, testbench with data, scripts for Yosys and Vivado, a Makefile, report.json;
+  then compares every output bit in Verilator, measures latency and interval, and counts LUTs with Yosys.
+
   sparsepix-hls model.onnx --explore
   estimates many designs instead: a table, and a picture of latency against area.
 
   sparsepix-hls report model_hls
-  shows the estimate of a project again, beside what Vitis HLS found if it has run there.
+  shows the estimate of a project again, beside what simulation, synthesis or Vitis HLS found there.
 
-exit status: 0, or 1 if outputs of the C simulation differ, or 2 on an error
+  sparsepix-hls dais model.onnx -o model.json
+  writes the model for da4ml's own tools: da4ml convert model.json DIR.
+
+exit status: 0, or 1 if outputs of a simulation differ, or 2 on an error
 """
 
 
@@ -40,19 +49,37 @@ def make_parser() -> argparse.ArgumentParser:
     """The arguments of the command."""
     parser = argparse.ArgumentParser(
         prog="sparsepix-hls",
-        description="Translate an ONNX model of a sparse CNN to a verified HLS project for an FPGA.",
+        description="Translate an ONNX model of a sparse CNN to a verified HLS or RTL project for an FPGA.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("model", help="ONNX file, as sparsepix-export writes it")
-    parser.add_argument("-o", "--output", metavar="DIR", help="folder to make (default: <model>_hls beside the model)")
+    parser.add_argument(
+        "-o", "--output", metavar="DIR", help="folder to make (default: <model>_hls or <model>_rtl beside the model)"
+    )
+    parser.add_argument(
+        "--backend",
+        choices=["hls", "rtl"],
+        default="hls",
+        help="C++ for Vitis HLS, or SystemVerilog (default: %(default)s)",
+    )
     parser.add_argument(
         "--part",
         default="xcvu9p",
         help="FPGA: a short name as xcvu9p, or a full one as xcu250-figd2104-2L-e (default: %(default)s)",
     )
     parser.add_argument("--clock", type=float, default=5.0, metavar="NS", help="clock period (default: %(default)s ns)")
-    parser.add_argument("--csim", action="store_true", help="compile with g++, run the testbench, compare every bit")
+    parser.add_argument(
+        "--csim", action="store_true", help="hls: compile with g++, run the testbench, compare every bit"
+    )
+    parser.add_argument(
+        "--simulate",
+        action="store_true",
+        help="rtl: build with Verilator, run the testbench, compare every bit; measure latency and interval",
+    )
+    parser.add_argument(
+        "--synthesize", action="store_true", help="rtl: map to the part with Yosys; LUTs, flip-flops, logic levels"
+    )
     parser.add_argument("--force", action="store_true", help="replace an existing project in the output folder")
     parser.add_argument(
         "--keep-head",
@@ -79,6 +106,9 @@ def _add_design_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--pixels-per-cycle", type=int, metavar="P", help="pixels a clock of a stream (default: one row of the image)"
+    )
+    group.add_argument(
+        "--scan-pixels", type=int, metavar="P", help="rtl: active pixels that a scan lists a clock, 1 or 2 (default: 1)"
     )
     group.add_argument(
         "--io", choices=["parallel", "stream"], help="ports: all pixels at once, or AXI4-Stream with P pixels a beat"
@@ -109,11 +139,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command.
 
     Returns:
-        The exit status: 0, 1 if the C simulation found differences, 2 on an error of the user.
+        The exit status: 0, 1 if a simulation found differences, 2 on an error of the user.
     """
     given = list(sys.argv[1:] if argv is None else argv)
     if given[:1] == ["report"]:
         run, arguments = _report, make_report_parser().parse_args(given[1:])
+    elif given[:1] == ["dais"]:
+        run, arguments = _dais, make_dais_parser().parse_args(given[1:])
     else:
         arguments = make_parser().parse_args(given)
         run = _explore if arguments.explore else _run
@@ -132,13 +164,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _options(arguments: argparse.Namespace) -> "Options":
     """The options of the design: those of the file, and over them those of the command line."""
-    from dataclasses import replace
+    from dataclasses import fields, replace
 
     from sparsepix_hls.design import Options
     from sparsepix_hls.options_file import read_options
 
     options = read_options(arguments.config) if arguments.config is not None else Options()
-    names = ("reduce", "pixels_per_cycle", "io", "conv", "flatten", "dense", "reuse_factor", "target_interval")
+    names = [field.name for field in fields(Options) if field.name != "layers"]
     given = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
     if "reuse_factor" in given and "target_interval" not in given:
         given["target_interval"] = None
@@ -147,29 +179,60 @@ def _options(arguments: argparse.Namespace) -> "Options":
     return replace(options, **given)
 
 
+def _check_actions(arguments: argparse.Namespace) -> None:
+    """Refuse what the backend does not do; look for the tools before anything is written."""
+    from sparsepix_ops.errors import SparsePixError
+
+    if arguments.backend == "rtl" and arguments.csim:
+        raise SparsePixError("--csim is the C simulation of --backend hls: with --backend rtl use --simulate")
+    if arguments.backend == "hls":
+        for action, given, instead in (
+            ("--simulate", arguments.simulate, "with --backend hls use --csim, or add --backend rtl"),
+            ("--synthesize", arguments.synthesize, "add --backend rtl, or run Vitis HLS in the project (build.tcl)"),
+        ):
+            if given:
+                raise SparsePixError(f"{action} is for --backend rtl: {instead}")
+    if arguments.csim:
+        from sparsepix_hls.toolchain import find_compiler, find_make
+
+        find_compiler()
+        find_make()
+    if arguments.simulate or arguments.synthesize:
+        from sparsepix_hls.rtl.project import find_simulator, find_synthesizer
+
+        if arguments.simulate:
+            find_simulator()
+        if arguments.synthesize:
+            find_synthesizer(arguments.part)
+
+
 def _run(arguments: argparse.Namespace) -> int:
     from pathlib import Path
 
     from rich.console import Console
 
-    from sparsepix_hls.report import add_csim, read_report
+    from sparsepix_hls.report import read_report
     from sparsepix_hls.tables import show_estimate
 
     console = Console(highlight=False)
     model = Path(arguments.model)
-    target = Path(arguments.output) if arguments.output is not None else model.parent / f"{model.stem}_hls"
+    _check_actions(arguments)
+    given = arguments.output
+    target = Path(given) if given is not None else model.parent / f"{model.stem}_{arguments.backend}"
     with console.status("reading and translating the model"):
         from sparsepix_hls.translation import translate
 
         data = _load(Path(arguments.testbench_data)) if arguments.testbench_data is not None else None
-        options = _options(arguments)
-        if arguments.csim:
-            from sparsepix_hls.toolchain import find_compiler, find_make
-
-            find_compiler()  # before anything is written
-            find_make()
         project = translate(
-            model, target, arguments.part, arguments.clock, arguments.force, arguments.keep_head, data, options
+            model,
+            target,
+            arguments.part,
+            arguments.clock,
+            arguments.force,
+            arguments.keep_head,
+            data,
+            _options(arguments),
+            arguments.backend,
         )
     report = read_report(target)
     show_estimate(console, report)
@@ -178,18 +241,41 @@ def _run(arguments: argparse.Namespace) -> int:
     save(estimate_figure(report), target / "estimate.png")
     for notice in (*report["notices"], *report["estimate"]["warnings"]):
         console.print(f"note: {notice}", markup=False, soft_wrap=True)
-    status = EXIT_OK
+    status = _verify(console, project, arguments)
+    console.print(f"project: {target}", markup=False, soft_wrap=True)
+    console.print(f"next: {_next(arguments, target)}", markup=False, soft_wrap=True)
+    return status
+
+
+def _verify(console: "Console", project: Any, arguments: argparse.Namespace) -> int:
+    """What was asked for beside the project; the exit status."""
+    wrong = 0
     if arguments.csim:
+        from sparsepix_hls.report import add_to_report
+
         with console.status("compiling and running the testbench"):
             result = project.csim()
-        add_csim(target, result.events, result.mismatches)
-        status = EXIT_MISMATCH if result.mismatches else EXIT_OK
-        verdict = f"C simulation: {result.events} events, {result.mismatches} mismatching outputs"
-        console.print(verdict, style="bold red" if status else "bold green")
-    console.print(f"project: {target}", markup=False, soft_wrap=True)
-    following = f"cd {target} && vitis-run --mode hls --tcl build.tcl" if arguments.csim else f"make -C {target} csim"
-    console.print(f"next: {following}", markup=False, soft_wrap=True)
-    return status
+        wrong = result.mismatches
+        add_to_report(project.directory, "csim", {"events": result.events, "mismatches": wrong})
+        verdict = f"C simulation: {result.events} events, {wrong} mismatching outputs"
+        console.print(verdict, style="bold red" if wrong else "bold green")
+    if arguments.simulate or arguments.synthesize:
+        from sparsepix_hls.rtl import commands
+
+        if arguments.simulate:
+            wrong = commands.simulate(console, project)
+        if arguments.synthesize:
+            commands.synthesize(console, project)
+    return EXIT_MISMATCH if wrong else EXIT_OK
+
+
+def _next(arguments: argparse.Namespace, target: Any) -> str:
+    """The command that one would give now."""
+    if arguments.backend == "hls":
+        return f"cd {target} && vitis-run --mode hls --tcl build.tcl" if arguments.csim else f"make -C {target} csim"
+    if not arguments.simulate:
+        return f"make -C {target} sim"
+    return f"cd {target} && vivado -mode batch -source build_vivado.tcl"
 
 
 def _explore(arguments: argparse.Namespace) -> int:
@@ -208,14 +294,21 @@ def _explore(arguments: argparse.Namespace) -> int:
     model = Path(arguments.model)
     target = Path(arguments.output) if arguments.output is not None else model.parent / f"{model.stem}_designs"
     part = find_part(arguments.part)
-    if arguments.csim or arguments.testbench_data is not None:
+    given = {
+        "--csim": arguments.csim,
+        "--simulate": arguments.simulate,
+        "--synthesize": arguments.synthesize,
+        "--testbench-data": arguments.testbench_data is not None,
+    }
+    if any(given.values()):
         from sparsepix_ops.errors import SparsePixError
 
-        raise SparsePixError("--explore makes no project: leave out --csim and --testbench-data")
+        refused = " and ".join(option for option, there in given.items() if there)
+        raise SparsePixError(f"--explore makes no project: leave out {refused}")
     if target.exists():
         check_target(target, arguments.force, made_by="designs.csv")
     graph = read_model(model, arguments.keep_head).graph
-    points = explore(graph, _options(arguments), arguments.clock, console)
+    points = explore(graph, _options(arguments), arguments.clock, console, arguments.backend)
     published = published_point(graph)
     show_points(console, points, published, part, graph.name)
     with replaced_when_complete(target) as folder:
@@ -231,10 +324,34 @@ def make_report_parser() -> argparse.ArgumentParser:
     """The arguments of ``sparsepix-hls report``."""
     parser = argparse.ArgumentParser(
         prog="sparsepix-hls report",
-        description="Show what is known of a project, with the figures of Vitis HLS if any.",
+        description="Show what is known of a project: the estimate, and what simulation, synthesis or Vitis HLS found.",
     )
     parser.add_argument("project", metavar="DIR", help="a project that sparsepix-hls made")
     return parser
+
+
+def make_dais_parser() -> argparse.ArgumentParser:
+    """The arguments of ``sparsepix-hls dais``."""
+    parser = argparse.ArgumentParser(
+        prog="sparsepix-hls dais",
+        description="Write what follows the input reduction, fully parallel, as a file that 'da4ml convert' reads.",
+    )
+    parser.add_argument("model", help="ONNX file, as sparsepix-export writes it")
+    parser.add_argument("-o", "--output", metavar="FILE.json", help="file to write (default: <model>.json beside it)")
+    return parser
+
+
+def _dais(arguments: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from sparsepix_hls.reader import read_model
+    from sparsepix_hls.rtl.tracer import write_dais
+
+    model = Path(arguments.model)
+    target = Path(arguments.output) if arguments.output is not None else model.with_suffix(".json")
+    operations = write_dais(read_model(model).graph, target)
+    print(f"{target}: {operations:,} operations; inputs are raw features and coords\nnext: da4ml convert {target} DIR")
+    return EXIT_OK
 
 
 def _report(arguments: argparse.Namespace) -> int:
@@ -243,13 +360,18 @@ def _report(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
     from sparsepix_hls.report import open_report
-    from sparsepix_hls.tables import show_estimate, show_vitis
+    from sparsepix_hls.tables import show_estimate, show_measured, show_synthesis, show_vitis
     from sparsepix_hls.vitis_report import read_vitis
 
     directory = Path(arguments.project)
     report = open_report(directory)
-    vitis = read_vitis(directory, report["top_function"])
     console = Console(highlight=False)
+    if report.get("backend") == "rtl":
+        show_estimate(console, report)
+        show_measured(console, report)
+        show_synthesis(console, report)
+        return EXIT_OK
+    vitis = read_vitis(directory, report["top_function"])
     show_estimate(console, report)
     show_vitis(console, report, vitis)
     return EXIT_OK

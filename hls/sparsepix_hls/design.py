@@ -34,6 +34,7 @@ class Options:
     Args:
         reduce: of ``REDUCTIONS``, or 'auto'.
         pixels_per_cycle: pixels that a streaming reduction or a streaming port takes a clock; None: one row.
+        scan_pixels: active pixels that a scan lists a clock, 1 or 2; None: 1. Two are for RTL only.
         io: of ``IO``: all pixels at once, or AXI4-Stream.
         conv: dataflow of the convolutions, of ``CONVS``, or 'auto': the smaller by estimate.
         flatten: of ``FLATTENS``, or 'auto'.
@@ -46,6 +47,7 @@ class Options:
 
     reduce: str = AUTO
     pixels_per_cycle: int | None = None
+    scan_pixels: int | None = None
     io: str = "parallel"
     conv: str = AUTO
     flatten: str = AUTO
@@ -80,6 +82,7 @@ class Design:
         io: of ``IO``.
         pixels_per_cycle: pixels a clock of a streaming reduction or port; 1 where there is none.
         layers: by name, for each layer but the input reduction.
+        scan_pixels: active pixels that a scan lists a clock.
     """
 
     graph: ir.Graph
@@ -87,6 +90,7 @@ class Design:
     io: str
     pixels_per_cycle: int
     layers: Mapping[str, LayerDesign]
+    scan_pixels: int = 1
 
     @property
     def input_reduce(self) -> ir.InputReduce:

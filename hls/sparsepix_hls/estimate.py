@@ -145,11 +145,10 @@ def warnings(total: Estimate, part: Part) -> tuple[str, ...]:
     return ()
 
 
-def estimate_json(design: Design, part: Part, clock_ns: float) -> dict:
-    """The estimate of a design as plain data for ``report.json``."""
-    estimate = estimate_design(design, clock_ns)
+def estimate_json(estimate: DesignEstimate, kind: str, part: Part, clock_ns: float) -> dict:
+    """An estimate as plain data for ``report.json``; ``kind`` says what it rests on."""
     return {
-        "kind": KIND,
+        "kind": kind,
         "rows": [{"stage": row.stage, "name": row.name, "op": row.op, **asdict(row.cost)} for row in estimate.rows],
         "stages": [asdict(stage) for stage in estimate.stages],
         "total": asdict(estimate.total),

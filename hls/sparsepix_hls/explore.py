@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.progress import track
 
 from sparsepix_hls import ir
-from sparsepix_hls.choices import make_design
+from sparsepix_hls.backends import Backend, backend_design, reductions
 from sparsepix_hls.costs import RESTART, Estimate
-from sparsepix_hls.design import AUTO, REDUCTIONS, Options
+from sparsepix_hls.design import AUTO, Options
 from sparsepix_hls.estimate import estimate_design
 from sparsepix_hls.published import PublishedLayer, predict
 from sparsepix_hls.published_models import find_published
@@ -52,7 +52,9 @@ class PublishedPoint:
     dsp: int
 
 
-def explore(graph: ir.Graph, options: Options, clock_ns: float, console: Console | None = None) -> tuple[Point, ...]:
+def explore(
+    graph: ir.Graph, options: Options, clock_ns: float, console: Console | None = None, backend: Backend = "hls"
+) -> tuple[Point, ...]:
     """Estimate every way to reduce the input, with equal reuse of all layers and with matched stages.
 
     Args:
@@ -60,6 +62,7 @@ def explore(graph: ir.Graph, options: Options, clock_ns: float, console: Console
         options: what stays the same in all designs: ports, dataflows, options of single layers.
         clock_ns: clock period.
         console: where progress is shown; nowhere if None.
+        backend: that has to be able to write them.
 
     Returns:
         The designs by latency; those that cannot be built are left out.
@@ -67,13 +70,13 @@ def explore(graph: ir.Graph, options: Options, clock_ns: float, console: Console
     Raises:
         SparsePixError: none of them can be built; why the first one cannot.
     """
-    wanted = _variants(graph, options)
+    wanted = _variants(graph, options, reductions(backend))
     points: list[Point] = []
     first_error: SparsePixError | None = None
     steps = track(wanted, "designs", console=console) if console is not None else wanted
     for variant in steps:
         try:
-            design, _ = make_design(graph, variant, clock_ns)
+            design, _ = backend_design(graph, variant, clock_ns, backend)
         except SparsePixError as error:
             first_error = first_error or error
             continue
@@ -85,11 +88,11 @@ def explore(graph: ir.Graph, options: Options, clock_ns: float, console: Console
     return tuple(sorted(_different(found), key=lambda point: (point.total.latency_cycles, point.total.lut)))
 
 
-def _variants(graph: ir.Graph, options: Options) -> list[Options]:
+def _variants(graph: ir.Graph, options: Options, built: tuple[str, ...]) -> list[Options]:
     reduce = ir.input_reduce(graph)
     slots = reduce.max_pixels
     _, height, width = graph.input.shape
-    kinds = REDUCTIONS if options.reduce == AUTO else (options.reduce,)
+    kinds = built if options.reduce == AUTO else (options.reduce,)
     if options.reduce == AUTO and reduce.selection != "raster":
         kinds = ("scan",)
     lanes = {max(width // 4, 1), width, min(4 * width, height * width)}

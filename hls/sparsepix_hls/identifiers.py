@@ -28,7 +28,25 @@ register caddr daddr fsid quad u_quad blksize blkcnt nlink useconds suseconds ti
 """
 # The testbench has variables of these names, and the firmware folder files.
 _TOP_NAMES = "input output inputs outputs input_values output_values raw event events data data_types run"
-_TOP_TAKEN = frozenset(_TOP_NAMES.split())
+# Keywords of SystemVerilog, where the top module has the name of the model.
+_VERILOG_KEYWORDS = """
+accept_on alias always always_comb always_ff always_latch assert assign assume automatic before begin bind bins binsof
+bit buf bufif0 bufif1 byte casex casez cell chandle checker clocking cmos config constraint context cover covergroup
+coverpoint cross deassign defparam design disable dist edge end endcase endchecker endclass endclocking endconfig
+endfunction endgenerate endgroup endinterface endmodule endpackage endprimitive endprogram endproperty endsequence
+endspecify endtable endtask event eventually expect extends final first_match force foreach forever fork forkjoin
+function generate genvar global highz0 highz1 iff ifnone ignore_bins illegal_bins implements implies import incdir
+include initial inout inside instance integer interconnect interface intersect join join_any join_none large let liblist
+library local localparam logic longint macromodule matches medium modport module nand negedge nettype new nexttime nmos
+nor noshowcancelled notif0 notif1 null output package packed parameter pmos posedge primitive priority program property
+pull0 pull1 pulldown pullup pulsestyle_ondetect pulsestyle_onevent pure rand randc randcase randsequence rcmos real
+realtime ref reg reject_on release repeat restrict rnmos rpmos rtran rtranif0 rtranif1 s_always s_eventually s_nexttime
+s_until s_until_with scalared sequence shortint shortreal showcancelled small soft solve specify specparam string strong
+strong0 strong1 struct super supply0 supply1 sync_accept_on sync_reject_on table tagged task throughout time
+timeprecision timeunit tran tranif0 tranif1 tri tri0 tri1 triand trior trireg type unique unique0 until until_with
+untyped use uwire var vectored wait_order wand weak weak0 weak1 wildcard wire with within wor xnor
+"""
+_TOP_TAKEN = frozenset(f"{_TOP_NAMES} {_VERILOG_KEYWORDS}".split())
 _RESERVED = frozenset(f"{_KEYWORDS} {_TAKEN} {_TYPE_STEMS}".split())
 # A project derives these names: <name>_t for a type, <name>_config for a layer, the others for the top function.
 _SUFFIXES = ("", "_t", "_config", "_reduce", "_layers", "_run", "_tb")

@@ -8,7 +8,7 @@ from typing import Any
 from sparsepix_hls.design import LayerOptions, Options
 from sparsepix_ops.errors import SparsePixError
 
-_NUMBERS = {"pixels_per_cycle", "reuse_factor", "target_interval"}
+_NUMBERS = {"pixels_per_cycle", "scan_pixels", "reuse_factor", "target_interval"}
 
 
 def read_options(path: Path | str) -> Options:

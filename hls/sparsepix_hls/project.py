@@ -15,6 +15,7 @@ from sparsepix_hls import ir, toolchain
 from sparsepix_hls.cpp_constants import dims
 from sparsepix_ops.errors import SparsePixError
 
+NOT_FINITE = "expected finite values, found NaN or infinity"
 _SUMMARY = re.compile(r"^csim: (\d+) events, (\d+) mismatching outputs$", re.MULTILINE)
 Backend = Literal["native", "ap_fixed"]
 _FLAGS: dict[Backend, tuple[str, ...]] = {
@@ -27,7 +28,6 @@ _ENTRIES: dict[Backend, dict[str, type]] = {
     "ap_fixed": {"run": np.int64},
 }
 _TOO_WIDE = "SparsePix native build:"  # in the messages of native.h
-_NOT_FINITE = "expected finite values, found NaN or infinity"
 _serial = itertools.count()  # the loader returns the old library for a file name it knows
 
 
@@ -112,10 +112,10 @@ class Project:
             entry, number = ("run_float", np.float32) if single else ("run_double", np.float64)
             outputs, finite = self._call(entry, np.ascontiguousarray(x, dtype=number))
             if not finite:
-                raise SparsePixError(f"{self.graph.input.name}: {_NOT_FINITE}")
+                raise SparsePixError(f"{self.graph.input.name}: {NOT_FINITE}")
         else:
             if not np.isfinite(x).all():
-                raise SparsePixError(f"{self.graph.input.name}: {_NOT_FINITE}")
+                raise SparsePixError(f"{self.graph.input.name}: {NOT_FINITE}")
             outputs = self.predict_raw(self.graph.input.type.quantize(x).raw)
         return np.ldexp(outputs.astype(np.float64), self.graph.output.type.exponent)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from sparsepix_hls import ir
+from sparsepix_hls.backends import Backend
 from sparsepix_hls.design import Design
-from sparsepix_hls.estimate import estimate_json
 from sparsepix_hls.parts import Part
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.version import __version__
@@ -17,7 +17,14 @@ REPORT = "report.json"
 
 
 def make_report(
-    design: Design, source: Path, part: Part, clock_ns: float, notices: tuple[str, ...], testbench: dict[str, Any]
+    design: Design,
+    source: Path,
+    part: Part,
+    clock_ns: float,
+    notices: tuple[str, ...],
+    testbench: dict[str, Any],
+    backend: Backend,
+    estimate: dict[str, Any],
 ) -> dict[str, Any]:
     """Plain data about a project.
 
@@ -28,10 +35,13 @@ def make_report(
         clock_ns: clock period.
         notices: what the user was told.
         testbench: where the events of the testbench come from.
+        backend: what it is written in.
+        estimate: of its latency and area, from ``estimate_json``.
     """
     graph = design.graph
     return {
         "sparsepix_version": __version__,
+        "backend": backend,
         "model": {"file": source.name, "sha256": hashlib.sha256(source.read_bytes()).hexdigest()},
         "top_function": graph.name,
         "part": {"name": part.name, "full_name": part.full_name, "family": part.family},
@@ -42,9 +52,10 @@ def make_report(
         "layers": [_layer(layer, design) for layer in graph.layers],
         "dropped_head": graph.dropped_head,
         "notices": list(notices),
-        "estimate": estimate_json(design, part, clock_ns),
+        "estimate": estimate,
         "testbench": testbench,
-        "csim": None,
+        # What is found later: by the C simulation of one backend, by simulation and synthesis of the other.
+        **({"csim": None} if backend == "hls" else {"measured": None, "synthesis": None}),
     }
 
 
@@ -81,9 +92,15 @@ def open_report(directory: Path) -> dict[str, Any]:
     return report
 
 
-def add_csim(directory: Path, events: int, mismatches: int) -> None:
-    """Note the result of a C simulation in the report of a project."""
-    write_report(directory, read_report(directory) | {"csim": {"events": events, "mismatches": mismatches}})
+def add_to_report(directory: Path, key: str, found: dict[str, Any]) -> None:
+    """Note in the report of a project what was found later.
+
+    Args:
+        directory: of the project.
+        key: 'csim', 'measured' or 'synthesis'.
+        found: plain data.
+    """
+    write_report(directory, read_report(directory) | {key: found})
 
 
 def _tensor(tensor: ir.Tensor) -> dict[str, Any]:

@@ -175,7 +175,7 @@ def _front(design: Design, sums_apart: bool) -> list[_Draft]:
     for layer in design.graph.layers if not sums_apart else ():
         if isinstance(layer, ir.Activation) and any(layer.input in outputs(step) for step in steps if step != reduce):
             steps.append(layer)
-    return [*drafts, _Draft("reduce", "scan", steps, reduce.max_pixels)]
+    return [*drafts, _Draft("reduce", "scan", steps, -(-reduce.max_pixels // design.scan_pixels))]
 
 
 def _makes(draft: _Draft, array: Array) -> bool:

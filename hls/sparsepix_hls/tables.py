@@ -1,4 +1,4 @@
-"""What a person reads in the terminal: estimates, explored designs, figures of Vitis HLS."""
+"""What a person reads in the terminal: estimates, explored designs, what simulation, synthesis and Vitis HLS found."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,6 +12,7 @@ from sparsepix_hls.parts import Part
 from sparsepix_hls.vitis_report import VitisReport
 
 _SHOWN = 40  # designs in the table; the csv has them all
+_AREA = ("lut", "ff", "dsp", "bram")
 
 
 def _table(title: str) -> Table:
@@ -100,3 +101,59 @@ def show_vitis(console: Console, report: dict[str, Any], vitis: VitisReport | No
     if vitis.cosim_latency is not None:
         low, high = vitis.cosim_latency
         console.print(f"co-simulation: latency {low} to {high} cycles")
+
+
+def show_measured(console: Console, report: dict[str, Any]) -> None:
+    """Print what the simulation of an RTL project measured, beside the estimate."""
+    found, total, clock_ns = report["measured"], report["estimate"]["total"], report["clock_ns"]
+    if found is None:
+        console.print("not simulated: translate with --simulate, or make sim in its folder")
+        return
+    table = _table(f"{report['top_function']}: measured by simulation, {found['measured_events']:,} events")
+    table.add_column("")
+    for heading in ("cycles", "ns", "estimated cycles"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for what, key, guess in (
+        ("latency: first beat to result, the most", "latency_cycles", total["latency_cycles"]),
+        ("the least", "latency_cycles_least", None),
+        ("last beat to result, the most", "tail_cycles", None),
+        ("interval: a result every, at most", "interval_cycles", total["interval_cycles"]),
+    ):
+        cycles = found[key]
+        shown = ("", "") if cycles is None else (f"{cycles:,}", f"{cycles * clock_ns:,.0f}")
+        table.add_row(what, *shown, "" if guess is None else f"{guess:,}")
+    console.print(table)
+    wrong = found["mismatches"]
+    others = ", ".join(f"{name} {count}" for name, count in wrong.items() if name != "testbench")
+    console.print(
+        f"simulation: {found['events']} events, {wrong['testbench']} mismatching outputs; against the same events one "
+        f"by one: {others}",
+        style="bold red" if any(wrong.values()) else "bold green",
+    )
+
+
+def show_synthesis(console: Console, report: dict[str, Any]) -> None:
+    """Print what Yosys made of the modules of an RTL project, beside the estimate."""
+    found, estimate, part = report["synthesis"], report["estimate"], report["part"]
+    if found is None:
+        console.print("not synthesized: translate with --synthesize, or make synth in its folder")
+        return
+    table = _table(f"{report['top_function']}: synthesized for {part['full_name']} (Yosys, {found['family']})")
+    table.add_column("stage", overflow="fold")
+    for heading in ("LUT", "FF", "DSP", "BRAM", "levels", "estimated LUT", "FF"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for module, area in found["modules"].items():
+        stage = module.removeprefix(f"{report['top_function']}_")
+        own = [row for row in estimate["rows"] if row["stage"] == stage]
+        guess = [f"{sum(row[key] for row in own):,}" if own else "" for key in ("lut", "ff")]
+        table.add_row(stage, *(f"{area[key]:,}" for key in _AREA), f"{area['levels']:.1f}", *guess)
+    table.add_section()
+    total, deepest = found["total"], found["deepest"]
+    guess = [f"{estimate['total'][key]:,}" for key in ("lut", "ff")]
+    table.add_row("total", *(f"{total[key]:,}" for key in _AREA), f"{deepest['levels']:.1f}", *guess)
+    used, guessed = found["utilization"], estimate["utilization"]
+    shares = [f"{guessed[key]:.1%}" for key in ("lut", "ff")] if guessed else ["", ""]
+    table.add_row("share", *(f"{used[key]:.1%}" for key in _AREA), "", *shares)
+    console.print(table)
+    console.print(f"deepest path: {deepest['levels']:.1f} levels of LUTs in {deepest['module']}, to {deepest['end']}")
+    console.print(f"({found['method']})")

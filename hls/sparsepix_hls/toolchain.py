@@ -1,4 +1,4 @@
-"""The compiler of the C simulation and the open ap_fixed/ap_int headers it needs."""
+"""The compiler of the simulations and the open ap_fixed/ap_int headers it needs."""
 
 import importlib.util
 import os
@@ -46,7 +46,7 @@ def find_compiler() -> list[str]:
     command = os.environ.get("CXX", "").split() or ["g++"]
     if shutil.which(command[0]) is None:
         raise SparsePixError(
-            f"C simulation needs a C++ compiler, found no {command[0]!r} on this machine: "
+            f"simulation needs a C++ compiler, found no {command[0]!r} on this machine: "
             "install one (Debian, Ubuntu: apt install g++) or set CXX to its name"
         )
     return command
@@ -60,7 +60,7 @@ def find_make() -> str:
     """
     path = shutil.which("make")
     if path is None:
-        raise SparsePixError("C simulation needs make, found none on this machine (Debian, Ubuntu: apt install make)")
+        raise SparsePixError("simulation needs make, found none on this machine (Debian, Ubuntu: apt install make)")
     return path
 
 

@@ -10,12 +10,17 @@ from pathlib import Path
 
 import numpy as np
 
-from sparsepix_hls.choices import make_design
+from sparsepix_hls.backends import Backend, backend_design, check_backend
 from sparsepix_hls.design import Options
+from sparsepix_hls.estimate import KIND, estimate_design, estimate_json
 from sparsepix_hls.parts import find_part
 from sparsepix_hls.project import Project
 from sparsepix_hls.reader import read_model
 from sparsepix_hls.report import REPORT, make_report, write_report
+from sparsepix_hls.rtl.estimate import KIND as RTL_KIND
+from sparsepix_hls.rtl.estimate import estimate_rtl
+from sparsepix_hls.rtl.project import RtlProject
+from sparsepix_hls.rtl.writer import rtl_modules, write_rtl_project
 from sparsepix_hls.testbench_data import given_events, synthetic_events
 from sparsepix_hls.writer import write_project
 from sparsepix_ops import integer
@@ -31,7 +36,8 @@ def translate(
     keep_head: bool = False,
     testbench_inputs: np.ndarray | None = None,
     options: Options | None = None,
-) -> Project:
+    backend: Backend = "hls",
+) -> Project | RtlProject:
     """Translate an ONNX model to a firmware project.
 
     Nothing is written before every check has passed, and the folder appears only once it is complete.
@@ -45,10 +51,16 @@ def translate(
         keep_head: translate a Sigmoid or Softmax at the end, which is left out otherwise.
         testbench_inputs: images of real numbers [events, C, H, W] for the testbench; synthetic ones if left out.
         options: kernels, reuse and ports; all of them compute the same bits.
+        backend: 'hls': C++ for Vitis HLS; 'rtl': SystemVerilog.
+
+    Returns:
+        A ``Project`` of C++, or an ``RtlProject``.
 
     Raises:
-        SparsePixError: the model, the part, the clock, the folder or the images are not usable; says what to do.
+        SparsePixError: the model, the part, the clock, the folder, the images, the options or the backend are not
+            usable; says what to do.
     """
+    check_backend(backend)
     source, target = Path(model), Path(output_dir)
     if not (math.isfinite(clock_ns) and clock_ns > 0):
         raise SparsePixError(f"clock: expected a positive number of nanoseconds, found {clock_ns}")
@@ -56,7 +68,8 @@ def translate(
     check_target(target, force)
     read = read_model(source, keep_head)
     graph = read.graph
-    design, chosen = make_design(graph, options, clock_ns)
+    design, chosen = backend_design(graph, options, clock_ns, backend)
+    modules = rtl_modules(design, clock_ns) if backend == "rtl" else []
     notices = read.notices + chosen
     if not device.known:
         notices += (f"{device.full_name}: the table of parts has no such device; its utilization is unknown",)
@@ -66,13 +79,23 @@ def translate(
         inputs, origin = given_events(graph, testbench_inputs), "events given by the user"
     image = np.ldexp(inputs.astype(np.float64), graph.input.type.exponent)
     outputs = integer.run(read.model, image, keep_head).at(graph.output.type.exponent).raw
-    report = make_report(design, source, device, clock_ns, notices, {"events": len(inputs), "origin": origin})
+    testbench = {"events": len(inputs), "origin": origin}
+    if backend == "rtl":
+        estimate = estimate_json(estimate_rtl(design, modules), RTL_KIND, device, clock_ns)
+    else:
+        estimate = estimate_json(estimate_design(design, clock_ns), KIND, device, clock_ns)
+    report = make_report(design, source, device, clock_ns, notices, testbench, backend, estimate)
     try:
         with replaced_when_complete(target) as folder:
-            write_project(design, folder, device.full_name, clock_ns, inputs, outputs)
+            if backend == "rtl":
+                write_rtl_project(design, modules, folder, device.full_name, clock_ns, inputs, outputs)
+            else:
+                write_project(design, folder, device.full_name, clock_ns, inputs, outputs)
             write_report(folder, report)
     except OSError as error:
         raise SparsePixError(f"{target}: cannot write the project there: {error.strerror or error}") from error
+    if backend == "rtl":
+        return RtlProject(target, graph, device, tuple(module.name for module in modules))
     return Project(target, graph)
 
 
@@ -92,7 +115,8 @@ def check_target(target: Path, force: bool, made_by: str = REPORT) -> None:
     resolved = target.resolve()
     if target.is_symlink() or not target.is_dir():
         raise SparsePixError(f"{target}: expected a folder to replace, found a file or a link; choose another one")
-    if not (target / made_by).is_file() or (made_by == REPORT and not (target / "firmware").is_dir()):
+    ours = made_by != REPORT or any((target / sources).is_dir() for sources in ("firmware", "rtl"))
+    if not (ours and (target / made_by).is_file()):
         raise SparsePixError(
             f"{target}: --force only replaces what SparsePix made, and this folder is none of it: it has no {made_by}; "
             "choose another folder"

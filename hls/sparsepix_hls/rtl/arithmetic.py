@@ -39,12 +39,14 @@ def as_variable(value: Number) -> FixedVariable:
 
 
 def table(address: Number, values: Sequence[int]) -> Number:
-    """``values[address]``, looked up; the address is an unsigned integer of no more values than the table has."""
+    """``values[address]``, looked up; the address is an unsigned integer that never points behind the last value."""
     here = known(address)
     if here is not None:
         return int(values[here])
     assert isinstance(address, FixedVariable)
-    used = np.array(values[int(address.low) : int(address.high) + 1], dtype=np.float64)
+    # The range of the address may reach further, up to what its bits hold.
+    padded = [*values, *[values[-1]] * (int(address.high) + 1 - len(values))]
+    used = np.array(padded[int(address.low) : int(address.high) + 1], dtype=np.float64)
     return int(used[0]) if (used == used[0]).all() else address.lookup(used)
 
 

@@ -122,25 +122,27 @@ def operands(op: Op) -> list[int]:
 
 
 def levels_of(op: Op, widths: Sequence[int], width: int) -> float:
-    """Levels of LUTs of an operation, an estimate: a LUT with its net is 1, a carry chain 0.5 and 0.1 for 4 bits.
+    """Levels of LUTs of an operation, as ``netlist`` counts them: what Yosys made of single operations, rounded.
 
-    Small logic behind other logic shares its LUTs, so it counts less than 1.
+    Small logic behind other logic shares its LUTs, so it counts less than 1; an adder of one bit is a carry.
     """
+    if op.opcode == INPUT:
+        return 0.0
     match abs(op.opcode):
         case 0 | 1 | 4:
-            return 1.5 + 0.1 * math.ceil(width / 4)
+            return 0.5 if min(widths) <= 1 and op.opcode != 4 else 1.65 + 0.02 * width
         case 2:
             return 0.5
         case 6:
-            return 0.8
+            return 0.6
         case 7:
-            return 1.5 + 1.3 * math.log2(max(min(widths), 2)) + 0.1 * math.ceil(width / 4)
+            return max(2.6 * math.log2(max(min(widths), 2)) - 1.3, 1.0)
         case 8:
-            return 1 + 0.5 * max(widths[0] - 6, 0)
+            return 1 + 0.25 * max(widths[0] - 6, 0)
         case 9:
             return 0.1 if op.data == 0 else max(math.log(max(widths[0], 1), 6), 0.4)
         case 10:
-            return 0.4
+            return 0.6
     return 0.0
 
 

@@ -260,9 +260,9 @@ def _pooled(layer: ir.SparsePool2d, members: list[Number], values: np.ndarray) -
     """Average or maximum of the members of a cell, in units of the output."""
     if isinstance(layer, ir.SparseAvgPool2d):
         summed = total([select(member, value, 0) for member, value in zip(members, values, strict=True)])
-        exponent = layer.features.type.exponent + layer.reciprocal.type.exponent
-        product = summed * int(layer.reciprocal.raw)
-        return aligned(product, exponent, layer.output_features.type.exponent)
+        factor, exponent = int(layer.reciprocal.raw), layer.features.type.exponent + layer.reciprocal.type.exponent
+        zeros = (factor & -factor).bit_length() - 1  # the output may be as coarse as they allow
+        return aligned(summed * (factor >> zeros), exponent + zeros, layer.output_features.type.exponent)
     assert isinstance(layer, ir.SparseMaxPool2d)
     lowest = layer.features.type.raw_min
     result: Number = lowest

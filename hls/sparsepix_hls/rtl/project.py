@@ -1,5 +1,6 @@
 """A written RTL project: build its simulation, run it from Python, measure it, synthesize it."""
 
+import re
 import shutil
 import subprocess
 import tempfile
@@ -10,13 +11,13 @@ import numpy as np
 from rich.console import Console
 
 from sparsepix_hls import ir, toolchain
-from sparsepix_hls.parts import Part
-from sparsepix_hls.project import checked_images
-from sparsepix_hls.rtl.synthesis import Synthesis, synthesize
+from sparsepix_hls.parts import Part, find_part
+from sparsepix_hls.project import NOT_FINITE, CsimResult, checked_images
+from sparsepix_hls.rtl.synthesis import Synthesis, known_family, synthesize, yosys_command
 from sparsepix_ops.errors import SparsePixError
 
 _CHUNK = 500  # events of one run: about a hundred megabytes of a 63x63 image
-_INSTALL = "install it (Debian, Ubuntu: apt install {0})"
+_SUMMARY = re.compile(r"^sim: (\d+) events, (\d+) mismatching outputs$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,8 @@ class RtlProject:
         Raises:
             SparsePixError: there is no Verilator, make or compiler, or they refuse the sources.
         """
-        find_tool("verilator")
-        command = [toolchain.find_make(), "build/sim"]
-        toolchain.find_compiler()
+        find_simulator()
+        command = [toolchain.find_make(), "build/sim", f"CXX={' '.join(toolchain.find_compiler())}"]
         done = subprocess.run(command, cwd=self.directory, capture_output=True, text=True, check=False)
         if done.returncode:
             raise SparsePixError(
@@ -74,6 +74,22 @@ class RtlProject:
                 f"{toolchain.first_lines(done.stderr or done.stdout)}"
             )
         self._simulation = (Path(self.directory) / "build" / "sim").resolve()
+
+    def simulate(self) -> CsimResult:
+        """Run the testbench (``make sim``) on the events that the project holds.
+
+        Returns:
+            The number of events and of outputs that were not as expected.
+
+        Raises:
+            SparsePixError: not compiled yet, or the testbench could not run.
+        """
+        command = [str(self._compiled())]
+        done = subprocess.run(command, cwd=self.directory, capture_output=True, text=True, check=False)
+        summary = _SUMMARY.search(done.stdout)
+        if summary is None or (done.returncode != 0) != (int(summary[2]) > 0):
+            raise SparsePixError(f"{self.directory}: simulation: {done.stderr.strip() or done.returncode}")
+        return CsimResult(events=int(summary[1]), mismatches=int(summary[2]))
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Run the simulated hardware.
@@ -87,8 +103,7 @@ class RtlProject:
         Raises:
             SparsePixError: not compiled yet, or x has another shape, another kind of numbers, NaN or infinity.
         """
-        raw = self.graph.input.type.quantize(checked_images(self.graph.input, x)).raw
-        return np.ldexp(self.predict_raw(raw).astype(np.float64), self.graph.output.type.exponent)
+        return np.ldexp(self.predict_raw(self._raw(x)).astype(np.float64), self.graph.output.type.exponent)
 
     def predict_raw(self, raw: np.ndarray, options: tuple[str, ...] = ()) -> np.ndarray:
         """Run the simulated hardware on raw integers [B, channels, height, width]; int64 [B, *output shape].
@@ -99,17 +114,20 @@ class RtlProject:
         """
         return self._run(raw, options)[0]
 
-    def _run(self, raw: np.ndarray, options: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """Results [B, *output shape], and clocks [B, 3] of the first beat, the last beat and the result."""
+    def _compiled(self) -> Path:
         if self._simulation is None:
             raise SparsePixError(f"{self.directory}: no simulation yet: call compile() first")
-        found, clocks = [], []
+        return self._simulation
+
+    def _run(self, raw: np.ndarray, options: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+        """Results [B, *output shape], and clocks [B, 3] of the first beat, the last beat and the result."""
+        simulation, found, clocks = self._compiled(), [], []
         with tempfile.TemporaryDirectory() as folder:
             files = [str(Path(folder) / name) for name in ("inputs", "outputs", "times")]
             for start in range(0, len(raw), _CHUNK):
                 part = np.ascontiguousarray(raw[start : start + _CHUNK], dtype=np.int64)
                 part.tofile(files[0])
-                command = [str(self._simulation), *files, *options]
+                command = [str(simulation), *files, *options]
                 done = subprocess.run(command, capture_output=True, text=True, check=False)
                 if done.returncode:
                     raise SparsePixError(f"{self.directory}: simulation: {done.stderr.strip() or done.returncode}")
@@ -126,13 +144,11 @@ class RtlProject:
             x: images, at most 500, as ``predict`` takes them; None: those of the testbench.
 
         Raises:
-            SparsePixError: not compiled yet, or as ``predict``.
+            SparsePixError: not compiled yet, no image, or as ``predict``.
         """
-        if x is None:
-            raw = self._testbench_images()
-        else:
-            raw = self.graph.input.type.quantize(checked_images(self.graph.input, x)).raw
-        raw = raw[:_CHUNK]
+        raw = (self._testbench_images() if x is None else self._raw(x))[:_CHUNK]
+        if not len(raw):
+            raise SparsePixError(f"{self.graph.input.name}: expected one image or more to measure, found none")
         alone, single = self._run(raw, ("--apart",))
         together, clocks = self._run(raw, ())
         runs = {"back to back": together}
@@ -153,15 +169,57 @@ class RtlProject:
             mismatches={name: int((found != alone).sum()) for name, found in runs.items()},
         )
 
+    def _raw(self, x: np.ndarray) -> np.ndarray:
+        """Images as raw integers of the input's format."""
+        x = checked_images(self.graph.input, x)
+        if not np.isfinite(x).all():
+            raise SparsePixError(f"{self.graph.input.name}: {NOT_FINITE}")
+        return self.graph.input.type.quantize(x).raw
+
     def _testbench_images(self) -> np.ndarray:
         lines = (Path(self.directory) / "tb" / "data" / "inputs.dat").read_text(encoding="utf-8").splitlines()
         rows = [line.split() for line in lines if line and not line.startswith("#")]
         return np.array(rows, dtype=np.int64).reshape(-1, *self.graph.input.shape)
 
     def synthesize(self, console: Console | None = None) -> Synthesis:
-        """Map every module with Yosys for the family of the part; see ``synthesis.synthesize``."""
-        find_tool("yosys")
+        """Map every module with Yosys for the family of the part.
+
+        Args:
+            console: where progress is shown.
+
+        Raises:
+            SparsePixError: there is no Yosys, it does not know the family, or it refuses a module.
+        """
+        find_synthesizer(self.part.full_name)
         return synthesize(Path(self.directory), self.modules, self.graph.name, self.part, console)
+
+
+def find_simulator() -> None:
+    """Look for all that ``compile`` needs.
+
+    Raises:
+        SparsePixError: something is not on this machine; says how to install it.
+    """
+    find_tool("verilator")
+    toolchain.find_make()
+    toolchain.find_compiler()
+
+
+def find_synthesizer(part: str) -> None:
+    """Look for all that ``synthesize`` needs.
+
+    Args:
+        part: name of the FPGA, which has to be of a family that Yosys knows.
+
+    Raises:
+        SparsePixError: something is missing, and what to do.
+    """
+    if yosys_command([]) is None:
+        raise SparsePixError(
+            "the RTL synthesis (--synthesize) needs Yosys, found none on this machine: pip install pyosys (or Debian, "
+            "Ubuntu: apt install yosys)"
+        )
+    known_family(find_part(part))
 
 
 def find_tool(name: str) -> str:
@@ -172,5 +230,8 @@ def find_tool(name: str) -> str:
     """
     found = shutil.which(name)
     if found is None:
-        raise SparsePixError(f"{name} is not on this machine: {_INSTALL.format(name)}")
+        raise SparsePixError(
+            f"the RTL simulation (--simulate) needs {name}, found none on this machine: install it (Debian, "
+            f"Ubuntu: apt install {name})"
+        )
     return found

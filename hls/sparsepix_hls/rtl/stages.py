@@ -7,7 +7,8 @@ import numpy as np
 from sparsepix_hls.rtl.fields import Arrays, run, title
 from sparsepix_hls.rtl.function import Field, Function, trace
 from sparsepix_hls.rtl.loops import loop_module
-from sparsepix_hls.rtl.reductions import scan_module, stream_module
+from sparsepix_hls.rtl.reductions import stream_module
+from sparsepix_hls.rtl.scan import scan_module
 from sparsepix_hls.rtl.text import connected, instance, module_text, port, ports
 from sparsepix_hls.rtl.verilog import function_source
 from sparsepix_hls.stages import Stage
@@ -24,6 +25,7 @@ class Module:
         outputs: what it gives to the stage behind.
         functions: what it computes.
         source: of all its modules.
+        registered: a pipeline has registers behind its last function; before a loop, which loads them, it has none.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Module:
     outputs: tuple[Field, ...]
     functions: tuple[Function, ...]
     source: str
+    registered: bool
 
 
 def stage_modules(arrays: Arrays, stages: tuple[Stage, ...], levels: float) -> list[Module]:
@@ -49,18 +52,18 @@ def stage_modules(arrays: Arrays, stages: tuple[Stage, ...], levels: float) -> l
             continue  # the reduction itself collects the beats
         name = f"{design.graph.name}_{stage.name}"
         outputs = tuple(arrays.field(array) for array in stage.outputs)
+        registered = not (number + 1 < len(stages) and stages[number + 1].kind == "loop")
         if stage.kind in ("scan", "stream"):
             build = scan_module if stage.kind == "scan" else stream_module
             inputs, functions, source = build(name, arrays, stage, levels)
         else:
             inputs = tuple(arrays.field(array) for array in stage.inputs)
-            before_a_loop = number + 1 < len(stages) and stages[number + 1].kind == "loop"
             if stage.kind == "loop":
                 functions, source = loop_module(name, arrays, stage, levels)
             else:
-                functions, source = _pipeline_module(name, arrays, stage, levels, registered=not before_a_loop)
+                functions, source = _pipeline_module(name, arrays, stage, levels, registered)
         texts = [function_source(function) for function in functions]
-        made.append(Module(name, stage, inputs, outputs, tuple(functions), "\n".join([*texts, source])))
+        made.append(Module(name, stage, inputs, outputs, tuple(functions), "\n".join([*texts, source]), registered))
     return made
 
 

@@ -1,7 +1,10 @@
 """Area and logic depth of an RTL project, mapped by Yosys, module by module."""
 
+import importlib.util
 import os
+import shutil
 import subprocess
+import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -18,8 +21,18 @@ from sparsepix_ops.errors import SparsePixError
 METHOD = (
     "Yosys synth_xilinx, each stage for itself: nothing is shared or optimized across stages, and nothing is placed"
 )
+# -widemux: multiplexers of 5 values and more use MUXF7 and MUXF8; without it a row of the image takes twice the LUTs.
+OPTIONS = "-noiopad -abc9 -nodsp -flatten -widemux 5"
+RESOURCES = ("lut", "ff", "dsp", "bram")
+# A word in the family of a part, the first that fits, and the name that Yosys has for it.
 _FAMILIES = (("UltraScale+", "xcup"), ("Alveo", "xcup"), ("Kria", "xcup"), ("UltraScale", "xcu"), ("7", "xc7"))
-_LUT_RAM = ("RAM32", "RAM64", "RAM128", "RAM256", "SRL")
+# LUTs of a memory made of them, as AMD's libraries guide (UG974) draws it.
+_MEMORIES = {
+    1: ("RAM32X1S", "RAM64X1S"),
+    2: ("RAM32X1D", "RAM64X1D", "RAM128X1S"),
+    4: ("RAM128X1D", "RAM256X1S", "RAM32M", "RAM64M"),
+    8: ("RAM256X1D", "RAM512X1S", "RAM32M16", "RAM64M8", "RAM64X8SW", "RAM32X16DR8"),
+}
 
 
 @dataclass(frozen=True)
@@ -51,7 +64,7 @@ class Synthesis:
     modules: dict[str, Area]
 
     def total(self, resource: str) -> int:
-        """Sum over the modules of 'lut', 'ff', 'dsp' or 'bram'."""
+        """Sum over the modules of a resource, of ``RESOURCES``."""
         return sum(getattr(area, resource) for area in self.modules.values())
 
     @property
@@ -60,17 +73,47 @@ class Synthesis:
         return max(((name, area.path) for name, area in self.modules.items()), key=lambda item: item[1].levels)
 
 
-def yosys_family(part: Part) -> str:
-    """The family of a part as Yosys calls it.
+def yosys_family(part: Part) -> str | None:
+    """The family of a part as Yosys calls it; None if it has no such family."""
+    return next((family for word, family in _FAMILIES if word in part.family), None)
+
+
+def known_family(part: Part) -> str:
+    """The same.
 
     Raises:
         SparsePixError: Yosys has no such family.
     """
-    for word, family in _FAMILIES:
-        if word in part.family:
-            return family
-    found = part.family or "an unknown part"
-    raise SparsePixError(f"{part.full_name}: Yosys maps to UltraScale+, UltraScale and 7 series, found {found}")
+    family = yosys_family(part)
+    if family is None:
+        raise SparsePixError(no_family(part))
+    return family
+
+
+def no_family(part: Part) -> str:
+    """What to say of a part without a family, with the fix."""
+    found = part.family or "a part that is not in the table"
+    return f"{part.full_name}: Yosys maps to UltraScale+, UltraScale and 7 series, found {found}: use another --part"
+
+
+def yosys_command(script: list[str]) -> list[str] | None:
+    """A command that runs a script of Yosys; None if this machine has no Yosys.
+
+    The package pyosys comes first: it is newer than what distributions have, and took half the time.
+    """
+    if importlib.util.find_spec("pyosys") is not None:
+        return [sys.executable, "-c", _PYOSYS, *script]
+    path = shutil.which("yosys")
+    return [path, "-q", "-p", "; ".join(script)] if path else None
+
+
+_PYOSYS = """
+import sys
+from pyosys import libyosys
+design = libyosys.Design()
+for line in sys.argv[1:]:
+    libyosys.run_pass(line, design)
+"""
 
 
 def synthesize(
@@ -88,7 +131,7 @@ def synthesize(
     Raises:
         SparsePixError: Yosys has no such family, or refuses a module.
     """
-    family = yosys_family(part)
+    family = known_family(part)
     generated = {*(f"{name}.sv" for name in modules), f"{top}.sv"}
     shared = sorted(path.name for path in (directory / "rtl").glob("*.sv") if path.name not in generated)
     folder = directory / "build" / "yosys"
@@ -96,17 +139,18 @@ def synthesize(
 
     def area(name: str) -> Area:
         sources = " ".join(f"rtl/{file}" for file in (*shared, f"{name}.sv"))
-        script = (
-            f"read_verilog -sv {sources}; synth_xilinx -family {family} -top {name} -noiopad -abc9 -nodsp -flatten; "
-            f"write_json {folder.relative_to(directory)}/{name}.json"
-        )
-        done = subprocess.run(["yosys", "-q", "-p", script], cwd=directory, capture_output=True, text=True, check=False)
+        script = [
+            f"read_verilog -sv {sources}",
+            f"synth_xilinx -family {family} -top {name} {OPTIONS}",
+            f"write_json {folder.relative_to(directory)}/{name}.json",
+        ]
+        done = subprocess.run(yosys_command(script), cwd=directory, capture_output=True, text=True, check=False)
         if done.returncode:
             raise SparsePixError(
                 f"{directory}: Yosys refuses the module {name}\n{toolchain.first_lines(done.stderr or done.stdout)}"
             )
         cells, path = read_netlist(folder / f"{name}.json", name)
-        return _area(cells, path)
+        return area_of(cells, path)
 
     found: dict[str, Area] = {}
     columns = (TextColumn("synthesizing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -116,18 +160,32 @@ def synthesize(
     ):
         task = progress.add_task("", total=len(modules))
         jobs = {pool.submit(area, name): name for name in modules}
-        for job in as_completed(jobs):
-            found[jobs[job]] = job.result()
-            progress.advance(task)
+        try:
+            for job in as_completed(jobs):
+                found[jobs[job]] = job.result()
+                progress.advance(task)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)  # else the others would be synthesized first
+            raise
     return Synthesis(family, {name: found[name] for name in modules})
 
 
-def _area(cells: Counter[str], path: LongestPath) -> Area:
+def area_of(cells: Counter[str], path: LongestPath) -> Area:
+    """The area of a module.
+
+    Args:
+        cells: of each type, as Yosys names them.
+        path: its longest logic path.
+    """
+
     def count(*prefixes: str) -> int:
         return sum(number for kind, number in cells.items() if kind.startswith(prefixes))
 
+    memories = sum(
+        luts * cells[kind + edge] for luts, kinds in _MEMORIES.items() for kind in kinds for edge in ("", "_1")
+    )
     return Area(
-        lut=count("LUT", *_LUT_RAM),
+        lut=count("LUT", "SRL") + memories,
         ff=count("FD", "LD"),
         dsp=count("DSP"),
         bram=count("RAMB18") + 2 * count("RAMB36"),

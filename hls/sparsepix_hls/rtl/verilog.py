@@ -64,24 +64,30 @@ class _Writer:
         stages = "combinational" if f.depth == 1 else f"{f.depth} stages, registers between them"
         lines = [f"// {f.title}; {stages}.", f"module {f.name} ("]
         lines += [",\n".join(f"    {port}" for port in [*clocked, *ports]), ");"]
-        registers: list[str] = []
+        declared, registers = self._registers()
+        lines += declared
         for stage in range(f.depth):
             if f.depth > 1:
                 lines.append(f"  // stage {stage}")
             for i, op in enumerate(self.logic.ops):
                 if f.stage[i] == stage and self.widths[i]:
                     lines += self._operation(i, op, stage)
-        for i in range(len(self.logic.ops)):
-            if self.logic.ops[i].opcode == CONSTANT or not self.widths[i]:
-                continue
-            for late in range(1, self.last[i] - f.stage[i] + 1):
-                before = f"v{i}" if late == 1 else f"v{i}_{late - 1}"
-                lines.append(f"  logic {self._type(i)} v{i}_{late};")
-                registers.append(f"      v{i}_{late} <= {before};")
         if registers:
             lines += ["  always_ff @(posedge clk)", "    if (enable) begin", *registers, "    end"]
         lines += self._outputs()
         return "\n".join([*lines, "endmodule", ""])
+
+    def _registers(self) -> tuple[list[str], list[str]]:
+        """Declarations of the registers between stages, and what they take."""
+        declared, taken = [], []
+        for i, op in enumerate(self.logic.ops):
+            if op.opcode == CONSTANT or not self.widths[i]:
+                continue
+            for late in range(1, self.last[i] - self.function.stage[i] + 1):
+                before = f"v{i}" if late == 1 else f"v{i}_{late - 1}"
+                declared.append(f"  logic {self._type(i)} v{i}_{late};")
+                taken.append(f"      v{i}_{late} <= {before};")
+        return declared, taken
 
     def _operation(self, i: int, op: Op, stage: int) -> list[str]:
         """Declaration and assignment of a value."""
@@ -163,6 +169,11 @@ class _Writer:
     def _choice(self, index: int, stage: int, shift: int, negated: bool) -> str:
         if self.widths[index] == 0:
             return "1'sd0"
+        op = self.logic.ops[index]
+        if shift < 0 and op.opcode == CONSTANT:  # da4ml gives no constant a unit above 2**31
+            assert op.data % (1 << -shift) == 0, "a multiplexer never rounds"
+            value = (-op.data if negated else op.data) >> -shift
+            return f"{'-' if value < 0 else ''}{value.bit_length() + 1}'sd{abs(value)}"
         assert shift >= 0, "a multiplexer never rounds"
         return _shifted(self._signed(index, stage, negated), shift)
 

@@ -1,6 +1,7 @@
 """Write the RTL project of a design: SystemVerilog, simulation, constraints, build scripts."""
 
 import math
+import re
 import shutil
 from pathlib import Path
 
@@ -9,26 +10,34 @@ import numpy as np
 from sparsepix_hls import ir
 from sparsepix_hls.cpp_constants import dims
 from sparsepix_hls.design import Design
+from sparsepix_hls.parts import find_part
 from sparsepix_hls.rtl.fields import Arrays
 from sparsepix_hls.rtl.reductions import input_pixels
 from sparsepix_hls.rtl.stages import Module, stage_modules
+from sparsepix_hls.rtl.synthesis import no_family, yosys_family
 from sparsepix_hls.rtl.text import instance, module_text, port
 from sparsepix_hls.stages import plan
 from sparsepix_hls.testbench_data import data_text
 from sparsepix_ops.errors import SparsePixError
 
-# Levels of LUTs that a stage may have at so many nanoseconds a clock, as the scheduler counts them: 7 at 5 ns leave
+# Levels of LUTs that a stage may have at so many nanoseconds a clock, as the scheduler counts them: 8.5 at 5 ns leave
 # room for what its counting misses, so that synthesis ends at 10 or fewer.
-LEVELS_PER_NS = 1.4
+LEVELS_PER_NS = 1.7
+_ANY_FAMILY = "xcup"  # in the script for parts that Yosys does not know
 _PACKAGE = Path(__file__).parent
 _VERILOG = _PACKAGE / "verilog"
 _TEMPLATES = _PACKAGE / "templates"
 
 
-def rtl_problems(design: Design) -> list[str]:
-    """What of a design has no RTL, with the fix."""
-    reduce, problems = design.input_reduce, []
-    if design.reduce == "tree":
+def rtl_problems(graph: ir.Graph, reduction: str) -> list[str]:
+    """What has no RTL, with the fix.
+
+    Args:
+        graph: the model.
+        reduction: of ``REDUCTIONS``, or 'auto'.
+    """
+    reduce, problems = ir.input_reduce(graph), []
+    if reduction == "tree":
         problems.append("reduce 'tree' has no RTL: use 'scan' or 'stream'")
     if reduce.selection != "raster":
         problems.append(
@@ -39,7 +48,7 @@ def rtl_problems(design: Design) -> list[str]:
         problems.append(f"{reduce.name}: expected features of the image's type, found {reduce.features.type}")
     problems += [
         f"{layer.name}: a {layer.kind} has no RTL: leave it out (do not --keep-head), it changes no decision"
-        for layer in design.graph.layers
+        for layer in graph.layers
         if isinstance(layer, ir.Head)
     ]
     return problems
@@ -51,10 +60,24 @@ def rtl_modules(design: Design, clock_ns: float) -> list[Module]:
     Raises:
         SparsePixError: the design has something that there is no RTL for.
     """
-    problems = rtl_problems(design)
+    problems = rtl_problems(design.graph, design.reduce)
     if problems:
         raise SparsePixError(problems, heading=f"model {design.graph.name} cannot be written as RTL")
-    return stage_modules(Arrays(design), plan(design, sums_apart=True), max(clock_ns * LEVELS_PER_NS, 3.0))
+    modules = stage_modules(Arrays(design), plan(design, sums_apart=True), max(clock_ns * LEVELS_PER_NS, 3.0))
+    _check_names(design.graph.name, modules)
+    return modules
+
+
+def _check_names(top: str, modules: list[Module]) -> None:
+    """Refuse names of a model or a layer that make one of our modules twice."""
+    text = "\n".join(module.source for module in modules)
+    names = [top, *_used(modules), *re.findall(r"^module (\w+)", text, re.MULTILINE)]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise SparsePixError(
+            [f"the module name {name!r} stands for two things: rename the model file or the layer" for name in twice],
+            heading=f"model {top} cannot be written as RTL",
+        )
 
 
 def write_rtl_project(
@@ -80,12 +103,12 @@ def write_rtl_project(
     graph = design.graph
     for folder in ("rtl", "tb/data"):
         (directory / folder).mkdir(parents=True)
-    for source in sorted(_VERILOG.glob("*.sv")):
-        if source.stem in _used(modules):
-            shutil.copy(source, directory / "rtl")
+    shared = sorted(_used(modules))
+    for name in shared:
+        shutil.copy(_VERILOG / f"{name}.sv", directory / "rtl")
     values = _values(design, part, clock_ns)
     values["sources"] = " ".join(
-        [*(f"rtl/{name}.sv" for name in sorted(_used(modules))), *(f"rtl/{m.name}.sv" for m in modules), _top(graph)]
+        [*(f"rtl/{name}.sv" for name in shared), *(f"rtl/{m.name}.sv" for m in modules), _top(graph)]
     )
     files = {_top(graph): top_source(design, modules)}
     files |= {f"rtl/{module.name}.sv": module.source for module in modules}
@@ -111,11 +134,16 @@ def _top(graph: ir.Graph) -> str:
 
 
 def _used(modules: list[Module]) -> set[str]:
-    """The modules of ``verilog/`` that a design needs."""
-    kinds = {module.stage.kind for module in modules}
-    used = {"scan": {"reduce_scan", "activity"}, "stream": {"reduce_stream", "activity", "image_beats"}}
-    used |= {"pipeline": {"pipeline_control"}, "loop": {"loop_control", "handed_on"}}
-    return set().union(*(used[kind] for kind in kinds))
+    """The modules of ``verilog/`` that a design needs, those that they are made of included."""
+    sources = {path.stem: path.read_text(encoding="utf-8") for path in _VERILOG.glob("*.sv")}
+    used: set[str] = set()
+    texts = [module.source for module in modules]
+    while texts:
+        text = texts.pop()
+        found = {name for name in sources if re.search(rf"^\s*{name} #?\(", text, re.MULTILINE)} - used
+        used |= found
+        texts += [sources[name] for name in found]
+    return used
 
 
 def beat_bytes(bits: int) -> int:
@@ -123,18 +151,28 @@ def beat_bytes(bits: int) -> int:
     return -(-bits // 8)
 
 
+def _beats(design: Design) -> int:
+    """Beats of an image at the input port."""
+    _, height, width = design.graph.input.shape
+    return -(-height * width // input_pixels(Arrays(design)))
+
+
 def _values(design: Design, part: str, clock_ns: float) -> dict[str, str]:
     graph = design.graph
     channels, height, width = graph.input.shape
-    pixels = input_pixels(Arrays(design))
+    device = find_part(part)
+    family = yosys_family(device)
+    note = f"{device.family} as {family}" if family else f"UltraScale+ as {_ANY_FAMILY}: {no_family(device)}"
     return {
         "top": graph.name,
         "part": part,
+        "family": family or _ANY_FAMILY,
+        "family_note": note,
         "clock_ns": f"{clock_ns:g}",
         "channels": str(channels),
         "image_pixels": str(height * width),
-        "beat_pixels": str(pixels),
-        "beats": str(-(-height * width // pixels)),
+        "beat_pixels": str(input_pixels(Arrays(design))),
+        "beats": str(_beats(design)),
         "input_bits": str(graph.input.type.width),
         "output_size": str(math.prod(graph.output.shape)),
         "output_bits": str(graph.output.type.width),
@@ -151,7 +189,7 @@ def top_source(design: Design, modules: list[Module]) -> str:
     comment = "\n// ".join(
         [
             f"{graph.name}: {len(modules)} stages between two AXI4-Stream ports.",
-            f"s_axis: {first.shape[0]} pixels a beat in row-major order, {_values(design, '', 0.0)['beats']} beats an "
+            f"s_axis: {first.shape[0]} pixels a beat in row-major order, {_beats(design)} beats an "
             "event; TLAST is not needed.",
             f"  Pixel k, channel c stands at bit (k * {channels} + c) * {graph.input.type.width}; {graph.input.type}.",
             f"m_axis: one beat an event, {graph.output.name} {dims(graph.output.shape)} of {graph.output.type},",
@@ -187,7 +225,8 @@ def top_source(design: Design, modules: list[Module]) -> str:
             )
         connections |= {"out_valid": f"valid_{number}", "out_ready": f"ready_{number}"}
         connections |= {f"out_{field.name}": f"s{number}_{field.name}" for field in module.outputs}
-        lines += instance(module.name, module.stage.name, {}, connections)
+        # A layer may have any name, a keyword of SystemVerilog too.
+        lines += instance(module.name, f"{module.stage.name}_stage", {}, connections)
     end = len(modules) - 1
     lines += [
         f"  assign m_axis_tvalid = valid_{end};",

@@ -14,21 +14,20 @@ module activity #(
   localparam int WIDE = SUM_BITS > 33 ? SUM_BITS : 33;  // holds the threshold too
   localparam int USED = RULE == 0 ? 1 : CHANNELS;
 
-  generate
-    for (genvar p = 0; p < PIXELS; p++) begin : gen_pixel
-      wire [CHANNELS*BITS-1:0] pixel = pixels[p*CHANNELS*BITS+:CHANNELS*BITS];
-      logic signed [WIDE-1:0] score, sum;
-      logic any;
-      always_comb begin
-        sum = '0;
-        any = 1'b0;
-        for (int channel = 0; channel < USED; channel++) begin
-          score = WIDE'($signed({IS_SIGNED && pixel[channel*BITS+BITS-1], pixel[channel*BITS+:BITS]}));
-          sum = sum + score;
-          if (score > THRESHOLD) any = 1'b1;
-        end
+  // One process for all pixels: a simulator keeps the loop, where one process a pixel takes its compiler minutes.
+  logic signed [WIDE-1:0] score, sum;
+  logic [BITS-1:0] value;
+  logic any;
+  always_comb
+    for (int p = 0; p < PIXELS; p++) begin
+      sum = '0;
+      any = 1'b0;
+      for (int channel = 0; channel < USED; channel++) begin
+        value = pixels[(p*CHANNELS+channel)*BITS+:BITS];
+        score = WIDE'($signed({IS_SIGNED && value[BITS-1], value}));
+        sum = sum + score;
+        any = any || score > THRESHOLD;
       end
-      assign active[p] = RULE == 2 ? sum > THRESHOLD : any;
+      active[p] = RULE == 2 ? sum > THRESHOLD : any;
     end
-  endgenerate
 endmodule

@@ -31,126 +31,84 @@ module reduce_scan #(
 );
   localparam int PIXEL_BITS = CHANNELS * BITS;
   localparam int HELD = BEATS * BEAT_PIXELS;
-  localparam int BEAT_BITS = BEATS > 1 ? $clog2(BEATS) : 1;
 
   // --- the image and its active pixels
-  logic [HELD*PIXEL_BITS-1:0] image;
-  logic [HELD-1:0] flags;
-  logic [BEAT_PIXELS-1:0] beat_flags;
-  logic scanning, start;
-  wire finish;
-  wire take = in_valid && in_ready;
+  wire [HELD*PIXEL_BITS-1:0] image;
+  wire [HELD-1:0] flags, listed;
+  logic scanning;
+  wire start, finish;
 
-  activity #(
-      .PIXELS(BEAT_PIXELS), .CHANNELS(CHANNELS), .BITS(BITS), .IS_SIGNED(IS_SIGNED), .THRESHOLD(THRESHOLD), .RULE(RULE)
-  ) beat_activity (
-      .pixels(in_pixels),
-      .active(beat_flags)
+  image_held #(
+      .CHANNELS(CHANNELS), .BITS(BITS), .IS_SIGNED(IS_SIGNED), .THRESHOLD(THRESHOLD), .RULE(RULE),
+      .BEAT_PIXELS(BEAT_PIXELS), .BEATS(BEATS)
+  ) held (
+      .clk(clk), .rst_n(rst_n), .in_valid(in_valid), .in_ready(in_ready), .in_pixels(in_pixels),
+      .busy(scanning), .done(finish), .start(start), .listed(listed), .image(image), .flags(flags)
   );
 
-  logic [HELD-1:0] listed;  // flags that the scan starts from
-  generate
-    if (BEATS == 1) begin : gen_at_once
-      assign in_ready = !scanning || finish;
-      assign start = take;
-      assign listed = beat_flags;
-      always_ff @(posedge clk)
-        if (take) begin
-          image <= in_pixels;
-          flags <= beat_flags;
-        end
-    end else begin : gen_beats
-      logic [BEAT_BITS-1:0] beat;
-      logic complete;
-      assign in_ready = !scanning && !complete;
-      assign start = complete;
-      assign listed = flags;
-      always_ff @(posedge clk) begin
-        if (!rst_n) begin
-          beat <= '0;
-          complete <= 1'b0;
-        end else begin
-          complete <= take && beat == BEAT_BITS'(BEATS - 1);
-          if (take) beat <= beat == BEAT_BITS'(BEATS - 1) ? '0 : beat + 1'b1;
-        end
-      end
-      for (genvar b = 0; b < BEATS; b++) begin : gen_beat
-        always_ff @(posedge clk)
-          if (take && beat == BEAT_BITS'(b)) begin
-            image[b*BEAT_PIXELS*PIXEL_BITS+:BEAT_PIXELS*PIXEL_BITS] <= in_pixels;
-            flags[b*BEAT_PIXELS+:BEAT_PIXELS] <= beat_flags;
-          end
-      end
-    end
-  endgenerate
-
   // --- the row that is picked
-  logic [HEIGHT-1:0] rows_left, picked;
+  localparam int INDEX_BITS = HEIGHT > 1 ? $clog2(HEIGHT) : 1;
+  logic [HEIGHT-1:0] rows_left;
+  logic [INDEX_BITS-1:0] picked;
   logic picked_valid;
   wire [HEIGHT-1:0] first_row = rows_left & -rows_left;
+  wire [INDEX_BITS-1:0] first_index;
   wire row_moves;
 
-  always_ff @(posedge clk) begin
+  bit_index #(.SIZE(HEIGHT), .INDEX_BITS(INDEX_BITS)) first_row_index (.bits(first_row), .index(first_index));
+
+  always_ff @(posedge clk)
     if (start) begin
       for (int r = 0; r < HEIGHT; r++) rows_left[r] <= |listed[r*WIDTH+:WIDTH];
+      picked_valid <= 1'b0;
     end else if (enable && (!picked_valid || row_moves)) begin
       rows_left <= rows_left & ~first_row;
+      picked <= first_index;
+      picked_valid <= rows_left != '0;
     end
-    if (enable && (!picked_valid || row_moves)) picked <= first_row;
-    if (!rst_n || start) picked_valid <= 1'b0;
-    else if (enable && (!picked_valid || row_moves)) picked_valid <= scanning && |rows_left;
-  end
 
-  // --- the row whose pixels leave
-  logic [WIDTH-1:0] columns_left, next_columns;
-  logic [WIDTH*PIXEL_BITS-1:0] line, next_line;
-  logic [COORD_BITS-1:0] row, next_row;
-  logic line_valid;
+  // --- the row whose pixels leave; none: no bit of its columns is set
+  logic [WIDTH-1:0] columns_left;
+  logic [WIDTH*PIXEL_BITS-1:0] line;
+  logic [COORD_BITS-1:0] row;
+  wire [WIDTH-1:0] next_columns;
+  wire [WIDTH*PIXEL_BITS-1:0] next_line;
   wire [WIDTH-1:0] first_column = columns_left & -columns_left;
   wire [WIDTH-1:0] rest = columns_left & ~first_column;
-  wire line_ends = !line_valid || rest == '0;
-  assign row_moves = picked_valid && line_ends;
+  assign row_moves = rest == '0;
 
-  always_comb begin
-    next_columns = '0;
-    next_line = '0;
-    next_row = '0;
-    for (int r = 0; r < HEIGHT; r++) begin
-      next_columns |= flags[r*WIDTH+:WIDTH] & {WIDTH{picked[r]}};
-      next_line |= image[r*WIDTH*PIXEL_BITS+:WIDTH*PIXEL_BITS] & {(WIDTH * PIXEL_BITS) {picked[r]}};
-      next_row |= COORD_BITS'(r) & {COORD_BITS{picked[r]}};
-    end
-  end
+  row_read #(
+      .HEIGHT(HEIGHT), .WIDTH(WIDTH), .PIXEL_BITS(PIXEL_BITS), .INDEX_BITS(INDEX_BITS)
+  ) read (
+      .valid(picked_valid), .index(picked),
+      .image(image[HEIGHT*WIDTH*PIXEL_BITS-1:0]), .flags(flags[HEIGHT*WIDTH-1:0]),
+      .line(next_line), .columns(next_columns)
+  );
 
   always_ff @(posedge clk) begin
-    if (!rst_n || start) line_valid <= 1'b0;
-    else if (enable && line_ends) line_valid <= row_moves;
+    if (!rst_n || start) columns_left <= '0;
+    else if (enable) columns_left <= row_moves ? next_columns : rest;
     if (enable && row_moves) begin
-      columns_left <= next_columns;
       line <= next_line;
-      row <= next_row;
-    end else if (enable) begin
-      columns_left <= rest;
+      row <= COORD_BITS'(picked);
     end
   end
 
   // --- the pixel that leaves
   logic [SLOT_BITS-1:0] slot;
-  logic [PIXEL_BITS-1:0] first_pixel;
-  logic [COORD_BITS-1:0] column;
-  wire exhausted = !line_valid && !picked_valid && rows_left == '0;
-  wire leaves = scanning && (line_valid || exhausted);
+  wire [PIXEL_BITS-1:0] first_pixel;
+  wire [COORD_BITS-1:0] column;
+  wire some = columns_left != '0;
+  wire exhausted = !some && !picked_valid && rows_left == '0;
+  wire leaves = scanning && (some || exhausted);
   wire at_end = slot == SLOT_BITS'(MAX_PIXELS - 1);
   assign finish = enable && leaves && at_end;
 
-  always_comb begin
-    first_pixel = '0;
-    column = '0;
-    for (int x = 0; x < WIDTH; x++) begin
-      first_pixel |= line[x*PIXEL_BITS+:PIXEL_BITS] & {PIXEL_BITS{first_column[x]}};
-      column |= COORD_BITS'(x) & {COORD_BITS{first_column[x]}};
-    end
-  end
+  pixel_read #(
+      .WIDTH(WIDTH), .PIXEL_BITS(PIXEL_BITS), .COORD_BITS(COORD_BITS)
+  ) first (
+      .picked(first_column), .line(line), .pixel(first_pixel), .column(column)
+  );
 
   always_ff @(posedge clk) begin
     if (!rst_n) begin
@@ -168,8 +126,8 @@ module reduce_scan #(
     if (enable) begin
       pixel_slot <= slot;
       pixel_last <= at_end;
-      pixel <= line_valid ? first_pixel : '0;
-      place <= line_valid ? {column, row} : '1;
+      pixel <= first_pixel;
+      place <= some ? {column, row} : '1;
     end
   end
 endmodule

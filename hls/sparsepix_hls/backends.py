@@ -1,0 +1,64 @@
+"""The two ways from a design to hardware: C++ for Vitis HLS, and SystemVerilog."""
+
+from typing import Literal
+
+from sparsepix_hls import ir
+from sparsepix_hls.choices import make_design
+from sparsepix_hls.design import REDUCTIONS, Design, Options
+from sparsepix_hls.rtl.writer import rtl_problems
+from sparsepix_ops.errors import SparsePixError
+
+Backend = Literal["hls", "rtl"]
+BACKENDS: tuple[Backend, ...] = ("hls", "rtl")
+_REDUCTIONS = {"hls": REDUCTIONS, "rtl": tuple(how for how in REDUCTIONS if how != "tree")}
+_LANGUAGES = {"hls": "HLS C++", "rtl": "RTL"}
+
+
+def backend_design(
+    graph: ir.Graph, options: Options | None, clock_ns: float, backend: Backend
+) -> tuple[Design, tuple[str, ...]]:
+    """A design that a backend can write; see ``make_design``.
+
+    Args:
+        graph: the model.
+        options: what the user asks for; None: the defaults.
+        clock_ns: clock period, for the estimates that choices are made by.
+        backend: who writes it.
+
+    Returns:
+        The design, and what the user should know of it, one line each.
+
+    Raises:
+        SparsePixError: everything that was asked for and cannot be built, with the layer and the fix.
+    """
+    options = options or Options()
+    problems = rtl_problems(graph, options.reduce) if backend == "rtl" else _hls_problems(options)
+    try:
+        made = make_design(graph, options, clock_ns, reductions(backend))
+    except SparsePixError as error:
+        problems = [*error.problems, *problems]
+    if problems:
+        raise SparsePixError(problems, f"model {graph.name} cannot be built this way as {_LANGUAGES[backend]}")
+    return made
+
+
+def reductions(backend: Backend) -> tuple[str, ...]:
+    """The reductions that a backend has, of ``REDUCTIONS``."""
+    return _REDUCTIONS[backend]
+
+
+def check_backend(name: str) -> None:
+    """Refuse any other word.
+
+    Raises:
+        SparsePixError: there is no such backend.
+    """
+    if name not in BACKENDS:
+        raise SparsePixError(f"backend: expected one of {', '.join(map(repr, BACKENDS))}, found {name!r}")
+
+
+def _hls_problems(options: Options) -> list[str]:
+    """What has no HLS kernel, with the fix."""
+    if options.scan_pixels in (None, 1):
+        return []
+    return [f"scan_pixels: {options.scan_pixels} pixels a clock have no HLS kernel: use 1, or --backend rtl"]

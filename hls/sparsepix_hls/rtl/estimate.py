@@ -1,0 +1,156 @@
+"""Latency and area of an RTL design before simulation and synthesis.
+
+Latency, interval and pipeline registers follow from the structure, so they are exact. LUTs are counted from the
+operations of each traced function and from the multiplexers around it, times the factors below, which are fitted to
+what Yosys made of the stages of twelve models (``benchmarks/firmware.py`` shows both).
+"""
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+
+from da4ml.types import minimal_kif
+
+from sparsepix_hls.costs import Estimate
+from sparsepix_hls.design import Design
+from sparsepix_hls.estimate import DesignEstimate, Row, StageEstimate
+from sparsepix_hls.rtl.fields import title
+from sparsepix_hls.rtl.function import BINARY as BITWISE
+from sparsepix_hls.rtl.function import INPUT, LOOKUP, MUX, PRODUCT, UNARY, Field, Function, operands
+from sparsepix_hls.rtl.stages import Module
+from sparsepix_hls.rtl.verilog import register_bits
+from sparsepix_hls.stages import PairMap
+
+KIND = "estimate of the RTL: cycles exact, LUTs counted, not synthesized"
+# LUTs of a bit of each kind of work.
+FACTORS = {"adder": 1.0, "product": 1.7, "table": 1.0, "select": 0.5, "logic": 0.4, "pick": 1.0}
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What a module is made of, before the factors.
+
+    Args:
+        work: bits of adders, bit pairs of products, LUTs of tables, bits of selections between two values, of logic,
+            and of multiplexers over rounds, rows and columns (in LUTs of a plain multiplexer).
+        registers: flip-flops.
+    """
+
+    work: dict[str, float]
+    registers: int
+
+
+def mux_luts(values: int) -> float:
+    """LUTs that select one bit of so many: 4 a LUT, and MUXF7 to MUXF9 behind it up to 16 join LUTs for free."""
+    if values <= 1:
+        return 0.0
+    if values <= 4:
+        return 1.0 if values > 2 else 0.5
+    first = math.ceil(values / 4)
+    return first + mux_luts(math.ceil(first / 4))
+
+
+def function_work(function: Function) -> Counter[str]:
+    """What the operations of a function count."""
+    logic, found = function.logic, Counter[str]()
+    widths = [sum(minimal_kif(op.qint)) for op in logic.ops]
+    for i, op in enumerate(logic.ops):
+        if op.opcode == INPUT:
+            continue
+        reads = [widths[k] for k in operands(op)]
+        match abs(op.opcode):
+            case 0 | 1 | 4:
+                found["adder"] += widths[i] if min(reads) > 1 or op.opcode == 4 else 0
+            case k if k == MUX:
+                found["select"] += widths[i]
+            case k if k == PRODUCT:
+                found["product"] += reads[0] * reads[1]
+            case k if k == LOOKUP:
+                found["table"] += widths[i] * (2.0 ** (reads[0] - 6) if reads[0] > 5 else 0.6)
+            case k if k == UNARY:
+                found["logic"] += max(reads[0] - 1, 0) if op.data else 0
+            case k if k == BITWISE:
+                found["logic"] += widths[i]
+    return found
+
+
+def module_counts(module: Module, design: Design) -> Counts:
+    """What a module is made of."""
+    work = sum((function_work(function) for function in module.functions), Counter[str]())
+    registers = sum(register_bits(function) for function in module.functions)
+    held, given = _bits(module.inputs), _bits(module.outputs)
+    stage = module.stage
+    if stage.kind == "loop":
+        function = module.functions[0]
+        whole = {field.name: field.bits for field in module.inputs}
+        for field in function.inputs:
+            if field.bits != whole.get(field.name):  # a part of the event, which depends on the round
+                work["pick"] += field.bits * mux_luts(stage.rounds)
+        registers += held + given
+    elif stage.kind == "pipeline":
+        registers += given if module.registered else 0
+    else:
+        reduce = design.input_reduce
+        channels, height, width = reduce.image.shape
+        pixel, place = channels * reduce.image.type.width, reduce.coords.type.width
+        lanes, size = design.scan_pixels, reduce.max_pixels
+        if stage.kind == "scan":
+            lines = lanes * width * (pixel + 1)
+            work["logic"] += height * width * pixel / 2
+            work["pick"] += lines * (mux_luts(height) + (1 if lanes == 2 else 0.5))
+            work["pick"] += (2 * lanes - 1) * (pixel + place) * width * 0.5 + 6 * lanes * width + 4 * lanes * height
+            work["adder"] += sum(field.bits for field in module.outputs if field.name in _sums(module))
+            registers += height * width * (pixel + 1) + lines + given + size * (pixel + 2 * place)
+        else:
+            beat, packed = design.pixels_per_cycle, min(design.pixels_per_cycle, size)
+            entry = pixel + 2 * place
+            work["logic"] += beat * (pixel / 2 + 6)
+            work["pick"] += packed * entry * beat * 0.35 + size * entry * min(packed, size) * 0.5
+            registers += 2 * beat * (pixel + 6) + packed * entry + given
+    return Counts(dict(work), registers)
+
+
+def _sums(module: Module) -> set[str]:
+    """Outputs that grow from pixel to pixel: those of an overlapped convolution."""
+    listed = {array.name for step in module.stage.steps[:1] for array in (step.features, step.coords)}
+    maps = {array.name for array in module.stage.outputs if isinstance(array, PairMap)}
+    return {field.name for field in module.outputs} - listed - maps
+
+
+def _bits(fields: tuple[Field, ...]) -> int:
+    return sum(field.bits for field in fields)
+
+
+def stage_cycles(module: Module, design: Design) -> tuple[int, int]:
+    """Clocks from the first input of a stage to its output, and between two events."""
+    stage, depth = module.stage, module.functions[0].depth if module.functions else 1
+    if stage.kind == "loop":
+        return stage.rounds + depth, stage.rounds
+    if stage.kind == "pipeline":
+        return depth if module.registered else depth - 1, 1
+    beats = design.beats if design.io == "stream" else 1
+    if stage.kind == "scan":
+        start = 3 + design.scan_pixels - 1 + (beats if beats > 1 else 0)
+        latency = start + stage.rounds + depth
+        return latency, stage.rounds + 1 + design.scan_pixels + (beats if beats > 1 else 0)
+    image = 1 if design.io == "parallel" and design.beats > 1 else 0
+    return design.beats - 1 + 4 + image, design.beats
+
+
+def estimate_rtl(design: Design, modules: list[Module]) -> DesignEstimate:
+    """Estimated cost of the modules of a design."""
+    rows, stages = [], []
+    for module in modules:
+        latency, interval = stage_cycles(module, design)
+        counts = module_counts(module, design)
+        lut = sum(FACTORS[kind] * amount for kind, amount in counts.work.items())
+        cost = Estimate(latency, interval, round(lut), counts.registers)
+        rows.append(Row(module.stage.name, title(module.stage.steps), module.stage.kind, cost))
+        stages.append(StageEstimate(module.stage.name, latency, interval))
+    total = Estimate(
+        latency_cycles=sum(row.cost.latency_cycles for row in rows),
+        interval_cycles=max(row.cost.interval_cycles for row in rows),
+        lut=sum(row.cost.lut for row in rows),
+        ff=sum(row.cost.ff for row in rows),
+    )
+    return DesignEstimate(tuple(rows), tuple(stages), total)
