@@ -132,7 +132,7 @@ def stage_cycles(module: Module, design: Design) -> tuple[int, int]:
     if stage.kind == "scan":
         start = 3 + design.scan_pixels - 1 + (beats if beats > 1 else 0)
         latency = start + stage.rounds + depth
-        return latency, stage.rounds + 1 + design.scan_pixels + (beats if beats > 1 else 0)
+        return latency, stage.rounds + 1 + design.scan_pixels + (beats + 1 if beats > 1 else 0)
     image = 1 if design.io == "parallel" and design.beats > 1 else 0
     return design.beats - 1 + 4 + image, design.beats
 
