@@ -142,9 +142,7 @@ def show(console: Console, rows: list[dict]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description="Our RTL of the published models, measured, beside theirs."
-    )
+    parser = argparse.ArgumentParser(description="Our RTL of the published models, measured, beside theirs.")
     parser.add_argument("--output", type=Path, metavar="FOLDER", required=True, help="firmware.csv and firmware.png")
     parser.add_argument("--only", nargs="+", metavar="MODEL", help="as neutrino_20")
     parser.add_argument("--no-area", action="store_true", help="leave out the synthesis")

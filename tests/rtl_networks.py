@@ -98,7 +98,9 @@ def main():
                 again = {"predict": int((project.predict(events) != exact).sum())}
                 raw = project.graph.input.type.quantize(events).raw
                 stalled = project.predict_raw(raw, ("--stalls",))
-                again["stalls"] = int((np.ldexp(stalled.astype(np.float64), project.graph.output.type.exponent) != exact).sum())
+                again["stalls"] = int(
+                    (np.ldexp(stalled.astype(np.float64), project.graph.output.type.exponent) != exact).sum()
+                )
                 note(f"{options.synthetic} synthetic events", again, measured, exact.size)
     console.print(f"{outputs:,} outputs, {wrong} mismatches")
     return 1 if wrong else 0
