@@ -145,10 +145,21 @@ def warnings(total: Estimate, part: Part) -> tuple[str, ...]:
     return ()
 
 
-def estimate_json(estimate: DesignEstimate, kind: str, part: Part, clock_ns: float) -> dict:
-    """An estimate as plain data for ``report.json``; ``kind`` says what it rests on."""
+def estimate_json(
+    estimate: DesignEstimate, kind: str, part: Part, clock_ns: float, hand_over_cycles: int = HAND_OVER
+) -> dict:
+    """An estimate as plain data for ``report.json``.
+
+    Args:
+        estimate: of the design.
+        kind: what it rests on.
+        part: the FPGA.
+        clock_ns: clock period.
+        hand_over_cycles: clocks from one stage to the next, beside those of the stages.
+    """
     return {
         "kind": kind,
+        "hand_over_cycles": hand_over_cycles,
         "rows": [{"stage": row.stage, "name": row.name, "op": row.op, **asdict(row.cost)} for row in estimate.rows],
         "stages": [asdict(stage) for stage in estimate.stages],
         "total": asdict(estimate.total),

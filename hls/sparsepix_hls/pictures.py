@@ -35,11 +35,11 @@ def estimate_figure(report: dict[str, Any]) -> "Figure":
         time.barh(place, length, left=begin, color="#c6dbef", edgecolor="#6baed6")
         time.barh(place, busy, left=begin, color="#4292c6")
         time.text(begin + length, place, f" {length}", va="center", fontsize=9)
-        begin += length + 1
+        begin += length + estimate["hand_over_cycles"]
     time.set_yticks(range(len(stages)), [stage["name"] for stage in stages])
     time.invert_yaxis()
     time.set_xlim(0, begin * 1.08)
-    time.set_xlabel("clock cycles of one event (dark: until the stage takes the next event)")
+    time.set_xlabel("clocks of an event (dark: until the stage takes the next)")
     total = estimate["total"]
     time.set_title(f"latency {total['latency_cycles']} cycles, every {total['interval_cycles']}", fontsize=11)
 

@@ -81,7 +81,7 @@ def translate(
     outputs = integer.run(read.model, image, keep_head).at(graph.output.type.exponent).raw
     testbench = {"events": len(inputs), "origin": origin}
     if backend == "rtl":
-        estimate = estimate_json(estimate_rtl(design, modules), RTL_KIND, device, clock_ns)
+        estimate = estimate_json(estimate_rtl(design, modules), RTL_KIND, device, clock_ns, hand_over_cycles=0)
     else:
         estimate = estimate_json(estimate_design(design, clock_ns), KIND, device, clock_ns)
     report = make_report(design, source, device, clock_ns, notices, testbench, backend, estimate)

@@ -14,7 +14,6 @@ from da4ml.types import minimal_kif
 from sparsepix_hls.costs import Estimate
 from sparsepix_hls.design import Design
 from sparsepix_hls.estimate import DesignEstimate, Row, StageEstimate
-from sparsepix_hls.rtl.fields import title
 from sparsepix_hls.rtl.function import BINARY as BITWISE
 from sparsepix_hls.rtl.function import INPUT, LOOKUP, MUX, PRODUCT, UNARY, Field, Function, operands
 from sparsepix_hls.rtl.stages import Module
@@ -137,6 +136,11 @@ def stage_cycles(module: Module, design: Design) -> tuple[int, int]:
     return design.beats - 1 + 4 + image, design.beats
 
 
+def _names(module: Module) -> str:
+    """The layers of a stage; pair maps are part of it without saying."""
+    return ", ".join(step.name for step in module.stage.steps if not isinstance(step, PairMap)) or module.stage.name
+
+
 def estimate_rtl(design: Design, modules: list[Module]) -> DesignEstimate:
     """Estimated cost of the modules of a design."""
     rows, stages = [], []
@@ -145,7 +149,7 @@ def estimate_rtl(design: Design, modules: list[Module]) -> DesignEstimate:
         counts = module_counts(module, design)
         lut = sum(FACTORS[kind] * amount for kind, amount in counts.work.items())
         cost = Estimate(latency, interval, round(lut), counts.registers)
-        rows.append(Row(module.stage.name, title(module.stage.steps), module.stage.kind, cost))
+        rows.append(Row(module.stage.name, _names(module), module.stage.kind, cost))
         stages.append(StageEstimate(module.stage.name, latency, interval))
     total = Estimate(
         latency_cycles=sum(row.cost.latency_cycles for row in rows),
