@@ -1,8 +1,8 @@
 """Latency and area of an RTL design before simulation and synthesis.
 
 Latency, interval and pipeline registers follow from the structure, so they are exact. LUTs are counted from the
-operations of each traced function and from the multiplexers around it, times the factors below, which are fitted to
-what Yosys made of the stages of twelve models (``benchmarks/firmware.py`` shows both).
+operations of each traced function and from the multiplexers around it, times the factors below, which were set by what
+Yosys made of the stages of the neutrino model (``benchmarks/firmware.py`` shows both for other models).
 """
 
 import math
@@ -21,8 +21,8 @@ from sparsepix_hls.rtl.verilog import register_bits
 from sparsepix_hls.stages import PairMap
 
 KIND = "estimate of the RTL: cycles exact, LUTs counted, not synthesized"
-# LUTs of a bit of each kind of work.
-FACTORS = {"adder": 1.0, "product": 1.7, "table": 1.0, "select": 0.5, "logic": 0.4, "pick": 1.0}
+# LUTs of a bit of each kind of work; a selection between a value and 0 joins the adder behind it.
+FACTORS = {"adder": 1.0, "constant": 0.4, "product": 1.75, "table": 1.0, "select": 0.1, "logic": 0.4, "pick": 1.0}
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Counts:
     """What a module is made of, before the factors.
 
     Args:
-        work: bits of adders, bit pairs of products, LUTs of tables, bits of selections between two values, of logic,
+        work: bits of adders, also of a constant, bit pairs of products, LUTs of tables, bits of selections between two values, of logic,
             and of multiplexers over rounds, rows and columns (in LUTs of a plain multiplexer).
         registers: flip-flops.
     """
@@ -58,8 +58,10 @@ def function_work(function: Function) -> Counter[str]:
             continue
         reads = [widths[k] for k in operands(op)]
         match abs(op.opcode):
-            case 0 | 1 | 4:
-                found["adder"] += widths[i] if min(reads) > 1 or op.opcode == 4 else 0
+            case 0 | 1:
+                found["adder"] += widths[i] if min(reads) > 1 else 0  # one bit is a carry into another adder
+            case 4:
+                found["constant"] += widths[i]  # mostly joins an adder
             case k if k == MUX:
                 found["select"] += widths[i]
             case k if k == PRODUCT:

@@ -87,7 +87,13 @@ Body = Callable[..., Mapping[str, np.ndarray]]
 
 
 def trace(
-    name: str, title: str, inputs: Sequence[Field], outputs: Sequence[Field], body: Body, levels: float
+    name: str,
+    title: str,
+    inputs: Sequence[Field],
+    outputs: Sequence[Field],
+    body: Body,
+    levels: float,
+    late: float = 0.0,
 ) -> Function:
     """Record a computation and cut it into stages.
 
@@ -98,6 +104,7 @@ def trace(
         outputs: what ``body`` returns, by name; empty shapes are allowed.
         body: the computation.
         levels: of LUTs that a stage may have.
+        late: levels of what stands between registers and the inputs.
     """
     arrays = {field.name: field.variables() for field in inputs}
     found = body(**arrays)
@@ -109,7 +116,7 @@ def trace(
     flat = [value for field in inputs for value in arrays[field.name].ravel()]
     # A variable that is read nowhere has no operation: the tracer drops it.
     logic = comb_trace(flat, results) if results else comb_trace(flat[:1], flat[:1])
-    stage, depth = schedule(logic, levels)
+    stage, depth = schedule(logic, levels, late)
     return Function(name, title, tuple(inputs), tuple(outputs), logic, stage, depth)
 
 
@@ -126,8 +133,6 @@ def levels_of(op: Op, widths: Sequence[int], width: int) -> float:
 
     Small logic behind other logic shares its LUTs, so it counts less than 1; an adder of one bit is a carry.
     """
-    if op.opcode == INPUT:
-        return 0.0
     match abs(op.opcode):
         case 0 | 1 | 4:
             return 0.5 if min(widths) <= 1 and op.opcode != 4 else 1.65 + 0.02 * width
@@ -146,12 +151,18 @@ def levels_of(op: Op, widths: Sequence[int], width: int) -> float:
     return 0.0
 
 
-def schedule(logic: CombLogic, levels: float) -> tuple[tuple[int, ...], int]:
-    """A stage for each operation: as few stages as the levels allow, then as balanced as these stages allow."""
+def schedule(logic: CombLogic, levels: float, late: float = 0.0) -> tuple[tuple[int, ...], int]:
+    """A stage for each operation: as few stages as the levels allow, then as balanced as these stages allow.
+
+    Args:
+        logic: the operations.
+        levels: that a stage may have.
+        late: levels in front of the inputs.
+    """
     widths = [sum(minimal_kif(op.qint)) for op in logic.ops]
     reads = [operands(op) for op in logic.ops]
     delays = [
-        levels_of(op, [widths[i] for i in read] or [0], widths[k])
+        late if op.opcode == INPUT else levels_of(op, [widths[i] for i in read] or [0], widths[k])
         for k, (op, read) in enumerate(zip(logic.ops, reads, strict=True))
     ]
     slowest = max(delays, default=0.0)

@@ -1,5 +1,7 @@
 """Layers in rounds: the event is held, each clock a round reads its part, results are collected."""
 
+import math
+
 import numpy as np
 
 from sparsepix_hls import ir
@@ -33,7 +35,8 @@ def loop_module(name: str, arrays: Arrays, stage: Stage, levels: float) -> tuple
         return found
 
     limit = levels - ADDER_LEVELS if sums else levels
-    function = trace(f"{name}_logic", title(stage.steps), [v.field for v in views], results, whole, limit)
+    picking = 0.5 + 0.5 * math.log2(how.rounds)  # levels of the multiplexer that picks a round's part
+    function = trace(f"{name}_logic", title(stage.steps), [v.field for v in views], results, whole, limit, picking)
 
     rounds, depth, number = how.rounds, function.depth, bits_for(how.rounds)
     flags = ("load", "enable", "issued", "store", "first", "last")

@@ -21,8 +21,10 @@ from sparsepix_ops.errors import SparsePixError
 METHOD = (
     "Yosys synth_xilinx, each stage for itself: nothing is shared or optimized across stages, and nothing is placed"
 )
-# -widemux: multiplexers of 5 values and more use MUXF7 and MUXF8; without it a row of the image takes twice the LUTs.
-OPTIONS = "-noiopad -abc9 -nodsp -flatten -widemux 5"
+OPTIONS = "-noiopad -abc9 -nodsp -flatten"
+# Multiplexers of 5 values and more use MUXF7 and MUXF8. Without it a row of an image takes twice the LUTs; with it the
+# tables of weights take more.
+WIDE = "-widemux 5"
 RESOURCES = ("lut", "ff", "dsp", "bram")
 # A word in the family of a part, the first that fits, and the name that Yosys has for it.
 _FAMILIES = (("UltraScale+", "xcup"), ("Alveo", "xcup"), ("Kria", "xcup"), ("UltraScale", "xcu"), ("7", "xc7"))
@@ -139,12 +141,18 @@ def synthesize(
 
     def area(name: str) -> Area:
         sources = " ".join(f"rtl/{file}" for file in (*shared, f"{name}.sv"))
+        wide = WIDE if "reduce_scan" in (directory / "rtl" / f"{name}.sv").read_text(encoding="utf-8") else ""
         script = [
             f"read_verilog -sv {sources}",
-            f"synth_xilinx -family {family} -top {name} {OPTIONS}",
+            f"synth_xilinx -family {family} -top {name} {OPTIONS} {wide}",
             f"write_json {folder.relative_to(directory)}/{name}.json",
         ]
         done = subprocess.run(yosys_command(script), cwd=directory, capture_output=True, text=True, check=False)
+        if done.returncode < 0:
+            raise SparsePixError(
+                f"{directory}: Yosys was ended by signal {-done.returncode} at the module {name}: is memory short? "
+                "More reuse makes smaller modules"
+            )
         if done.returncode:
             raise SparsePixError(
                 f"{directory}: Yosys refuses the module {name}\n{toolchain.first_lines(done.stderr or done.stdout)}"
