@@ -30,8 +30,8 @@ class Counts:
     """What a module is made of, before the factors.
 
     Args:
-        work: bits of adders, also of a constant, bit pairs of products, LUTs of tables, bits of selections between two values, of logic,
-            and of multiplexers over rounds, rows and columns (in LUTs of a plain multiplexer).
+        work: bits of adders and of additions of a constant, bit pairs of products, LUTs of tables, bits of selections
+            between two values and of logic, and multiplexers over rounds, rows and columns, in LUTs.
         registers: flip-flops.
     """
 
