@@ -29,6 +29,7 @@ from sparsepix_hls.design import Options
 from sparsepix_hls.ir import Graph
 from sparsepix_hls.published_models import PUBLISHED_MODELS, PublishedModel
 from sparsepix_hls.reader import read_model
+from sparsepix_hls.report import read_report
 from sparsepix_hls.rtl.estimate import estimate_rtl
 from sparsepix_hls.rtl.writer import rtl_modules
 from sparsepix_hls.testbench_data import synthetic_events
@@ -66,8 +67,7 @@ def measure(published: PublishedModel, folder: Path, with_area: bool, console: C
     project = sparsepix_hls.translate(
         onnx, folder / name_of(published), part=PART, clock_ns=CLOCK_NS, options=options, backend="rtl"
     )
-    design, _ = backend_design(graph, options, CLOCK_NS, "rtl")
-    estimated = estimate_rtl(design, rtl_modules(design, CLOCK_NS)).total
+    estimated = read_report(project.directory)["estimate"]["total"]
     project.compile()
     raw = np.concatenate([synthetic_events(graph)] * 10)[:200]
     images = np.ldexp(raw.astype(np.float64), graph.input.type.exponent)
@@ -77,8 +77,8 @@ def measure(published: PublishedModel, folder: Path, with_area: bool, console: C
     row = {
         "model": name_of(published),
         "options": f"scan_pixels {options.scan_pixels}, reuse_factor {options.reuse_factor}",
-        "estimated_latency": estimated.latency_cycles,
-        "estimated_lut": estimated.lut,
+        "estimated_latency": estimated["latency_cycles"],
+        "estimated_lut": estimated["lut"],
         "latency": measured.latency_cycles,
         "interval": measured.interval_cycles,
         "mismatches": wrong + sum(measured.mismatches.values()),
@@ -137,7 +137,7 @@ def show(console: Console, rows: list[dict]) -> None:
     for row in rows:
         keys = ("latency", "published_latency", "interval", "published_interval", "lut", "estimated_lut")
         keys += ("published_lut", "dsp", "published_dsp", "levels", "mismatches")
-        table.add_row(row["model"], row["options"], *(str(row.get(key) or ("" if key != "dsp" else 0)) for key in keys))
+        table.add_row(row["model"], row["options"], *("" if row.get(key) is None else str(row[key]) for key in keys))
     Console(width=max(console.width, 140)).print(table)
 
 

@@ -13,10 +13,11 @@ import numpy as np
 from da4ml.trace import FixedVariable, comb_trace
 from da4ml.types import CombLogic, Op, minimal_kif
 
-from sparsepix_hls.rtl.arithmetic import Number, as_variable, variable
+from sparsepix_hls.rtl.arithmetic import as_variable, variable
 from sparsepix_ops.fixed_point import FixedPoint
 
 INPUT, CONSTANT, MUX, PRODUCT, LOOKUP, UNARY, BINARY = -1, 5, 6, 7, 8, 9, 10
+ADDER_LEVELS = 2.0  # of sums that grow behind a function
 
 
 @dataclass(frozen=True)
@@ -186,20 +187,3 @@ def _as_soon_as_possible(logic: CombLogic, reads: list[list[int]], delays: list[
         stages.append(stage)
         times.append(begin + delay)
     return stages
-
-
-def constant_inputs(function: Function) -> list[bool]:
-    """Of each element of the inputs, whether no operation reads it."""
-    used = {op.id0 for op in function.logic.ops if op.opcode == INPUT}
-    return [i not in used for i in range(sum(field.size for field in function.inputs))]
-
-
-def as_numbers(values: np.ndarray) -> np.ndarray:
-    """An array of plain numbers as one of the tracer's."""
-    made = np.empty(values.shape, dtype=object)
-    for index, value in np.ndenumerate(values):
-        made[index] = int(value)
-    return made
-
-
-__all__ = ["Field", "Function", "Number", "as_numbers", "schedule", "trace", "unsigned"]

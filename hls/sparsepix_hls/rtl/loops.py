@@ -8,11 +8,9 @@ from sparsepix_hls import ir
 from sparsepix_hls.design import LayerDesign
 from sparsepix_hls.rtl import layers
 from sparsepix_hls.rtl.fields import Arrays, pair_index, title
-from sparsepix_hls.rtl.function import Body, Field, Function, trace, unsigned
+from sparsepix_hls.rtl.function import ADDER_LEVELS, Body, Field, Function, trace, unsigned
 from sparsepix_hls.rtl.text import bits_for, connected, instance, module_text, port, ports
 from sparsepix_hls.stages import PairMap, Stage, accumulates, pair_map
-
-ADDER_LEVELS = 2.0  # of the sums that grow behind a function
 
 
 def loop_module(name: str, arrays: Arrays, stage: Stage, levels: float) -> tuple[list[Function], str]:

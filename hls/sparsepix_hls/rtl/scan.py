@@ -8,13 +8,11 @@ from sparsepix_hls import ir
 from sparsepix_hls.rtl import layers
 from sparsepix_hls.rtl.arithmetic import Number, any_of, as_variable, inverse, negative, select, total
 from sparsepix_hls.rtl.fields import Arrays, title
-from sparsepix_hls.rtl.function import Field, Function, trace, unsigned
+from sparsepix_hls.rtl.function import ADDER_LEVELS, Field, Function, trace, unsigned
 from sparsepix_hls.rtl.pairs import code_of
 from sparsepix_hls.rtl.reductions import beat_field, image_parameters, input_pixels
 from sparsepix_hls.rtl.text import bits_for, connected, instance, module_text, port, ports
 from sparsepix_hls.stages import PairMap, Stage, pair_map
-
-ADDER_LEVELS = 2.0  # of the sums that grow behind a function
 
 
 def scan_module(

@@ -1,19 +1,11 @@
 """Traced functions as SystemVerilog: one line an operation, registers between stages with one enable."""
 
-import math
-from collections.abc import Sequence
-
 import numpy as np
-from da4ml.types import CombLogic, Op, QInterval, minimal_kif
+from da4ml.types import CombLogic, Op, minimal_kif
 
-from sparsepix_hls.rtl.function import CONSTANT, INPUT, LOOKUP, MUX, PRODUCT, Field, Function, operands
+from sparsepix_hls.rtl.function import CONSTANT, INPUT, LOOKUP, Function, operands
 
 _SYMBOLS = {0: "&", 1: "|", 2: "^"}
-
-
-def width_of(interval: QInterval) -> int:
-    """Bits of the integers of an interval."""
-    return sum(minimal_kif(interval))
 
 
 def function_source(function: Function) -> str:
@@ -234,21 +226,3 @@ def register_bits(function: Function) -> int:
         for i, op in enumerate(logic.ops)
         if op.opcode != CONSTANT
     )
-
-
-def products(function: Function) -> int:
-    """Multiplications of two variables."""
-    return sum(1 for op in function.logic.ops if op.opcode == PRODUCT)
-
-
-def vector(bits: int) -> str:
-    """The range of a packed vector."""
-    return f"[{max(bits, 1) - 1}:0]"
-
-
-def port_bits(fields: Sequence[Field]) -> int:
-    """Bits of some ports."""
-    return sum(field.bits for field in fields)
-
-
-__all__ = ["MUX", "function_source", "math", "port_bits", "products", "register_bits", "vector", "width_of"]
