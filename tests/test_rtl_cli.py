@@ -1,5 +1,6 @@
 """The RTL backend from the command line: what it writes, prints and refuses."""
 
+import csv
 import json
 import shutil
 import sys
@@ -216,12 +217,30 @@ def test_auto_never_chooses_what_has_no_rtl(tmp_path, capsys):
     assert main([str(model), "-o", str(tmp_path / "yes"), "--target-interval", "3"]) == 0
 
 
+def test_a_target_that_the_scan_misses_as_rtl(tmp_path, capsys):
+    model = whole_model().save(tmp_path / "net.onnx")  # 5 slots: 6 cycles as HLS, 7 as RTL
+    flags = ("--reduce", "scan", "--target-interval", "6")
+    assert main([str(model), "-o", str(tmp_path / "hls"), *flags]) == 0
+    capsys.readouterr()
+    status, _, message = run(capsys, model, "-o", tmp_path / "no", "--backend", "rtl", *flags)
+    assert (status, (tmp_path / "no").exists()) == (2, False)
+    assert "target_interval: reduce takes 7 cycles by 'scan' as RTL, found a target of 6: use scan_pixels 2" in message
+    assert main([str(model), "-o", str(tmp_path / "yes"), "--backend", "rtl", *flags, "--scan-pixels", "2"]) == 0
+
+
 def test_explore(tmp_path, capsys):
     model = whole_model().save(tmp_path / "net.onnx")
     assert main([str(model), "--explore", "--backend", "rtl"]) == 0
     designs = (tmp_path / "net_designs" / "designs.csv").read_text()
-    assert "--reduce stream" in designs
+    assert "--backend rtl --reduce stream" in designs
+    assert "--backend rtl --reduce scan --scan-pixels 2" in designs
     assert "tree" not in designs
+    with (tmp_path / "net_designs" / "designs.csv").open() as file:
+        row = next(row for row in csv.DictReader(file) if "--scan-pixels 2" in row["options"])
+    out = tmp_path / "chosen"
+    assert main([str(model), "-o", str(out), *row["options"].split()]) == 0
+    total = json.loads((out / "report.json").read_text())["estimate"]["total"]
+    assert {key: str(value) for key, value in total.items()}.items() <= row.items()
     magnitude = ModelBuilder(1, 4, 4).image().reduce(selection="magnitude").conv().save(tmp_path / "large.onnx")
     capsys.readouterr()
     status, _, message = run(capsys, magnitude, "--explore", "--backend", "rtl")

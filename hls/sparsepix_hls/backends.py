@@ -5,7 +5,10 @@ from typing import Literal
 from sparsepix_hls import ir
 from sparsepix_hls.choices import make_design
 from sparsepix_hls.design import REDUCTIONS, Design, Options
-from sparsepix_hls.rtl.writer import rtl_problems
+from sparsepix_hls.estimate import DesignEstimate, estimate_design
+from sparsepix_hls.rtl.estimate import estimate_rtl
+from sparsepix_hls.rtl.reductions import scan_interval
+from sparsepix_hls.rtl.writer import rtl_modules, rtl_problems
 from sparsepix_ops.errors import SparsePixError
 
 Backend = Literal["hls", "rtl"]
@@ -37,9 +40,18 @@ def backend_design(
         made = make_design(graph, options, clock_ns, reductions(backend))
     except SparsePixError as error:
         problems = [*error.problems, *problems]
+    else:
+        problems += _target_problems(made[0], options) if backend == "rtl" else []
     if problems:
         raise SparsePixError(problems, f"model {graph.name} cannot be built this way as {_LANGUAGES[backend]}")
     return made
+
+
+def estimated(design: Design, clock_ns: float, backend: Backend) -> DesignEstimate:
+    """Estimated cost of a design; that of RTL is counted in the traced circuit, which takes a second or so."""
+    if backend == "rtl":
+        return estimate_rtl(design, rtl_modules(design, clock_ns))
+    return estimate_design(design, clock_ns)
 
 
 def reductions(backend: Backend) -> tuple[str, ...]:
@@ -55,6 +67,18 @@ def check_backend(name: str) -> None:
     """
     if name not in BACKENDS:
         raise SparsePixError(f"backend: expected one of {', '.join(map(repr, BACKENDS))}, found {name!r}")
+
+
+def _target_problems(design: Design, options: Options) -> list[str]:
+    """Why a scan misses the target: its RTL takes a clock or two more between events than the HLS kernel."""
+    target, cycles = options.target_interval, scan_interval(design) if design.reduce == "scan" else 0
+    if target is None or cycles <= target:
+        return []
+    more = "" if design.scan_pixels == 2 else "scan_pixels 2, "
+    return [
+        f"target_interval: {design.input_reduce.name} takes {cycles} cycles by 'scan' as RTL, found a target of {target}: "
+        f"use {more}another reduce, fewer max_pixels, or a larger target"
+    ]
 
 
 def _hls_problems(options: Options) -> list[str]:

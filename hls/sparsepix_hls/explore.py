@@ -9,10 +9,9 @@ from rich.console import Console
 from rich.progress import track
 
 from sparsepix_hls import ir
-from sparsepix_hls.backends import Backend, backend_design, reductions
+from sparsepix_hls.backends import Backend, backend_design, estimated, reductions
 from sparsepix_hls.costs import RESTART, Estimate
-from sparsepix_hls.design import AUTO, Options
-from sparsepix_hls.estimate import estimate_design
+from sparsepix_hls.design import AUTO, Design, Options
 from sparsepix_hls.published import PublishedLayer, predict
 from sparsepix_hls.published_models import find_published
 from sparsepix_ops.errors import SparsePixError
@@ -70,8 +69,14 @@ def explore(
     Raises:
         SparsePixError: none of them can be built; why the first one cannot.
     """
-    wanted = _variants(graph, options, reductions(backend))
+    lanes = (1, 2) if backend == "rtl" and options.scan_pixels is None else (options.scan_pixels,)
+    wanted = [
+        replace(variant, scan_pixels=number)
+        for variant in _variants(graph, options, reductions(backend))
+        for number in (lanes if variant.reduce == "scan" else (None,))
+    ]
     points: list[Point] = []
+    seen: list[Design] = []
     first_error: SparsePixError | None = None
     steps = track(wanted, "designs", console=console) if console is not None else wanted
     for variant in steps:
@@ -80,7 +85,10 @@ def explore(
         except SparsePixError as error:
             first_error = first_error or error
             continue
-        points.append(Point(variant, command(variant), estimate_design(design, clock_ns).total))
+        if design in seen:  # another way to ask for it
+            continue
+        seen.append(design)
+        points.append(Point(variant, command(variant, backend), estimated(design, clock_ns, backend).total))
     if not points:
         assert first_error is not None
         raise first_error
@@ -119,11 +127,11 @@ def _different(points: Sequence[Point]) -> list[Point]:
     return list({(p.options.reduce, p.options.pixels_per_cycle, p.total): p for p in reversed(points)}.values())
 
 
-def command(options: Options) -> str:
+def command(options: Options, backend: Backend = "hls") -> str:
     """Options as arguments of the command line; those of single layers are not among them."""
     default = Options()
-    words = []
-    for name in ("reduce", "pixels_per_cycle", "io", "conv", "flatten", "dense", "reuse_factor", "target_interval"):
+    words = [] if backend == "hls" else [f"--backend {backend}"]
+    for name in ("reduce", "scan_pixels", "pixels_per_cycle", "io", "conv", "flatten", "dense", "reuse_factor", "target_interval"):
         value = getattr(options, name)
         if value is not None and value != getattr(default, name):
             words.append(f"--{name.replace('_', '-')} {value}")

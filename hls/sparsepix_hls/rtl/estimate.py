@@ -2,7 +2,8 @@
 
 Latency, interval and pipeline registers follow from the structure, so they are exact. LUTs are counted from the
 operations of each traced function and from the multiplexers around it, times the factors below, which were set by what
-Yosys made of the stages of the neutrino model (``benchmarks/firmware.py`` shows both for other models).
+Yosys made of the stages of the neutrino model and of four streaming reductions (``benchmarks/firmware.py`` shows both
+for other models).
 """
 
 import math
@@ -16,6 +17,7 @@ from sparsepix_hls.design import Design
 from sparsepix_hls.estimate import DesignEstimate, Row, StageEstimate
 from sparsepix_hls.rtl.function import BINARY as BITWISE
 from sparsepix_hls.rtl.function import INPUT, LOOKUP, MUX, PRODUCT, UNARY, Field, Function, operands
+from sparsepix_hls.rtl.reductions import scan_interval
 from sparsepix_hls.rtl.stages import Module
 from sparsepix_hls.rtl.verilog import register_bits
 from sparsepix_hls.stages import PairMap
@@ -103,11 +105,11 @@ def module_counts(module: Module, design: Design) -> Counts:
             work["adder"] += sum(field.bits for field in module.outputs if field.name in _sums(module))
             registers += height * width * (pixel + 1) + lines + given + size * (pixel + 2 * place)
         else:
-            beat, packed = design.pixels_per_cycle, min(design.pixels_per_cycle, size)
-            entry = pixel + 2 * place
-            work["logic"] += beat * (pixel / 2 + 6)
-            work["pick"] += packed * entry * beat * 0.35 + size * entry * min(packed, size) * 0.5
-            registers += 2 * beat * (pixel + 6) + packed * entry + given
+            beat, entry = design.pixels_per_cycle, pixel + place // 2 + 1  # a row is known for a whole beat
+            work["logic"] += beat * pixel / 2
+            # Each entry of a beat meets each slot; it is packed in its group; each slot keeps what it has.
+            work["pick"] += entry * (0.4 * size * beat + beat + 3.5 * size)
+            registers += 2 * beat * entry + given
     return Counts(dict(work), registers)
 
 
@@ -133,9 +135,9 @@ def stage_cycles(module: Module, design: Design) -> tuple[int, int]:
     if stage.kind == "scan":
         start = 3 + design.scan_pixels - 1 + (beats if beats > 1 else 0)
         latency = start + stage.rounds + depth
-        return latency, stage.rounds + 1 + design.scan_pixels + (beats + 1 if beats > 1 else 0)
+        return latency, scan_interval(design)
     image = 1 if design.io == "parallel" and design.beats > 1 else 0
-    return design.beats - 1 + 4 + image, design.beats
+    return design.beats - 1 + 3 + image, design.beats
 
 
 def _names(module: Module) -> str:

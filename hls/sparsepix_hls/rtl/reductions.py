@@ -1,5 +1,6 @@
 """The input reduction by stream, and what it has in common with the scan."""
 
+from sparsepix_hls.design import Design
 from sparsepix_hls.rtl.fields import Arrays, title
 from sparsepix_hls.rtl.function import Field, Function
 from sparsepix_hls.rtl.text import bits_for, instance, module_text, port, ports
@@ -37,6 +38,13 @@ def input_pixels(arrays: Arrays) -> int:
     return height * width if arrays.design.io == "parallel" else arrays.design.pixels_per_cycle
 
 
+def scan_interval(design: Design) -> int:
+    """Clocks between two events of a scan: it takes what it lists in a clock, and starts anew."""
+    rounds = -(-design.input_reduce.max_pixels // design.scan_pixels)
+    beats = design.beats if design.io == "stream" else 1
+    return rounds + 1 + design.scan_pixels + (beats + 1 if beats > 1 else 0)
+
+
 def stream_module(
     name: str, arrays: Arrays, stage: Stage, levels: float
 ) -> tuple[tuple[Field, ...], list[Function], str]:
@@ -71,7 +79,6 @@ def stream_module(
         "BEAT_PIXELS": pixels,
         "BEATS": beats,
         "COUNT_BITS": bits_for(size + 1),
-        "RANK_BITS": bits_for(pixels + 1),
     }
     lines += instance(
         "reduce_stream",

@@ -19,12 +19,16 @@ from sparsepix_hls.rtl.netlist import LongestPath, read_netlist
 from sparsepix_ops.errors import SparsePixError
 
 METHOD = (
-    "Yosys synth_xilinx, each stage for itself: nothing is shared or optimized across stages, and nothing is placed"
+    "Yosys synth_xilinx, each stage for itself and a column of the image once for all columns: nothing is shared or "
+    "optimized across them, and nothing is placed"
 )
 OPTIONS = "-noiopad -abc9 -nodsp -flatten"
 # Multiplexers of 5 values and more use MUXF7 and MUXF8. Without it a row of an image takes twice the LUTs; with it the
 # tables of weights take more.
 WIDE = "-widemux 5"
+# All columns of an image are one module: mapped once it takes half a minute for 63 x 63 pixels, mapped as part of the
+# stage eleven.
+REPEATED = "*image_column*"
 RESOURCES = ("lut", "ff", "dsp", "bram")
 # A word in the family of a part, the first that fits, and the name that Yosys has for it.
 _FAMILIES = (("UltraScale+", "xcup"), ("Alveo", "xcup"), ("Kria", "xcup"), ("UltraScale", "xcu"), ("7", "xc7"))
@@ -144,7 +148,11 @@ def synthesize(
         wide = WIDE if "reduce_scan" in (directory / "rtl" / f"{name}.sv").read_text(encoding="utf-8") else ""
         script = [
             f"read_verilog -sv {sources}",
+            f"hierarchy -top {name}",
+            f"setattr -mod -set keep_hierarchy 1 {REPEATED}",
             f"synth_xilinx -family {family} -top {name} {OPTIONS} {wide}",
+            f"setattr -mod -unset keep_hierarchy {REPEATED}",
+            "flatten",
             f"write_json {folder.relative_to(directory)}/{name}.json",
         ]
         done = subprocess.run(yosys_command(script), cwd=directory, capture_output=True, text=True, check=False)

@@ -1,12 +1,17 @@
-// An image in registers, with a flag for each active pixel. It arrives at once, or in beats.
+// An image in registers, with a flag for each active pixel; one or two of its rows can be read. It arrives at once, or
+// in beats.
 module image_held #(
+    parameter int HEIGHT = 1,
+    parameter int WIDTH = 1,
     parameter int CHANNELS = 1,
     parameter int BITS = 8,  // of a channel
     parameter bit IS_SIGNED = 0,
     parameter int THRESHOLD = 0,  // active means above it
     parameter int RULE = 0,  // see activity
     parameter int BEAT_PIXELS = 1,  // pixels of a beat of the input
-    parameter int BEATS = 1  // beats of an image
+    parameter int BEATS = 1,  // beats of an image
+    parameter int READS = 1,  // rows that are read at once
+    parameter int INDEX_BITS = 1  // 2 ** INDEX_BITS >= HEIGHT
 ) (
     input  logic clk,
     input  logic rst_n,
@@ -16,38 +21,29 @@ module image_held #(
     input  logic busy,  // the image is still needed
     input  logic done,  // it is needed for the last time
     output logic start,  // a new image is complete
-    output logic [BEATS*BEAT_PIXELS-1:0] listed,  // its flags, when it is complete
-    output logic [BEATS*BEAT_PIXELS*CHANNELS*BITS-1:0] image,
-    output logic [BEATS*BEAT_PIXELS-1:0] flags
+    output logic [HEIGHT-1:0] listed,  // the rows that have an active pixel, when it is complete
+    input  logic [READS-1:0] read_valid,  // without it no flag is set
+    input  logic [READS*INDEX_BITS-1:0] read_index,  // of a row
+    output logic [READS*WIDTH*CHANNELS*BITS-1:0] read_line,
+    output logic [READS*WIDTH-1:0] read_columns  // its flags
 );
   localparam int BEAT_BITS = BEATS > 1 ? $clog2(BEATS) : 1;
-  localparam int STEP = BEAT_PIXELS * CHANNELS * BITS;
+  localparam int PIXEL_BITS = CHANNELS * BITS;
   wire take = in_valid && in_ready;
-  wire [BEAT_PIXELS-1:0] beat_flags;
-
-  activity #(
-      .PIXELS(BEAT_PIXELS), .CHANNELS(CHANNELS), .BITS(BITS), .IS_SIGNED(IS_SIGNED), .THRESHOLD(THRESHOLD), .RULE(RULE)
-  ) beat_activity (
-      .pixels(in_pixels),
-      .active(beat_flags)
-  );
+  wire [BEATS-1:0] write;  // the beats that are written
+  wire [HEIGHT*WIDTH-1:0] active, flags;  // column by column
 
   generate
     if (BEATS == 1) begin : gen_at_once
       assign in_ready = !busy || done;
       assign start = take;
-      assign listed = beat_flags;
-      always_ff @(posedge clk)
-        if (take) begin
-          image <= in_pixels;
-          flags <= beat_flags;
-        end
+      assign write = take;
     end else begin : gen_beats
       logic [BEAT_BITS-1:0] beat;
       logic complete;
       assign in_ready = !busy && !complete;
       assign start = complete;
-      assign listed = flags;
+      assign write = BEATS'(take) << beat;
       always_ff @(posedge clk) begin
         if (!rst_n) begin
           beat <= '0;
@@ -57,13 +53,35 @@ module image_held #(
           if (take) beat <= beat == BEAT_BITS'(BEATS - 1) ? '0 : beat + 1'b1;
         end
       end
-      for (genvar b = 0; b < BEATS; b++) begin : gen_beat
-        always_ff @(posedge clk)
-          if (take && beat == BEAT_BITS'(b)) begin
-            image[b*STEP+:STEP] <= in_pixels;
-            flags[b*BEAT_PIXELS+:BEAT_PIXELS] <= beat_flags;
-          end
+    end
+
+    for (genvar x = 0; x < WIDTH; x++) begin : gen_column
+      wire [HEIGHT*PIXEL_BITS-1:0] pixels;
+      wire [HEIGHT-1:0] writes;
+      wire [READS*PIXEL_BITS-1:0] read_pixel;
+      wire [READS-1:0] read_flag;
+      for (genvar r = 0; r < HEIGHT; r++) begin : gen_row
+        localparam int PLACE = r * WIDTH + x;  // pixels come in row-major order
+        assign pixels[r*PIXEL_BITS+:PIXEL_BITS] = in_pixels[(PLACE%BEAT_PIXELS)*PIXEL_BITS+:PIXEL_BITS];
+        assign writes[r] = write[PLACE/BEAT_PIXELS];
       end
+      for (genvar k = 0; k < READS; k++) begin : gen_read
+        assign read_line[(k*WIDTH+x)*PIXEL_BITS+:PIXEL_BITS] = read_pixel[k*PIXEL_BITS+:PIXEL_BITS];
+        assign read_columns[k*WIDTH+x] = read_valid[k] && read_flag[k];
+      end
+      image_column #(
+          .HEIGHT(HEIGHT), .CHANNELS(CHANNELS), .BITS(BITS), .IS_SIGNED(IS_SIGNED), .THRESHOLD(THRESHOLD),
+          .RULE(RULE), .READS(READS), .INDEX_BITS(INDEX_BITS)
+      ) column (
+          .clk(clk), .write(writes), .pixels(pixels), .active(active[x*HEIGHT+:HEIGHT]),
+          .flags(flags[x*HEIGHT+:HEIGHT]), .index(read_index), .read_pixel(read_pixel), .read_flag(read_flag)
+      );
     end
   endgenerate
+
+  always_comb begin
+    listed = '0;
+    for (int x = 0; x < WIDTH; x++)
+      listed |= BEATS == 1 ? active[x*HEIGHT+:HEIGHT] : flags[x*HEIGHT+:HEIGHT];
+  end
 endmodule

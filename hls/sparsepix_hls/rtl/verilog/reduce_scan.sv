@@ -30,24 +30,12 @@ module reduce_scan #(
     output logic [2*COORD_BITS-1:0] place  // row in the low bits, column; -1 in an empty slot
 );
   localparam int PIXEL_BITS = CHANNELS * BITS;
-  localparam int HELD = BEATS * BEAT_PIXELS;
+  localparam int INDEX_BITS = HEIGHT > 1 ? $clog2(HEIGHT) : 1;
 
-  // --- the image and its active pixels
-  wire [HELD*PIXEL_BITS-1:0] image;
-  wire [HELD-1:0] flags, listed;
+  // --- the image, and the row that is picked in it
   logic scanning;
   wire start, finish;
-
-  image_held #(
-      .CHANNELS(CHANNELS), .BITS(BITS), .IS_SIGNED(IS_SIGNED), .THRESHOLD(THRESHOLD), .RULE(RULE),
-      .BEAT_PIXELS(BEAT_PIXELS), .BEATS(BEATS)
-  ) held (
-      .clk(clk), .rst_n(rst_n), .in_valid(in_valid), .in_ready(in_ready), .in_pixels(in_pixels),
-      .busy(scanning), .done(finish), .start(start), .listed(listed), .image(image), .flags(flags)
-  );
-
-  // --- the row that is picked
-  localparam int INDEX_BITS = HEIGHT > 1 ? $clog2(HEIGHT) : 1;
+  wire [HEIGHT-1:0] listed;
   logic [HEIGHT-1:0] rows_left;
   logic [INDEX_BITS-1:0] picked;
   logic picked_valid;
@@ -59,7 +47,7 @@ module reduce_scan #(
 
   always_ff @(posedge clk)
     if (start) begin
-      for (int r = 0; r < HEIGHT; r++) rows_left[r] <= |listed[r*WIDTH+:WIDTH];
+      rows_left <= listed;
       picked_valid <= 1'b0;
     end else if (enable && (!picked_valid || row_moves)) begin
       rows_left <= rows_left & ~first_row;
@@ -77,12 +65,13 @@ module reduce_scan #(
   wire [WIDTH-1:0] rest = columns_left & ~first_column;
   assign row_moves = rest == '0;
 
-  row_read #(
-      .HEIGHT(HEIGHT), .WIDTH(WIDTH), .PIXEL_BITS(PIXEL_BITS), .INDEX_BITS(INDEX_BITS)
-  ) read (
-      .valid(picked_valid), .index(picked),
-      .image(image[HEIGHT*WIDTH*PIXEL_BITS-1:0]), .flags(flags[HEIGHT*WIDTH-1:0]),
-      .line(next_line), .columns(next_columns)
+  image_held #(
+      .HEIGHT(HEIGHT), .WIDTH(WIDTH), .CHANNELS(CHANNELS), .BITS(BITS), .IS_SIGNED(IS_SIGNED), .THRESHOLD(THRESHOLD),
+      .RULE(RULE), .BEAT_PIXELS(BEAT_PIXELS), .BEATS(BEATS), .READS(1), .INDEX_BITS(INDEX_BITS)
+  ) held (
+      .clk(clk), .rst_n(rst_n), .in_valid(in_valid), .in_ready(in_ready), .in_pixels(in_pixels),
+      .busy(scanning), .done(finish), .start(start), .listed(listed),
+      .read_valid(picked_valid), .read_index(picked), .read_line(next_line), .read_columns(next_columns)
   );
 
   always_ff @(posedge clk) begin

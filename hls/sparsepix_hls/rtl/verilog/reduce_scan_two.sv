@@ -32,25 +32,15 @@ module reduce_scan_two #(
     output logic [4*COORD_BITS-1:0] place  // row in the low bits, column; -1 in an empty slot
 );
   localparam int PIXEL_BITS = CHANNELS * BITS;
-  localparam int HELD = BEATS * BEAT_PIXELS;
+  localparam int INDEX_BITS = HEIGHT > 1 ? $clog2(HEIGHT) : 1;
   localparam int PAIRS = (MAX_PIXELS + 1) / 2;
 
-  // --- the image and its active pixels
-  wire [HELD*PIXEL_BITS-1:0] image;
-  wire [HELD-1:0] flags, listed;
+  // --- the image, and the rows that are picked in it
   logic scanning;
   wire start, finish;
+  wire [HEIGHT-1:0] listed;
 
-  image_held #(
-      .CHANNELS(CHANNELS), .BITS(BITS), .IS_SIGNED(IS_SIGNED), .THRESHOLD(THRESHOLD), .RULE(RULE),
-      .BEAT_PIXELS(BEAT_PIXELS), .BEATS(BEATS)
-  ) held (
-      .clk(clk), .rst_n(rst_n), .in_valid(in_valid), .in_ready(in_ready), .in_pixels(in_pixels),
-      .busy(scanning), .done(finish), .start(start), .listed(listed), .image(image), .flags(flags)
-  );
-
-  // --- rows that wait, a before b; the first of the others is split off ('lead_row'), as in a row that stands read
-  localparam int INDEX_BITS = HEIGHT > 1 ? $clog2(HEIGHT) : 1;
+  // Rows that wait, a before b; the first of the others is split off ('lead_row'), as in a row that stands read
   logic [HEIGHT-1:0] lead_row, rows_left;
   logic [INDEX_BITS-1:0] picked_a, picked_b;
   logic valid_a, valid_b;
@@ -67,7 +57,7 @@ module reduce_scan_two #(
   always_ff @(posedge clk)
     if (start) begin
       lead_row <= '0;
-      for (int r = 0; r < HEIGHT; r++) rows_left[r] <= |listed[r*WIDTH+:WIDTH];
+      rows_left <= listed;
       valid_a <= 1'b0;
       valid_b <= 1'b0;
     end else if (enable && !(keeps_x && keeps_y)) begin
@@ -94,19 +84,14 @@ module reduce_scan_two #(
   // --- rows that are read
   wire [WIDTH*PIXEL_BITS-1:0] read_line_a, read_line_b;
   wire [WIDTH-1:0] read_a, read_b;
-  row_read #(
-      .HEIGHT(HEIGHT), .WIDTH(WIDTH), .PIXEL_BITS(PIXEL_BITS), .INDEX_BITS(INDEX_BITS)
-  ) read_first (
-      .valid(valid_a), .index(picked_a),
-      .image(image[HEIGHT*WIDTH*PIXEL_BITS-1:0]), .flags(flags[HEIGHT*WIDTH-1:0]),
-      .line(read_line_a), .columns(read_a)
-  );
-  row_read #(
-      .HEIGHT(HEIGHT), .WIDTH(WIDTH), .PIXEL_BITS(PIXEL_BITS), .INDEX_BITS(INDEX_BITS)
-  ) read_second (
-      .valid(valid_b), .index(picked_b),
-      .image(image[HEIGHT*WIDTH*PIXEL_BITS-1:0]), .flags(flags[HEIGHT*WIDTH-1:0]),
-      .line(read_line_b), .columns(read_b)
+  image_held #(
+      .HEIGHT(HEIGHT), .WIDTH(WIDTH), .CHANNELS(CHANNELS), .BITS(BITS), .IS_SIGNED(IS_SIGNED), .THRESHOLD(THRESHOLD),
+      .RULE(RULE), .BEAT_PIXELS(BEAT_PIXELS), .BEATS(BEATS), .READS(2), .INDEX_BITS(INDEX_BITS)
+  ) held (
+      .clk(clk), .rst_n(rst_n), .in_valid(in_valid), .in_ready(in_ready), .in_pixels(in_pixels),
+      .busy(scanning), .done(finish), .start(start), .listed(listed),
+      .read_valid({valid_b, valid_a}), .read_index({picked_b, picked_a}), .read_line({read_line_b, read_line_a}),
+      .read_columns({read_b, read_a})
   );
 
   logic [WIDTH-1:0] lead_x, columns_x, lead_y, columns_y;

@@ -1,7 +1,8 @@
 // Input reduction by 'stream': some pixels a clock, while the image arrives.
 //
-// A beat waits a clock for its active pixels to be numbered, a clock to be packed (slot k takes the pixel of number k),
-// and is then appended to the list by a shifted read: slot m takes entry m - count of the packed beat.
+// A beat is cut into groups of pixels that one LUT counts. Clock 1: each pixel learns how many active ones its group has
+// before it. Clock 2: each group learns how many the groups before it have, and packs its own ones to its front ('entry'
+// v is its active pixel of number v). Clock 3: the groups are put into the list, each behind the ones before it.
 // With the last beat the list is complete; it stands until it is taken.
 module reduce_stream #(
     parameter int HEIGHT = 1,
@@ -15,8 +16,7 @@ module reduce_stream #(
     parameter int BEAT_PIXELS = 1,
     parameter int BEATS = 1,
     parameter int COORD_BITS = 8,
-    parameter int COUNT_BITS = 1,  // holds 0 ... MAX_PIXELS
-    parameter int RANK_BITS = 1  // holds 0 ... BEAT_PIXELS
+    parameter int COUNT_BITS = 1  // holds 0 ... MAX_PIXELS
 ) (
     input  logic clk,
     input  logic rst_n,
@@ -29,17 +29,25 @@ module reduce_stream #(
     output logic [MAX_PIXELS*2*COORD_BITS-1:0] coords  // row in the low bits, column; -1 in an empty slot
 );
   localparam int PIXEL_BITS = CHANNELS * BITS;
-  localparam int PACKED = BEAT_PIXELS < MAX_PIXELS ? BEAT_PIXELS : MAX_PIXELS;
   localparam int BEAT_BITS = BEATS > 1 ? $clog2(BEATS) : 1;
-  localparam int ENTRY_BITS = PIXEL_BITS + 2 * COORD_BITS;
-  localparam int PLACE_BITS = $clog2(WIDTH + BEAT_PIXELS) + 1;
-  localparam int LINES = (WIDTH + BEAT_PIXELS - 2) / WIDTH;  // line ends that a beat may cross
+  localparam int TAIL = HEIGHT * WIDTH - (BEATS - 1) * BEAT_PIXELS;  // pixels of the last beat
+  localparam int GROUP = 6;  // inputs of a LUT
+  localparam int GROUPS = (BEAT_PIXELS + GROUP - 1) / GROUP;
+  localparam int INNER_BITS = 3;  // holds 0 ... GROUP
+  localparam int SUM_BITS = $clog2(MAX_PIXELS + BEAT_PIXELS + 1);
+  // Beats of whole rows begin in column 0, beats that divide a row end in it: no pixel lies beyond a row's end.
+  localparam bit ROWS = BEAT_PIXELS % WIDTH == 0;
+  localparam bit CROSSES = !ROWS && WIDTH % BEAT_PIXELS != 0;
+  localparam int DROPS = (BEAT_PIXELS - 1) / WIDTH + (CROSSES ? 1 : 0);  // rows that a pixel may lie below the first
+  localparam int DROP_BITS = DROPS > 0 ? $clog2(DROPS + 1) : 1;
+  localparam int PLACE_BITS = $clog2(2 * WIDTH);
+  localparam int ENTRY_BITS = 1 + DROP_BITS + COORD_BITS + PIXEL_BITS;  // it is there, its row, its column, its value
 
   wire enable = !out_valid || out_ready;
   assign in_ready = enable;
 
-  // --- a beat and its active pixels
-  logic [BEAT_PIXELS-1:0] beat_flags;
+  // --- clock 1: active pixels, and their number in their group
+  wire [BEAT_PIXELS-1:0] beat_flags;
   activity #(
       .PIXELS(BEAT_PIXELS), .CHANNELS(CHANNELS), .BITS(BITS), .IS_SIGNED(IS_SIGNED), .THRESHOLD(THRESHOLD), .RULE(RULE)
   ) beat_activity (
@@ -48,25 +56,30 @@ module reduce_stream #(
   );
 
   logic [BEAT_BITS-1:0] beat;
-  logic [BEAT_PIXELS*PIXEL_BITS-1:0] pixels_1, pixels_2;
-  logic [BEAT_PIXELS-1:0] flags_1, flags_2;
-  logic valid_1, valid_2, valid_3, first_1, first_2, first_3, last_1, last_2, last_3;
   wire at_end = beat == BEAT_BITS'(BEATS - 1);
-  localparam int TAIL = HEIGHT * WIDTH - (BEATS - 1) * BEAT_PIXELS;  // pixels of the last beat
-
-  // --- where a beat begins
-  logic [COORD_BITS-1:0] row_0, row_1, row_2;
-  logic [PLACE_BITS-1:0] column_0, column_1, column_2;
-  logic [COORD_BITS-1:0] next_row;
-  logic [PLACE_BITS-1:0] next_column;
+  logic [GROUPS*GROUP-1:0] flags, flags_1;
+  logic [GROUPS*GROUP*INNER_BITS-1:0] inner, inner_1;
+  logic [GROUPS*INNER_BITS-1:0] counts, counts_1;
   always_comb begin
-    next_row = row_0 + COORD_BITS'(BEAT_PIXELS / WIDTH);
-    next_column = column_0 + PLACE_BITS'(BEAT_PIXELS % WIDTH);
-    if (next_column >= PLACE_BITS'(WIDTH)) begin
-      next_row = next_row + 1'b1;
-      next_column = next_column - PLACE_BITS'(WIDTH);
+    flags = '0;
+    for (int p = 0; p < BEAT_PIXELS; p++) flags[p] = beat_flags[p] && !(at_end && p >= TAIL);
+    for (int g = 0; g < GROUPS; g++) begin
+      logic [INNER_BITS-1:0] found;
+      found = '0;
+      for (int i = 0; i < GROUP; i++) begin
+        inner[(g*GROUP+i)*INNER_BITS+:INNER_BITS] = found;
+        found = found + INNER_BITS'(flags[g*GROUP+i]);
+      end
+      counts[g*INNER_BITS+:INNER_BITS] = found;
     end
   end
+
+  logic [BEAT_PIXELS*PIXEL_BITS-1:0] pixels_1;
+  logic valid_1, valid_2, first_1, first_2, last_1, last_2;
+  logic [COORD_BITS-1:0] row_0, row_1, row_2;  // where a beat begins
+  logic [PLACE_BITS-1:0] column_0, column_1;
+  wire [PLACE_BITS-1:0] next_column = column_0 + PLACE_BITS'(BEAT_PIXELS % WIDTH);
+  wire wraps = next_column >= PLACE_BITS'(WIDTH);
 
   always_ff @(posedge clk) begin
     if (!rst_n) begin
@@ -75,20 +88,20 @@ module reduce_stream #(
       column_0 <= '0;
       valid_1 <= 1'b0;
       valid_2 <= 1'b0;
-      valid_3 <= 1'b0;
     end else if (enable) begin
       valid_1 <= in_valid;
       valid_2 <= valid_1;
-      valid_3 <= valid_2;
       if (in_valid) begin
         beat <= at_end ? '0 : beat + 1'b1;
-        row_0 <= at_end ? '0 : next_row;
-        column_0 <= at_end ? '0 : next_column;
+        row_0 <= at_end ? '0 : row_0 + COORD_BITS'(BEAT_PIXELS / WIDTH) + COORD_BITS'(wraps);
+        column_0 <= at_end ? '0 : wraps ? next_column - PLACE_BITS'(WIDTH) : next_column;
       end
     end
     if (enable) begin
       pixels_1 <= in_pixels;
-      for (int p = 0; p < BEAT_PIXELS; p++) flags_1[p] <= beat_flags[p] && !(at_end && p >= TAIL);
+      flags_1 <= flags;
+      inner_1 <= inner;
+      counts_1 <= counts;
       row_1 <= row_0;
       column_1 <= column_0;
       first_1 <= beat == '0;
@@ -96,95 +109,83 @@ module reduce_stream #(
     end
   end
 
-  // --- the number of each active pixel
-  logic [BEAT_PIXELS*RANK_BITS-1:0] ranks, ranks_2;
-  logic [RANK_BITS-1:0] found;
+  // --- clock 2: active pixels before each group, in log2(GROUPS) steps; group g + 1 has the sum up to g
+  logic [(GROUPS+1)*SUM_BITS-1:0] earlier, earlier_2;
   always_comb begin
-    found = '0;
+    earlier = '0;
+    for (int g = 0; g < GROUPS; g++)
+      earlier[(g+1)*SUM_BITS+:SUM_BITS] = SUM_BITS'(counts_1[g*INNER_BITS+:INNER_BITS]);
+    for (int step = 1; step < GROUPS; step = 2 * step)
+      for (int g = GROUPS; g > step; g--)
+        earlier[g*SUM_BITS+:SUM_BITS] = earlier[g*SUM_BITS+:SUM_BITS] + earlier[(g-step)*SUM_BITS+:SUM_BITS];
+  end
+
+  // and the entries of each group
+  logic [GROUPS*GROUP*ENTRY_BITS-1:0] entries, entries_2;
+  always_comb begin
+    entries = '0;
     for (int p = 0; p < BEAT_PIXELS; p++) begin
-      ranks[p*RANK_BITS+:RANK_BITS] = found;
-      found = found + RANK_BITS'(flags_1[p]);
+      logic [PLACE_BITS-1:0] at;
+      logic [ENTRY_BITS-1:0] entry;
+      logic beyond;
+      at = (ROWS ? '0 : column_1) + PLACE_BITS'(p % WIDTH);
+      beyond = CROSSES && at >= PLACE_BITS'(WIDTH);
+      if (beyond) at = at - PLACE_BITS'(WIDTH);
+      entry = {
+        1'b1, DROP_BITS'(p / WIDTH) + DROP_BITS'(beyond), COORD_BITS'(at), pixels_1[p*PIXEL_BITS+:PIXEL_BITS]
+      };
+      for (int v = 0; v <= p % GROUP; v++)
+        if (flags_1[p] && inner_1[p*INNER_BITS+:INNER_BITS] == INNER_BITS'(v))
+          entries[(p/GROUP*GROUP+v)*ENTRY_BITS+:ENTRY_BITS] |= entry;
     end
   end
 
   always_ff @(posedge clk)
     if (enable) begin
-      pixels_2 <= pixels_1;
-      flags_2 <= flags_1;
-      ranks_2 <= ranks;
+      earlier_2 <= earlier;
+      entries_2 <= entries;
       row_2 <= row_1;
-      column_2 <= column_1;
       first_2 <= first_1;
       last_2 <= last_1;
     end
 
-  // --- the packed beat
-  logic [PACKED*ENTRY_BITS-1:0] packed_now, packed_3;
-  logic [COUNT_BITS-1:0] count_now, count_3;
-  always_comb begin
-    count_now = '0;
-    for (int k = 0; k < PACKED; k++) begin
-      logic [PIXEL_BITS-1:0] value;
-      logic [PLACE_BITS-1:0] at;
-      logic [COORD_BITS-1:0] row;
-      logic hit, any;
-      value = '0;
-      at = '0;
-      any = 1'b0;
-      for (int p = k; p < BEAT_PIXELS; p++) begin
-        hit = flags_2[p] && ranks_2[p*RANK_BITS+:RANK_BITS] == RANK_BITS'(k);
-        any |= hit;
-        value |= pixels_2[p*PIXEL_BITS+:PIXEL_BITS] & {PIXEL_BITS{hit}};
-        at |= PLACE_BITS'(p) & {PLACE_BITS{hit}};
-      end
-      at = at + column_2;
-      row = row_2;
-      for (int line = 0; line < LINES; line++)
-        if (at >= PLACE_BITS'(WIDTH)) begin
-          at = at - PLACE_BITS'(WIDTH);
-          row = row + 1'b1;
-        end
-      packed_now[k*ENTRY_BITS+:ENTRY_BITS] = {COORD_BITS'(at), row, value};
-      if (any) count_now = COUNT_BITS'(k + 1);
-    end
-  end
-
-  always_ff @(posedge clk)
-    if (enable) begin
-      packed_3 <= packed_now;
-      count_3 <= count_now;
-      first_3 <= first_2;
-      last_3 <= last_2;
-    end
-
-  // --- the list
+  // --- clock 3: the list. What has not come is 0, so new entries are joined by 'or'; coords are held inverted for it.
   logic [COUNT_BITS-1:0] count;
-  wire [COUNT_BITS-1:0] kept = first_3 ? '0 : count;
+  logic [MAX_PIXELS*2*COORD_BITS-1:0] inverted, next_inverted;
   logic [MAX_PIXELS*PIXEL_BITS-1:0] next_features;
-  logic [MAX_PIXELS*2*COORD_BITS-1:0] next_coords;
-  logic [COUNT_BITS:0] next_count;
+  wire [COUNT_BITS-1:0] kept = first_2 ? '0 : count;
+  wire [SUM_BITS-1:0] together = SUM_BITS'(kept) + earlier_2[GROUPS*SUM_BITS+:SUM_BITS];
+  logic [GROUPS*MAX_PIXELS-1:0] begins;  // slot of the first entry of each group
   always_comb begin
-    next_count = (COUNT_BITS + 1)'(kept) + (COUNT_BITS + 1)'(count_3);
-    if (next_count > (COUNT_BITS + 1)'(MAX_PIXELS)) next_count = (COUNT_BITS + 1)'(MAX_PIXELS);
+    for (int g = 0; g < GROUPS; g++) begin
+      logic [SUM_BITS-1:0] start;
+      start = SUM_BITS'(kept) + earlier_2[g*SUM_BITS+:SUM_BITS];
+      for (int m = 0; m < MAX_PIXELS; m++) begins[g*MAX_PIXELS+m] = start == SUM_BITS'(m);
+    end
+    next_features = first_2 ? '0 : features;
+    next_inverted = first_2 ? '0 : inverted;
     for (int m = 0; m < MAX_PIXELS; m++) begin
       logic [ENTRY_BITS-1:0] entry;
-      entry = {{(2 * COORD_BITS) {1'b1}}, {PIXEL_BITS{1'b0}}};
-      for (int k = 0; k <= m && k < PACKED; k++)
-        if (kept == COUNT_BITS'(m - k) && count_3 > COUNT_BITS'(k)) entry = packed_3[k*ENTRY_BITS+:ENTRY_BITS];
-      if (kept > COUNT_BITS'(m))
-        entry = {coords[m*2*COORD_BITS+:2*COORD_BITS], features[m*PIXEL_BITS+:PIXEL_BITS]};
-      next_features[m*PIXEL_BITS+:PIXEL_BITS] = entry[PIXEL_BITS-1:0];
-      next_coords[m*2*COORD_BITS+:2*COORD_BITS] = entry[ENTRY_BITS-1:PIXEL_BITS];
+      logic [COORD_BITS-1:0] row;
+      entry = '0;
+      for (int g = 0; g < GROUPS; g++)
+        for (int v = 0; v < GROUP && v <= m; v++)
+          entry |= entries_2[(g*GROUP+v)*ENTRY_BITS+:ENTRY_BITS] & {ENTRY_BITS{begins[g*MAX_PIXELS+m-v]}};
+      row = row_2 + COORD_BITS'(entry[PIXEL_BITS+COORD_BITS+:DROP_BITS]);
+      next_features[m*PIXEL_BITS+:PIXEL_BITS] |= entry[PIXEL_BITS-1:0];
+      next_inverted[m*2*COORD_BITS+:2*COORD_BITS] |=
+          {~entry[PIXEL_BITS+:COORD_BITS], ~row} & {(2 * COORD_BITS) {entry[ENTRY_BITS-1]}};
     end
   end
+  assign coords = ~inverted;
 
   always_ff @(posedge clk) begin
     if (!rst_n) out_valid <= 1'b0;
-    else if (enable) out_valid <= valid_3 && last_3;
-    if (enable && valid_3) begin
+    else if (enable) out_valid <= valid_2 && last_2;
+    if (enable && valid_2) begin
       features <= next_features;
-      coords <= next_coords;
-      count <= next_count[COUNT_BITS-1:0];
+      inverted <= next_inverted;
+      count <= together > SUM_BITS'(MAX_PIXELS) ? COUNT_BITS'(MAX_PIXELS) : COUNT_BITS'(together);
     end
   end
 endmodule
