@@ -76,8 +76,8 @@ def _target_problems(design: Design, options: Options) -> list[str]:
         return []
     more = "" if design.scan_pixels == 2 else "scan_pixels 2, "
     return [
-        f"target_interval: {design.input_reduce.name} takes {cycles} cycles by 'scan' as RTL, found a target of {target}: "
-        f"use {more}another reduce, fewer max_pixels, or a larger target"
+        f"target_interval: {design.input_reduce.name} takes {cycles} cycles by 'scan' as RTL, found a target of "
+        f"{target}: use {more}another reduce, fewer max_pixels, or a larger target"
     ]
 
 

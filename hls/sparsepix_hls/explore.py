@@ -131,7 +131,17 @@ def command(options: Options, backend: Backend = "hls") -> str:
     """Options as arguments of the command line; those of single layers are not among them."""
     default = Options()
     words = [] if backend == "hls" else [f"--backend {backend}"]
-    for name in ("reduce", "scan_pixels", "pixels_per_cycle", "io", "conv", "flatten", "dense", "reuse_factor", "target_interval"):
+    for name in (
+        "reduce",
+        "scan_pixels",
+        "pixels_per_cycle",
+        "io",
+        "conv",
+        "flatten",
+        "dense",
+        "reuse_factor",
+        "target_interval",
+    ):
         value = getattr(options, name)
         if value is not None and value != getattr(default, name):
             words.append(f"--{name.replace('_', '-')} {value}")
