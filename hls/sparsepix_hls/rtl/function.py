@@ -144,7 +144,7 @@ def levels_of(op: Op, widths: Sequence[int], width: int) -> float:
         case 7:
             return max(2.6 * math.log2(max(min(widths), 2)) - 1.3, 1.0)
         case 8:
-            return 1 + 0.25 * max(widths[0] - 6, 0)
+            return 1 + 0.5 * max(widths[0] - 6, 0)
         case 9:
             return 0.1 if op.data == 0 else max(math.log(max(widths[0], 1), 6), 0.4)
         case 10:

@@ -26,9 +26,9 @@ OPTIONS = "-noiopad -abc9 -nodsp -flatten"
 # Multiplexers of 5 values and more use MUXF7 and MUXF8. Without it a row of an image takes twice the LUTs; with it the
 # tables of weights take more.
 WIDE = "-widemux 5"
-# All columns of an image are one module: mapped once it takes half a minute for 63 x 63 pixels, mapped as part of the
-# stage eleven.
-REPEATED = "*image_column*"
+# Modules that are used many times are mapped once: columns of an image (63 x 63 pixels take half a minute; as part of
+# their stage eleven), products, and tables of weights, whose levels abc would give away where it sees no need for them.
+REPEATED = "*image_column* *product* *_table*"
 RESOURCES = ("lut", "ff", "dsp", "bram")
 # A word in the family of a part, the first that fits, and the name that Yosys has for it.
 _FAMILIES = (("UltraScale+", "xcup"), ("Alveo", "xcup"), ("Kria", "xcup"), ("UltraScale", "xcu"), ("7", "xc7"))

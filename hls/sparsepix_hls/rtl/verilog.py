@@ -3,7 +3,8 @@
 import numpy as np
 from da4ml.types import CombLogic, Op, minimal_kif
 
-from sparsepix_hls.rtl.function import CONSTANT, INPUT, LOOKUP, Function, operands
+from sparsepix_hls.rtl.function import CONSTANT, INPUT, LOOKUP, PRODUCT, Function, operands
+from sparsepix_hls.rtl.text import instance
 
 _SYMBOLS = {0: "&", 1: "|", 2: "^"}
 
@@ -89,7 +90,19 @@ class _Writer:
         if op.opcode == LOOKUP:
             address = self._name(op.id0, stage)
             return [f"  wire {kind} {name};", f"  {self._table_name(op)} {name}_table ({address}, {name});"]
+        if op.opcode == PRODUCT:
+            return [f"  wire {kind} {name};", *self._product(i, op, stage)]
         return [f"  wire {kind} {name} = {self._expression(i, op, stage)};"]
+
+    def _product(self, i: int, op: Op, stage: int) -> list[str]:
+        parameters, connections = {}, {}
+        for port, index in (("a", op.id0), ("b", op.id1)):
+            parameters[f"{port.upper()}_BITS"] = self.widths[index]
+            parameters[f"{port.upper()}_SIGNED"] = int(self.kifs[index][0])
+            connections[port] = self._name(index, stage)
+        return instance(
+            "product", f"v{i}_product", parameters | {"BITS": self.widths[i]}, connections | {"value": f"v{i}"}
+        )
 
     def _input(self, element: int, width: int) -> str:
         for field in self.function.inputs:
@@ -121,8 +134,6 @@ class _Writer:
                 return self._slice(i, op, stage)
             case 6:
                 return self._mux(i, op, stage)
-            case 7:
-                return f"{self._signed(op.id0, stage)} * {self._signed(op.id1, stage)}"
             case 9:
                 assert op.opcode == 9, "no bits of a negated value"
                 return f"{('~', '|', '&')[op.data]}{self._name(op.id0, stage)}"
