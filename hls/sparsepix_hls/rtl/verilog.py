@@ -90,19 +90,26 @@ class _Writer:
         if op.opcode == LOOKUP:
             address = self._name(op.id0, stage)
             return [f"  wire {kind} {name};", f"  {self._table_name(op)} {name}_table ({address}, {name});"]
-        if op.opcode == PRODUCT:
-            return [f"  wire {kind} {name};", *self._product(i, op, stage)]
+        if op.opcode == PRODUCT or self._long_sum(i, op):
+            module = "product" if op.opcode == PRODUCT else "adder"
+            return [f"  wire {kind} {name};", *self._module_of_two(module, i, op, stage)]
         return [f"  wire {kind} {name} = {self._expression(i, op, stage)};"]
 
-    def _product(self, i: int, op: Op, stage: int) -> list[str]:
+    def _long_sum(self, i: int, op: Op) -> bool:
+        """Whether an operation is an adder of a sum of products."""
+        if op.opcode != 0 or op.data + self.kifs[op.id0][2] - self.kifs[op.id1][2]:
+            return False
+        return all(self.logic.ops[k].opcode in (0, PRODUCT) and self.widths[k] > 3 for k in (op.id0, op.id1))
+
+    def _module_of_two(self, module: str, i: int, op: Op, stage: int) -> list[str]:
+        """An instance of a module that takes two numbers."""
         parameters, connections = {}, {}
         for port, index in (("a", op.id0), ("b", op.id1)):
             parameters[f"{port.upper()}_BITS"] = self.widths[index]
             parameters[f"{port.upper()}_SIGNED"] = int(self.kifs[index][0])
             connections[port] = self._name(index, stage)
-        return instance(
-            "product", f"v{i}_product", parameters | {"BITS": self.widths[i]}, connections | {"value": f"v{i}"}
-        )
+        parameters["BITS"] = self.widths[i]
+        return instance(module, f"v{i}_{module}", parameters, connections | {"value": f"v{i}"})
 
     def _input(self, element: int, width: int) -> str:
         for field in self.function.inputs:
