@@ -1,5 +1,6 @@
 """The MicroBooNE open samples: tables, labels and windows against plain loops, and files that are not right."""
 
+import io
 import math
 from collections import Counter
 
@@ -7,6 +8,7 @@ import h5py
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from rich.console import Console
 
 import sparsepix as sp
 from data_files import Event, neutrino_event, write_microboone
@@ -313,7 +315,9 @@ def test_a_folder_and_names_of_files(samples, data, tmp_path):
 
 def test_a_file_for_both_classes(tmp_path):
     path = write_microboone(tmp_path / "both.h5", [neutrino_event(seed, (3, 0, seed)) for seed in range(4)])
-    data = microboone(path, path, tmp_path / "cache")
+    text = io.StringIO()
+    data = microboone(path, path, tmp_path / "cache", console=Console(file=text, force_terminal=True, width=200))
+    assert "reading wires" in text.getvalue()
     labels = np.concatenate([part.labels for part in parts_of(data)])
     # 12 signal windows; 12 of 20 background windows.
     assert_array_equal(np.bincount(labels), [12, 12])
@@ -369,6 +373,26 @@ def test_events_without_a_neutrino_give_no_windows(tmp_path):
     good = write_microboone(tmp_path / "good.h5", events)
     with pytest.raises(sp.SparsePixError, match=r"expected signal windows, found none: .*500 pixels.*edep_table"):
         microboone(path, good, tmp_path / "cache")
+
+
+def test_a_damaged_block_is_found(tmp_path):
+    events = [neutrino_event(1, (1, 0, 0), wires=8)]
+    path = write_microboone(tmp_path / "a.h5", events, chunks=4)
+    with h5py.File(path) as file:
+        chunk = file["wire_table/adc"].id.get_chunk_info(2)
+    content = bytearray(path.read_bytes())
+    for place in range(20, 60):
+        content[chunk.byte_offset + place] ^= 0x5A
+    path.write_bytes(content)
+    with pytest.raises(sp.SparsePixError, match="expected a whole HDF5 file, found one that cannot be read") as caught:
+        microboone(path, path, tmp_path / "cache")
+    assert str(path) in str(caught.value)
+
+
+def test_too_few_events_to_share_out(tmp_path):
+    path = write_microboone(tmp_path / "a.h5", [neutrino_event(seed, (1, 0, seed), planes=(2,)) for seed in range(2)])
+    with pytest.raises(sp.SparsePixError, match="expected at least 3 events to share out, found 2"):
+        microboone(path, path, tmp_path / "cache")
 
 
 def broken_event(kind):

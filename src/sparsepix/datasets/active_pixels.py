@@ -77,7 +77,8 @@ def concatenate(parts: Sequence[ActivePixels]) -> ActivePixels:
 def new_images(events: int, shape: tuple[int, int, int]) -> np.ndarray:
     """Zeros float32 [events, C, H, W]: in memory, or if larger than ``IN_MEMORY`` in a file without a name.
 
-    The system removes the file when the array is gone.
+    The file lies in the folder for temporary files (TMPDIR), and the system removes it when the array
+    is gone.
     """
     size = 4 * events * math.prod(shape)
     if size <= IN_MEMORY:

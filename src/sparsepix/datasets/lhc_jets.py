@@ -18,10 +18,7 @@ if TYPE_CHECKING:
     import h5py
     from rich.console import Console
 
-WHERE = (
-    "the hls4ml LHC jets with 150 particles are at https://doi.org/10.5281/zenodo.3602260 "
-    "(jetImage_*_150p_*.h5, in two archives)"
-)
+WHERE = "the hls4ml LHC jets with 150 particles (jetImage_*_150p_*.h5) are at https://doi.org/10.5281/zenodo.3602260"
 SHAPE = (1, 56, 56)
 CLASSES = ("g", "q", "W", "Z", "t")
 SIZES = (180_000, 20_000, 100_000)

@@ -66,7 +66,8 @@ def reading(path: Path) -> "Iterator[h5py.File]":
     try:
         with h5py.File(path, "r") as file:
             yield file
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
+        # h5py has both for files that are cut short or damaged.
         raise SparsePixError(
             f"{path}: expected a whole HDF5 file, found one that cannot be read ({error}); get it again"
         ) from None
