@@ -46,15 +46,17 @@ def networks(draw, wide=False):
         if draw(st.integers(0, 2)):
             out_channels = draw(SMALL)
             kernel = (draw(st.sampled_from([1, 3, 5, 7])), draw(st.sampled_from([1, 3, 5])))
+            bias_on = draw(st.sampled_from(["active", "nonzero"]))
             layers.append(
                 sp.SparseConv2d(
                     channels,
                     out_channels,
                     kernel,
                     bias=draw(st.booleans()),
-                    bias_on=draw(st.sampled_from(["active", "nonzero"])),
+                    bias_on=bias_on,
                     weight_format=draw(formats(signed=True, widths=widths)),
                     bias_format=draw(formats(signed=True, widths=widths)),
+                    batch_norm=bias_on == "active" and draw(st.booleans()),
                 )
             )
             channels = out_channels
@@ -80,7 +82,11 @@ def networks(draw, wide=False):
         outputs = draw(st.integers(1, 4))
         layers.append(
             sp.QuantLinear(
-                features, outputs, bias=draw(st.booleans()), weight_format=draw(formats(signed=True, widths=widths))
+                features,
+                outputs,
+                bias=draw(st.booleans()),
+                weight_format=draw(formats(signed=True, widths=widths)),
+                batch_norm=draw(st.booleans()),
             )
         )
         layers.append(draw(st.sampled_from([sp.QuantReLU, sp.QuantIdentity]))(draw(formats(widths=widths))))
@@ -93,6 +99,9 @@ def networks(draw, wide=False):
         for parameter in model.parameters():
             # Weights that use the whole range of their formats, its ends included.
             parameter.copy_(torch.randn_like(parameter) * draw(st.sampled_from([0.3, 1.0, 4.0])))
+        for name, statistic in model.named_buffers():
+            if "running" in name:
+                statistic.copy_(torch.randn_like(statistic).abs() + 0.1)
     return model.eval(), input_shape
 
 

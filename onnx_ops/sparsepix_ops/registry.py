@@ -39,7 +39,8 @@ ALTERNATIVES = {
     "GlobalAveragePool": "use SparseAvgPool2d with the whole image as its window",
     "MaxPool": "use SparseMaxPool2d",
     "GlobalMaxPool": "use SparseMaxPool2d with the whole image as its window",
-    "BatchNormalization": "fold it into the weights of the layer in front of it before the export",
+    "BatchNormalization": "fold it into the weights of the layer in front of it before the export: "
+    "sparsepix.fold_batch_norm(model)",
     "Flatten": "use SparseFlatten",
     "Reshape": "use SparseFlatten",
     "LeakyRelu": "use SparseReLU",

@@ -11,6 +11,7 @@ from sparsepix_ops.version import __version__
 if TYPE_CHECKING:
     from sparsepix import compat, datasets, models, plots, training
     from sparsepix.activations import QuantIdentity, QuantReLU, SparseIdentity, SparseReLU
+    from sparsepix.batch_norm import SparseBatchNorm2d, fold_batch_norm
     from sparsepix.export import export_onnx
     from sparsepix.quant_conv2d import QuantConv2d
     from sparsepix.quant_linear import QuantLinear
@@ -34,6 +35,7 @@ _HOMES = {
     "QuantReLU": "sparsepix.activations",
     "Quantizer": "sparsepix.quantizers",
     "SparseAvgPool2d": "sparsepix.sparse_avg_pool2d",
+    "SparseBatchNorm2d": "sparsepix.batch_norm",
     "SparseConv2d": "sparsepix.sparse_conv2d",
     "SparseFlatten": "sparsepix.sparse_flatten",
     "SparseIdentity": "sparsepix.activations",
@@ -43,6 +45,7 @@ _HOMES = {
     "SparsePixels": "sparsepix.sparse_pixels",
     "SparseReLU": "sparsepix.activations",
     "export_onnx": "sparsepix.export",
+    "fold_batch_norm": "sparsepix.batch_norm",
     "load": "sparsepix.saving",
     "save": "sparsepix.saving",
 }
@@ -57,6 +60,7 @@ __all__ = [
     "QuantReLU",
     "Quantizer",
     "SparseAvgPool2d",
+    "SparseBatchNorm2d",
     "SparseConv2d",
     "SparseFlatten",
     "SparseIdentity",
@@ -69,6 +73,7 @@ __all__ = [
     "compat",
     "datasets",
     "export_onnx",
+    "fold_batch_norm",
     "load",
     "models",
     "plots",

@@ -51,6 +51,11 @@ def emit_sparse(
     return features, coords
 
 
+def name_constant(tensor: Tensor, parameter: Tensor | None, role: str) -> None:
+    """Call a computed constant what the parameter that it stands for is called; without one '<module>.<role>'."""
+    _recorders[-1].name_constant(tensor, parameter, role)
+
+
 class Recorder(TorchFunctionMode):
     """Collects the nodes and constants of one forward pass.
 
@@ -200,6 +205,11 @@ class Recorder(TorchFunctionMode):
     def _track(self, tensor: Tensor, name: str) -> None:
         self._values[id(tensor)] = name
         self._alive.append(tensor)
+
+    def name_constant(self, tensor: Tensor, parameter: Tensor | None, role: str) -> None:
+        """Give a computed constant the name of a parameter, or of its role in the module that runs."""
+        self._alive.append(tensor)
+        self._parameter_names[id(tensor)] = self._parameter_names.get(id(parameter), f"{self.scope}.{role}")
 
     def _name_of(self, tensor: Tensor, role: str) -> str:
         if id(tensor) in self._values:

@@ -7,11 +7,13 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from sparsepix.batch_norm import NEEDS_ACTIVE_BIAS, SparseBatchNorm2d, quantized_weights
 from sparsepix.checks import as_pair, check_channels, check_choice, check_positive
 from sparsepix.neighbours import gather_windows
 from sparsepix.quantizers import Format, Quantizer
 from sparsepix.recording import emit, exporting
 from sparsepix.sparse_pixels import SparsePixels
+from sparsepix_ops.errors import SparsePixError
 
 BiasOn = Literal["active", "nonzero"]
 
@@ -31,12 +33,17 @@ class SparseConv2d(nn.Module):
             zero, for each pixel and filter, as the published Keras layers do.
         weight_format: format of the weights; None: float.
         bias_format: format of the bias; None: that of the weights.
+        batch_norm: whether the layer normalizes its outputs over the active pixels. Its ``SparseBatchNorm2d`` is folded
+            into weight and bias before they are quantized, in training too, so that export changes nothing;
+            ``conv.batch_norm.eval()`` freezes its statistics.
 
     The parameters are ``weight`` [out_channels, in_channels, kh, kw] and ``bias`` [out_channels].
 
     Raises:
         SparsePixError: a wrong argument; an input with another number of channels.
     """
+
+    norm_type = SparseBatchNorm2d  # of its batch norm, if it has one
 
     def __init__(
         self,
@@ -47,6 +54,7 @@ class SparseConv2d(nn.Module):
         bias_on: BiasOn = "active",
         weight_format: Format = None,
         bias_format: Format = None,
+        batch_norm: bool = False,
     ) -> None:
         super().__init__()
         self.in_channels = check_positive("SparseConv2d", "in_channels", in_channels)
@@ -57,32 +65,37 @@ class SparseConv2d(nn.Module):
         dense = nn.Conv2d(in_channels, out_channels, self.kernel_size, bias=bias)
         self.weight, self.bias = dense.weight, dense.bias
         self.weight_quantizer = Quantizer(weight_format, "SparseConv2d weight")
-        self.bias_quantizer = Quantizer(bias_format or weight_format, "SparseConv2d bias") if bias else None
+        self.bias_quantizer = (
+            Quantizer(bias_format or weight_format, "SparseConv2d bias") if bias or batch_norm else None
+        )
+        self.batch_norm = self.norm_type(out_channels) if batch_norm else None
+        if batch_norm and bias_on != "active":
+            raise SparsePixError(f"SparseConv2d: {NEEDS_ACTIVE_BIAS}")
 
     def forward(self, pixels: SparsePixels) -> SparsePixels:
         """Convolve; the coordinates stay."""
         check_channels("SparseConv2d", self.in_channels, pixels.channels)
-        weight = self.weight_quantizer(self.weight)
-        bias = None if self.bias is None else self.bias_quantizer(self.bias)
+        weight, bias = quantized_weights(self, lambda: (self._sums(pixels, self.weight, self.bias), pixels.active))
         if exporting():
             # The op always has a bias; one of zeros is free in hardware.
             bias = torch.tensor([0.0] * self.out_channels, dtype=weight.dtype) if bias is None else bias
             inputs = (pixels.features, pixels.coords, weight, bias)
             shape = (*pixels.features.shape[:2], self.out_channels)
             return pixels.replace(emit("SparseConv2d", inputs, {"bias_on": self.bias_on}, shape))
+        return pixels.replace(self._sums(pixels, weight, bias))
 
+    def _sums(self, pixels: SparsePixels, weight: Tensor, bias: Tensor | None) -> Tensor:
         table = pixels.neighbours(self.kernel_size)
         if bias is None or self.bias_on == "active":
-            mask = pixels.active
-            return pixels.replace(_WindowSum.apply(pixels.features, weight, bias, table, mask))
+            return _WindowSum.apply(pixels.features, weight, bias, table, pixels.active)
         sums = _WindowSum.apply(pixels.features, weight, None, table, None)
-        return pixels.replace(sums + bias * (sums != 0))
+        return sums + bias * (sums != 0)
 
     def extra_repr(self) -> str:
         """The arguments, for ``print(model)``."""
         return (
             f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, bias={self.bias is not None}, "
-            f"bias_on={self.bias_on!r}"
+            f"bias_on={self.bias_on!r}, batch_norm={self.batch_norm is not None}"
         )
 
 
