@@ -59,9 +59,9 @@ class Builder:
         y = self.tensor("conv", (size, out), output)
         return self.add(ir.SparseConv2d(self.layer_name(), self.x, self.coords, y, kernel, w, b, bias_on), y)
 
-    def act(self, type_, relu=True):
+    def act(self, type_, relu=True, slope_shift=0):
         y = self.tensor("act", self.x.shape, type_)
-        return self.add(ir.Activation(self.layer_name(), self.x, y, relu), y)
+        return self.add(ir.Activation(self.layer_name(), self.x, y, relu, slope_shift), y)
 
     def pool(self, kernel, output, reciprocal=None, over="active"):
         y = self.tensor("pooled", self.x.shape, output)
@@ -217,7 +217,8 @@ def run_layer(layer, state):
             state[layer.output.name] = run_conv(layer, pixels).values
         case ir.Activation():
             array = np.array(state[layer.input.name], dtype=object)
-            flat = [to_format(max(v, 0) if layer.relu else v, layer.output.type) for v in array.ravel()]
+            slope = 0 if layer.relu else Fraction(1, 2**layer.slope_shift)
+            flat = [to_format(v * slope if v < 0 else v, layer.output.type) for v in array.ravel()]
             state[layer.output.name] = np.array(flat, dtype=object).reshape(array.shape).tolist()
         case ir.SparseAvgPool2d() | ir.SparseMaxPool2d():
             pixels = run_pool(layer, Pixels(state[layer.coords.name], state[layer.features.name]))

@@ -60,8 +60,11 @@ def networks(draw, wide=False):
                 )
             )
             channels = out_channels
-            activation = draw(st.sampled_from(["relu", "identity", "none"]))
-            if activation == "relu":
+            activation = draw(st.sampled_from(["relu", "leaky", "identity", "none"]))
+            if activation == "leaky":
+                slope = 2.0 ** -draw(st.integers(1, 6))
+                layers.append(sp.SparseLeakyReLU(slope, draw(st.one_of(st.none(), formats(widths=widths)))))
+            elif activation == "relu":
                 layers.append(sp.SparseReLU(draw(formats(widths=widths))))
             elif activation == "identity":
                 layers.append(sp.SparseIdentity(draw(formats(widths=widths))))
@@ -89,7 +92,8 @@ def networks(draw, wide=False):
                 batch_norm=draw(st.booleans()),
             )
         )
-        layers.append(draw(st.sampled_from([sp.QuantReLU, sp.QuantIdentity]))(draw(formats(widths=widths))))
+        kind = draw(st.sampled_from([sp.QuantReLU, sp.QuantIdentity, sp.QuantLeakyReLU]))
+        layers.append(kind(format=draw(formats(widths=widths))))
         features = outputs
     if draw(st.booleans()):
         layers.pop()  # logits as the sums are

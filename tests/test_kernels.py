@@ -45,7 +45,7 @@ def reductions():
 
 
 def activations():
-    """Output types, each tried on all 1024 values of a 10-bit format, with or without ReLU."""
+    """Output types, each tried on all 1024 values of a 10-bit format, with ReLU, leaky ReLU (a slope) or neither."""
     return [
         ("round_sat", FixedPoint(6, 3), False),
         ("round_wrap", FixedPoint(5, 2, True, "ROUND", "WRAP"), False),
@@ -58,6 +58,11 @@ def activations():
         ("two_bits", FixedPoint(2, 5), False),
         ("finer", FixedPoint(16, 6), False),
         ("more_dropped_than_there_is", FixedPoint(2, 10), False),
+        ("leaky", FixedPoint(6, 3), 3),
+        ("leaky_half", FixedPoint(7, 4, True, "FLOOR", "SAT"), 1),
+        ("leaky_exact", FixedPoint(14, 4, True, "FLOOR", "WRAP"), 4),
+        ("leaky_small", FixedPoint(6, 2), 16),
+        ("leaky_unsigned", FixedPoint(5, 3, False), 2),
     ]
 
 
@@ -73,7 +78,7 @@ def networks():
     start = {"max_pixels": 8, "activity": "any"}
     s16 = FixedPoint(16, 7)
     flat = Builder("dense", (2, 3, 5), S5).reduce(6, activity="any").flatten()
-    flat.dense(4, S5, accumulator(18, -6), S3).act(S5).dense(3, S3, accumulator(16, -5))
+    flat.dense(4, S5, accumulator(18, -6), S3).act(S5, False, 2).dense(3, S3, accumulator(16, -5))
     graphs = [
         flat,
         Builder("conv_1x1", (2, 5, 5), S3).reduce(**start).conv(2, (1, 1), S3, accumulator(14, -5), S5),
@@ -127,8 +132,9 @@ def cases():
             graph = builder.graph(builder.x if end == "features" else builder.coords)
             found.append((graph, np.concatenate([sparse_images(rng, 12, shape, type_, d) for d in (0.1, 0.4)])))
     every = FixedPoint(10, 4)
-    for name, type_, relu in activations():
-        builder = Builder(f"act_{name}", (1, 32, 32), every).reduce(1024, ALL).act(type_, relu)
+    for name, type_, how in activations():
+        kind = {"relu": how} if isinstance(how, bool) else {"relu": False, "slope_shift": how}
+        builder = Builder(f"act_{name}", (1, 32, 32), every).reduce(1024, ALL).act(type_, **kind)
         found.append((builder.graph(), np.arange(-512, 512).reshape(1, 1, 32, 32)))
     for graph in networks():
         shape, type_ = graph.input.shape, graph.input.type

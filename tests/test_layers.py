@@ -17,7 +17,14 @@ from torch.nn import functional as F
 
 import sparsepix.sparse_pixels
 from sparsepix import dense
-from sparsepix.activations import QuantIdentity, QuantReLU, SparseIdentity, SparseReLU
+from sparsepix.activations import (
+    QuantIdentity,
+    QuantLeakyReLU,
+    QuantReLU,
+    SparseIdentity,
+    SparseLeakyReLU,
+    SparseReLU,
+)
 from sparsepix.quant_conv2d import QuantConv2d
 from sparsepix.quant_linear import QuantLinear
 from sparsepix.sparse_avg_pool2d import SparseAvgPool2d
@@ -319,6 +326,8 @@ def test_activations_leave_empty_slots_empty():
         (SparseReLU(), QuantReLU()),
         (SparseReLU(format), QuantReLU(format)),
         (SparseIdentity(format), QuantIdentity(format)),
+        (SparseLeakyReLU(0.25), nn.LeakyReLU(0.25)),
+        (SparseLeakyReLU(0.5, format), QuantLeakyReLU(0.5, format)),
     ):
         result = layer(pixels)
         assert result.coords is pixels.coords

@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from onnx import TensorProto, helper
 
-from sparsepix_ops import FixedArray, SparsePixError, head
-from sparsepix_ops.op import DOMAIN, IR_VERSION, OPSET, QUANT_DOMAIN
+from sparsepix_ops import FixedArray, FixedRange, SparsePixError, head
+from sparsepix_ops.op import DOMAIN, IR_VERSION, OPSET, QUANT_DOMAIN, Value
 from sparsepix_ops.quant import OP as QUANT
 from sparsepix_ops.registry import CUSTOM_OPS
 from sparsepix_ops.sparse_avg_pool2d import reciprocal
 
 OPS = {op.name: op for op in (*CUSTOM_OPS, QUANT)}
+LEAKY = OPS["LeakyRelu"]
 EXAMPLES = settings(max_examples=60, deadline=None)
 
 
@@ -222,6 +223,27 @@ def test_quant_body_equals_qonnx(narrow, signed):
     (found,) = ort.InferenceSession(model.SerializeToString()).run(None, feed)
     expected = quant(x, *parameters, signed=bool(signed), narrow=bool(narrow), rounding_mode="ROUND")
     assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("shift", [1, 3, 16])
+def test_leaky_relu(shift):
+    raw = np.arange(-300, 301)
+    attributes = {"alpha": 2.0**-shift}
+    (found,) = check("LeakyRelu", [raw], attributes, [-4])
+    assert_array_equal(found, np.where(raw < 0, raw / 16 * 2.0**-shift, raw / 16))
+    (bound,) = LEAKY.bound([Value((601,), FixedRange(-4, -300, 300))], attributes)
+    assert (bound.range, bound.partial) == (FixedRange(-4 - shift, -300, 300 << shift), 300)
+
+
+@pytest.mark.parametrize("slope", [0.01, 0.0, 1.0, 2.0**-17, -0.5, np.inf])
+def test_slopes_that_are_no_shift(slope):
+    with pytest.raises(SparsePixError, match="negative_slope must be a power of two"):
+        LEAKY.bound([Value((1,), FixedRange(0, -1, 1))], {"alpha": slope})
+
+
+def test_a_leaky_relu_of_too_many_bits():
+    with pytest.raises(SparsePixError, match="its result needs 67 bits, more than 62; quantize its input"):
+        LEAKY.bound([Value((1,), FixedRange(0, 0, 2**50 - 1))], {"alpha": 2.0**-16})
 
 
 @pytest.mark.parametrize("area", [1, 2, 3, 4, 6, 9, 16, 25, 49, 64, 100])

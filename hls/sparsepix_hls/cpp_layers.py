@@ -154,7 +154,10 @@ def translate(layer: ir.Layer, design: Design) -> Layer:
         case ir.Activation():
             sparse = len(layer.input.shape) == 2
             config = {"max_pixels": how.copies} if sparse else {}
-            config |= {"size": layer.input.shape[-1], "relu": layer.relu}
+            config |= {"size": layer.input.shape[-1]}
+            if layer.slope_shift:
+                return _leaky(layer, config)
+            config |= {"relu": layer.relu}
             kernel = "sparse_activation" if sparse else "activation"
             title = "ReLU and quantization" if layer.relu else "quantization"
             return Layer(layer.name, title, "activation", kernel, config, (layer.input,), (layer.output,))
@@ -241,6 +244,17 @@ def translate(layer: ir.Layer, design: Design) -> Layer:
                 constants,
             )
     raise TypeError(f"no kernel for {type(layer).__name__}")
+
+
+def _leaky(layer: ir.Activation, config: dict[str, int | bool | str | FixedPoint]) -> Layer:
+    """A leaky ReLU: negative values have the same bits, worth 2**-k as much."""
+    type_, shift = layer.input.type, layer.slope_shift
+    scaled = FixedPoint(type_.width, type_.integer - shift, type_.signed, "FLOOR", "WRAP")
+    exact = FixedPoint(type_.width + shift, type_.integer, type_.signed, "FLOOR", "WRAP")
+    config |= {"scaled_t": scaled, "exact_t": exact}
+    kernel = "sparse_leaky_activation" if "max_pixels" in config else "leaky_activation"
+    title = f"leaky ReLU of slope 2^-{shift} and quantization"
+    return Layer(layer.name, title, "leaky_activation", kernel, config, (layer.input,), (layer.output,))
 
 
 def _grid(layer: ir.SparseFlatten | ir.SparseFlattenDense) -> dict[str, int]:

@@ -69,12 +69,21 @@ class SparseConv2d:
 
 @dataclass(frozen=True)
 class Activation:
-    """Optional ReLU, then rounding and clipping to the output's type, elementwise."""
+    """Optional ReLU, then rounding and clipping to the output's type, elementwise.
+
+    Args:
+        name: of the layer.
+        input: what comes in.
+        output: what goes out.
+        relu: negative values become 0.
+        slope_shift: k of a leaky ReLU, which multiplies negative values by 2**-k; 0 where there is none.
+    """
 
     name: str
     input: Tensor
     output: Tensor
     relu: bool
+    slope_shift: int = 0
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.op import Value
 from sparsepix_ops.pooling import check_window
 from sparsepix_ops.quant import format_of
-from sparsepix_ops.registry import HEADS, find_op
+from sparsepix_ops.registry import HEADS, RECTIFIERS, find_op
 from sparsepix_ops.sparse_conv2d import check_kernel
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE)
@@ -154,7 +154,7 @@ class _Checker:
             matmul = self.view.producers.get(self._data_input(node))
             if matmul is None or matmul.op_type != "MatMul" or self.view.bias_add_of(matmul) is not node:
                 return ["only the bias behind a MatMul may be added"]
-        if source in self._lists and kind in ("Quant", "Relu", "SparseConv2d"):
+        if source in self._lists and kind in ("Quant", *RECTIFIERS, "SparseConv2d"):
             self._lists[node.output[0]] = self._lists[source]
         return self._width(self.view.value(node.output[0]))
 

@@ -5,6 +5,7 @@ import onnx
 from sparsepix_ops import (
     head,
     input_reduce,
+    leaky_relu,
     quant,
     sparse_avg_pool2d,
     sparse_conv2d,
@@ -20,7 +21,9 @@ CUSTOM_OPS: tuple[Op, ...] = (
     sparse_avg_pool2d.OP,
     sparse_max_pool2d.OP,
     sparse_flatten.OP,
+    leaky_relu.OP,
 )
+RECTIFIERS = frozenset({"Relu", "LeakyRelu"})
 HEADS = frozenset(op.name for op in head.OPS)
 OPS: dict[tuple[str, str], Op] = {(op.domain, op.name): op for op in (*CUSTOM_OPS, quant.OP, *standard.OPS, *head.OPS)}
 
@@ -43,8 +46,7 @@ ALTERNATIVES = {
     "sparsepix.fold_batch_norm(model)",
     "Flatten": "use SparseFlatten",
     "Reshape": "use SparseFlatten",
-    "LeakyRelu": "use SparseReLU",
-    "PRelu": "use SparseReLU",
+    "PRelu": "use SparseLeakyReLU",
     "Elu": "use SparseReLU",
     "Gelu": "use SparseReLU",
     "Tanh": "use SparseReLU",

@@ -10,7 +10,14 @@ from sparsepix_ops.version import __version__
 
 if TYPE_CHECKING:
     from sparsepix import compat, datasets, models, plots, training
-    from sparsepix.activations import QuantIdentity, QuantReLU, SparseIdentity, SparseReLU
+    from sparsepix.activations import (
+        QuantIdentity,
+        QuantLeakyReLU,
+        QuantReLU,
+        SparseIdentity,
+        SparseLeakyReLU,
+        SparseReLU,
+    )
     from sparsepix.batch_norm import SparseBatchNorm2d, fold_batch_norm
     from sparsepix.export import export_onnx
     from sparsepix.quant_conv2d import QuantConv2d
@@ -31,6 +38,7 @@ _HOMES = {
     "LearnedFixedPoint": "sparsepix.quantizers",
     "QuantConv2d": "sparsepix.quant_conv2d",
     "QuantIdentity": "sparsepix.activations",
+    "QuantLeakyReLU": "sparsepix.activations",
     "QuantLinear": "sparsepix.quant_linear",
     "QuantReLU": "sparsepix.activations",
     "Quantizer": "sparsepix.quantizers",
@@ -40,6 +48,7 @@ _HOMES = {
     "SparseFlatten": "sparsepix.sparse_flatten",
     "SparseIdentity": "sparsepix.activations",
     "SparseInputReduce": "sparsepix.sparse_input_reduce",
+    "SparseLeakyReLU": "sparsepix.activations",
     "SparseMaxPool2d": "sparsepix.sparse_max_pool2d",
     "SparsePixError": "sparsepix_ops.errors",
     "SparsePixels": "sparsepix.sparse_pixels",
@@ -56,6 +65,7 @@ __all__ = [
     "LearnedFixedPoint",
     "QuantConv2d",
     "QuantIdentity",
+    "QuantLeakyReLU",
     "QuantLinear",
     "QuantReLU",
     "Quantizer",
@@ -65,6 +75,7 @@ __all__ = [
     "SparseFlatten",
     "SparseIdentity",
     "SparseInputReduce",
+    "SparseLeakyReLU",
     "SparseMaxPool2d",
     "SparsePixError",
     "SparsePixels",

@@ -22,8 +22,9 @@ from torch.overrides import TorchFunctionMode, resolve_name
 
 from sparsepix.onnx_graph import INPUT_NAME
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.leaky_relu import slope_shift
 from sparsepix_ops.op import DOMAIN, QUANT_DOMAIN
-from sparsepix_ops.registry import OPS
+from sparsepix_ops.registry import OPS, RECTIFIERS
 
 BLANK_BATCH = 2
 
@@ -184,7 +185,7 @@ class Recorder(TorchFunctionMode):
         role = role.removeprefix("pooled_")
         if role == "coords":
             return role
-        if op_type == "Relu":
+        if op_type in RECTIFIERS:
             return "relu"
         if op_type == "SparseAvgPool2d":
             return "average"
@@ -240,6 +241,17 @@ def _relu(recorder: Recorder, x: Tensor, inplace: bool = False) -> Tensor:
     return result
 
 
+def _leaky_relu(recorder: Recorder, x: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
+    try:
+        slope_shift(negative_slope)
+    except SparsePixError as error:
+        raise SparsePixError(f"{recorder.scope or 'leaky_relu'}: {error}") from None
+    (result,) = recorder.record("LeakyRelu", [x], {"alpha": float(negative_slope)}, [(x.shape, x.dtype)])
+    if inplace:
+        recorder._track(x, recorder._values[id(result)])
+    return result
+
+
 def _linear(recorder: Recorder, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor | None:
     if x.dim() != 2 or not (recorder.is_weight(weight) and recorder.is_weight(bias)):
         return None
@@ -276,6 +288,7 @@ def _flatten(_: Recorder, x: Tensor, start_dim: int = 0, end_dim: int = -1) -> T
 # By name, since a function of torch, a method of Tensor and a function of torch.nn.functional are three objects.
 _RECORDED: dict[str, Callable[..., Tensor | None]] = {
     "relu": _relu,
+    "leaky_relu": _leaky_relu,
     "linear": _linear,
     "matmul": _matmul,
     "mm": _matmul,

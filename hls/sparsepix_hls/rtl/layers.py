@@ -30,10 +30,13 @@ from sparsepix_hls.rtl.pairs import PairCode
 
 
 def activation(layer: ir.Activation, values: np.ndarray) -> np.ndarray:
-    """Optional ReLU and quantization, elementwise [...]."""
+    """Optional ReLU or leaky ReLU, and quantization, elementwise [...]."""
     result = np.empty(values.shape, dtype=object)
+    shift = layer.slope_shift
     for index, value in np.ndenumerate(values):
-        result[index] = quantize(value, layer.input.type.exponent, layer.output.type, layer.relu)
+        # In units of which a negative value has 2**-shift as many, the others change their units.
+        scaled = select(negative(value), value, value * 2**shift) if shift else value
+        result[index] = quantize(scaled, layer.input.type.exponent - shift, layer.output.type, layer.relu)
     return result
 
 
