@@ -52,12 +52,12 @@ class Builder:
         )
         return self.add(layer, features, coords)
 
-    def conv(self, out, kernel, weight, output, bias=None, bias_on="active"):
+    def conv(self, out, kernel, weight, output, bias=None, bias_on="active", groups=1):
         size, channels = self.x.shape
-        w = self.constant("weight", (*kernel, channels, out), weight)
+        w = self.constant("weight", (*kernel, channels // groups, out), weight)
         b = self.constant("bias", (out,), bias) if bias else None
         y = self.tensor("conv", (size, out), output)
-        return self.add(ir.SparseConv2d(self.layer_name(), self.x, self.coords, y, kernel, w, b, bias_on), y)
+        return self.add(ir.SparseConv2d(self.layer_name(), self.x, self.coords, y, kernel, w, b, bias_on, groups), y)
 
     def act(self, type_, relu=True, slope_shift=0):
         y = self.tensor("act", self.x.shape, type_)
@@ -154,7 +154,8 @@ def run_reduce(layer, image):
 
 def run_conv(layer, pixels):
     weight = values(layer.weight)
-    kh, kw, channels, filters = weight.shape
+    kh, kw, group, filters = weight.shape
+    first = [f // (filters // layer.groups) * group for f in range(filters)]  # channel that a filter reads
     bias = values(layer.bias) if layer.bias else [Fraction(0)] * filters
     out = []
     for here in pixels.coords:
@@ -168,7 +169,7 @@ def run_conv(layer, pixels):
             row, column = there[0] - here[0] + kh // 2, there[1] - here[1] + kw // 2
             if 0 <= row < kh and 0 <= column < kw:
                 for f in range(filters):
-                    sums[f] += sum(weight[row, column, c, f] * features[c] for c in range(channels))
+                    sums[f] += sum(weight[row, column, c, f] * features[first[f] + c] for c in range(group))
         out.append([s + b if layer.bias_on == "active" or s != 0 else s for s, b in zip(sums, bias, strict=True)])
     return Pixels(pixels.coords, [[fits(v, layer.output.type) for v in o] for o in out])
 

@@ -44,7 +44,9 @@ def networks(draw, wide=False):
     ]
     for _ in range(draw(st.integers(0, 3))):
         if draw(st.integers(0, 2)):
-            out_channels = draw(SMALL)
+            # Depthwise (as many groups as channels), in groups, or one filter for all channels.
+            groups = draw(st.sampled_from([g for g in range(1, channels + 1) if channels % g == 0]))
+            out_channels = groups * draw(st.integers(1, max(3 // groups, 1)))
             kernel = (draw(st.sampled_from([1, 3, 5, 7])), draw(st.sampled_from([1, 3, 5])))
             bias_on = draw(st.sampled_from(["active", "nonzero"]))
             layers.append(
@@ -57,6 +59,7 @@ def networks(draw, wide=False):
                     weight_format=draw(formats(signed=True, widths=widths)),
                     bias_format=draw(formats(signed=True, widths=widths)),
                     batch_norm=bias_on == "active" and draw(st.booleans()),
+                    groups=groups,
                 )
             )
             channels = out_channels

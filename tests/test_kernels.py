@@ -96,6 +96,13 @@ def networks():
         .act(S5, relu=False)
         .conv(2, (3, 3), S3, accumulator(16, -5), S3)
         .flatten(),
+        Builder("conv_grouped", (4, 5, 5), S2)
+        .reduce(**start)
+        .conv(6, (3, 3), S2, accumulator(12, -4), S3, "nonzero", groups=2)
+        .act(U4)
+        .conv(12, (3, 1), S2, accumulator(14, -4), S3, groups=6)
+        .act(S3, relu=False)
+        .conv(12, (1, 3), S3, accumulator(14, -4), groups=12),
         Builder("avg", (2, 5, 7), S5).reduce(12, activity="any").pool((2, 2), accumulator(16, -7), half),
         Builder("avg_rectangle", (1, 7, 8), S5).reduce(20).pool((3, 2), accumulator(22, -13), sixth).flatten(),
         Builder("max_active", (2, 5, 7), S5).reduce(12, activity="any").pool((2, 2), S5),

@@ -122,13 +122,13 @@ def integer_conv(layer, rng):
     return layer
 
 
-def check_conv(mask, channels, filters, kernel, bias, bias_on, rng):
+def check_conv(mask, channels, filters, kernel, bias, bias_on, rng, groups=1):
     image, mask, pixels = random_pixels(mask, channels, rng)
-    layer = integer_conv(SparseConv2d(channels, filters, kernel, bias=bias, bias_on=bias_on), rng)
+    layer = integer_conv(SparseConv2d(channels, filters, kernel, bias=bias, bias_on=bias_on, groups=groups), rng)
     result = layer(pixels)
     assert result.coords is pixels.coords
     assert_empty_slots_are_zero(result)
-    expected = dense.conv_and_mask(image * mask, mask, layer.weight, layer.bias, bias_on)
+    expected = dense.conv_and_mask(image * mask, mask, layer.weight, layer.bias, bias_on, groups)
     compare(image, result.to_dense(), expected, list(layer.parameters()), rng)
 
 
@@ -139,6 +139,8 @@ def test_conv(name, kernel, bias_on):
     rng = np.random.default_rng(1)
     for channels, filters, bias in ((1, 1, True), (2, 3, True), (3, 2, False)):
         check_conv(MASKS[name], channels, filters, kernel, bias, bias_on, rng)
+    for channels, filters, groups, bias in ((2, 2, 2, True), (4, 6, 2, False), (3, 6, 3, True)):
+        check_conv(MASKS[name], channels, filters, kernel, bias, bias_on, rng, groups)
 
 
 def check_avg_pool(mask, channels, kernel, bits, rng):
@@ -288,7 +290,9 @@ def test_any_layer_on_any_image(data):
     kernel = data.draw(st.tuples(st.sampled_from([1, 3, 5, 9]), st.sampled_from([1, 3, 5, 9])), "kernel")
     window = data.draw(st.tuples(st.integers(1, height), st.integers(1, width)), "window")
     bias_on = data.draw(st.sampled_from(["active", "nonzero"]), "bias_on")
-    check_conv(mask, channels, data.draw(st.integers(1, 3), "filters"), kernel, rng.random() < 0.8, bias_on, rng)
+    groups = data.draw(st.integers(1, 3), "groups")
+    filters = groups * data.draw(st.integers(1, 3), "filters")
+    check_conv(mask, groups * channels, filters, kernel, rng.random() < 0.8, bias_on, rng, groups)
     check_avg_pool(mask, channels, window, data.draw(st.integers(2, 24), "bits"), rng)
     check_max_pool(mask, channels, window, data.draw(st.sampled_from(["active", "cell"]), "over"), rng)
     image = integers(rng, 2, channels, height, width, low=-2, high=4).requires_grad_()
@@ -357,6 +361,7 @@ def test_weights_and_biases_are_quantized():
 def test_parameters_are_laid_out_as_those_of_torch():
     for ours, theirs in (
         (SparseConv2d(2, 3, (3, 5)), nn.Conv2d(2, 3, (3, 5))),
+        (SparseConv2d(4, 6, 3, groups=2), nn.Conv2d(4, 6, 3, groups=2)),
         (QuantConv2d(2, 3, (3, 5)), nn.Conv2d(2, 3, (3, 5))),
         (QuantLinear(4, 2), nn.Linear(4, 2)),
     ):

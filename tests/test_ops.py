@@ -103,25 +103,37 @@ def test_input_reduce(seed, channels, height, width, fill, activity, selection, 
         assert (features[b, len(active) :] == 0).all()
 
 
+def full_weight(weight, group):
+    """Weights [Cout, Cin, kh, kw] of a grouped convolution, 0 where a filter does not read a channel."""
+    filters, of_group = weight.shape[:2]
+    full = np.zeros((filters, of_group * group, *weight.shape[2:]))
+    for out in range(filters):
+        first = out // (filters // group) * of_group
+        full[out, first : first + of_group] = weight[out]
+    return full
+
+
 @EXAMPLES
 @given(
     seed=st.integers(0, 2**32 - 1),
     n=st.integers(1, 9),
     size=st.tuples(st.integers(1, 7), st.integers(1, 7)),
     channels=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    group=st.sampled_from([1, 1, 2, 3]),
     kernel=st.tuples(st.sampled_from([1, 3, 5, 7]), st.sampled_from([1, 3, 5])),
     bias_on=st.sampled_from(["active", "nonzero"]),
     bias_exponent=st.sampled_from([-9, -5, -2]),
 )
-def test_sparse_conv2d(seed, n, size, channels, kernel, bias_on, bias_exponent):
+def test_sparse_conv2d(seed, n, size, channels, group, kernel, bias_on, bias_exponent):
     rng = np.random.default_rng(seed)
     coords, active = random_pixels(rng, 3, n, *size, fill=0.8)
+    channels = tuple(group * c for c in channels)
     features = rng.integers(-3, 4, size=(3, n, channels[0])) * active[..., None]
-    weight = rng.integers(-4, 4, size=(channels[1], channels[0], *kernel))
+    weight = rng.integers(-4, 4, size=(channels[1], channels[0] // group, *kernel))
     bias = rng.integers(-4, 4, size=channels[1])
-    (output,) = check(
-        "SparseConv2d", [features, coords, weight, bias], {"bias_on": bias_on}, [-2, None, -4, bias_exponent]
-    )
+    attributes = {"bias_on": bias_on, "group": group}
+    (output,) = check("SparseConv2d", [features, coords, weight, bias], attributes, [-2, None, -4, bias_exponent])
+    weight = full_weight(weight, group)
     # The oracle: the dense convolution of the zero-filled image, read at the active pixels.
     kh, kw = kernel
     padded = np.zeros((3, channels[0], size[0] + kh - 1, size[1] + kw - 1))

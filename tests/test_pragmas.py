@@ -61,8 +61,8 @@ def thresholds(builder, steps):
 def shared_pairs():
     """Two kernel sizes on one list of pixels: one pair map for each, one of them shared."""
     builder = Builder("shared", (2, 9, 8), U8).reduce(6, activity="any")
-    for kernel in ((3, 3), (3, 3), (5, 1)):
-        builder.conv(2, kernel, S8, accumulator(22, -11), S8).act(U8)
+    for kernel, groups in (((3, 3), 1), ((3, 3), 2), ((5, 1), 1)):
+        builder.conv(2, kernel, S8, accumulator(22, -11), S8, groups=groups).act(U8)
     return builder.flatten().dense(3, S8, accumulator(28, -11)).graph()
 
 

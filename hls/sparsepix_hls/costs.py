@@ -223,14 +223,15 @@ def _pair_map(step: PairMap, how: LayerDesign, clock_ns: float) -> Estimate:
 
 def _conv(layer: ir.SparseConv2d, how: LayerDesign, clock_ns: float) -> Estimate:
     slots, c_in = layer.features.shape
+    c_group = c_in // layer.groups  # channels that a filter reads
     c_out, area = layer.output.shape[1], int(np.prod(layer.kernel_size))
     b, w = layer.features.type.width, layer.weight.type.width
     position, out_bits = index_bits(area + 1), layer.output.type.width
     product = rom(area + 1, w) + multiplier(b, w)
     if how.implementation == "overlap":
-        products = 2 * slots * c_in * c_out
-        sums = slots * c_out * (adder_tree(c_in + 1, b + w) | adder(out_bits)) | c_out * adder_tree(
-            slots * c_in + 1, b + w
+        products = 2 * slots * c_group * c_out
+        sums = slots * c_out * (adder_tree(c_group + 1, b + w) | adder(out_bits)) | c_out * adder_tree(
+            slots * c_group + 1, b + w
         )
         cost = scaled(products * product + sums, MERGED) | register(slots * c_out * out_bits)
         live = products * (b + w)
@@ -239,14 +240,14 @@ def _conv(layer: ir.SparseConv2d, how: LayerDesign, clock_ns: float) -> Estimate
     window = pixels * (mux(how.rounds, c_in * b) | slots * mux(how.rounds, position))
     bias = Cost() if layer.bias is None else pixels * c_out * (logic(out_bits) + adder(out_bits))
     if how.implementation == "pairs":
-        products = pixels * slots * c_in * c_out
-        tree = pixels * c_out * adder_tree(slots * c_in, b + w)
+        products = pixels * slots * c_group * c_out
+        tree = pixels * c_out * adder_tree(slots * c_group, b + w)
         cost = window + scaled(products * product + tree, MERGED) + bias
         live = products * (b + w) + slots * c_in * b
         return _estimate(cost, clock_ns, how, live / 2, products)
     # Gather: the pixel at each position, then constant products.
     select = area * (slots * equal(position) + one_hot_mux(slots, c_in * b))
-    matrix = _constant_matrix(layer.weight.raw.reshape(area * c_in, c_out), b, w)
+    matrix = _constant_matrix(layer.weight.raw.reshape(area * c_group, c_out), b, w)
     cost = window + pixels * (select + matrix) + bias
     live = pixels * (area * c_in * b + c_out * out_bits)
     return _estimate(cost, clock_ns, how, live, pixels * int(np.count_nonzero(layer.weight.raw)))

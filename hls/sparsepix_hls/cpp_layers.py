@@ -131,6 +131,7 @@ def translate(layer: ir.Layer, design: Design) -> Layer:
                 "max_pixels": max_pixels,
                 "in_channels": in_channels,
                 "out_channels": out_channels,
+                "groups": layer.groups,
                 "kernel_height": height,
                 "kernel_width": width,
                 "bias_on": f"BiasOn::{layer.bias_on}",
@@ -147,7 +148,7 @@ def translate(layer: ir.Layer, design: Design) -> Layer:
                 config,
                 (layer.features, layer.coords),
                 (layer.output,),
-                ((layer.weight, (height * width, in_channels, out_channels)), (bias, (out_channels,))),
+                ((layer.weight, (height * width, in_channels // layer.groups, out_channels)), (bias, (out_channels,))),
                 None if overlap else pair_map(layer),
                 in_rounds=True,
             )

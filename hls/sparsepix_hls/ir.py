@@ -55,7 +55,7 @@ class InputReduce:
 
 @dataclass(frozen=True)
 class SparseConv2d:
-    """Sparsity-preserving convolution; weight is [kh, kw, in_channels, out_channels], bias [out_channels]."""
+    """Sparsity-preserving convolution; weight is [kh, kw, in_channels / groups, out_channels], bias [out_channels]."""
 
     name: str
     features: Tensor
@@ -65,6 +65,7 @@ class SparseConv2d:
     weight: Constant
     bias: Constant | None
     bias_on: str
+    groups: int = 1
 
 
 @dataclass(frozen=True)

@@ -197,6 +197,7 @@ class _Builder:
             weight=weight,
             bias=self._bias(node.input[3], name, weight.raw.shape[3]),
             bias_on=attributes["bias_on"],
+            groups=attributes["group"],
         )
 
     def _activation(self, node: onnx.NodeProto, name: str, _: dict) -> ir.Activation:

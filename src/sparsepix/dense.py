@@ -29,11 +29,11 @@ def select_mask(
 
 
 def conv_and_mask(
-    image: Tensor, mask: Tensor, weight: Tensor, bias: Tensor | None = None, bias_on: str = "active"
+    image: Tensor, mask: Tensor, weight: Tensor, bias: Tensor | None = None, bias_on: str = "active", groups: int = 1
 ) -> Tensor:
-    """Zero-padded convolution, then the mask; ``bias_on`` as in ``SparseConv2d``."""
+    """Zero-padded convolution, then the mask; ``bias_on`` and ``groups`` as in ``SparseConv2d``."""
     padding = (weight.shape[2] // 2, weight.shape[3] // 2)
-    sums = F.conv2d(image, weight, padding=padding)
+    sums = F.conv2d(image, weight, padding=padding, groups=groups)
     if bias is not None:
         shift = bias.view(1, -1, 1, 1)
         sums = sums + (shift if bias_on == "active" else shift * (sums != 0))

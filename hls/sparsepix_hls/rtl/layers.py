@@ -61,10 +61,15 @@ def _products(layer: ir.SparseConv2d) -> int:
     return layer.features.type.exponent + layer.weight.type.exponent
 
 
-def _kernel(layer: ir.SparseConv2d, in_channel: int, out_channel: int) -> np.ndarray:
-    """One kernel [positions]."""
-    raw = layer.weight.raw
-    return raw.reshape(-1, *raw.shape[-2:])[:, in_channel, out_channel]
+def _kernels(layer: ir.SparseConv2d) -> np.ndarray:
+    """Weights [positions, in_channels, out_channels]; 0 where a filter does not read a channel."""
+    raw = layer.weight.raw.reshape(-1, *layer.weight.raw.shape[-2:])
+    positions, of_group, filters = raw.shape
+    full = np.zeros((positions, of_group * layer.groups, filters), dtype=raw.dtype)
+    for out in range(filters):
+        first = out // (filters // layer.groups) * of_group
+        full[:, first : first + of_group, out] = raw[:, :, out]
+    return full
 
 
 def weighted(
@@ -82,10 +87,13 @@ def weighted(
     here = known(turned)
     full = either(address, as_variable(turned) * 2.0**code.bits) if here is None else address
     terms: list[list[Number]] = []
+    kernels = _kernels(layer)
     for out in range(layer.output.shape[1]):
         row = []
         for channel, value in enumerate(pixel):
-            kernel = _kernel(layer, channel, out)
+            kernel = kernels[:, channel, out]
+            if not kernel.any():
+                continue
             if here is None:
                 weights = code.weights(kernel, False) + code.weights(kernel, True)
             else:
@@ -172,7 +180,7 @@ def conv_gather(
                     here.append(table(row[j], mirrored if turn else straight))
             for channel in range(features.shape[1]):
                 window.append(_selected(here, features[:, channel]))
-        summed = _matrix(np.array(window, dtype=object), layer.weight.raw.reshape(len(window), -1))
+        summed = _matrix(np.array(window, dtype=object), _kernels(layer).reshape(len(window), -1))
         for out, value in enumerate(summed):
             result[k, out] = with_bias(layer, value, out, active[k], masked=not code.raster_order)
     return result

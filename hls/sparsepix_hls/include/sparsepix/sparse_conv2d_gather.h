@@ -57,7 +57,7 @@ inline void sparse_conv2d_gather(
     int round, const Features features[Config::max_pixels][Config::in_channels],
     const Coords coords[Config::max_pixels][2],
     const Position<Config::kernel_height * Config::kernel_width> positions[pair_count(Config::max_pixels)],
-    const Weight weight[Config::kernel_height * Config::kernel_width][Config::in_channels][Config::out_channels],
+    const Weight weight[Config::kernel_height * Config::kernel_width][group_channels<Config>()][Config::out_channels],
     const Bias bias[Config::out_channels], Output output[Config::copies][Config::out_channels]) {
 #pragma HLS INLINE
 #pragma HLS ARRAY_PARTITION variable = weight type = complete dim = 0
@@ -106,9 +106,9 @@ GATHER_PIXEL:
       for (int position = 0; position < AREA; position++) {
 #pragma HLS UNROLL
       GATHER_SUM_CHANNEL:
-        for (int channel = 0; channel < Config::in_channels; channel++) {
+        for (int channel = 0; channel < group_channels<Config>(); channel++) {
 #pragma HLS UNROLL
-          sum += weight[position][channel][filter] * neighbour[position][channel];
+          sum += weight[position][channel][filter] * neighbour[position][first_channel<Config>(filter) + channel];
         }
       }
       output[copy][filter] = sum + bias_of<Config>(sum, active, bias[filter]);
