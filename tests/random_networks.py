@@ -48,7 +48,8 @@ def networks(draw, wide=False):
             groups = draw(st.sampled_from([g for g in range(1, channels + 1) if channels % g == 0]))
             out_channels = groups * draw(st.integers(1, max(3 // groups, 1)))
             kernel = (draw(st.sampled_from([1, 3, 5, 7])), draw(st.sampled_from([1, 3, 5])))
-            bias_on = draw(st.sampled_from(["active", "nonzero"]))
+            stride = draw(st.sampled_from([(1, 1), (1, 1), (2, 2), (1, 3), (4, 2)]))
+            bias_on = draw(st.sampled_from(["active", "nonzero"])) if stride == (1, 1) else "active"
             layers.append(
                 sp.SparseConv2d(
                     channels,
@@ -60,9 +61,11 @@ def networks(draw, wide=False):
                     bias_format=draw(formats(signed=True, widths=widths)),
                     batch_norm=bias_on == "active" and draw(st.booleans()),
                     groups=groups,
+                    stride=stride,
                 )
             )
             channels = out_channels
+            height, width = (-(-size // step) for size, step in zip((height, width), stride, strict=True))
             activation = draw(st.sampled_from(["relu", "leaky", "identity", "none"]))
             if activation == "leaky":
                 slope = 2.0 ** -draw(st.integers(1, 6))

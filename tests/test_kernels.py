@@ -103,6 +103,16 @@ def networks():
         .conv(12, (3, 1), S2, accumulator(14, -4), S3, groups=6)
         .act(S3, relu=False)
         .conv(12, (1, 3), S3, accumulator(14, -4), groups=12),
+        Builder("strided", (2, 5, 7), S3)
+        .reduce(12, activity="any")
+        .strided(3, (3, 3), (2, 2), S3, accumulator(16, -5), S5),
+        Builder("strided_wide", (1, 9, 8), U4)
+        .reduce(16)
+        .pool((1, 2), U4)
+        .strided(2, (5, 1), (4, 1), S3, accumulator(14, -4))
+        .act(U4)
+        .strided(4, (1, 3), (2, 3), S3, accumulator(14, -4), S3, groups=2)
+        .flatten(),
         Builder("avg", (2, 5, 7), S5).reduce(12, activity="any").pool((2, 2), accumulator(16, -7), half),
         Builder("avg_rectangle", (1, 7, 8), S5).reduce(20).pool((3, 2), accumulator(22, -13), sixth).flatten(),
         Builder("max_active", (2, 5, 7), S5).reduce(12, activity="any").pool((2, 2), S5),
@@ -119,6 +129,9 @@ def networks():
     ]
     avg_cells = Builder("avg_cells", (1, 7, 8), S5).reduce(20).pool((3, 2), accumulator(22, -13), sixth)
     max_cells = Builder("max_cells", (1, 5, 7), S5).reduce(20).pool((2, 3), S5)
+    strided_cells = (
+        Builder("strided_cells", (1, 7, 8), S5).reduce(20).strided(1, (1, 3), (3, 2), S5, accumulator(16, -6))
+    )
     sigmoid = Builder("sigmoid", (1, 2, 3), S5).reduce(6, ALL).flatten()
     sigmoid.head("Sigmoid", thresholds("sigmoid", 1023, -12, 12, S5, 1))
     softmax = Builder("softmax", (1, 2, 3), S5).reduce(6, ALL).flatten()
@@ -126,7 +139,7 @@ def networks():
     one = Builder("softmax_one", (1, 1, 1), S5).reduce(1, ALL).flatten()
     one.head("Softmax", thresholds("softmax_one", 3, -4, 0, FixedPoint(6, 3), 3))
     graphs += [sigmoid, softmax, one]
-    return [b.graph() for b in graphs] + [b.graph(b.coords) for b in (avg_cells, max_cells)]
+    return [b.graph() for b in graphs] + [b.graph(b.coords) for b in (avg_cells, max_cells, strided_cells)]
 
 
 def cases():

@@ -29,6 +29,8 @@ IMAGE = torch.zeros(1, 1, 4, 5)
         (lambda: SparseConv2d(0, 1, 3), "SparseConv2d: in_channels must be an int >= 1, found 0"),
         (lambda: SparseConv2d(4, 6, 3, groups=4), "SparseConv2d: groups must .*divide.*found groups = 4, in"),
         (lambda: SparseConv2d(1, 1, 3, groups=0), "SparseConv2d: groups must be an int >= 1, found 0"),
+        (lambda: SparseConv2d(1, 1, 3, stride=0), "SparseConv2d: stride must be an int >= 1 or a pair"),
+        (lambda: SparseConv2d(1, 1, 3, stride=2, bias_on="nonzero"), "bias_on='nonzero' needs stride 1, found 2"),
         (lambda: SparseConv2d(1, 1, 3, bias_on="all"), "SparseConv2d: bias_on must be one of .*found 'all'"),
         (lambda: SparseMaxPool2d(2, over="all"), "SparseMaxPool2d: over must be one of"),
         (lambda: SparseMaxPool2d(0), "SparseMaxPool2d: kernel_size must be an int >= 1"),

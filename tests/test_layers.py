@@ -132,6 +132,27 @@ def check_conv(mask, channels, filters, kernel, bias, bias_on, rng, groups=1):
     compare(image, result.to_dense(), expected, list(layer.parameters()), rng)
 
 
+def check_strided_conv(mask, channels, filters, kernel, stride, bias, rng, groups=1):
+    image, mask, pixels = random_pixels(mask, channels, rng)
+    layer = integer_conv(SparseConv2d(channels, filters, kernel, bias=bias, groups=groups, stride=stride), rng)
+    result = layer(pixels)
+    if layer.stride != (1, 1):
+        check_merged_slots(pixels, result, layer.stride, round_up=True)
+    expected = dense.strided_conv(image * mask, mask, layer.weight, layer.bias, layer.stride, groups)
+    compare(image, result.to_dense(), expected, list(layer.parameters()), rng)
+    with torch.no_grad():
+        same(layer(pixels).features, result.features)
+
+
+@pytest.mark.parametrize("name", MASKS)
+@pytest.mark.parametrize("stride", [2, 3, (1, 2), (4, 1), 20])
+@pytest.mark.parametrize("kernel", [1, 3, (7, 5)])
+def test_strided_conv(name, kernel, stride):
+    rng = np.random.default_rng(11)
+    for channels, filters, groups, bias in ((1, 2, 1, True), (3, 2, 1, False), (2, 4, 2, True)):
+        check_strided_conv(MASKS[name], channels, filters, kernel, stride, bias, rng, groups)
+
+
 @pytest.mark.parametrize("name", MASKS)
 @pytest.mark.parametrize("bias_on", ["active", "nonzero"])
 @pytest.mark.parametrize("kernel", [1, 3, (1, 5), (7, 3)])
@@ -161,10 +182,11 @@ def check_max_pool(mask, channels, kernel, over, rng):
     compare(image, result.to_dense(), dense.max_pool(image * mask, mask, kernel, over), [], rng)
 
 
-def check_merged_slots(before, after, kernel):
+def check_merged_slots(before, after, kernel, round_up=False):
     """Each cell stands in the first of its slots, with every other slot empty."""
     assert_empty_slots_are_zero(after)
-    height, width = (size // window for size, window in zip(before.spatial_shape, kernel, strict=True))
+    shape = zip(before.spatial_shape, kernel, strict=True)
+    height, width = (-(-size // window) if round_up else size // window for size, window in shape)
     assert after.spatial_shape == (height, width)
     for old, new in zip(before.coords.tolist(), after.coords.tolist(), strict=True):
         cells = [(row // kernel[0], column // kernel[1]) if row >= 0 else None for row, column in old]
@@ -293,6 +315,8 @@ def test_any_layer_on_any_image(data):
     groups = data.draw(st.integers(1, 3), "groups")
     filters = groups * data.draw(st.integers(1, 3), "filters")
     check_conv(mask, groups * channels, filters, kernel, rng.random() < 0.8, bias_on, rng, groups)
+    stride = data.draw(st.tuples(st.integers(1, 4), st.integers(1, 4)), "stride")
+    check_strided_conv(mask, groups * channels, filters, kernel, stride, rng.random() < 0.8, rng, groups)
     check_avg_pool(mask, channels, window, data.draw(st.integers(2, 24), "bits"), rng)
     check_max_pool(mask, channels, window, data.draw(st.sampled_from(["active", "cell"]), "over"), rng)
     image = integers(rng, 2, channels, height, width, low=-2, high=4).requires_grad_()

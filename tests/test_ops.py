@@ -155,6 +155,46 @@ def test_sparse_conv2d(seed, n, size, channels, group, kernel, bias_on, bias_exp
 @given(
     seed=st.integers(0, 2**32 - 1),
     n=st.integers(1, 9),
+    size=st.tuples(st.integers(1, 7), st.integers(1, 7)),
+    channels=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    group=st.sampled_from([1, 2]),
+    kernel=st.tuples(st.sampled_from([1, 3, 5]), st.sampled_from([1, 3, 5])),
+    strides=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    bias_exponent=st.sampled_from([-9, -5, -2]),
+)
+def test_sparse_strided_conv2d(seed, n, size, channels, group, kernel, strides, bias_exponent):
+    rng = np.random.default_rng(seed)
+    coords, active = random_pixels(rng, 3, n, *size, fill=0.8)
+    c_in, c_out = (group * c for c in channels)
+    features = rng.integers(-3, 4, size=(3, n, c_in)) * active[..., None]
+    weight = rng.integers(-4, 4, size=(c_out, c_in // group, *kernel))
+    bias = rng.integers(-4, 4, size=c_out)
+    attributes = {"strides": list(strides), "spatial_shape": list(size), "group": group}
+    exponents = [-2, None, -4, bias_exponent]
+    output, output_at = check("SparseStridedConv2d", [features, coords, weight, bias], attributes, exponents)
+    kh, kw = kernel
+    padded = np.zeros((3, c_in, size[0] + 2 * kh, size[1] + 2 * kw))
+    for b, i in zip(*np.nonzero(active), strict=True):
+        r, c = coords[b, i]
+        padded[b, :, r + kh // 2, c + kw // 2] = features[b, i]
+    full = full_weight(weight, group)
+    for b in range(3):
+        cells = [tuple(coords[b, i] // strides) if active[b, i] else None for i in range(n)]
+        for i, cell in enumerate(cells):
+            if cell is None or cells.index(cell) != i:
+                assert (output_at[b, i] == -1).all()
+                assert (output[b, i] == 0).all()
+                continue
+            r, c = np.multiply(cell, strides)
+            total = (padded[b, :, r : r + kh, c : c + kw] * full).sum(axis=(1, 2, 3)) / 64
+            assert_array_equal(output[b, i], total + np.ldexp(bias.astype(float), bias_exponent))
+            assert_array_equal(output_at[b, i], cell)
+
+
+@EXAMPLES
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n=st.integers(1, 9),
     size=st.tuples(st.integers(2, 8), st.integers(2, 8)),
     window=st.tuples(st.integers(1, 3), st.integers(1, 3)),
     kind=st.sampled_from(["average", "active", "cell"]),

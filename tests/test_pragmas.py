@@ -72,6 +72,7 @@ def two_pools():
     builder.conv(2, (3, 3), S8, accumulator(22, -11)).act(U8)
     builder.pool((2, 3), accumulator(26, -17, signed=False), SIXTH).act(U8)
     builder.conv(3, (3, 1), S8, accumulator(22, -11), S8, "nonzero").act(U8)
+    builder.strided(2, (3, 3), (2, 1), S8, accumulator(22, -11), S8).act(U8)
     builder.pool((2, 2), U8, over="cell").conv(1, (1, 1), S8, accumulator(22, -11)).act(S8, False, 3)
     return builder.flatten().head("Softmax", thresholds(builder, 1024)).graph()
 

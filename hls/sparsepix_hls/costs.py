@@ -221,7 +221,30 @@ def _pair_map(step: PairMap, how: LayerDesign, clock_ns: float) -> Estimate:
     return _estimate(step.pairs * one, clock_ns, how, step.pairs * step.position_bits)
 
 
-def _conv(layer: ir.SparseConv2d, how: LayerDesign, clock_ns: float) -> Estimate:
+def _strided_conv(layer: ir.SparseStridedConv2d, how: LayerDesign, clock_ns: float) -> Estimate:
+    """The cells of a pool, the position of every pixel in the window of each cell, then a convolution of one round."""
+    slots, bits, cell = layer.features.shape[0], layer.coords.type.width, layer.output_coords.type.width
+    height, width = layer.kernel_size
+    position = index_bits(height * width + 1)
+    cells = 2 * slots * rom(2 ** (bits - 1), cell)
+    own = how.copies * (mux(how.rounds, 2 * cell) + 2 * constant_multiplier(cell, max(layer.strides)))
+    members = how.copies * ((slots - 1) * equal(2 * cell) + logic(slots))
+    inside = 4 * less_than_constant(bits)
+    place = constant_multiplier(index_bits(height), width) + adder(position)
+    pairs = how.copies * slots * (2 * adder(bits) + (inside | place))
+    before = _estimate(
+        scaled(cells + own + members, POOLED) + pairs, clock_ns, how, how.copies * slots * position, waits=False
+    )
+    sums = _conv(layer, how, clock_ns)
+    return replace(
+        sums,
+        latency_cycles=sums.latency_cycles + before.latency_cycles,
+        lut=sums.lut + before.lut,
+        ff=sums.ff + before.ff,
+    )
+
+
+def _conv(layer: ir.SparseConv2d | ir.SparseStridedConv2d, how: LayerDesign, clock_ns: float) -> Estimate:
     slots, c_in = layer.features.shape
     c_group = c_in // layer.groups  # channels that a filter reads
     c_out, area = layer.output.shape[1], int(np.prod(layer.kernel_size))
@@ -357,6 +380,7 @@ def _head(layer: ir.Head, how: LayerDesign, clock_ns: float) -> Estimate:
 _RULES: dict[type, Callable[..., Estimate]] = {
     PairMap: _pair_map,
     ir.SparseConv2d: _conv,
+    ir.SparseStridedConv2d: _strided_conv,
     ir.Activation: _activation,
     ir.SparseAvgPool2d: _pool,
     ir.SparseMaxPool2d: _pool,

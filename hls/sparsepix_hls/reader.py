@@ -157,6 +157,7 @@ class _Builder:
         makers: dict[str, Callable[[onnx.NodeProto, str, dict], ir.Layer]] = {
             "InputReduce": self._input_reduce,
             "SparseConv2d": self._conv,
+            "SparseStridedConv2d": self._strided_conv,
             "Relu": self._activation,
             "LeakyRelu": self._activation,
             "Quant": self._activation,
@@ -197,6 +198,22 @@ class _Builder:
             weight=weight,
             bias=self._bias(node.input[3], name, weight.raw.shape[3]),
             bias_on=attributes["bias_on"],
+            groups=attributes["group"],
+        )
+
+    def _strided_conv(self, node: onnx.NodeProto, name: str, attributes: dict) -> ir.SparseStridedConv2d:
+        weight = self._weight(node.input[2], name, (2, 3, 1, 0))
+        return ir.SparseStridedConv2d(
+            name=name,
+            features=self.tensor(node.input[0]),
+            coords=self.tensor(node.input[1]),
+            output_features=self.tensor(node.output[0]),
+            output_coords=self.tensor(node.output[1]),
+            kernel_size=weight.raw.shape[:2],
+            spatial_shape=attributes["spatial_shape"],
+            strides=attributes["strides"],
+            weight=weight,
+            bias=self._bias(node.input[3], name, weight.raw.shape[3]),
             groups=attributes["group"],
         )
 

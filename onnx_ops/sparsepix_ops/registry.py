@@ -11,6 +11,7 @@ from sparsepix_ops import (
     sparse_conv2d,
     sparse_flatten,
     sparse_max_pool2d,
+    sparse_strided_conv2d,
     standard,
 )
 from sparsepix_ops.op import DOMAIN, Op
@@ -18,6 +19,7 @@ from sparsepix_ops.op import DOMAIN, Op
 CUSTOM_OPS: tuple[Op, ...] = (
     input_reduce.OP,
     sparse_conv2d.OP,
+    sparse_strided_conv2d.OP,
     sparse_avg_pool2d.OP,
     sparse_max_pool2d.OP,
     sparse_flatten.OP,

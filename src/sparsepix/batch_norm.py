@@ -112,7 +112,7 @@ def _folded_at_rest(layer: nn.Module) -> tuple[Tensor, Tensor]:
 
 
 def quantized_weights(
-    layer: nn.Module, plain: Callable[[], tuple[Tensor, Tensor | None]]
+    layer: nn.Module, plain: Callable[[], tuple[Tensor, Tensor | None]] | None = None
 ) -> tuple[Tensor, Tensor | None]:
     """Weight and bias of a layer as it uses them: its batch norm folded in, then quantized.
 
@@ -120,7 +120,8 @@ def quantized_weights(
 
     Args:
         layer: with ``weight``, ``bias``, ``batch_norm`` and a quantizer of each of the first two.
-        plain: the layer's output [..., out] by its own weights, unquantized, and which rows of it count.
+        plain: the layer's output [..., out] by its own weights, unquantized, and which rows of it count; not needed
+            in evaluation.
     """
     weight, bias = layer.weight, layer.bias
     if layer.batch_norm is not None:

@@ -40,6 +40,20 @@ def conv_and_mask(
     return sums * mask
 
 
+def strided_conv(
+    image: Tensor, mask: Tensor, weight: Tensor, bias: Tensor | None, stride: tuple[int, int], groups: int = 1
+) -> Tensor:
+    """Zero-padded convolution with a stride, kept at the cells that hold an active pixel."""
+    padding = (weight.shape[2] // 2, weight.shape[3] // 2)
+    return F.conv2d(image, weight, bias, stride, padding, groups=groups) * strided_mask(mask, stride)
+
+
+def strided_mask(mask: Tensor, stride: tuple[int, int]) -> Tensor:
+    """The cells [B, 1, ceil(H / rows), ceil(W / columns)] with at least one active pixel."""
+    below, right = (-size % step for size, step in zip(mask.shape[2:], stride, strict=True))
+    return F.max_pool2d(F.pad(mask.double(), (0, right, 0, below)), stride) > 0
+
+
 def pooled_mask(mask: Tensor, kernel_size: tuple[int, int]) -> Tensor:
     """The cells [B, 1, H // rows, W // columns] with at least one active pixel."""
     return F.max_pool2d(mask.double(), kernel_size) > 0

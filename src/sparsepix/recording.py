@@ -182,7 +182,7 @@ class Recorder(TorchFunctionMode):
 
     def _role(self, op_type: str, role: str, shape: Sequence[int]) -> str:
         """What an output is called behind the name of its module."""
-        role = role.removeprefix("pooled_")
+        role = role.removeprefix("pooled_").removeprefix("output_")
         if role == "coords":
             return role
         if op_type in RECTIFIERS:

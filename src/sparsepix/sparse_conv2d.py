@@ -1,4 +1,4 @@
-"""Sparsity-preserving (submanifold) convolution."""
+"""Sparsity-preserving (submanifold) convolution, and the same onto a coarser grid."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -9,12 +9,14 @@ from torch.autograd.function import once_differentiable
 
 from sparsepix.batch_norm import NEEDS_ACTIVE_BIAS, SparseBatchNorm2d, quantized_weights
 from sparsepix.checks import as_pair, check_channels, check_choice, check_positive
-from sparsepix.neighbours import gather_windows
+from sparsepix.neighbours import gather_windows, neighbour_table
+from sparsepix.pooling import Merge, merge_slots
 from sparsepix.quantizers import Format, Quantizer
-from sparsepix.recording import emit, exporting
+from sparsepix.recording import emit, emit_sparse, exporting
 from sparsepix.sparse_pixels import SparsePixels
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.sparse_conv2d import check_groups
+from sparsepix_ops.sparse_strided_conv2d import grid_of
 
 BiasOn = Literal["active", "nonzero"]
 
@@ -25,12 +27,18 @@ class SparseConv2d(nn.Module):
     ``out[i] = bias + sum over active j in the window around i of weight[:, :, offset] @ in[j]``,
     which is ``nn.Conv2d`` with 'same' padding on the zero-filled image, kept at the active pixels.
 
+    With a stride the output pixels are the cells ``coords // stride`` that hold an active pixel, as behind a pool:
+    pixels of one cell merge into the first of their slots, the others become empty. It is ``nn.Conv2d(kernel_size,
+    stride, padding=kernel_size // 2)`` on the zero-filled image, kept at those cells; every active pixel in a window
+    takes part.
+
     Args:
         in_channels: channels of the input.
         out_channels: channels of the output.
         kernel_size: odd int or pair (rows, columns) of odd ints.
         groups: of channels, as in ``nn.Conv2d``: a filter reads the channels of its group only; ``in_channels`` gives a
             depthwise convolution.
+        stride: int or pair (rows, columns); spatial_shape becomes that of the cells that cover the image.
         bias: whether there is a bias.
         bias_on: 'active' adds it to every active pixel; 'nonzero' only where the sum is not
             zero, for each pixel and filter, as the published Keras layers do.
@@ -59,12 +67,18 @@ class SparseConv2d(nn.Module):
         bias_format: Format = None,
         batch_norm: bool = False,
         groups: int = 1,
+        stride: int | Sequence[int] = 1,
     ) -> None:
         super().__init__()
         self.in_channels = check_positive("SparseConv2d", "in_channels", in_channels)
         self.out_channels = check_positive("SparseConv2d", "out_channels", out_channels)
         self.kernel_size = as_pair("SparseConv2d", "kernel_size", kernel_size, odd=True)
         self.bias_on = check_choice("SparseConv2d", "bias_on", bias_on, ("active", "nonzero"))
+        self.stride = as_pair("SparseConv2d", "stride", stride)
+        if self.stride != (1, 1) and bias_on != "active":
+            raise SparsePixError(
+                f"SparseConv2d: bias_on='nonzero' needs stride 1, found {stride}; take bias_on='active'"
+            )
         self.groups = check_positive("SparseConv2d", "groups", groups)
         try:
             check_groups(groups, in_channels, out_channels)
@@ -82,30 +96,59 @@ class SparseConv2d(nn.Module):
             raise SparsePixError(f"SparseConv2d: {NEEDS_ACTIVE_BIAS}")
 
     def forward(self, pixels: SparsePixels) -> SparsePixels:
-        """Convolve; the coordinates stay."""
+        """Convolve; the coordinates stay, unless there is a stride."""
         check_channels("SparseConv2d", self.in_channels, pixels.channels)
-        weight, bias = quantized_weights(self, lambda: (self._sums(pixels, self.weight, self.bias), pixels.active))
         if exporting():
-            # The op always has a bias; one of zeros is free in hardware.
-            bias = torch.tensor([0.0] * self.out_channels, dtype=weight.dtype) if bias is None else bias
-            inputs = (pixels.features, pixels.coords, weight, bias)
-            shape = (*pixels.features.shape[:2], self.out_channels)
-            attributes = {"bias_on": self.bias_on, "group": self.groups}
-            return pixels.replace(emit("SparseConv2d", inputs, attributes, shape))
-        return pixels.replace(self._sums(pixels, weight, bias))
+            return self._emit(pixels)
+        merge = None if self.stride == (1, 1) else merge_slots(pixels, self.stride, round_up=True)
+        active = pixels.active if merge is None else merge.leader
+        tables = self._tables(pixels, merge)
 
-    def _sums(self, pixels: SparsePixels, weight: Tensor, bias: Tensor | None) -> Tensor:
-        table = pixels.neighbours(self.kernel_size)
-        if bias is None or self.bias_on == "active":
-            return _WindowSum.apply(pixels.features, weight, bias, table, pixels.active, self.groups)
-        sums = _WindowSum.apply(pixels.features, weight, None, table, None, self.groups)
-        return sums + bias * (sums != 0)
+        def sums(weight: Tensor, bias: Tensor | None) -> Tensor:
+            if bias is None or self.bias_on == "active":
+                return _WindowSum.apply(pixels.features, weight, bias, *tables, active, self.groups)
+            found = _WindowSum.apply(pixels.features, weight, None, *tables, None, self.groups)
+            return found + bias * (found != 0)
+
+        features = sums(*quantized_weights(self, lambda: (sums(self.weight, self.bias), active)))
+        return pixels.replace(features) if merge is None else SparsePixels(features, merge.coords, merge.spatial_shape)
+
+    def _tables(self, pixels: SparsePixels, merge: Merge | None) -> tuple[Tensor, Tensor]:
+        """The pixels in the window of each output, and the outputs in whose windows each pixel lies, seen from it."""
+        if merge is None:
+            # If j lies at an offset from i, then i lies at the opposite offset from j: one table is both.
+            table = pixels.neighbours(self.kernel_size)
+            return table, table
+        corners = torch.where(merge.coords < 0, -1, merge.coords * merge.coords.new_tensor(self.stride))
+        table = neighbour_table(pixels.coords, pixels.spatial_shape, self.kernel_size, corners)
+        if not pixels.features.requires_grad:
+            return table, table  # nobody looks back
+        return table, neighbour_table(corners, pixels.spatial_shape, self.kernel_size, pixels.coords)
+
+    def _emit(self, pixels: SparsePixels) -> SparsePixels:
+        weight, bias = quantized_weights(self)
+        # The op always has a bias; one of zeros is free in hardware.
+        bias = torch.tensor([0.0] * self.out_channels, dtype=weight.dtype) if bias is None else bias
+        inputs = (pixels.features, pixels.coords, weight, bias)
+        slots = pixels.features.shape[1]
+        if self.stride == (1, 1):
+            attributes: dict[str, Any] = {"bias_on": self.bias_on, "group": self.groups}
+            shape = (pixels.features.shape[0], slots, self.out_channels)
+            return pixels.replace(emit("SparseConv2d", inputs, attributes, shape))
+        attributes = {
+            "strides": list(self.stride),
+            "spatial_shape": list(pixels.spatial_shape),
+            "group": self.groups,
+        }
+        features, coords = emit_sparse("SparseStridedConv2d", inputs, attributes, slots, self.out_channels)
+        return SparsePixels(features, coords, grid_of(pixels.spatial_shape, self.stride))
 
     def extra_repr(self) -> str:
         """The arguments, for ``print(model)``."""
         return (
             f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, bias={self.bias is not None}, "
-            f"bias_on={self.bias_on!r}, groups={self.groups}, batch_norm={self.batch_norm is not None}"
+            f"bias_on={self.bias_on!r}, groups={self.groups}, stride={self.stride}, "
+            f"batch_norm={self.batch_norm is not None}"
         )
 
 
@@ -113,7 +156,7 @@ class _WindowSum(torch.autograd.Function):
     """Gather the windows, multiply by the weight matrix; the same again for the gradient.
 
     If j lies at an offset from i, then i lies at the opposite offset from j. So the gradient of
-    the features is a convolution too, over the same table with the kernel turned by 180 degrees:
+    the features is a convolution too, over the table that looks back, with the kernel turned by 180 degrees:
     reads instead of the scattered additions that differentiating the gather would give.
     """
 
@@ -124,6 +167,7 @@ class _WindowSum(torch.autograd.Function):
         weight: Tensor,
         bias: Tensor | None,
         table: Tensor,
+        back: Tensor,
         active: Tensor | None,
         groups: int,
     ) -> Tensor:
@@ -140,20 +184,20 @@ class _WindowSum(torch.autograd.Function):
             out = out if bias is None else out.addcmul_(bias[:, None], mask)
         else:
             out = torch.addmm(bias[:, None] * mask, matrix, windows)
-        ctx.save_for_backward(windows, weight, table, mask)
+        ctx.save_for_backward(windows, weight, back, mask)
         ctx.groups = groups
         return out.t().reshape(batch, slots, -1)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None, None]:
-        windows, weight, table, mask = ctx.saved_tensors
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None, None, None]:
+        windows, weight, back, mask = ctx.saved_tensors
         groups = ctx.groups
         batch, slots, filters = grad.shape
         grad = grad.reshape(batch * slots, filters).t()
         grad_features = grad_weight = grad_bias = None
         if ctx.needs_input_grad[0]:
-            around = gather_windows(grad, table)
+            around = gather_windows(grad, back)
             if groups == 1:
                 turned = weight.flip(2, 3).transpose(0, 1).reshape(weight.shape[1], -1)
             else:
@@ -166,4 +210,4 @@ class _WindowSum(torch.autograd.Function):
             grad_weight = (by_group @ windows.mT).view(weight.shape)
         if mask is not None and ctx.needs_input_grad[2]:
             grad_bias = (grad @ mask.t()).view(filters)
-        return grad_features, grad_weight, grad_bias, None, None, None
+        return grad_features, grad_weight, grad_bias, None, None, None, None

@@ -132,10 +132,59 @@ WINDOW_PIXEL:
   }
 }
 
+/// The sums of one output pixel, without the bias: the weight of each pixel is selected by its position from constants.
+///
+/// \tparam Config see check_convolution
+/// \tparam Features type of the input features
+/// \tparam Weight type of the weights
+/// \tparam Sum type of the sums; see sparse_conv2d_pairs
+template <class Config, class Features, class Weight, class Sum>
+inline void looked_up_sums(
+    const Features features[Config::max_pixels][Config::in_channels],
+    const Position<Config::kernel_height * Config::kernel_width> row[Config::max_pixels],
+    const bool mirrored[Config::max_pixels],
+    const Weight weight[Config::kernel_height * Config::kernel_width][group_channels<Config>()][Config::out_channels],
+    Sum sums[Config::out_channels]) {
+#pragma HLS INLINE
+CONV_FILTER:
+  for (int filter = 0; filter < Config::out_channels; filter++) {
+#pragma HLS UNROLL
+    Sum sum = 0;
+  CONV_CHANNEL:
+    for (int channel = 0; channel < group_channels<Config>(); channel++) {
+#pragma HLS UNROLL
+    CONV_NEIGHBOUR:
+      for (int j = 0; j < Config::max_pixels; j++) {
+#pragma HLS UNROLL
+        sum += weight_at<Config>(weight, channel, filter, row[j], mirrored[j]) *
+               features[j][first_channel<Config>(filter) + channel];
+      }
+    }
+    sums[filter] = sum;
+  }
+}
+
+/// The results of one output pixel: its sums and the bias.
+/// \tparam Config see check_convolution
+/// \tparam Sum type of the sums
+/// \tparam Bias type of the biases
+/// \tparam Output type of the output features
+template <class Config, class Sum, class Bias, class Output>
+inline void with_bias(const Sum sums[Config::out_channels], bool active, const Bias bias[Config::out_channels],
+                      Output output[Config::out_channels]) {
+#pragma HLS INLINE
+WITH_BIAS:
+  for (int filter = 0; filter < Config::out_channels; filter++) {
+#pragma HLS UNROLL
+    const Sum sum = sums[filter];
+    output[filter] = sum + bias_of<Config>(sum, active, bias[filter]);
+  }
+}
+
 /// output[i] = bias + sum over the active pixels j in the window around i of weight[position of j] * features[j].
 ///
-/// The weight of a pair is selected by its position from constants. A pair that is not in the window selects 0.
-/// Empty slots give 0: their features are 0 and no pair of theirs is in a window.
+/// A pair that is not in the window selects the weight 0. Empty slots give 0: their features are 0 and no pair of
+/// theirs is in a window.
 ///
 /// \tparam Config see check_convolution
 /// \tparam Features type of the input features
@@ -160,26 +209,14 @@ CONV_PIXEL:
 #pragma HLS UNROLL
     Position<AREA> row[Config::max_pixels];
     bool mirrored[Config::max_pixels];
+    Output sums[Config::out_channels];
 #pragma HLS ARRAY_PARTITION variable = row type = complete
 #pragma HLS ARRAY_PARTITION variable = mirrored type = complete
+#pragma HLS ARRAY_PARTITION variable = sums type = complete
     window<Config>(round, copy, positions, row, mirrored);
+    looked_up_sums<Config>(features, row, mirrored, weight, sums);
     const bool active = of_round<Config::max_pixels, 2, Config::rounds, Config::copies>(coords, 0, round, copy) >= 0;
-  CONV_FILTER:
-    for (int filter = 0; filter < Config::out_channels; filter++) {
-#pragma HLS UNROLL
-      Output sum = 0;
-    CONV_CHANNEL:
-      for (int channel = 0; channel < group_channels<Config>(); channel++) {
-#pragma HLS UNROLL
-      CONV_NEIGHBOUR:
-        for (int j = 0; j < Config::max_pixels; j++) {
-#pragma HLS UNROLL
-          sum += weight_at<Config>(weight, channel, filter, row[j], mirrored[j]) *
-                 features[j][first_channel<Config>(filter) + channel];
-        }
-      }
-      output[copy][filter] = sum + bias_of<Config>(sum, active, bias[filter]);
-    }
+    with_bias<Config>(sums, active, bias, output[copy]);
   }
 }
 
