@@ -52,16 +52,27 @@ class Builder:
         )
         return self.add(layer, features, coords)
 
-    def conv(self, out, kernel, weight, output, bias=None, bias_on="active"):
+    def conv(self, out, kernel, weight, output, bias=None, bias_on="active", groups=1):
         size, channels = self.x.shape
-        w = self.constant("weight", (*kernel, channels, out), weight)
+        w = self.constant("weight", (*kernel, channels // groups, out), weight)
         b = self.constant("bias", (out,), bias) if bias else None
         y = self.tensor("conv", (size, out), output)
-        return self.add(ir.SparseConv2d(self.layer_name(), self.x, self.coords, y, kernel, w, b, bias_on), y)
+        return self.add(ir.SparseConv2d(self.layer_name(), self.x, self.coords, y, kernel, w, b, bias_on, groups), y)
 
-    def act(self, type_, relu=True):
+    def strided(self, out, kernel, strides, weight, output, bias=None, groups=1):
+        size, channels = self.x.shape
+        w = self.constant("weight", (*kernel, channels // groups, out), weight)
+        b = self.constant("bias", (out,), bias) if bias else None
+        y = self.tensor("conv", (size, out), output)
+        grid = tuple(-(-s // step) for s, step in zip(self.spatial, strides, strict=True))
+        coords = self.tensor("cells", self.coords.shape, coord_type(*grid))
+        places = (self.layer_name(), self.x, self.coords, y, coords, kernel, self.spatial, strides)
+        self.spatial = grid
+        return self.add(ir.SparseStridedConv2d(*places, w, b, groups), y, coords)
+
+    def act(self, type_, relu=True, slope_shift=0):
         y = self.tensor("act", self.x.shape, type_)
-        return self.add(ir.Activation(self.layer_name(), self.x, y, relu), y)
+        return self.add(ir.Activation(self.layer_name(), self.x, y, relu, slope_shift), y)
 
     def pool(self, kernel, output, reciprocal=None, over="active"):
         y = self.tensor("pooled", self.x.shape, output)
@@ -153,11 +164,18 @@ def run_reduce(layer, image):
 
 
 def run_conv(layer, pixels):
+    """A convolution around the pixels themselves, or around the first places of their cells."""
     weight = values(layer.weight)
-    kh, kw, channels, filters = weight.shape
+    kh, kw, group, filters = weight.shape
+    first = [f // (filters // layer.groups) * group for f in range(filters)]  # channel that a filter reads
     bias = values(layer.bias) if layer.bias else [Fraction(0)] * filters
-    out = []
-    for here in pixels.coords:
+    out, cells = [], pixels.coords
+    if isinstance(layer, ir.SparseStridedConv2d):
+        every = [c and (c[0] // layer.strides[0], c[1] // layer.strides[1]) for c in pixels.coords]
+        cells = [c if c is not None and every.index(c) == i else None for i, c in enumerate(every)]
+    steps = getattr(layer, "strides", (1, 1))
+    for cell in cells:
+        here = cell and (cell[0] * steps[0], cell[1] * steps[1])
         if here is None:
             out.append([Fraction(0)] * filters)
             continue
@@ -168,9 +186,9 @@ def run_conv(layer, pixels):
             row, column = there[0] - here[0] + kh // 2, there[1] - here[1] + kw // 2
             if 0 <= row < kh and 0 <= column < kw:
                 for f in range(filters):
-                    sums[f] += sum(weight[row, column, c, f] * features[c] for c in range(channels))
+                    sums[f] += sum(weight[row, column, c, f] * features[first[f] + c] for c in range(group))
         out.append([s + b if layer.bias_on == "active" or s != 0 else s for s, b in zip(sums, bias, strict=True)])
-    return Pixels(pixels.coords, [[fits(v, layer.output.type) for v in o] for o in out])
+    return Pixels(cells, [[fits(v, layer.output.type) for v in o] for o in out])
 
 
 def run_pool(layer, pixels):
@@ -215,9 +233,13 @@ def run_layer(layer, state):
         case ir.SparseConv2d():
             pixels = Pixels(state[layer.coords.name], state[layer.features.name])
             state[layer.output.name] = run_conv(layer, pixels).values
+        case ir.SparseStridedConv2d():
+            pixels = run_conv(layer, Pixels(state[layer.coords.name], state[layer.features.name]))
+            state[layer.output_features.name], state[layer.output_coords.name] = pixels.values, pixels.coords
         case ir.Activation():
             array = np.array(state[layer.input.name], dtype=object)
-            flat = [to_format(max(v, 0) if layer.relu else v, layer.output.type) for v in array.ravel()]
+            slope = 0 if layer.relu else Fraction(1, 2**layer.slope_shift)
+            flat = [to_format(v * slope if v < 0 else v, layer.output.type) for v in array.ravel()]
             state[layer.output.name] = np.array(flat, dtype=object).reshape(array.shape).tolist()
         case ir.SparseAvgPool2d() | ir.SparseMaxPool2d():
             pixels = run_pool(layer, Pixels(state[layer.coords.name], state[layer.features.name]))

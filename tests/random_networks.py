@@ -44,22 +44,33 @@ def networks(draw, wide=False):
     ]
     for _ in range(draw(st.integers(0, 3))):
         if draw(st.integers(0, 2)):
-            out_channels = draw(SMALL)
+            # Depthwise (as many groups as channels), in groups, or one filter for all channels.
+            groups = draw(st.sampled_from([g for g in range(1, channels + 1) if channels % g == 0]))
+            out_channels = groups * draw(st.integers(1, max(3 // groups, 1)))
             kernel = (draw(st.sampled_from([1, 3, 5, 7])), draw(st.sampled_from([1, 3, 5])))
+            stride = draw(st.sampled_from([(1, 1), (1, 1), (2, 2), (1, 3), (4, 2)]))
+            bias_on = draw(st.sampled_from(["active", "nonzero"])) if stride == (1, 1) else "active"
             layers.append(
                 sp.SparseConv2d(
                     channels,
                     out_channels,
                     kernel,
                     bias=draw(st.booleans()),
-                    bias_on=draw(st.sampled_from(["active", "nonzero"])),
+                    bias_on=bias_on,
                     weight_format=draw(formats(signed=True, widths=widths)),
                     bias_format=draw(formats(signed=True, widths=widths)),
+                    batch_norm=bias_on == "active" and draw(st.booleans()),
+                    groups=groups,
+                    stride=stride,
                 )
             )
             channels = out_channels
-            activation = draw(st.sampled_from(["relu", "identity", "none"]))
-            if activation == "relu":
+            height, width = (-(-size // step) for size, step in zip((height, width), stride, strict=True))
+            activation = draw(st.sampled_from(["relu", "leaky", "identity", "none"]))
+            if activation == "leaky":
+                slope = 2.0 ** -draw(st.integers(1, 6))
+                layers.append(sp.SparseLeakyReLU(slope, draw(st.one_of(st.none(), formats(widths=widths)))))
+            elif activation == "relu":
                 layers.append(sp.SparseReLU(draw(formats(widths=widths))))
             elif activation == "identity":
                 layers.append(sp.SparseIdentity(draw(formats(widths=widths))))
@@ -80,10 +91,15 @@ def networks(draw, wide=False):
         outputs = draw(st.integers(1, 4))
         layers.append(
             sp.QuantLinear(
-                features, outputs, bias=draw(st.booleans()), weight_format=draw(formats(signed=True, widths=widths))
+                features,
+                outputs,
+                bias=draw(st.booleans()),
+                weight_format=draw(formats(signed=True, widths=widths)),
+                batch_norm=draw(st.booleans()),
             )
         )
-        layers.append(draw(st.sampled_from([sp.QuantReLU, sp.QuantIdentity]))(draw(formats(widths=widths))))
+        kind = draw(st.sampled_from([sp.QuantReLU, sp.QuantIdentity, sp.QuantLeakyReLU]))
+        layers.append(kind(format=draw(formats(widths=widths))))
         features = outputs
     if draw(st.booleans()):
         layers.pop()  # logits as the sums are
@@ -93,6 +109,9 @@ def networks(draw, wide=False):
         for parameter in model.parameters():
             # Weights that use the whole range of their formats, its ends included.
             parameter.copy_(torch.randn_like(parameter) * draw(st.sampled_from([0.3, 1.0, 4.0])))
+        for name, statistic in model.named_buffers():
+            if "running" in name:
+                statistic.copy_(torch.randn_like(statistic).abs() + 0.1)
     return model.eval(), input_shape
 
 

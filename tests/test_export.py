@@ -282,6 +282,23 @@ def test_wrong_shapes(tmp_path):
         sp.export_onnx(OwnModule(), tmp_path / "no" / "model.onnx", (2, 7, 15))
 
 
+@pytest.mark.parametrize("inplace", [False, True])
+def test_leaky_relu_of_torch(inplace, tmp_path, images):
+    class Leaky(OwnModule):
+        def __init__(self):
+            super().__init__()
+            self.relu = nn.LeakyReLU(0.25, inplace=inplace)
+            self.requant = sp.QuantIdentity(sp.FixedPoint(8, 3))
+
+    torch.manual_seed(2)
+    exported, _ = run_everywhere(Leaky(), tmp_path / "model.onnx", images)
+    assert [n.attribute[0].f for n in exported.graph.node if n.op_type == "LeakyRelu"] == [0.25]
+    model = Leaky()
+    model.relu = nn.LeakyReLU()
+    with pytest.raises(sp.SparsePixError, match=r"relu: negative_slope must be a power of two.*found 0.01"):
+        sp.export_onnx(model, tmp_path / "model.onnx", (2, 7, 15))
+
+
 def test_functional_head(tmp_path):
     class WithHead(OwnModule):
         def forward(self, x):

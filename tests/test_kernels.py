@@ -45,7 +45,7 @@ def reductions():
 
 
 def activations():
-    """Output types, each tried on all 1024 values of a 10-bit format, with or without ReLU."""
+    """Output types, each tried on all 1024 values of a 10-bit format, with ReLU, leaky ReLU (a slope) or neither."""
     return [
         ("round_sat", FixedPoint(6, 3), False),
         ("round_wrap", FixedPoint(5, 2, True, "ROUND", "WRAP"), False),
@@ -58,6 +58,11 @@ def activations():
         ("two_bits", FixedPoint(2, 5), False),
         ("finer", FixedPoint(16, 6), False),
         ("more_dropped_than_there_is", FixedPoint(2, 10), False),
+        ("leaky", FixedPoint(6, 3), 3),
+        ("leaky_half", FixedPoint(7, 4, True, "FLOOR", "SAT"), 1),
+        ("leaky_exact", FixedPoint(14, 4, True, "FLOOR", "WRAP"), 4),
+        ("leaky_small", FixedPoint(6, 2), 16),
+        ("leaky_unsigned", FixedPoint(5, 3, False), 2),
     ]
 
 
@@ -73,7 +78,7 @@ def networks():
     start = {"max_pixels": 8, "activity": "any"}
     s16 = FixedPoint(16, 7)
     flat = Builder("dense", (2, 3, 5), S5).reduce(6, activity="any").flatten()
-    flat.dense(4, S5, accumulator(18, -6), S3).act(S5).dense(3, S3, accumulator(16, -5))
+    flat.dense(4, S5, accumulator(18, -6), S3).act(S5, False, 2).dense(3, S3, accumulator(16, -5))
     graphs = [
         flat,
         Builder("conv_1x1", (2, 5, 5), S3).reduce(**start).conv(2, (1, 1), S3, accumulator(14, -5), S5),
@@ -91,6 +96,23 @@ def networks():
         .act(S5, relu=False)
         .conv(2, (3, 3), S3, accumulator(16, -5), S3)
         .flatten(),
+        Builder("conv_grouped", (4, 5, 5), S2)
+        .reduce(**start)
+        .conv(6, (3, 3), S2, accumulator(12, -4), S3, "nonzero", groups=2)
+        .act(U4)
+        .conv(12, (3, 1), S2, accumulator(14, -4), S3, groups=6)
+        .act(S3, relu=False)
+        .conv(12, (1, 3), S3, accumulator(14, -4), groups=12),
+        Builder("strided", (2, 5, 7), S3)
+        .reduce(12, activity="any")
+        .strided(3, (3, 3), (2, 2), S3, accumulator(16, -5), S5),
+        Builder("strided_wide", (1, 9, 8), U4)
+        .reduce(16)
+        .pool((1, 2), U4)
+        .strided(2, (5, 1), (4, 1), S3, accumulator(14, -4))
+        .act(U4)
+        .strided(4, (1, 3), (2, 3), S3, accumulator(14, -4), S3, groups=2)
+        .flatten(),
         Builder("avg", (2, 5, 7), S5).reduce(12, activity="any").pool((2, 2), accumulator(16, -7), half),
         Builder("avg_rectangle", (1, 7, 8), S5).reduce(20).pool((3, 2), accumulator(22, -13), sixth).flatten(),
         Builder("max_active", (2, 5, 7), S5).reduce(12, activity="any").pool((2, 2), S5),
@@ -107,6 +129,9 @@ def networks():
     ]
     avg_cells = Builder("avg_cells", (1, 7, 8), S5).reduce(20).pool((3, 2), accumulator(22, -13), sixth)
     max_cells = Builder("max_cells", (1, 5, 7), S5).reduce(20).pool((2, 3), S5)
+    strided_cells = (
+        Builder("strided_cells", (1, 7, 8), S5).reduce(20).strided(1, (1, 3), (3, 2), S5, accumulator(16, -6))
+    )
     sigmoid = Builder("sigmoid", (1, 2, 3), S5).reduce(6, ALL).flatten()
     sigmoid.head("Sigmoid", thresholds("sigmoid", 1023, -12, 12, S5, 1))
     softmax = Builder("softmax", (1, 2, 3), S5).reduce(6, ALL).flatten()
@@ -114,7 +139,7 @@ def networks():
     one = Builder("softmax_one", (1, 1, 1), S5).reduce(1, ALL).flatten()
     one.head("Softmax", thresholds("softmax_one", 3, -4, 0, FixedPoint(6, 3), 3))
     graphs += [sigmoid, softmax, one]
-    return [b.graph() for b in graphs] + [b.graph(b.coords) for b in (avg_cells, max_cells)]
+    return [b.graph() for b in graphs] + [b.graph(b.coords) for b in (avg_cells, max_cells, strided_cells)]
 
 
 def cases():
@@ -127,8 +152,9 @@ def cases():
             graph = builder.graph(builder.x if end == "features" else builder.coords)
             found.append((graph, np.concatenate([sparse_images(rng, 12, shape, type_, d) for d in (0.1, 0.4)])))
     every = FixedPoint(10, 4)
-    for name, type_, relu in activations():
-        builder = Builder(f"act_{name}", (1, 32, 32), every).reduce(1024, ALL).act(type_, relu)
+    for name, type_, how in activations():
+        kind = {"relu": how} if isinstance(how, bool) else {"relu": False, "slope_shift": how}
+        builder = Builder(f"act_{name}", (1, 32, 32), every).reduce(1024, ALL).act(type_, **kind)
         found.append((builder.graph(), np.arange(-512, 512).reshape(1, 1, 32, 32)))
     for graph in networks():
         shape, type_ = graph.input.shape, graph.input.type

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from sparsepix.activations import QuantLeakyReLU, SparseLeakyReLU
 from sparsepix.quant_conv2d import QuantConv2d
 from sparsepix.quant_linear import QuantLinear
 from sparsepix.sparse_avg_pool2d import SparseAvgPool2d
@@ -26,10 +27,18 @@ IMAGE = torch.zeros(1, 1, 4, 5)
         (lambda: SparseConv2d(1, 1, 3.0), "SparseConv2d: kernel_size must be an int"),
         (lambda: SparseConv2d(1, 1, (3, 3, 3)), "SparseConv2d: kernel_size must be an int >= 1 or a pair"),
         (lambda: SparseConv2d(0, 1, 3), "SparseConv2d: in_channels must be an int >= 1, found 0"),
+        (lambda: SparseConv2d(4, 6, 3, groups=4), "SparseConv2d: groups must .*divide.*found groups = 4, in"),
+        (lambda: SparseConv2d(1, 1, 3, groups=0), "SparseConv2d: groups must be an int >= 1, found 0"),
+        (lambda: SparseConv2d(1, 1, 3, stride=0), "SparseConv2d: stride must be an int >= 1 or a pair"),
+        (lambda: SparseConv2d(1, 1, 3, stride=2, bias_on="nonzero"), "bias_on='nonzero' needs stride 1, found 2"),
         (lambda: SparseConv2d(1, 1, 3, bias_on="all"), "SparseConv2d: bias_on must be one of .*found 'all'"),
         (lambda: SparseMaxPool2d(2, over="all"), "SparseMaxPool2d: over must be one of"),
         (lambda: SparseMaxPool2d(0), "SparseMaxPool2d: kernel_size must be an int >= 1"),
         (lambda: SparseAvgPool2d(2, reciprocal_bits=99), "SparseAvgPool2d: reciprocal_bits must be 2 ... 24"),
+        (lambda: SparseLeakyReLU(0.01), r"SparseLeakyReLU: negative_slope must be .*nearest is 0.0078125 \(2\*\*-7\)"),
+        (lambda: QuantLeakyReLU(1.0), "QuantLeakyReLU: negative_slope .*found 1.0; the nearest is 0.5"),
+        (lambda: QuantLeakyReLU(-0.5), "found -0.5; the nearest is 1.52587890625e-05"),
+        (lambda: QuantLeakyReLU(math.nan), "found nan"),
         (lambda: SparseInputReduce(0), "SparseInputReduce: max_pixels must be an int >= 1, found 0"),
         (lambda: SparseInputReduce(1, math.nan), "SparseInputReduce: threshold must be finite"),
         (lambda: SparseInputReduce(1, 1e39), "SparseInputReduce: threshold must be finite"),

@@ -17,7 +17,14 @@ from torch.nn import functional as F
 
 import sparsepix.sparse_pixels
 from sparsepix import dense
-from sparsepix.activations import QuantIdentity, QuantReLU, SparseIdentity, SparseReLU
+from sparsepix.activations import (
+    QuantIdentity,
+    QuantLeakyReLU,
+    QuantReLU,
+    SparseIdentity,
+    SparseLeakyReLU,
+    SparseReLU,
+)
 from sparsepix.quant_conv2d import QuantConv2d
 from sparsepix.quant_linear import QuantLinear
 from sparsepix.sparse_avg_pool2d import SparseAvgPool2d
@@ -115,14 +122,35 @@ def integer_conv(layer, rng):
     return layer
 
 
-def check_conv(mask, channels, filters, kernel, bias, bias_on, rng):
+def check_conv(mask, channels, filters, kernel, bias, bias_on, rng, groups=1):
     image, mask, pixels = random_pixels(mask, channels, rng)
-    layer = integer_conv(SparseConv2d(channels, filters, kernel, bias=bias, bias_on=bias_on), rng)
+    layer = integer_conv(SparseConv2d(channels, filters, kernel, bias=bias, bias_on=bias_on, groups=groups), rng)
     result = layer(pixels)
     assert result.coords is pixels.coords
     assert_empty_slots_are_zero(result)
-    expected = dense.conv_and_mask(image * mask, mask, layer.weight, layer.bias, bias_on)
+    expected = dense.conv_and_mask(image * mask, mask, layer.weight, layer.bias, bias_on, groups)
     compare(image, result.to_dense(), expected, list(layer.parameters()), rng)
+
+
+def check_strided_conv(mask, channels, filters, kernel, stride, bias, rng, groups=1):
+    image, mask, pixels = random_pixels(mask, channels, rng)
+    layer = integer_conv(SparseConv2d(channels, filters, kernel, bias=bias, groups=groups, stride=stride), rng)
+    result = layer(pixels)
+    if layer.stride != (1, 1):
+        check_merged_slots(pixels, result, layer.stride, round_up=True)
+    expected = dense.strided_conv(image * mask, mask, layer.weight, layer.bias, layer.stride, groups)
+    compare(image, result.to_dense(), expected, list(layer.parameters()), rng)
+    with torch.no_grad():
+        same(layer(pixels).features, result.features)
+
+
+@pytest.mark.parametrize("name", MASKS)
+@pytest.mark.parametrize("stride", [2, 3, (1, 2), (4, 1), 20])
+@pytest.mark.parametrize("kernel", [1, 3, (7, 5)])
+def test_strided_conv(name, kernel, stride):
+    rng = np.random.default_rng(11)
+    for channels, filters, groups, bias in ((1, 2, 1, True), (3, 2, 1, False), (2, 4, 2, True)):
+        check_strided_conv(MASKS[name], channels, filters, kernel, stride, bias, rng, groups)
 
 
 @pytest.mark.parametrize("name", MASKS)
@@ -132,6 +160,8 @@ def test_conv(name, kernel, bias_on):
     rng = np.random.default_rng(1)
     for channels, filters, bias in ((1, 1, True), (2, 3, True), (3, 2, False)):
         check_conv(MASKS[name], channels, filters, kernel, bias, bias_on, rng)
+    for channels, filters, groups, bias in ((2, 2, 2, True), (4, 6, 2, False), (3, 6, 3, True)):
+        check_conv(MASKS[name], channels, filters, kernel, bias, bias_on, rng, groups)
 
 
 def check_avg_pool(mask, channels, kernel, bits, rng):
@@ -152,10 +182,11 @@ def check_max_pool(mask, channels, kernel, over, rng):
     compare(image, result.to_dense(), dense.max_pool(image * mask, mask, kernel, over), [], rng)
 
 
-def check_merged_slots(before, after, kernel):
+def check_merged_slots(before, after, kernel, round_up=False):
     """Each cell stands in the first of its slots, with every other slot empty."""
     assert_empty_slots_are_zero(after)
-    height, width = (size // window for size, window in zip(before.spatial_shape, kernel, strict=True))
+    shape = zip(before.spatial_shape, kernel, strict=True)
+    height, width = (-(-size // window) if round_up else size // window for size, window in shape)
     assert after.spatial_shape == (height, width)
     for old, new in zip(before.coords.tolist(), after.coords.tolist(), strict=True):
         cells = [(row // kernel[0], column // kernel[1]) if row >= 0 else None for row, column in old]
@@ -281,7 +312,11 @@ def test_any_layer_on_any_image(data):
     kernel = data.draw(st.tuples(st.sampled_from([1, 3, 5, 9]), st.sampled_from([1, 3, 5, 9])), "kernel")
     window = data.draw(st.tuples(st.integers(1, height), st.integers(1, width)), "window")
     bias_on = data.draw(st.sampled_from(["active", "nonzero"]), "bias_on")
-    check_conv(mask, channels, data.draw(st.integers(1, 3), "filters"), kernel, rng.random() < 0.8, bias_on, rng)
+    groups = data.draw(st.integers(1, 3), "groups")
+    filters = groups * data.draw(st.integers(1, 3), "filters")
+    check_conv(mask, groups * channels, filters, kernel, rng.random() < 0.8, bias_on, rng, groups)
+    stride = data.draw(st.tuples(st.integers(1, 4), st.integers(1, 4)), "stride")
+    check_strided_conv(mask, groups * channels, filters, kernel, stride, rng.random() < 0.8, rng, groups)
     check_avg_pool(mask, channels, window, data.draw(st.integers(2, 24), "bits"), rng)
     check_max_pool(mask, channels, window, data.draw(st.sampled_from(["active", "cell"]), "over"), rng)
     image = integers(rng, 2, channels, height, width, low=-2, high=4).requires_grad_()
@@ -319,6 +354,8 @@ def test_activations_leave_empty_slots_empty():
         (SparseReLU(), QuantReLU()),
         (SparseReLU(format), QuantReLU(format)),
         (SparseIdentity(format), QuantIdentity(format)),
+        (SparseLeakyReLU(0.25), nn.LeakyReLU(0.25)),
+        (SparseLeakyReLU(0.5, format), QuantLeakyReLU(0.5, format)),
     ):
         result = layer(pixels)
         assert result.coords is pixels.coords
@@ -348,6 +385,7 @@ def test_weights_and_biases_are_quantized():
 def test_parameters_are_laid_out_as_those_of_torch():
     for ours, theirs in (
         (SparseConv2d(2, 3, (3, 5)), nn.Conv2d(2, 3, (3, 5))),
+        (SparseConv2d(4, 6, 3, groups=2), nn.Conv2d(4, 6, 3, groups=2)),
         (QuantConv2d(2, 3, (3, 5)), nn.Conv2d(2, 3, (3, 5))),
         (QuantLinear(4, 2), nn.Linear(4, 2)),
     ):

@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from onnx import TensorProto, helper
 
-from sparsepix_ops import FixedArray, SparsePixError, head
-from sparsepix_ops.op import DOMAIN, IR_VERSION, OPSET, QUANT_DOMAIN
+from sparsepix_ops import FixedArray, FixedRange, SparsePixError, head
+from sparsepix_ops.op import DOMAIN, IR_VERSION, OPSET, QUANT_DOMAIN, Value
 from sparsepix_ops.quant import OP as QUANT
 from sparsepix_ops.registry import CUSTOM_OPS
 from sparsepix_ops.sparse_avg_pool2d import reciprocal
 
 OPS = {op.name: op for op in (*CUSTOM_OPS, QUANT)}
+LEAKY = OPS["LeakyRelu"]
 EXAMPLES = settings(max_examples=60, deadline=None)
 
 
@@ -102,25 +103,37 @@ def test_input_reduce(seed, channels, height, width, fill, activity, selection, 
         assert (features[b, len(active) :] == 0).all()
 
 
+def full_weight(weight, group):
+    """Weights [Cout, Cin, kh, kw] of a grouped convolution, 0 where a filter does not read a channel."""
+    filters, of_group = weight.shape[:2]
+    full = np.zeros((filters, of_group * group, *weight.shape[2:]))
+    for out in range(filters):
+        first = out // (filters // group) * of_group
+        full[out, first : first + of_group] = weight[out]
+    return full
+
+
 @EXAMPLES
 @given(
     seed=st.integers(0, 2**32 - 1),
     n=st.integers(1, 9),
     size=st.tuples(st.integers(1, 7), st.integers(1, 7)),
     channels=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    group=st.sampled_from([1, 1, 2, 3]),
     kernel=st.tuples(st.sampled_from([1, 3, 5, 7]), st.sampled_from([1, 3, 5])),
     bias_on=st.sampled_from(["active", "nonzero"]),
     bias_exponent=st.sampled_from([-9, -5, -2]),
 )
-def test_sparse_conv2d(seed, n, size, channels, kernel, bias_on, bias_exponent):
+def test_sparse_conv2d(seed, n, size, channels, group, kernel, bias_on, bias_exponent):
     rng = np.random.default_rng(seed)
     coords, active = random_pixels(rng, 3, n, *size, fill=0.8)
+    channels = tuple(group * c for c in channels)
     features = rng.integers(-3, 4, size=(3, n, channels[0])) * active[..., None]
-    weight = rng.integers(-4, 4, size=(channels[1], channels[0], *kernel))
+    weight = rng.integers(-4, 4, size=(channels[1], channels[0] // group, *kernel))
     bias = rng.integers(-4, 4, size=channels[1])
-    (output,) = check(
-        "SparseConv2d", [features, coords, weight, bias], {"bias_on": bias_on}, [-2, None, -4, bias_exponent]
-    )
+    attributes = {"bias_on": bias_on, "group": group}
+    (output,) = check("SparseConv2d", [features, coords, weight, bias], attributes, [-2, None, -4, bias_exponent])
+    weight = full_weight(weight, group)
     # The oracle: the dense convolution of the zero-filled image, read at the active pixels.
     kh, kw = kernel
     padded = np.zeros((3, channels[0], size[0] + kh - 1, size[1] + kw - 1))
@@ -136,6 +149,46 @@ def test_sparse_conv2d(seed, n, size, channels, kernel, bias_on, bias_exponent):
             total = (padded[b, :, r : r + kh, c : c + kw] * weight).sum(axis=(1, 2, 3)) / 64
             add = np.ldexp(bias.astype(float), bias_exponent) * ((total != 0) | (bias_on == "active"))
             assert_array_equal(output[b, i], total + add)
+
+
+@EXAMPLES
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n=st.integers(1, 9),
+    size=st.tuples(st.integers(1, 7), st.integers(1, 7)),
+    channels=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    group=st.sampled_from([1, 2]),
+    kernel=st.tuples(st.sampled_from([1, 3, 5]), st.sampled_from([1, 3, 5])),
+    strides=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    bias_exponent=st.sampled_from([-9, -5, -2]),
+)
+def test_sparse_strided_conv2d(seed, n, size, channels, group, kernel, strides, bias_exponent):
+    rng = np.random.default_rng(seed)
+    coords, active = random_pixels(rng, 3, n, *size, fill=0.8)
+    c_in, c_out = (group * c for c in channels)
+    features = rng.integers(-3, 4, size=(3, n, c_in)) * active[..., None]
+    weight = rng.integers(-4, 4, size=(c_out, c_in // group, *kernel))
+    bias = rng.integers(-4, 4, size=c_out)
+    attributes = {"strides": list(strides), "spatial_shape": list(size), "group": group}
+    exponents = [-2, None, -4, bias_exponent]
+    output, output_at = check("SparseStridedConv2d", [features, coords, weight, bias], attributes, exponents)
+    kh, kw = kernel
+    padded = np.zeros((3, c_in, size[0] + 2 * kh, size[1] + 2 * kw))
+    for b, i in zip(*np.nonzero(active), strict=True):
+        r, c = coords[b, i]
+        padded[b, :, r + kh // 2, c + kw // 2] = features[b, i]
+    full = full_weight(weight, group)
+    for b in range(3):
+        cells = [tuple(coords[b, i] // strides) if active[b, i] else None for i in range(n)]
+        for i, cell in enumerate(cells):
+            if cell is None or cells.index(cell) != i:
+                assert (output_at[b, i] == -1).all()
+                assert (output[b, i] == 0).all()
+                continue
+            r, c = np.multiply(cell, strides)
+            total = (padded[b, :, r : r + kh, c : c + kw] * full).sum(axis=(1, 2, 3)) / 64
+            assert_array_equal(output[b, i], total + np.ldexp(bias.astype(float), bias_exponent))
+            assert_array_equal(output_at[b, i], cell)
 
 
 @EXAMPLES
@@ -222,6 +275,27 @@ def test_quant_body_equals_qonnx(narrow, signed):
     (found,) = ort.InferenceSession(model.SerializeToString()).run(None, feed)
     expected = quant(x, *parameters, signed=bool(signed), narrow=bool(narrow), rounding_mode="ROUND")
     assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("shift", [1, 3, 16])
+def test_leaky_relu(shift):
+    raw = np.arange(-300, 301)
+    attributes = {"alpha": 2.0**-shift}
+    (found,) = check("LeakyRelu", [raw], attributes, [-4])
+    assert_array_equal(found, np.where(raw < 0, raw / 16 * 2.0**-shift, raw / 16))
+    (bound,) = LEAKY.bound([Value((601,), FixedRange(-4, -300, 300))], attributes)
+    assert (bound.range, bound.partial) == (FixedRange(-4 - shift, -300, 300 << shift), 300)
+
+
+@pytest.mark.parametrize("slope", [0.01, 0.0, 1.0, 2.0**-17, -0.5, np.inf])
+def test_slopes_that_are_no_shift(slope):
+    with pytest.raises(SparsePixError, match="negative_slope must be a power of two"):
+        LEAKY.bound([Value((1,), FixedRange(0, -1, 1))], {"alpha": slope})
+
+
+def test_a_leaky_relu_of_too_many_bits():
+    with pytest.raises(SparsePixError, match="its result needs 67 bits, more than 62; quantize its input"):
+        LEAKY.bound([Value((1,), FixedRange(0, 0, 2**50 - 1))], {"alpha": 2.0**-16})
 
 
 @pytest.mark.parametrize("area", [1, 2, 3, 4, 6, 9, 16, 25, 49, 64, 100])

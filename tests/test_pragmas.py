@@ -61,8 +61,8 @@ def thresholds(builder, steps):
 def shared_pairs():
     """Two kernel sizes on one list of pixels: one pair map for each, one of them shared."""
     builder = Builder("shared", (2, 9, 8), U8).reduce(6, activity="any")
-    for kernel in ((3, 3), (3, 3), (5, 1)):
-        builder.conv(2, kernel, S8, accumulator(22, -11), S8).act(U8)
+    for kernel, groups in (((3, 3), 1), ((3, 3), 2), ((5, 1), 1)):
+        builder.conv(2, kernel, S8, accumulator(22, -11), S8, groups=groups).act(U8)
     return builder.flatten().dense(3, S8, accumulator(28, -11)).graph()
 
 
@@ -72,7 +72,8 @@ def two_pools():
     builder.conv(2, (3, 3), S8, accumulator(22, -11)).act(U8)
     builder.pool((2, 3), accumulator(26, -17, signed=False), SIXTH).act(U8)
     builder.conv(3, (3, 1), S8, accumulator(22, -11), S8, "nonzero").act(U8)
-    builder.pool((2, 2), U8, over="cell").conv(1, (1, 1), S8, accumulator(22, -11)).act(S8, relu=False)
+    builder.strided(2, (3, 3), (2, 1), S8, accumulator(22, -11), S8).act(U8)
+    builder.pool((2, 2), U8, over="cell").conv(1, (1, 1), S8, accumulator(22, -11)).act(S8, False, 3)
     return builder.flatten().head("Softmax", thresholds(builder, 1024)).graph()
 
 

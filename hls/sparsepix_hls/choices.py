@@ -12,6 +12,7 @@ from sparsepix_hls.design import (
     FLATTENS,
     IO,
     REDUCTIONS,
+    STRIDED_CONVS,
     Design,
     LayerDesign,
     LayerOptions,
@@ -86,7 +87,7 @@ def _follow_up(graph: ir.Graph, chosen: dict[str, LayerDesign]) -> None:
         if isinstance(layer, ir.Activation):
             before = makers.get(layer.input.name)
             how = chosen.get(before.name) if before is not None else None
-            by_pixel = isinstance(before, ir.SparseConv2d | ir.SparsePool2d | ir.Activation)
+            by_pixel = isinstance(before, ir.SparseConv2d | ir.Merging | ir.Activation)
             items = layer.input.shape[0] if len(layer.input.shape) == 2 else 1
             parallel = LayerDesign("", 1, items)
             shares = how is not None and by_pixel and how.rounds > 1 and how.implementation != "overlap"
@@ -149,7 +150,7 @@ def _flatten(graph: ir.Graph, layer: ir.SparseFlatten, options: Options, clock_n
 def _candidates(layer: ir.Layer, options: Options) -> list[str]:
     """Implementations that a layer may have; 'overlap' is decided elsewhere."""
     wanted = _asked(layer, options).implementation
-    if isinstance(layer, ir.SparseConv2d):
+    if isinstance(layer, ir.SparseConv2d | ir.SparseStridedConv2d):
         wanted = wanted or options.conv
         return [wanted] if wanted in ("pairs", "gather") else ["pairs", "gather"]
     if isinstance(layer, ir.Dense):
@@ -252,7 +253,12 @@ def _layer_problems(graph: ir.Graph, name: str, own: LayerOptions) -> list[str]:
         hint = f"did you mean {near[0]}?" if near else f"the model has {', '.join(layers)}"
         return [f"layers: the model has no layer {name!r}: {hint}"]
     layer, problems = layers[name], []
-    kinds = ((ir.SparseConv2d, CONVS), (ir.SparseFlatten, FLATTENS), (ir.Dense, DENSES))
+    kinds = (
+        (ir.SparseConv2d, CONVS),
+        (ir.SparseStridedConv2d, STRIDED_CONVS),
+        (ir.SparseFlatten, FLATTENS),
+        (ir.Dense, DENSES),
+    )
     legal = next((choices for kind, choices in kinds if isinstance(layer, kind)), ())
     if own.implementation not in (None, AUTO, *legal):
         expected = f"one of {', '.join((*legal, AUTO))}" if legal else f"none, a {type(layer).__name__} has no choice"

@@ -221,16 +221,40 @@ def _pair_map(step: PairMap, how: LayerDesign, clock_ns: float) -> Estimate:
     return _estimate(step.pairs * one, clock_ns, how, step.pairs * step.position_bits)
 
 
-def _conv(layer: ir.SparseConv2d, how: LayerDesign, clock_ns: float) -> Estimate:
+def _strided_conv(layer: ir.SparseStridedConv2d, how: LayerDesign, clock_ns: float) -> Estimate:
+    """The cells of a pool, the position of every pixel in the window of each cell, then a convolution of one round."""
+    slots, bits, cell = layer.features.shape[0], layer.coords.type.width, layer.output_coords.type.width
+    height, width = layer.kernel_size
+    position = index_bits(height * width + 1)
+    cells = 2 * slots * rom(2 ** (bits - 1), cell)
+    own = how.copies * (mux(how.rounds, 2 * cell) + 2 * constant_multiplier(cell, max(layer.strides)))
+    members = how.copies * ((slots - 1) * equal(2 * cell) + logic(slots))
+    inside = 4 * less_than_constant(bits)
+    place = constant_multiplier(index_bits(height), width) + adder(position)
+    pairs = how.copies * slots * (2 * adder(bits) + (inside | place))
+    before = _estimate(
+        scaled(cells + own + members, POOLED) + pairs, clock_ns, how, how.copies * slots * position, waits=False
+    )
+    sums = _conv(layer, how, clock_ns)
+    return replace(
+        sums,
+        latency_cycles=sums.latency_cycles + before.latency_cycles,
+        lut=sums.lut + before.lut,
+        ff=sums.ff + before.ff,
+    )
+
+
+def _conv(layer: ir.SparseConv2d | ir.SparseStridedConv2d, how: LayerDesign, clock_ns: float) -> Estimate:
     slots, c_in = layer.features.shape
+    c_group = c_in // layer.groups  # channels that a filter reads
     c_out, area = layer.output.shape[1], int(np.prod(layer.kernel_size))
     b, w = layer.features.type.width, layer.weight.type.width
     position, out_bits = index_bits(area + 1), layer.output.type.width
     product = rom(area + 1, w) + multiplier(b, w)
     if how.implementation == "overlap":
-        products = 2 * slots * c_in * c_out
-        sums = slots * c_out * (adder_tree(c_in + 1, b + w) | adder(out_bits)) | c_out * adder_tree(
-            slots * c_in + 1, b + w
+        products = 2 * slots * c_group * c_out
+        sums = slots * c_out * (adder_tree(c_group + 1, b + w) | adder(out_bits)) | c_out * adder_tree(
+            slots * c_group + 1, b + w
         )
         cost = scaled(products * product + sums, MERGED) | register(slots * c_out * out_bits)
         live = products * (b + w)
@@ -239,14 +263,14 @@ def _conv(layer: ir.SparseConv2d, how: LayerDesign, clock_ns: float) -> Estimate
     window = pixels * (mux(how.rounds, c_in * b) | slots * mux(how.rounds, position))
     bias = Cost() if layer.bias is None else pixels * c_out * (logic(out_bits) + adder(out_bits))
     if how.implementation == "pairs":
-        products = pixels * slots * c_in * c_out
-        tree = pixels * c_out * adder_tree(slots * c_in, b + w)
+        products = pixels * slots * c_group * c_out
+        tree = pixels * c_out * adder_tree(slots * c_group, b + w)
         cost = window + scaled(products * product + tree, MERGED) + bias
         live = products * (b + w) + slots * c_in * b
         return _estimate(cost, clock_ns, how, live / 2, products)
     # Gather: the pixel at each position, then constant products.
     select = area * (slots * equal(position) + one_hot_mux(slots, c_in * b))
-    matrix = _constant_matrix(layer.weight.raw.reshape(area * c_in, c_out), b, w)
+    matrix = _constant_matrix(layer.weight.raw.reshape(area * c_group, c_out), b, w)
     cost = window + pixels * (select + matrix) + bias
     live = pixels * (area * c_in * b + c_out * out_bits)
     return _estimate(cost, clock_ns, how, live, pixels * int(np.count_nonzero(layer.weight.raw)))
@@ -269,6 +293,8 @@ def _activation(layer: ir.Activation, how: LayerDesign, clock_ns: float) -> Esti
     items = how.copies * layer.output.shape[1] if len(layer.output.shape) == 2 else layer.output.shape[0]
     bits = layer.output.type.width
     cost = items * (adder(bits) + Cost(lut=bits, levels=1))
+    if layer.slope_shift:
+        cost = items * mux(2, layer.input.type.width + layer.slope_shift) + cost
     return _estimate(cost, clock_ns, how, items * bits, waits=False)
 
 
@@ -354,6 +380,7 @@ def _head(layer: ir.Head, how: LayerDesign, clock_ns: float) -> Estimate:
 _RULES: dict[type, Callable[..., Estimate]] = {
     PairMap: _pair_map,
     ir.SparseConv2d: _conv,
+    ir.SparseStridedConv2d: _strided_conv,
     ir.Activation: _activation,
     ir.SparseAvgPool2d: _pool,
     ir.SparseMaxPool2d: _pool,

@@ -131,6 +131,7 @@ def translate(layer: ir.Layer, design: Design) -> Layer:
                 "max_pixels": max_pixels,
                 "in_channels": in_channels,
                 "out_channels": out_channels,
+                "groups": layer.groups,
                 "kernel_height": height,
                 "kernel_width": width,
                 "bias_on": f"BiasOn::{layer.bias_on}",
@@ -147,14 +148,19 @@ def translate(layer: ir.Layer, design: Design) -> Layer:
                 config,
                 (layer.features, layer.coords),
                 (layer.output,),
-                ((layer.weight, (height * width, in_channels, out_channels)), (bias, (out_channels,))),
+                ((layer.weight, (height * width, in_channels // layer.groups, out_channels)), (bias, (out_channels,))),
                 None if overlap else pair_map(layer),
                 in_rounds=True,
             )
+        case ir.SparseStridedConv2d():
+            return _strided(layer, how)
         case ir.Activation():
             sparse = len(layer.input.shape) == 2
             config = {"max_pixels": how.copies} if sparse else {}
-            config |= {"size": layer.input.shape[-1], "relu": layer.relu}
+            config |= {"size": layer.input.shape[-1]}
+            if layer.slope_shift:
+                return _leaky(layer, config)
+            config |= {"relu": layer.relu}
             kernel = "sparse_activation" if sparse else "activation"
             title = "ReLU and quantization" if layer.relu else "quantization"
             return Layer(layer.name, title, "activation", kernel, config, (layer.input,), (layer.output,))
@@ -241,6 +247,54 @@ def translate(layer: ir.Layer, design: Design) -> Layer:
                 constants,
             )
     raise TypeError(f"no kernel for {type(layer).__name__}")
+
+
+def _strided(layer: ir.SparseStridedConv2d, how: LayerDesign) -> Layer:
+    """A strided convolution. Its image is as large as its cells, so that a partial last one is one."""
+    max_pixels, in_channels = layer.features.shape
+    out_channels = layer.output_features.shape[1]
+    height, width = layer.kernel_size
+    config = {
+        "max_pixels": max_pixels,
+        "channels": in_channels,
+        "in_channels": in_channels,
+        "out_channels": out_channels,
+        "groups": layer.groups,
+        "kernel_height": height,
+        "kernel_width": width,
+        "height": layer.grid[0] * layer.strides[0],
+        "width": layer.grid[1] * layer.strides[1],
+        "cell_height": layer.strides[0],
+        "cell_width": layer.strides[1],
+        "bias_on": "BiasOn::active",
+        "raster_order": False,
+        "rounds": how.rounds,
+        "copies": how.copies,
+    }
+    weight_shape = (height * width, in_channels // layer.groups, out_channels)
+    bias = _bias(layer.bias, layer.name, out_channels, layer.output_features)
+    return Layer(
+        layer.name,
+        f"SparseConv2d {_times(layer.kernel_size)}, stride {_times(layer.strides)}, by {how.implementation}",
+        "sparse_strided_conv2d",
+        f"sparse_strided_conv2d_{how.implementation}",
+        config,
+        (layer.features, layer.coords),
+        (layer.output_features, layer.output_coords),
+        ((layer.weight, weight_shape), (bias, (out_channels,))),
+        in_rounds=True,
+    )
+
+
+def _leaky(layer: ir.Activation, config: dict[str, int | bool | str | FixedPoint]) -> Layer:
+    """A leaky ReLU: negative values have the same bits, worth 2**-k as much."""
+    type_, shift = layer.input.type, layer.slope_shift
+    scaled = FixedPoint(type_.width, type_.integer - shift, type_.signed, "FLOOR", "WRAP")
+    exact = FixedPoint(type_.width + shift, type_.integer, type_.signed, "FLOOR", "WRAP")
+    config |= {"scaled_t": scaled, "exact_t": exact}
+    kernel = "sparse_leaky_activation" if "max_pixels" in config else "leaky_activation"
+    title = f"leaky ReLU of slope 2^-{shift} and quantization"
+    return Layer(layer.name, title, "leaky_activation", kernel, config, (layer.input,), (layer.output,))
 
 
 def _grid(layer: ir.SparseFlatten | ir.SparseFlattenDense) -> dict[str, int]:

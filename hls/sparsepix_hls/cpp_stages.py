@@ -180,7 +180,7 @@ def map_config(wanted: PairMap, layers: Mapping[str, Layer]) -> str:
 def _loop(stage: Stage, design: Design, layers: Mapping[str, Layer], sends: bool) -> list[str]:
     """One layer in rounds, the activations behind it, and what has to be kept."""
     main = stage.steps[0]
-    by_pixel = isinstance(main, ir.SparseConv2d | ir.SparsePool2d)
+    by_pixel = isinstance(main, ir.SparseConv2d | ir.Merging)
     copies = design.layers[main.name].copies
     last = f"round == {stage.rounds - 1}"
     ports = () if sends else stage.outputs

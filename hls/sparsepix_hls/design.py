@@ -9,6 +9,7 @@ REDUCTIONS = ("scan", "stream", "tree")
 IO = ("parallel", "stream")
 # What one can choose for a kind of layer, beside 'auto'.
 CONVS = ("pairs", "gather", "overlap")
+STRIDED_CONVS = ("pairs", "gather")
 FLATTENS = ("scatter", "lookup")
 DENSES = ("multiply", "adders")
 AUTO = "auto"
@@ -117,7 +118,7 @@ def work(layer: ir.Layer) -> int:
     """Iterations of the outer loop of a layer, which ``rounds`` share out: pixels, or inputs of a dense layer."""
     if isinstance(layer, ir.Dense):
         return layer.input.shape[0]
-    if isinstance(layer, ir.SparseConv2d | ir.SparsePool2d | ir.SparseFlatten | ir.SparseFlattenDense):
+    if isinstance(layer, ir.SparseConv2d | ir.Merging | ir.SparseFlatten | ir.SparseFlattenDense):
         return layer.features.shape[0]
     return 1
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparsepix_ops.fixed_point import FixedPoint
+from sparsepix_ops.sparse_strided_conv2d import grid_of
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class InputReduce:
 
 @dataclass(frozen=True)
 class SparseConv2d:
-    """Sparsity-preserving convolution; weight is [kh, kw, in_channels, out_channels], bias [out_channels]."""
+    """Sparsity-preserving convolution; weight is [kh, kw, in_channels / groups, out_channels], bias [out_channels]."""
 
     name: str
     features: Tensor
@@ -65,21 +66,31 @@ class SparseConv2d:
     weight: Constant
     bias: Constant | None
     bias_on: str
+    groups: int = 1
 
 
 @dataclass(frozen=True)
 class Activation:
-    """Optional ReLU, then rounding and clipping to the output's type, elementwise."""
+    """Optional ReLU, then rounding and clipping to the output's type, elementwise.
+
+    Args:
+        name: of the layer.
+        input: what comes in.
+        output: what goes out.
+        relu: negative values become 0.
+        slope_shift: k of a leaky ReLU, which multiplies negative values by 2**-k; 0 where there is none.
+    """
 
     name: str
     input: Tensor
     output: Tensor
     relu: bool
+    slope_shift: int = 0
 
 
 @dataclass(frozen=True)
-class SparsePool2d:
-    """What both kinds of pooling have: cells of ``kernel_size`` on an image of ``spatial_shape``."""
+class Merging:
+    """What layers have that merge the pixels of a cell into the first of their slots."""
 
     name: str
     features: Tensor
@@ -88,6 +99,21 @@ class SparsePool2d:
     output_coords: Tensor
     kernel_size: tuple[int, int]
     spatial_shape: tuple[int, int]
+
+    @property
+    def cell(self) -> tuple[int, int]:
+        """Rows and columns of a cell."""
+        return self.kernel_size
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of the cells that count."""
+        return self.spatial_shape[0] // self.cell[0], self.spatial_shape[1] // self.cell[1]
+
+
+@dataclass(frozen=True)
+class SparsePool2d(Merging):
+    """What both kinds of pooling have: cells of ``kernel_size`` on an image of ``spatial_shape``."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +128,36 @@ class SparseMaxPool2d(SparsePool2d):
     """Maximum over pooling cells: of the active pixels (``over='active'``), or with the inactive ones as 0."""
 
     over: str
+
+
+@dataclass(frozen=True)
+class SparseStridedConv2d(Merging):
+    """Convolution onto the grid of cells of ``strides``; weight and bias as those of ``SparseConv2d``."""
+
+    strides: tuple[int, int]
+    weight: Constant
+    bias: Constant | None
+    groups: int = 1
+
+    @property
+    def cell(self) -> tuple[int, int]:
+        """Rows and columns of a cell."""
+        return self.strides
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of the cells: those that cover the image."""
+        return grid_of(self.spatial_shape, self.strides)
+
+    @property
+    def output(self) -> Tensor:
+        """The features that it makes, under the name that they have in ``SparseConv2d``."""
+        return self.output_features
+
+    @property
+    def bias_on(self) -> str:
+        """Where the bias goes: to every cell that holds a pixel."""
+        return "active"
 
 
 @dataclass(frozen=True)
@@ -160,6 +216,7 @@ class Head:
 Layer = (
     InputReduce
     | SparseConv2d
+    | SparseStridedConv2d
     | Activation
     | SparseAvgPool2d
     | SparseMaxPool2d
@@ -202,7 +259,7 @@ def outputs(layer: Layer) -> tuple[Tensor, ...]:
     """The arrays that a layer makes, features before coords."""
     if isinstance(layer, InputReduce):
         return (layer.features, layer.coords)
-    if isinstance(layer, SparsePool2d):
+    if isinstance(layer, Merging):
         return (layer.output_features, layer.output_coords)
     return (layer.output,)
 

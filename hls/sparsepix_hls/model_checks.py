@@ -9,11 +9,14 @@ from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.op import Value
 from sparsepix_ops.pooling import check_window
 from sparsepix_ops.quant import format_of
-from sparsepix_ops.registry import HEADS, find_op
+from sparsepix_ops.registry import HEADS, RECTIFIERS, find_op
 from sparsepix_ops.sparse_conv2d import check_kernel
+from sparsepix_ops.sparse_strided_conv2d import grid_of
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE)
-_WEIGHTED = {"SparseConv2d": (2, 3), "Gemm": (1, 2), "MatMul": (1,)}  # inputs that are weights and biases
+_CONVS = frozenset({"SparseConv2d", "SparseStridedConv2d"})
+# Inputs that are weights and biases.
+_WEIGHTED = {**dict.fromkeys(_CONVS, (2, 3)), "Gemm": (1, 2), "MatMul": (1,)}
 _POOLS = frozenset({"SparseAvgPool2d", "SparseMaxPool2d"})
 
 
@@ -113,7 +116,7 @@ class _Checker:
         try:
             attributes = op.read_attributes(node)
             known = [self.view.value(name) or Value() for name in node.input]
-            if node.op_type == "SparseConv2d" and len(known) > 2 and len(known[2].shape) == 4:
+            if node.op_type in _CONVS and len(known) > 2 and len(known[2].shape) == 4:
                 check_kernel(known[2].shape[2:])
             elif node.op_type == "Quant" and len(known) == 4 and all(v.constant is not None for v in known[1:]):
                 format_of(known, attributes)
@@ -141,7 +144,7 @@ class _Checker:
             return ["it works on the image; only one quantizer may stand in front of the SparseInputReduce"]
         if value.range is None:
             return ["its input has no quantizer; put one in front of it"]
-        if kind in ("SparseConv2d", *_POOLS, "SparseFlatten"):
+        if kind in (*_CONVS, *_POOLS, "SparseFlatten"):
             coords = self.view.source(node.input[1])
             if self._lists.get(source) != coords:
                 return ["its features and coords do not belong together: take both from the same layer"]
@@ -154,7 +157,7 @@ class _Checker:
             matmul = self.view.producers.get(self._data_input(node))
             if matmul is None or matmul.op_type != "MatMul" or self.view.bias_add_of(matmul) is not node:
                 return ["only the bias behind a MatMul may be added"]
-        if source in self._lists and kind in ("Quant", "Relu", "SparseConv2d"):
+        if source in self._lists and kind in ("Quant", *RECTIFIERS, "SparseConv2d"):
             self._lists[node.output[0]] = self._lists[source]
         return self._width(self.view.value(node.output[0]))
 
@@ -179,10 +182,13 @@ class _Checker:
         found = tuple(attribute(node, "spatial_shape"))
         if found != (height, width):
             return [f"its spatial_shape is {found}, but its pixels come from a grid of {(height, width)}"]
+        if node.op_type in (*_POOLS, "SparseStridedConv2d"):
+            self._lists[node.output[0]] = node.output[1]
         if node.op_type in _POOLS:
             kernel = attribute(node, "kernel_shape")
-            self._lists[node.output[0]] = node.output[1]
             self._spatial[node.output[1]] = (height // kernel[0], width // kernel[1])
+        elif node.op_type == "SparseStridedConv2d":
+            self._spatial[node.output[1]] = grid_of((height, width), attribute(node, "strides"))
         return []
 
     def _data_input(self, add: onnx.NodeProto) -> str:

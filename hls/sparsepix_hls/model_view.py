@@ -6,6 +6,7 @@ import onnx
 
 from sparsepix_ops.analysis import Analysis, analyze
 from sparsepix_ops.op import Value
+from sparsepix_ops.registry import RECTIFIERS
 
 TRANSPARENT = frozenset({"Cast", "Identity"})  # they change no value: every number is exact
 
@@ -54,10 +55,10 @@ class View:
         return found[0] if len(found) == 1 and self.output != name else None
 
     def relu_of(self, quant: onnx.NodeProto) -> onnx.NodeProto | None:
-        """The Relu in front of a Quant that becomes one layer with it."""
+        """The Relu or LeakyRelu in front of a Quant that becomes one layer with it."""
         name = self.source(quant.input[0])
         node = self.producers.get(name)
-        fits = node is not None and node.op_type == "Relu" and self.only_consumer(name) is quant
+        fits = node is not None and node.op_type in RECTIFIERS and self.only_consumer(name) is quant
         return node if fits else None
 
     def bias_add_of(self, matmul: onnx.NodeProto) -> onnx.NodeProto | None:

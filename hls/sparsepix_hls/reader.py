@@ -16,7 +16,8 @@ from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedArray, FixedPoint, FixedRange
 from sparsepix_ops.head import exp_thresholds, sigmoid_thresholds
 from sparsepix_ops.input_reduce import threshold_raw
-from sparsepix_ops.registry import HEADS, find_op
+from sparsepix_ops.leaky_relu import slope_shift
+from sparsepix_ops.registry import HEADS, RECTIFIERS, find_op
 
 _FINEST_HEAD = -50  # exponent of the logits of a head: its thresholds must fit 62 bits
 
@@ -112,7 +113,7 @@ class _Builder:
             return False
         if kind == "Quant":
             return view.source(node.input[0]) != view.image
-        if kind == "Relu":
+        if kind in RECTIFIERS:
             reader = view.only_consumer(node.output[0])
             return not (reader is not None and reader.op_type == "Quant")
         return node is not self.dropped
@@ -156,7 +157,9 @@ class _Builder:
         makers: dict[str, Callable[[onnx.NodeProto, str, dict], ir.Layer]] = {
             "InputReduce": self._input_reduce,
             "SparseConv2d": self._conv,
+            "SparseStridedConv2d": self._strided_conv,
             "Relu": self._activation,
+            "LeakyRelu": self._activation,
             "Quant": self._activation,
             "SparseAvgPool2d": self._pool,
             "SparseMaxPool2d": self._pool,
@@ -195,12 +198,32 @@ class _Builder:
             weight=weight,
             bias=self._bias(node.input[3], name, weight.raw.shape[3]),
             bias_on=attributes["bias_on"],
+            groups=attributes["group"],
+        )
+
+    def _strided_conv(self, node: onnx.NodeProto, name: str, attributes: dict) -> ir.SparseStridedConv2d:
+        weight = self._weight(node.input[2], name, (2, 3, 1, 0))
+        return ir.SparseStridedConv2d(
+            name=name,
+            features=self.tensor(node.input[0]),
+            coords=self.tensor(node.input[1]),
+            output_features=self.tensor(node.output[0]),
+            output_coords=self.tensor(node.output[1]),
+            kernel_size=weight.raw.shape[:2],
+            spatial_shape=attributes["spatial_shape"],
+            strides=attributes["strides"],
+            weight=weight,
+            bias=self._bias(node.input[3], name, weight.raw.shape[3]),
+            groups=attributes["group"],
         )
 
     def _activation(self, node: onnx.NodeProto, name: str, _: dict) -> ir.Activation:
-        relu = node if node.op_type == "Relu" else self.view.relu_of(node)
-        first = relu if relu is not None else node
-        return ir.Activation(name, self.tensor(first.input[0]), self.tensor(node.output[0]), relu is not None)
+        rectifier = node if node.op_type in RECTIFIERS else self.view.relu_of(node)
+        first = rectifier if rectifier is not None else node
+        leaky = first.op_type == "LeakyRelu"
+        shift = slope_shift(find_op(first).read_attributes(first)["alpha"]) if leaky else 0
+        source, result = self.tensor(first.input[0]), self.tensor(node.output[0])
+        return ir.Activation(name, source, result, first.op_type == "Relu", shift)
 
     def _pool(self, node: onnx.NodeProto, name: str, attributes: dict) -> ir.SparseAvgPool2d | ir.SparseMaxPool2d:
         shared = {

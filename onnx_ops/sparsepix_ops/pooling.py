@@ -1,4 +1,4 @@
-"""What the two pooling ops share: which slots merge, and where the merged pixel lies."""
+"""What the ops that merge pixels share: which slots merge, and where the merged pixel lies."""
 
 import numpy as np
 
@@ -7,8 +7,8 @@ from sparsepix_ops.fixed_point import FixedRange
 from sparsepix_ops.op import Attributes, Value
 
 # Defines 'same' [B, N, N] (slots of one cell), 'first_3d' [B, N, 1] (the slot that a cell merges
-# into), 'cell' [B, N, 2], 'axis2', 'last', 'zero' and 'zero_like' for the body of a pooling op.
-CELLS_BODY = """
+# into), 'cell' [B, N, 2], 'axis2', 'last', 'zero' and 'zero_like' for the body of an op that merges pixels.
+_CELLS_BODY = """
     axis1 = Constant <value_ints = [1]> ()
     axis2 = Constant <value_ints = [2]> ()
     last = Constant <value_ints = [-1]> ()
@@ -45,6 +45,26 @@ CELLS_BODY = """
     first_3d = And (no_earlier, inside_3d)
     pooled_coords = Where (first_3d, cell, last)
 """
+
+
+def cells_body(cell_shape: str, round_up: bool) -> str:
+    """The beginning of the body of an op that merges the pixels of a cell.
+
+    Args:
+        cell_shape: the attribute that holds the shape of a cell.
+        round_up: whether a partial last cell is one, or is dropped.
+    """
+    text = _CELLS_BODY.replace("@kernel_shape", f"@{cell_shape}")
+    if not round_up:
+        return text
+    up = """
+    last_in_cell = Sub (kernel, one)
+    covered = Add (spatial, last_in_cell)
+    grid = Div (covered, kernel)"""
+    return text.replace("\n    grid = Div (spatial, kernel)", up)
+
+
+CELLS_BODY = cells_body("kernel_shape", round_up=False)
 
 
 def check_window(kernel_shape: tuple[int, int], spatial_shape: tuple[int, int]) -> None:

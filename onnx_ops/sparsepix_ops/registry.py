@@ -5,11 +5,13 @@ import onnx
 from sparsepix_ops import (
     head,
     input_reduce,
+    leaky_relu,
     quant,
     sparse_avg_pool2d,
     sparse_conv2d,
     sparse_flatten,
     sparse_max_pool2d,
+    sparse_strided_conv2d,
     standard,
 )
 from sparsepix_ops.op import DOMAIN, Op
@@ -17,10 +19,13 @@ from sparsepix_ops.op import DOMAIN, Op
 CUSTOM_OPS: tuple[Op, ...] = (
     input_reduce.OP,
     sparse_conv2d.OP,
+    sparse_strided_conv2d.OP,
     sparse_avg_pool2d.OP,
     sparse_max_pool2d.OP,
     sparse_flatten.OP,
+    leaky_relu.OP,
 )
+RECTIFIERS = frozenset({"Relu", "LeakyRelu"})
 HEADS = frozenset(op.name for op in head.OPS)
 OPS: dict[tuple[str, str], Op] = {(op.domain, op.name): op for op in (*CUSTOM_OPS, quant.OP, *standard.OPS, *head.OPS)}
 
@@ -39,11 +44,11 @@ ALTERNATIVES = {
     "GlobalAveragePool": "use SparseAvgPool2d with the whole image as its window",
     "MaxPool": "use SparseMaxPool2d",
     "GlobalMaxPool": "use SparseMaxPool2d with the whole image as its window",
-    "BatchNormalization": "fold it into the weights of the layer in front of it before the export",
+    "BatchNormalization": "fold it into the weights of the layer in front of it before the export: "
+    "sparsepix.fold_batch_norm(model)",
     "Flatten": "use SparseFlatten",
     "Reshape": "use SparseFlatten",
-    "LeakyRelu": "use SparseReLU",
-    "PRelu": "use SparseReLU",
+    "PRelu": "use SparseLeakyReLU",
     "Elu": "use SparseReLU",
     "Gelu": "use SparseReLU",
     "Tanh": "use SparseReLU",

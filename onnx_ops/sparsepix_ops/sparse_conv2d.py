@@ -9,26 +9,49 @@ from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedArray, FixedRange
 from sparsepix_ops.op import DOMAIN, Attribute, Attributes, Op, Value
 
-BODY = """
-    axis0 = Constant <value_ints = [0]> ()
+# Each of these texts uses what the ones before it define.
+_CONSTANTS = """
     axis1 = Constant <value_ints = [1]> ()
     axis2 = Constant <value_ints = [2]> ()
     last = Constant <value_ints = [-1]> ()
     zero = Constant <value_int = 0> ()
     one = Constant <value_int = 1> ()
+    zero_float = Constant <value_float = 0.0> ()
+    zero_like = CastLike (zero_float, features)
+"""
+# Defines 'by_tap' [B, N, taps + 1, out]: each pixel times the weights of each kernel position, and times none. The
+# weights of a group stand in a matrix with zeros where the other groups are.
+PRODUCTS_BODY = """
+    axis0 = Constant <value_ints = [0]> ()
     two = Constant <value_int = 2> ()
-    kernel = Shape <start = 2, end = 4> (weight)
+    window = Shape <start = 2, end = 4> (weight)
     out_channels = Shape <start = 0, end = 1> (weight)
-    in_channels = Shape <start = 1, end = 2> (weight)
-    taps = ReduceProd (kernel, axis0)
+    taps = ReduceProd (window, axis0)
     taps_and_none = Add (taps, axis1)
 
-    weight_by_tap = Transpose <perm = [1, 2, 3, 0]> (weight)
+    group_scalar = Constant <value_int: int = @group> ()
+    groups = Unsqueeze (group_scalar, axis0)
+    group_in = Shape <start = 1, end = 2> (weight)
+    group_out = Div (out_channels, groups)
+    in_channels = Mul (group_in, groups)
+    repeats = Concat <axis = 0> (axis1, groups, axis1, axis1)
+    repeated = Tile (weight, repeats)
+    in_count = Squeeze (in_channels, axis0)
+    out_count = Squeeze (out_channels, axis0)
+    in_index = Range (zero, in_count, one)
+    out_index = Range (zero, out_count, one)
+    in_group = Div (in_index, group_in)
+    out_group = Div (out_index, group_out)
+    out_group_2d = Unsqueeze (out_group, axis1)
+    same_group = Equal (out_group_2d, in_group)
+    window_axes = Constant <value_ints = [2, 3]> ()
+    same_group_4d = Unsqueeze (same_group, window_axes)
+    full_weight = Where (same_group_4d, repeated, zero_like)
+
+    weight_by_tap = Transpose <perm = [1, 2, 3, 0]> (full_weight)
     tap_shape = Concat <axis = 0> (in_channels, taps, out_channels)
     tap_weight = Reshape (weight_by_tap, tap_shape)
     none_shape = Concat <axis = 0> (in_channels, axis1, out_channels)
-    zero_float = Constant <value_float = 0.0> ()
-    zero_like = CastLike (zero_float, features)
     none_weight = Expand (zero_like, none_shape)
     all_weight = Concat <axis = 1> (tap_weight, none_weight)
     flat_shape = Constant <value_ints = [0, -1]> ()
@@ -37,35 +60,47 @@ BODY = """
     same_axes = Constant <value_ints = [0, 0]> ()
     product_shape = Concat <axis = 0> (same_axes, taps_and_none, out_channels)
     by_tap = Reshape (products, product_shape)
-
-    half = Div (kernel, two)
-    at_output = Unsqueeze (coords, axis1)
+    row = Gather <axis = 2> (coords, zero)
+    active = GreaterOrEqual (row, zero)
+"""
+# Defines 'biased' [B, N, out] and 'total', the same without the bias, of the windows around 'centre' [B, N, 2];
+# slots that are not 'output_active' [B, N] get 0 and the bias.
+TERMS_BODY = """
+    half = Div (window, two)
+    at_output = Unsqueeze (centre, axis1)
     at_input = Unsqueeze (coords, axis2)
     distance = Sub (at_input, at_output)
     offset = Add (distance, half)
     not_before = GreaterOrEqual (offset, zero)
-    not_behind = Less (offset, kernel)
+    not_behind = Less (offset, window)
     in_range = And (not_before, not_behind)
     in_range_int = Cast <to = 7> (in_range)
     in_window_int = ReduceMin <keepdims = 0> (in_range_int, last)
     in_window = Cast <to = 9> (in_window_int)
-    row = Gather <axis = 2> (coords, zero)
-    active = GreaterOrEqual (row, zero)
-    output_active = Unsqueeze (active, axis1)
-    input_active = Unsqueeze (active, axis2)
-    both_active = And (output_active, input_active)
+    output_active_3d = Unsqueeze (output_active, axis1)
+    input_active_3d = Unsqueeze (active, axis2)
+    both_active = And (output_active_3d, input_active_3d)
     is_term = And (in_window, both_active)
     offset_row = Gather <axis = 3> (offset, zero)
     offset_column = Gather <axis = 3> (offset, one)
-    kernel_width = Gather <axis = 0> (kernel, one)
-    row_start = Mul (offset_row, kernel_width)
+    window_width = Gather <axis = 0> (window, one)
+    row_start = Mul (offset_row, window_width)
     tap = Add (row_start, offset_column)
     position = Where (is_term, tap, taps)
     position_index = Unsqueeze (position, last)
     terms = GatherND <batch_dims = 2> (by_tap, position_index)
     total = ReduceSum <keepdims = 0> (terms, axis1)
-
     biased = Add (total, bias)
+"""
+BODY = (
+    _CONSTANTS
+    + PRODUCTS_BODY
+    + """
+    centre = Identity (coords)
+    output_active = Identity (active)
+"""
+    + TERMS_BODY
+    + """
     bias_on_string = Constant <value_string: string = @bias_on> ()
     active_string = Constant <value_string = "active"> ()
     on_active = Equal (bias_on_string, active_string)
@@ -76,6 +111,7 @@ BODY = """
     active_3d = Unsqueeze (active, last)
     output = Where (active_3d, with_bias, zero_like)
 """
+)
 
 
 def check_kernel(kernel_size: Sequence[int]) -> None:
@@ -86,31 +122,54 @@ def check_kernel(kernel_size: Sequence[int]) -> None:
         )
 
 
+def check_groups(group: int, in_channels: int, out_channels: int) -> None:
+    """Raise SparsePixError unless the channels can be shared out to so many groups."""
+    if group < 1 or in_channels % group or out_channels % group:
+        raise SparsePixError(
+            f"groups must be 1 or more and divide in_channels and out_channels, found groups = {group}, "
+            f"in_channels = {in_channels}, out_channels = {out_channels}"
+        )
+
+
+def window_sums(
+    features: np.ndarray, coords: np.ndarray, centres: np.ndarray, weight: np.ndarray, group: int
+) -> np.ndarray:
+    """Sums of one event without the bias: pixels [P, Cin] at [P, 2], windows around [Q, 2] -> [Q, Cout]."""
+    window = weight.shape[2:]
+    offset = coords[None, :] - centres[:, None] + (window[0] // 2, window[1] // 2)
+    outputs, terms = np.nonzero(((offset >= 0) & (offset < window)).all(axis=-1))
+    taps = weight[:, :, offset[outputs, terms, 0], offset[outputs, terms, 1]]
+    taps = taps.reshape(group, weight.shape[0] // group, *taps.shape[1:])
+    products = np.einsum("goip,pgi->pgo", taps, features[terms].reshape(len(terms), group, weight.shape[1]))
+    total = np.zeros((len(centres), weight.shape[0]), dtype=features.dtype)
+    np.add.at(total, outputs, products.reshape(len(terms), weight.shape[0]))
+    return total
+
+
 def _compute(inputs: Sequence[np.ndarray], attributes: Attributes) -> list[np.ndarray]:
-    """Features [B, N, Cin], coords [B, N, 2], weight [Cout, Cin, kh, kw], bias [Cout] -> [B, N, Cout]."""
+    """Features [B, N, Cin], coords [B, N, 2], weight [Cout, Cin / group, kh, kw], bias [Cout] -> [B, N, Cout]."""
     features, coords, weight, bias = inputs
-    kh, kw = weight.shape[2:]
     output = np.zeros((*features.shape[:2], weight.shape[0]), dtype=features.dtype)
     for b in range(features.shape[0]):
         slots = np.flatnonzero(coords[b, :, 0] >= 0)
         where = coords[b, slots]
-        offset = where[None, :] - where[:, None] + (kh // 2, kw // 2)
-        outputs, terms = np.nonzero(((offset >= 0) & (offset < (kh, kw))).all(axis=-1))
-        taps = weight[:, :, offset[outputs, terms, 0], offset[outputs, terms, 1]]
-        products = np.einsum("oip,pi->po", taps, features[b, slots[terms]])
-        total = np.zeros((len(slots), weight.shape[0]), dtype=features.dtype)
-        np.add.at(total, outputs, products)
+        total = window_sums(features[b, slots], where, where, weight, attributes["group"])
         gets_bias = (total != 0) | (attributes["bias_on"] == "active")
         output[b, slots] = total + gets_bias * bias
     return [output]
 
 
-def _reference(inputs: Sequence[Any], attributes: Attributes) -> list[FixedArray]:
+def aligned(inputs: Sequence[Any]) -> tuple[list[np.ndarray], int]:
+    """Raw inputs of a convolution, sums and bias in units of the same power of two; and its exponent."""
     features, coords, weight, bias = inputs
     exponent = min(features.exponent + weight.exponent, bias.exponent)
     spread = features.exponent + weight.exponent - exponent
-    raw = _compute([features.raw << spread, coords, weight.raw, bias.at(exponent).raw], attributes)
-    return [FixedArray(raw[0], exponent)]
+    return [features.raw << spread, coords, weight.raw, bias.at(exponent).raw], exponent
+
+
+def _reference(inputs: Sequence[Any], attributes: Attributes) -> list[FixedArray]:
+    raw, exponent = aligned(inputs)
+    return [FixedArray(_compute(raw, attributes)[0], exponent)]
 
 
 def terms_range(low: np.ndarray, high: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
@@ -158,25 +217,39 @@ def linear_bound(shape: tuple, x: Value, weight: FixedArray, bias: FixedArray | 
     return Value.exact(shape, total.hull(biased).with_zero(), max(partials))
 
 
-def _bound(values: Sequence[Value], attributes: Attributes) -> list[Value]:
+def convolution_bound(values: Sequence[Value], group: int) -> Value:
+    """What is known of the sums of a convolution, its bias included.
+
+    Args:
+        values: features, coords, weight, bias.
+        group: number of groups of channels.
+
+    Raises:
+        SparsePixError: they do not fit together, or the sums need more than 62 bits.
+    """
     features, _, weight, bias = values
     if len(weight.shape) != 4:
         raise SparsePixError(f"its weight must have 4 axes (out, in, height, width), found shape {weight.shape}")
-    out_channels, in_channels, *kernel = weight.shape
+    out_channels, in_group, *kernel = weight.shape
     check_kernel(kernel)
-    if features.shape[-1] != in_channels:
+    check_groups(group, in_group * group, out_channels)
+    if features.shape[-1] != in_group * group:
         raise SparsePixError(
-            f"its weight is made for in_channels = {in_channels}, found features with {features.shape[-1]}"
+            f"its weight is made for in_channels = {in_group * group}, found features with {features.shape[-1]}"
         )
     if bias.shape != (out_channels,):
         raise SparsePixError(f"its bias must have shape ({out_channels},), found {bias.shape}")
     shape = (*features.shape[:2], out_channels)
     if features.range is None or weight.constant is None or bias.constant is None:
-        return [Value(shape)]
+        return Value(shape)
     taps = kernel[0] * kernel[1]
     by_tap = weight.constant.raw.transpose(0, 2, 3, 1).reshape(out_channels, -1)
     by_tap = FixedArray(by_tap, weight.constant.exponent)
-    return [linear_bound(shape, features, by_tap, bias.constant, taps, min(taps, features.shape[1]))]
+    return linear_bound(shape, features, by_tap, bias.constant, taps, min(taps, features.shape[1]))
+
+
+def _bound(values: Sequence[Value], attributes: Attributes) -> list[Value]:
+    return [convolution_bound(values, attributes["group"])]
 
 
 OP = Op(
@@ -184,7 +257,7 @@ OP = Op(
     domain=DOMAIN,
     inputs=("features", "coords", "weight", "bias"),
     outputs=("output",),
-    attributes={"bias_on": Attribute("active", "string", ("active", "nonzero"))},
+    attributes={"bias_on": Attribute("active", "string", ("active", "nonzero")), "group": Attribute(1)},
     compute=_compute,
     reference=_reference,
     bound=_bound,

@@ -1,4 +1,4 @@
-"""The standard ONNX ops that a model may use: Relu, Gemm, MatMul, Add of a bias, Cast, Identity."""
+"""The standard ONNX ops that a model may use: Relu, LeakyRelu, Gemm, MatMul, Add of a bias, Cast, Identity."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from sparsepix_ops import leaky_relu
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedArray, FixedRange
 from sparsepix_ops.op import Attribute, Attributes, Op, Value
@@ -105,6 +106,7 @@ def _op(name: str, inputs: tuple[str, ...], compute: Any, reference: Any, bound:
 
 OPS = (
     _op("Relu", ("x",), _relu, _relu_reference, _relu_bound),
+    replace(leaky_relu.OP, domain="", body=""),
     _op("Identity", ("x",), _same, _same, _same_bound),
     _op("Cast", ("x",), _same, _same, _same_bound),
     _op("MatMul", ("x", "weight"), _gemm, _gemm_reference, _gemm_bound),

@@ -10,7 +10,15 @@ from sparsepix_ops.version import __version__
 
 if TYPE_CHECKING:
     from sparsepix import compat, datasets, models, plots, training
-    from sparsepix.activations import QuantIdentity, QuantReLU, SparseIdentity, SparseReLU
+    from sparsepix.activations import (
+        QuantIdentity,
+        QuantLeakyReLU,
+        QuantReLU,
+        SparseIdentity,
+        SparseLeakyReLU,
+        SparseReLU,
+    )
+    from sparsepix.batch_norm import SparseBatchNorm2d, fold_batch_norm
     from sparsepix.export import export_onnx
     from sparsepix.quant_conv2d import QuantConv2d
     from sparsepix.quant_linear import QuantLinear
@@ -30,19 +38,23 @@ _HOMES = {
     "LearnedFixedPoint": "sparsepix.quantizers",
     "QuantConv2d": "sparsepix.quant_conv2d",
     "QuantIdentity": "sparsepix.activations",
+    "QuantLeakyReLU": "sparsepix.activations",
     "QuantLinear": "sparsepix.quant_linear",
     "QuantReLU": "sparsepix.activations",
     "Quantizer": "sparsepix.quantizers",
     "SparseAvgPool2d": "sparsepix.sparse_avg_pool2d",
+    "SparseBatchNorm2d": "sparsepix.batch_norm",
     "SparseConv2d": "sparsepix.sparse_conv2d",
     "SparseFlatten": "sparsepix.sparse_flatten",
     "SparseIdentity": "sparsepix.activations",
     "SparseInputReduce": "sparsepix.sparse_input_reduce",
+    "SparseLeakyReLU": "sparsepix.activations",
     "SparseMaxPool2d": "sparsepix.sparse_max_pool2d",
     "SparsePixError": "sparsepix_ops.errors",
     "SparsePixels": "sparsepix.sparse_pixels",
     "SparseReLU": "sparsepix.activations",
     "export_onnx": "sparsepix.export",
+    "fold_batch_norm": "sparsepix.batch_norm",
     "load": "sparsepix.saving",
     "save": "sparsepix.saving",
 }
@@ -53,14 +65,17 @@ __all__ = [
     "LearnedFixedPoint",
     "QuantConv2d",
     "QuantIdentity",
+    "QuantLeakyReLU",
     "QuantLinear",
     "QuantReLU",
     "Quantizer",
     "SparseAvgPool2d",
+    "SparseBatchNorm2d",
     "SparseConv2d",
     "SparseFlatten",
     "SparseIdentity",
     "SparseInputReduce",
+    "SparseLeakyReLU",
     "SparseMaxPool2d",
     "SparsePixError",
     "SparsePixels",
@@ -69,6 +84,7 @@ __all__ = [
     "compat",
     "datasets",
     "export_onnx",
+    "fold_batch_norm",
     "load",
     "models",
     "plots",

@@ -1,10 +1,12 @@
-"""ReLU and quantized activations, on tensors and on sparse pixels."""
+"""ReLU, leaky ReLU and quantized activations, on tensors and on sparse pixels."""
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sparsepix.quantizers import Format, Quantizer
 from sparsepix.sparse_pixels import SparsePixels
+from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.leaky_relu import slope_shift
 
 
 class QuantIdentity(nn.Module):
@@ -27,6 +29,34 @@ class QuantReLU(QuantIdentity):
         return self.quantizer(F.relu(x))
 
 
+class QuantLeakyReLU(QuantIdentity):
+    """Leaky ReLU on a tensor [...], then rounding and clipping to a format (None: leaky ReLU alone).
+
+    Args:
+        negative_slope: factor of negative values, a power of two from 2**-16 to 2**-1: hardware shifts.
+        format: of the result; a signed one, or the negative values are clipped to 0.
+
+    Raises:
+        SparsePixError: the slope is no such power of two.
+    """
+
+    def __init__(self, negative_slope: float = 0.125, format: Format = None) -> None:
+        super().__init__(format)
+        try:
+            slope_shift(negative_slope)
+        except SparsePixError as error:
+            raise SparsePixError(f"{type(self).__name__}: {error}") from None
+        self.negative_slope = float(negative_slope)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scale the negative values of ``x`` and quantize."""
+        return self.quantizer(F.leaky_relu(x, self.negative_slope))
+
+    def extra_repr(self) -> str:
+        """The slope, for ``print(model)``."""
+        return f"negative_slope={self.negative_slope}"
+
+
 class SparseIdentity(QuantIdentity):
     """Rounds and clips the features to a format; does nothing for None. Empty slots stay 0."""
 
@@ -44,3 +74,14 @@ class SparseReLU(QuantIdentity):
     def forward(self, pixels: SparsePixels) -> SparsePixels:
         """Rectify and quantize the features."""
         return pixels.replace(self.quantizer(F.relu(pixels.features)))
+
+
+class SparseLeakyReLU(QuantLeakyReLU):
+    """Leaky ReLU on the features, then rounding and clipping; arguments as for ``QuantLeakyReLU``.
+
+    Empty slots stay 0.
+    """
+
+    def forward(self, pixels: SparsePixels) -> SparsePixels:
+        """Scale the negative features and quantize."""
+        return pixels.replace(super().forward(pixels.features))

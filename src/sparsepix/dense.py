@@ -29,15 +29,29 @@ def select_mask(
 
 
 def conv_and_mask(
-    image: Tensor, mask: Tensor, weight: Tensor, bias: Tensor | None = None, bias_on: str = "active"
+    image: Tensor, mask: Tensor, weight: Tensor, bias: Tensor | None = None, bias_on: str = "active", groups: int = 1
 ) -> Tensor:
-    """Zero-padded convolution, then the mask; ``bias_on`` as in ``SparseConv2d``."""
+    """Zero-padded convolution, then the mask; ``bias_on`` and ``groups`` as in ``SparseConv2d``."""
     padding = (weight.shape[2] // 2, weight.shape[3] // 2)
-    sums = F.conv2d(image, weight, padding=padding)
+    sums = F.conv2d(image, weight, padding=padding, groups=groups)
     if bias is not None:
         shift = bias.view(1, -1, 1, 1)
         sums = sums + (shift if bias_on == "active" else shift * (sums != 0))
     return sums * mask
+
+
+def strided_conv(
+    image: Tensor, mask: Tensor, weight: Tensor, bias: Tensor | None, stride: tuple[int, int], groups: int = 1
+) -> Tensor:
+    """Zero-padded convolution with a stride, kept at the cells that hold an active pixel."""
+    padding = (weight.shape[2] // 2, weight.shape[3] // 2)
+    return F.conv2d(image, weight, bias, stride, padding, groups=groups) * strided_mask(mask, stride)
+
+
+def strided_mask(mask: Tensor, stride: tuple[int, int]) -> Tensor:
+    """The cells [B, 1, ceil(H / rows), ceil(W / columns)] with at least one active pixel."""
+    below, right = (-size % step for size, step in zip(mask.shape[2:], stride, strict=True))
+    return F.max_pool2d(F.pad(mask.double(), (0, right, 0, below)), stride) > 0
 
 
 def pooled_mask(mask: Tensor, kernel_size: tuple[int, int]) -> Tensor:

@@ -61,6 +61,7 @@ class Architecture:
         pool_format: of pooled averages; None: unquantized (torch only).
         reciprocal_bits: see ``SparseAvgPool2d``; None divides truly (torch only).
         head: 'sigmoid' or 'softmax' at the end, or None for logits.
+        batch_norm: whether the convolutions normalize their outputs, see ``SparseConv2d``.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Architecture:
     pool_format: Format = None
     reciprocal_bits: int | None = None
     head: Literal["sigmoid", "softmax"] | None = None
+    batch_norm: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data (numbers, strings, lists, dicts), for a file."""
@@ -166,7 +168,7 @@ def _build(model: nn.Sequential, a: Architecture) -> None:
             raise SparsePixError(f"{a.name}: layer {i + 1} ({layer.kind}) stands behind a dense layer")
         if layer.kind == "conv":
             conv = SparseConv2d if a.sparse else QuantConv2d
-            options = {"bias_on": a.bias_on} if a.sparse else {}
+            options: dict[str, Any] = {"batch_norm": a.batch_norm} | ({"bias_on": a.bias_on} if a.sparse else {})
             module = conv(channels, layer.out_channels, layer.size, weight_format=a.weight_format, **options)
             _start_alive(module)
             add("conv", module)
@@ -303,6 +305,7 @@ class PresetOptions(TypedDict, total=False):
         pool_format: of pooled averages; None leaves them unquantized.
         reciprocal_bits: of the pools' reciprocals; None divides truly. Models with one of these
             three set to None are for torch only: export refuses them.
+        batch_norm: whether the convolutions normalize their outputs; False if left out.
     """
 
     sparse: bool
@@ -313,6 +316,7 @@ class PresetOptions(TypedDict, total=False):
     input_format: Format
     pool_format: Format
     reciprocal_bits: int | None
+    batch_norm: bool
 
 
 def neutrino(max_pixels: int = 20, bits: int | None = 8, **options: Unpack[PresetOptions]) -> SparseCNN:

@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 
 
-def neighbour_table(coords: Tensor, spatial_shape: tuple[int, int], kernel_size: tuple[int, int]) -> Tensor:
-    """Find the slot at each kernel position around each active pixel.
+def neighbour_table(
+    coords: Tensor, spatial_shape: tuple[int, int], kernel_size: tuple[int, int], centres: Tensor | None = None
+) -> Tensor:
+    """Find the slot at each kernel position around each active pixel, or around other centres.
 
     A grid of slot numbers is laid out for the whole batch and read at kh * kw offsets from each
     pixel. Between rows and images lies just enough blank space for a window to run into: the
@@ -21,10 +23,11 @@ def neighbour_table(coords: Tensor, spatial_shape: tuple[int, int], kernel_size:
         coords: [B, N, 2] integers, (-1, -1) in an empty slot; unique in each image.
         spatial_shape: (H, W).
         kernel_size: (kh, kw), odd.
+        centres: [B, N, 2] places in the image that the windows stand around, (-1, -1) for none; None: ``coords``.
 
     Returns:
-        int32 [kh * kw, B * N]: for each kernel position (row-major) and each slot i of each image b
-        ``b * N + j``, the slot j at that position, or B * N where no pixel is. Columns of empty slots
+        int32 [kh * kw, B * N]: for each kernel position (row-major) and each centre i of each image b
+        ``b * N + j``, the slot j at that position, or B * N where no pixel is. Columns without a centre
         hold B * N alone.
     """
     batch, slots, _ = coords.shape
@@ -36,16 +39,21 @@ def neighbour_table(coords: Tensor, spatial_shape: tuple[int, int], kernel_size:
     nothing = batch * slots
 
     device = coords.device
-    active = coords[..., 0] >= 0
     start = torch.arange(batch, device=device)[:, None] * image + blank
-    centre = start + coords[..., 0] * pitch + coords[..., 1]
     # Empty slots look from, and write to, the middle of a blank stretch behind the last image.
     behind = blank + batch * image
-    centre = torch.where(active, centre, behind + blank).view(-1)
+
+    def places(points: Tensor) -> tuple[Tensor, Tensor]:
+        active = points[..., 0] >= 0
+        place = start + points[..., 0] * pitch + points[..., 1]
+        return active.view(-1), torch.where(active, place, behind + blank).view(-1)
+
+    active, place = places(coords)
     number = torch.arange(nothing, dtype=torch.int32, device=device)
-    number = torch.where(active.view(-1), number, nothing)
+    number = torch.where(active, number, nothing)
     grid = torch.full((behind + 2 * blank + 1,), nothing, dtype=torch.int32, device=device)
-    grid = grid.scatter_(0, centre, number)
+    grid = grid.scatter_(0, place, number)
+    centre = place if centres is None else places(centres)[1]
 
     rows = torch.arange(-reach_rows, reach_rows + 1, device=device)
     columns = torch.arange(-reach_columns, reach_columns + 1, device=device)

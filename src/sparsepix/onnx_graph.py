@@ -14,7 +14,7 @@ from sparsepix_ops.analysis import DOUBLE_MANTISSA, FLOAT_MANTISSA, Analysis, an
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.op import DOMAIN, IR_VERSION, OPSET, QUANT_DOMAIN
 from sparsepix_ops.quant import OP as QUANT
-from sparsepix_ops.registry import CUSTOM_OPS, find_op
+from sparsepix_ops.registry import CUSTOM_OPS, RECTIFIERS, find_op
 from sparsepix_ops.version import __version__
 
 INPUT_NAME = "image"
@@ -101,7 +101,7 @@ def _unquantized(model: onnx.ModelProto, analysis: Analysis) -> Iterable[str]:
                     yield f"{node.name}: its {what} has no quantizer; give the layer a weight_format"
             elif name == INPUT_NAME:
                 yield f"{node.name}: the image has no quantizer; put a QuantIdentity in front (input_format)"
-    quantized = {n.input[0] for n in model.graph.node if n.op_type in ("Quant", "Relu")}
+    quantized = {n.input[0] for n in model.graph.node if n.op_type in ("Quant", *RECTIFIERS)}
     for node in model.graph.node:
         if node.op_type == "SparseAvgPool2d" and node.output[0] not in quantized:
             yield (

@@ -1,4 +1,4 @@
-"""What the two pooling layers share: which slots merge into which."""
+"""What the layers that merge pixels share: which slots go into which."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ from sparsepix.sparse_pixels import SparsePixels
 
 
 class Merge(NamedTuple):
-    """How the slots of a batch merge under pooling.
+    """How the slots of a batch merge under pooling or a strided convolution.
 
     ``target`` [B, N]: the slot that a pixel goes to, N if it goes nowhere. ``leader`` [B, N]: the
     slots that hold a cell afterwards. ``coords`` [B, N, 2]: the coordinates afterwards.
@@ -23,10 +23,11 @@ class Merge(NamedTuple):
     spatial_shape: tuple[int, int]
 
 
-def merge_slots(pixels: SparsePixels, kernel_size: tuple[int, int]) -> Merge:
-    """Send each pixel to the first slot of its cell; pixels of a partial last window go nowhere."""
+def merge_slots(pixels: SparsePixels, kernel_size: tuple[int, int], round_up: bool = False) -> Merge:
+    """Send each pixel to the first slot of its cell; those of a partial last cell go nowhere unless ``round_up``."""
     batch, slots, _ = pixels.coords.shape
-    rows, columns = (size // window for size, window in zip(pixels.spatial_shape, kernel_size, strict=True))
+    rest = [window - 1 if round_up else 0 for window in kernel_size]
+    rows, columns = ((s + r) // w for s, r, w in zip(pixels.spatial_shape, rest, kernel_size, strict=True))
     row, column = pixels.coords[..., 0] // kernel_size[0], pixels.coords[..., 1] // kernel_size[1]
     kept = pixels.active & (row < rows) & (column < columns)
     cell = torch.where(kept, row * columns + column, rows * columns)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sparsepix.batch_norm import quantized_weights
 from sparsepix.checks import as_pair, check_channels, check_image, check_positive
 from sparsepix.quantizers import Format, Quantizer
 
@@ -19,10 +20,14 @@ class QuantConv2d(nn.Conv2d):
         bias: whether there is a bias.
         weight_format: format of the weights; None: float.
         bias_format: format of the bias; None: that of the weights.
+        batch_norm: whether the layer normalizes its outputs; its ``nn.BatchNorm2d`` is folded into weight and bias
+            before they are quantized, see ``SparseConv2d``.
 
     Raises:
         SparsePixError: a wrong argument; an input with another rank or number of channels.
     """
+
+    norm_type = nn.BatchNorm2d  # of its batch norm, if it has one
 
     def __init__(
         self,
@@ -32,17 +37,25 @@ class QuantConv2d(nn.Conv2d):
         bias: bool = True,
         weight_format: Format = None,
         bias_format: Format = None,
+        batch_norm: bool = False,
     ) -> None:
         check_positive("QuantConv2d", "in_channels", in_channels)
         check_positive("QuantConv2d", "out_channels", out_channels)
         window = as_pair("QuantConv2d", "kernel_size", kernel_size, odd=True)
         super().__init__(in_channels, out_channels, window, padding=(window[0] // 2, window[1] // 2), bias=bias)
         self.weight_quantizer = Quantizer(weight_format, "QuantConv2d weight")
-        self.bias_quantizer = Quantizer(bias_format or weight_format, "QuantConv2d bias") if bias else None
+        self.bias_quantizer = (
+            Quantizer(bias_format or weight_format, "QuantConv2d bias") if bias or batch_norm else None
+        )
+        self.batch_norm = self.norm_type(out_channels) if batch_norm else None
 
     def forward(self, image: Tensor) -> Tensor:
         """Convolve [B, in_channels, H, W] to [B, out_channels, H, W]."""
         check_image("QuantConv2d", image)
         check_channels("QuantConv2d", self.in_channels, image.shape[1])
-        bias = None if self.bias is None else self.bias_quantizer(self.bias)
-        return F.conv2d(image, self.weight_quantizer(self.weight), bias, padding=self.padding)
+
+        def plain() -> tuple[Tensor, None]:
+            return F.conv2d(image, self.weight, self.bias, padding=self.padding).movedim(1, -1), None
+
+        weight, bias = quantized_weights(self, plain)
+        return F.conv2d(image, weight, bias, padding=self.padding)

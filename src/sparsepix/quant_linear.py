@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sparsepix.batch_norm import quantized_weights
 from sparsepix.checks import check_channels, check_positive
 from sparsepix.quantizers import Format, Quantizer
 
@@ -16,10 +17,14 @@ class QuantLinear(nn.Linear):
         bias: whether there is a bias.
         weight_format: format of the weights; None: float.
         bias_format: format of the bias; None: that of the weights.
+        batch_norm: whether the layer normalizes its outputs; its ``nn.BatchNorm1d`` is folded into weight and bias
+            before they are quantized, see ``SparseConv2d``.
 
     Raises:
         SparsePixError: a wrong argument; an input of another size.
     """
+
+    norm_type = nn.BatchNorm1d  # of its batch norm, if it has one
 
     def __init__(
         self,
@@ -28,15 +33,19 @@ class QuantLinear(nn.Linear):
         bias: bool = True,
         weight_format: Format = None,
         bias_format: Format = None,
+        batch_norm: bool = False,
     ) -> None:
         check_positive("QuantLinear", "in_features", in_features)
         check_positive("QuantLinear", "out_features", out_features)
         super().__init__(in_features, out_features, bias)
         self.weight_quantizer = Quantizer(weight_format, "QuantLinear weight")
-        self.bias_quantizer = Quantizer(bias_format or weight_format, "QuantLinear bias") if bias else None
+        self.bias_quantizer = (
+            Quantizer(bias_format or weight_format, "QuantLinear bias") if bias or batch_norm else None
+        )
+        self.batch_norm = self.norm_type(out_features) if batch_norm else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the layer to [..., in_features]."""
         check_channels("QuantLinear", self.in_features, x.shape[-1], "in_features")
-        bias = None if self.bias is None else self.bias_quantizer(self.bias)
-        return F.linear(x, self.weight_quantizer(self.weight), bias)
+        weight, bias = quantized_weights(self, lambda: (F.linear(x, self.weight, self.bias), None))
+        return F.linear(x, weight, bias)

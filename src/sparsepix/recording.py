@@ -22,8 +22,9 @@ from torch.overrides import TorchFunctionMode, resolve_name
 
 from sparsepix.onnx_graph import INPUT_NAME
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.leaky_relu import slope_shift
 from sparsepix_ops.op import DOMAIN, QUANT_DOMAIN
-from sparsepix_ops.registry import OPS
+from sparsepix_ops.registry import OPS, RECTIFIERS
 
 BLANK_BATCH = 2
 
@@ -49,6 +50,11 @@ def emit_sparse(
     shapes = [((batch, slots, channels), inputs[0].dtype), ((batch, slots, 2), torch.int64)]
     features, coords = _recorders[-1].record(op, inputs, attributes, shapes)
     return features, coords
+
+
+def name_constant(tensor: Tensor, parameter: Tensor | None, role: str) -> None:
+    """Call a computed constant what the parameter that it stands for is called; without one '<module>.<role>'."""
+    _recorders[-1].name_constant(tensor, parameter, role)
 
 
 class Recorder(TorchFunctionMode):
@@ -176,10 +182,10 @@ class Recorder(TorchFunctionMode):
 
     def _role(self, op_type: str, role: str, shape: Sequence[int]) -> str:
         """What an output is called behind the name of its module."""
-        role = role.removeprefix("pooled_")
+        role = role.removeprefix("pooled_").removeprefix("output_")
         if role == "coords":
             return role
-        if op_type == "Relu":
+        if op_type in RECTIFIERS:
             return "relu"
         if op_type == "SparseAvgPool2d":
             return "average"
@@ -200,6 +206,11 @@ class Recorder(TorchFunctionMode):
     def _track(self, tensor: Tensor, name: str) -> None:
         self._values[id(tensor)] = name
         self._alive.append(tensor)
+
+    def name_constant(self, tensor: Tensor, parameter: Tensor | None, role: str) -> None:
+        """Give a computed constant the name of a parameter, or of its role in the module that runs."""
+        self._alive.append(tensor)
+        self._parameter_names[id(tensor)] = self._parameter_names.get(id(parameter), f"{self.scope}.{role}")
 
     def _name_of(self, tensor: Tensor, role: str) -> str:
         if id(tensor) in self._values:
@@ -225,6 +236,17 @@ class Recorder(TorchFunctionMode):
 
 def _relu(recorder: Recorder, x: Tensor, inplace: bool = False) -> Tensor:
     (result,) = recorder.record("Relu", [x], {}, [(x.shape, x.dtype)])
+    if inplace:
+        recorder._track(x, recorder._values[id(result)])
+    return result
+
+
+def _leaky_relu(recorder: Recorder, x: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
+    try:
+        slope_shift(negative_slope)
+    except SparsePixError as error:
+        raise SparsePixError(f"{recorder.scope or 'leaky_relu'}: {error}") from None
+    (result,) = recorder.record("LeakyRelu", [x], {"alpha": float(negative_slope)}, [(x.shape, x.dtype)])
     if inplace:
         recorder._track(x, recorder._values[id(result)])
     return result
@@ -266,6 +288,7 @@ def _flatten(_: Recorder, x: Tensor, start_dim: int = 0, end_dim: int = -1) -> T
 # By name, since a function of torch, a method of Tensor and a function of torch.nn.functional are three objects.
 _RECORDED: dict[str, Callable[..., Tensor | None]] = {
     "relu": _relu,
+    "leaky_relu": _leaky_relu,
     "linear": _linear,
     "matmul": _matmul,
     "mm": _matmul,

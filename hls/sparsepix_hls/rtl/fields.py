@@ -27,11 +27,8 @@ class Arrays:
         for layer in self.design.graph.layers:
             if isinstance(layer, ir.InputReduce):
                 found[layer.coords.name] = (layer.image.shape[1] - 1, layer.image.shape[2] - 1)
-            elif isinstance(layer, ir.SparsePool2d):
-                rows, columns = (
-                    size // step for size, step in zip(layer.spatial_shape, layer.kernel_size, strict=True)
-                )
-                found[layer.output_coords.name] = (rows - 1, columns - 1)
+            elif isinstance(layer, ir.Merging):
+                found[layer.output_coords.name] = (layer.grid[0] - 1, layer.grid[1] - 1)
         return found
 
     def code(self, map_: PairMap) -> PairCode:
@@ -74,11 +71,12 @@ def run(step: Step, values: dict[str, np.ndarray], arrays: Arrays) -> None:
             values[step.output.name] = layers.activation(step, values[step.input.name])
         case ir.SparseConv2d():
             values[step.output.name] = _convolution(step, values, arrays)
-        case ir.SparsePool2d():
+        case ir.Merging():
             size = step.features.shape[0]
             coords = values[step.coords.name]
             earlier = np.array([[int(j < k) for j in range(size)] for k in range(size)], dtype=object)
-            pooled, places = layers.pool(step, values[step.features.name], coords, coords, earlier)
+            merged = layers.merging(step, arrays.design.implementation(step))
+            pooled, places = merged(values[step.features.name], coords, coords, earlier)
             values[step.output_features.name], values[step.output_coords.name] = pooled, places
         case ir.SparseFlatten():
             values[step.output.name] = layers.flatten(step, values[step.features.name], values[step.coords.name])

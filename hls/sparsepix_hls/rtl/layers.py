@@ -26,14 +26,17 @@ from sparsepix_hls.rtl.arithmetic import (
     table,
     total,
 )
-from sparsepix_hls.rtl.pairs import PairCode
+from sparsepix_hls.rtl.pairs import PairCode, code_of
 
 
 def activation(layer: ir.Activation, values: np.ndarray) -> np.ndarray:
-    """Optional ReLU and quantization, elementwise [...]."""
+    """Optional ReLU or leaky ReLU, and quantization, elementwise [...]."""
     result = np.empty(values.shape, dtype=object)
+    shift = layer.slope_shift
     for index, value in np.ndenumerate(values):
-        result[index] = quantize(value, layer.input.type.exponent, layer.output.type, layer.relu)
+        # In units of which a negative value has 2**-shift as many, the others change their units.
+        scaled = select(negative(value), value, value * 2**shift) if shift else value
+        result[index] = quantize(scaled, layer.input.type.exponent - shift, layer.output.type, layer.relu)
     return result
 
 
@@ -43,7 +46,10 @@ def aligned(value: Number, exponent: int, to: int) -> Number:
     return value * 2 ** (exponent - to)
 
 
-def bias_of(layer: ir.SparseConv2d | ir.Dense | ir.SparseFlattenDense) -> list[int]:
+Conv = ir.SparseConv2d | ir.SparseStridedConv2d
+
+
+def bias_of(layer: Conv | ir.Dense | ir.SparseFlattenDense) -> list[int]:
     """The biases in units of the output."""
     size = layer.output.shape[-1]
     if layer.bias is None:
@@ -53,20 +59,23 @@ def bias_of(layer: ir.SparseConv2d | ir.Dense | ir.SparseFlattenDense) -> list[i
     ]
 
 
-def _products(layer: ir.SparseConv2d) -> int:
+def _products(layer: Conv) -> int:
     """The exponent of a product of a convolution."""
     return layer.features.type.exponent + layer.weight.type.exponent
 
 
-def _kernel(layer: ir.SparseConv2d, in_channel: int, out_channel: int) -> np.ndarray:
-    """One kernel [positions]."""
-    raw = layer.weight.raw
-    return raw.reshape(-1, *raw.shape[-2:])[:, in_channel, out_channel]
+def _kernels(layer: Conv) -> np.ndarray:
+    """Weights [positions, in_channels, out_channels]; 0 where a filter does not read a channel."""
+    raw = layer.weight.raw.reshape(-1, *layer.weight.raw.shape[-2:])
+    positions, of_group, filters = raw.shape
+    full = np.zeros((positions, of_group * layer.groups, filters), dtype=raw.dtype)
+    for out in range(filters):
+        first = out // (filters // layer.groups) * of_group
+        full[:, first : first + of_group, out] = raw[:, :, out]
+    return full
 
 
-def weighted(
-    layer: ir.SparseConv2d, code: PairCode, address: Number, turned: Number, pixel: np.ndarray
-) -> list[list[Number]]:
+def weighted(layer: Conv, code: PairCode, address: Number, turned: Number, pixel: np.ndarray) -> list[list[Number]]:
     """Products of a pixel's channels with the weights of a pair code: for each output channel, its terms.
 
     Args:
@@ -79,10 +88,13 @@ def weighted(
     here = known(turned)
     full = either(address, as_variable(turned) * 2.0**code.bits) if here is None else address
     terms: list[list[Number]] = []
+    kernels = _kernels(layer)
     for out in range(layer.output.shape[1]):
         row = []
         for channel, value in enumerate(pixel):
-            kernel = _kernel(layer, channel, out)
+            kernel = kernels[:, channel, out]
+            if not kernel.any():
+                continue
             if here is None:
                 weights = code.weights(kernel, False) + code.weights(kernel, True)
             else:
@@ -92,7 +104,7 @@ def weighted(
     return terms
 
 
-def with_bias(layer: ir.SparseConv2d, summed: Number, out_channel: int, active: Number, masked: bool) -> Number:
+def with_bias(layer: Conv, summed: Number, out_channel: int, active: Number, masked: bool) -> Number:
     """A sum of products with its bias, in units of the output.
 
     Args:
@@ -116,7 +128,7 @@ def with_bias(layer: ir.SparseConv2d, summed: Number, out_channel: int, active: 
 
 
 def conv_pairs(
-    layer: ir.SparseConv2d,
+    layer: Conv,
     code: PairCode,
     features: np.ndarray,
     codes: np.ndarray,
@@ -143,7 +155,7 @@ def conv_pairs(
 
 
 def conv_gather(
-    layer: ir.SparseConv2d,
+    layer: Conv,
     code: PairCode,
     features: np.ndarray,
     codes: np.ndarray,
@@ -169,7 +181,7 @@ def conv_gather(
                     here.append(table(row[j], mirrored if turn else straight))
             for channel in range(features.shape[1]):
                 window.append(_selected(here, features[:, channel]))
-        summed = _matrix(np.array(window, dtype=object), layer.weight.raw.reshape(len(window), -1))
+        summed = _matrix(np.array(window, dtype=object), _kernels(layer).reshape(len(window), -1))
         for out, value in enumerate(summed):
             result[k, out] = with_bias(layer, value, out, active[k], masked=not code.raster_order)
     return result
@@ -191,10 +203,9 @@ def _matrix(vector: np.ndarray, weights: np.ndarray) -> list[Number]:
     return list((array @ weights[used].astype(np.float64))._vars.ravel())
 
 
-def _cells(layer: ir.SparsePool2d, coords: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[Number], list[Number]]:
+def _cells(layer: ir.Merging, coords: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[Number], list[Number]]:
     """Row and column of the cells of some slots, their number, and whether they lie in the grid."""
-    (height, width), (kh, kw) = layer.spatial_shape, layer.kernel_size
-    grid = (height // kh, width // kw)
+    (height, width), (kh, kw), grid = layer.spatial_shape, layer.cell, layer.grid
     area = grid[0] * grid[1]
     rows = np.array([_by_coordinate(c, height, lambda r: r // kh) for c in coords[:, 0]], dtype=object)
     columns = np.array([_by_coordinate(c, width, lambda x: x // kw) for c in coords[:, 1]], dtype=object)
@@ -218,14 +229,13 @@ def _by_coordinate(coordinate: Number, extent: int, value: Callable[[int], int],
     return variable.lookup(np.array(values, dtype=np.float64))
 
 
-def pool(
-    layer: ir.SparsePool2d, features: np.ndarray, coords: np.ndarray, own: np.ndarray, earlier: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Pooling into some slots.
+def _merged(
+    layer: ir.Merging, coords: np.ndarray, own: np.ndarray, earlier: np.ndarray
+) -> tuple[list[list[Number]], list[Number], np.ndarray]:
+    """For each output slot: which pixels are of its cell, whether it is the first of them, and its new place.
 
     Args:
-        layer: the pool.
-        features: of all pixels [N, C].
+        layer: what merges.
         coords: of all pixels [N, 2].
         own: of the output slots [copies, 2].
         earlier: whether a pixel stands before the output slot, bits [copies, N].
@@ -236,24 +246,72 @@ def pool(
     if parallel:
         mine = numbers
     same: dict[tuple[int, int], Number] = {}
-    pooled = np.empty((len(own), features.shape[1]), dtype=object)
+    members, firsts = [], []
     places = np.empty((len(own), 2), dtype=object)
     for k in range(len(own)):
-        members = []
-        for j in range(len(features)):
+        here = []
+        for j in range(len(coords)):
             pair = (min(j, k), max(j, k)) if parallel else (j, k)
             if pair not in same:
                 same[pair] = 1 if parallel and j == k else equal(numbers[j], mine[k])
-            members.append(same[pair])
-        before = any_of([both(member, flag) for member, flag in zip(members, earlier[k], strict=True)])
-        first = both(inside[k], inverse(before))
-        # Where an earlier slot has the cell, this one is cleared: its members before it do not matter.
-        used = [0 if known(flag) == 1 else member for member, flag in zip(members, earlier[k], strict=True)]
-        for channel in range(features.shape[1]):
-            value = _pooled(layer, used, features[:, channel])
-            pooled[k, channel] = select(first, value, 0)
-        places[k] = [select(first, rows[k], -1), select(first, columns[k], -1)]
-    return pooled, places
+            here.append(same[pair])
+        before = any_of([both(member, flag) for member, flag in zip(here, earlier[k], strict=True)])
+        firsts.append(both(inside[k], inverse(before)))
+        members.append(here)
+        places[k] = [select(firsts[k], rows[k], -1), select(firsts[k], columns[k], -1)]
+    return members, firsts, places
+
+
+Merge = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
+def merging(layer: ir.Merging, implementation: str) -> Merge:
+    """What computes a layer that merges pixels into some slots.
+
+    Returns:
+        A function of the features of all pixels [N, C], their coords [N, 2], those of the output slots [copies, 2], and
+        whether a pixel stands before the output slot, bits [copies, N]; it gives features and coords of those slots.
+    """
+
+    def merge(
+        features: np.ndarray, coords: np.ndarray, own: np.ndarray, earlier: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        members, firsts, places = _merged(layer, coords, own, earlier)
+        if isinstance(layer, ir.SparseStridedConv2d):
+            return _strided(layer, implementation, features, coords, own, firsts), places
+        assert isinstance(layer, ir.SparsePool2d)
+        pooled = np.empty((len(own), features.shape[1]), dtype=object)
+        for k in range(len(own)):
+            # Where an earlier slot has the cell, this one is cleared: its members before it do not matter.
+            used = [0 if known(f) == 1 else m for m, f in zip(members[k], earlier[k], strict=True)]
+            for channel in range(features.shape[1]):
+                pooled[k, channel] = select(firsts[k], _pooled(layer, used, features[:, channel]), 0)
+        return pooled, places
+
+    return merge
+
+
+def _strided(
+    layer: ir.SparseStridedConv2d,
+    implementation: str,
+    features: np.ndarray,
+    coords: np.ndarray,
+    own: np.ndarray,
+    firsts: list[Number],
+) -> np.ndarray:
+    """A strided convolution at some slots: windows around the first places of their cells."""
+    code = PairCode(layer.kernel_size, raster_order=False)
+    height, width = layer.spatial_shape
+    codes = np.empty((len(own), len(coords)), dtype=object)
+    for k, (row, column) in enumerate(own):
+        centre = np.empty(2, dtype=object)
+        centre[0] = _by_coordinate(row, height, lambda r: r - r % layer.strides[0])
+        centre[1] = _by_coordinate(column, width, lambda c: c - c % layer.strides[1])
+        for j, place in enumerate(coords):
+            codes[k, j] = code_of(code, centre, place)
+    kernel = conv_gather if implementation == "gather" else conv_pairs
+    turned = np.zeros(codes.shape, dtype=object)
+    return kernel(layer, code, features, codes, turned, np.array(firsts, dtype=object))
 
 
 def _pooled(layer: ir.SparsePool2d, members: list[Number], values: np.ndarray) -> Number:

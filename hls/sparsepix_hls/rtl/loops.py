@@ -115,16 +115,18 @@ def _round(layer: ir.Layer, how: LayerDesign, arrays: Arrays) -> tuple[list[_Vie
     match layer:
         case ir.SparseConv2d():
             return _conv_round(layer, how, arrays)
-        case ir.SparsePool2d():
+        case ir.Merging():
             own = _items(arrays, layer.coords, how, "own")
             earlier = _after("earlier", how, layer.features.shape[0])
             views = [_same(arrays.field(layer.features)), _same(arrays.field(layer.coords)), own, earlier]
 
-            def pool(**v: np.ndarray) -> dict[str, np.ndarray]:
-                found = layers.pool(layer, v[layer.features.name], v[layer.coords.name], v["own"], v["earlier"])
+            merged = layers.merging(layer, how.implementation)
+
+            def merge(**v: np.ndarray) -> dict[str, np.ndarray]:
+                found = merged(v[layer.features.name], v[layer.coords.name], v["own"], v["earlier"])
                 return {layer.output_features.name: found[0], layer.output_coords.name: found[1]}
 
-            return views, pool
+            return views, merge
         case ir.SparseFlatten() | ir.SparseFlattenDense():
             views = [_items(arrays, layer.features, how), _items(arrays, layer.coords, how)]
             kernel = layers.flatten if isinstance(layer, ir.SparseFlatten) else layers.flatten_dense

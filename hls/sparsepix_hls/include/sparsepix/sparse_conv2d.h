@@ -17,6 +17,7 @@ enum class BiasOn { active, nonzero };
 /// \tparam Config a struct with
 ///   int max_pixels: slots of the list;
 ///   int in_channels, out_channels;
+///   int groups: of channels; a filter reads the channels of its group, and no product of others exists;
 ///   int kernel_height, kernel_width: odd;
 ///   BiasOn bias_on: where the bias is added;
 ///   bool raster_order: whether the list is in row-major order;
@@ -26,20 +27,35 @@ inline void check_convolution() {
 #pragma HLS INLINE
   static_assert(Config::max_pixels >= 1, "the list needs one slot or more");
   static_assert(Config::in_channels >= 1 && Config::out_channels >= 1, "a convolution has channels");
+  static_assert(Config::groups >= 1 && Config::in_channels % Config::groups == 0, "groups share out the inputs");
+  static_assert(Config::out_channels % Config::groups == 0, "groups share out the filters");
   static_assert(Config::kernel_height >= 1 && Config::kernel_height % 2 == 1, "the kernel height must be odd");
   static_assert(Config::kernel_width >= 1 && Config::kernel_width % 2 == 1, "the kernel width must be odd");
   static_assert(Config::rounds >= 1 && Config::copies >= 1, "a layer takes one round or more");
   static_assert(Config::rounds * Config::copies >= Config::max_pixels, "the rounds cover all pixels");
 }
 
+/// Input channels that a filter reads.
+/// \tparam Config see check_convolution
+template <class Config>
+constexpr int group_channels() {
+  return Config::in_channels / Config::groups;
+}
+
+/// The first input channel that a filter reads.
+/// \tparam Config see check_convolution
+template <class Config>
+constexpr int first_channel(int filter) {
+  return filter / (Config::out_channels / Config::groups) * group_channels<Config>();
+}
+
 /// The weight at a position of a kernel, or of the kernel seen from the other pixel; 0 out of the window.
 /// \tparam Config see check_convolution
 /// \tparam Weight type of the weights
 template <class Config, class Weight>
-inline Weight
-weight_at(const Weight weight[Config::kernel_height * Config::kernel_width][Config::in_channels][Config::out_channels],
-          int channel, int filter, const Position<Config::kernel_height * Config::kernel_width> &position,
-          bool mirrored) {
+inline Weight weight_at(
+    const Weight weight[Config::kernel_height * Config::kernel_width][group_channels<Config>()][Config::out_channels],
+    int channel, int filter, const Position<Config::kernel_height * Config::kernel_width> &position, bool mirrored) {
 #pragma HLS INLINE
   constexpr int AREA = Config::kernel_height * Config::kernel_width;
 #ifdef SPARSEPIX_SYNTHESIS
@@ -116,10 +132,59 @@ WINDOW_PIXEL:
   }
 }
 
+/// The sums of one output pixel, without the bias: the weight of each pixel is selected by its position from constants.
+///
+/// \tparam Config see check_convolution
+/// \tparam Features type of the input features
+/// \tparam Weight type of the weights
+/// \tparam Sum type of the sums; see sparse_conv2d_pairs
+template <class Config, class Features, class Weight, class Sum>
+inline void looked_up_sums(
+    const Features features[Config::max_pixels][Config::in_channels],
+    const Position<Config::kernel_height * Config::kernel_width> row[Config::max_pixels],
+    const bool mirrored[Config::max_pixels],
+    const Weight weight[Config::kernel_height * Config::kernel_width][group_channels<Config>()][Config::out_channels],
+    Sum sums[Config::out_channels]) {
+#pragma HLS INLINE
+CONV_FILTER:
+  for (int filter = 0; filter < Config::out_channels; filter++) {
+#pragma HLS UNROLL
+    Sum sum = 0;
+  CONV_CHANNEL:
+    for (int channel = 0; channel < group_channels<Config>(); channel++) {
+#pragma HLS UNROLL
+    CONV_NEIGHBOUR:
+      for (int j = 0; j < Config::max_pixels; j++) {
+#pragma HLS UNROLL
+        sum += weight_at<Config>(weight, channel, filter, row[j], mirrored[j]) *
+               features[j][first_channel<Config>(filter) + channel];
+      }
+    }
+    sums[filter] = sum;
+  }
+}
+
+/// The results of one output pixel: its sums and the bias.
+/// \tparam Config see check_convolution
+/// \tparam Sum type of the sums
+/// \tparam Bias type of the biases
+/// \tparam Output type of the output features
+template <class Config, class Sum, class Bias, class Output>
+inline void with_bias(const Sum sums[Config::out_channels], bool active, const Bias bias[Config::out_channels],
+                      Output output[Config::out_channels]) {
+#pragma HLS INLINE
+WITH_BIAS:
+  for (int filter = 0; filter < Config::out_channels; filter++) {
+#pragma HLS UNROLL
+    const Sum sum = sums[filter];
+    output[filter] = sum + bias_of<Config>(sum, active, bias[filter]);
+  }
+}
+
 /// output[i] = bias + sum over the active pixels j in the window around i of weight[position of j] * features[j].
 ///
-/// The weight of a pair is selected by its position from constants. A pair that is not in the window selects 0.
-/// Empty slots give 0: their features are 0 and no pair of theirs is in a window.
+/// A pair that is not in the window selects the weight 0. Empty slots give 0: their features are 0 and no pair of
+/// theirs is in a window.
 ///
 /// \tparam Config see check_convolution
 /// \tparam Features type of the input features
@@ -133,7 +198,7 @@ inline void sparse_conv2d_pairs(
     int round, const Features features[Config::max_pixels][Config::in_channels],
     const Coords coords[Config::max_pixels][2],
     const Position<Config::kernel_height * Config::kernel_width> positions[pair_count(Config::max_pixels)],
-    const Weight weight[Config::kernel_height * Config::kernel_width][Config::in_channels][Config::out_channels],
+    const Weight weight[Config::kernel_height * Config::kernel_width][group_channels<Config>()][Config::out_channels],
     const Bias bias[Config::out_channels], Output output[Config::copies][Config::out_channels]) {
 #pragma HLS INLINE
 #pragma HLS ARRAY_PARTITION variable = weight type = complete dim = 0
@@ -144,25 +209,14 @@ CONV_PIXEL:
 #pragma HLS UNROLL
     Position<AREA> row[Config::max_pixels];
     bool mirrored[Config::max_pixels];
+    Output sums[Config::out_channels];
 #pragma HLS ARRAY_PARTITION variable = row type = complete
 #pragma HLS ARRAY_PARTITION variable = mirrored type = complete
+#pragma HLS ARRAY_PARTITION variable = sums type = complete
     window<Config>(round, copy, positions, row, mirrored);
+    looked_up_sums<Config>(features, row, mirrored, weight, sums);
     const bool active = of_round<Config::max_pixels, 2, Config::rounds, Config::copies>(coords, 0, round, copy) >= 0;
-  CONV_FILTER:
-    for (int filter = 0; filter < Config::out_channels; filter++) {
-#pragma HLS UNROLL
-      Output sum = 0;
-    CONV_CHANNEL:
-      for (int channel = 0; channel < Config::in_channels; channel++) {
-#pragma HLS UNROLL
-      CONV_NEIGHBOUR:
-        for (int j = 0; j < Config::max_pixels; j++) {
-#pragma HLS UNROLL
-          sum += weight_at<Config>(weight, channel, filter, row[j], mirrored[j]) * features[j][channel];
-        }
-      }
-      output[copy][filter] = sum + bias_of<Config>(sum, active, bias[filter]);
-    }
+    with_bias<Config>(sums, active, bias, output[copy]);
   }
 }
 
@@ -178,7 +232,7 @@ inline void sparse_conv2d_arrival(
     int slot, const Features pixel[Config::in_channels],
     const Features features[Config::max_pixels][Config::in_channels],
     const Position<Config::kernel_height * Config::kernel_width> row[Config::max_pixels],
-    const Weight weight[Config::kernel_height * Config::kernel_width][Config::in_channels][Config::out_channels],
+    const Weight weight[Config::kernel_height * Config::kernel_width][group_channels<Config>()][Config::out_channels],
     Output sums[Config::max_pixels][Config::out_channels]) {
 #pragma HLS INLINE
 #pragma HLS ARRAY_PARTITION variable = weight type = complete dim = 0
@@ -191,20 +245,21 @@ ARRIVAL_FILTER:
     Output added[Config::max_pixels];
 #pragma HLS ARRAY_PARTITION variable = added type = complete
   ARRIVAL_CENTRE:
-    for (int channel = 0; channel < Config::in_channels; channel++) {
+    for (int channel = 0; channel < group_channels<Config>(); channel++) {
 #pragma HLS UNROLL
-      own += weight[CENTRE][channel][filter] * pixel[channel];
+      own += weight[CENTRE][channel][filter] * pixel[first_channel<Config>(filter) + channel];
     }
   ARRIVAL_EARLIER:
     for (int i = 0; i < Config::max_pixels; i++) {
 #pragma HLS UNROLL
       added[i] = 0;
     ARRIVAL_CHANNEL:
-      for (int channel = 0; channel < Config::in_channels; channel++) {
+      for (int channel = 0; channel < group_channels<Config>(); channel++) {
 #pragma HLS UNROLL
+        const int input = first_channel<Config>(filter) + channel;
         // Behind the slot stand pixels of the image before, if any.
-        const Features earlier = i < slot ? features[i][channel] : Features(0);
-        added[i] += weight_at<Config>(weight, channel, filter, row[i], false) * pixel[channel];
+        const Features earlier = i < slot ? features[i][input] : Features(0);
+        added[i] += weight_at<Config>(weight, channel, filter, row[i], false) * pixel[input];
         own += weight_at<Config>(weight, channel, filter, row[i], true) * earlier;
       }
     }
