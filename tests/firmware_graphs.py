@@ -27,6 +27,7 @@ class Builder:
         self.name, self.rng, self.layers = name, np.random.default_rng(seed), []
         self.image = self.x = ir.Tensor(f"{name}_image", shape, image)
         self.coords = None
+        self.marked = []
         self.spatial = shape[1:]
 
     def tensor(self, suffix, shape, type_):
@@ -83,6 +84,16 @@ class Builder:
         b = self.constant("bias", (out,), bias) if bias else None
         y = self.tensor("dense", (out,), output)
         return self.add(ir.Dense(self.layer_name(), self.x, y, w, b), y)
+
+    def mark(self):
+        """Where a branch begins, or one of its ends."""
+        self.marked.append(self.x)
+        return self
+
+    def plus(self, output, branch=-1):
+        """Add the end of a branch."""
+        y = self.tensor("sum", self.x.shape, output)
+        return self.add(ir.Add(self.layer_name(), self.marked[branch], self.x, y), y)
 
     def head(self, kind, thresholds):
         y = self.tensor("head", self.x.shape, FixedPoint(10, 0, signed=False, rounding="FLOOR", overflow="WRAP"))
@@ -237,6 +248,10 @@ def run_layer(layer, state):
             bias = values(layer.bias) if layer.bias else [Fraction(0)] * weight.shape[1]
             sums = [sum((w * v for w, v in zip(weight[:, o], x, strict=True)), bias[o]) for o in range(weight.shape[1])]
             state[layer.output.name] = [fits(s, layer.output.type) for s in sums]
+        case ir.Add():
+            first, second = (np.array(state[t.name], dtype=object) for t in (layer.first, layer.second))
+            flat = [fits(v, layer.output.type) for v in (first + second).ravel()]
+            state[layer.output.name] = np.array(flat, dtype=object).reshape(first.shape).tolist()
         case ir.Head():
             state[layer.output.name] = run_head(layer, state[layer.input.name])
 

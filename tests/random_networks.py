@@ -26,6 +26,45 @@ def formats(draw, signed=None, widths=(2, 10)):
     return sp.FixedPoint(width, integer, is_signed, draw(st.sampled_from(["ROUND", "FLOOR"])))
 
 
+class Sum(nn.Module):
+    """Two branches, added."""
+
+    def __init__(self, first, second):
+        super().__init__()
+        self.branches = nn.ModuleList([first, second])
+
+    def forward(self, x):
+        first, second = self.branches
+        return first(x) + second(x)
+
+
+@st.composite
+def branches(draw, channels, out_channels, widths):
+    """A branch on the same pixels: nothing but the input itself where that fits, or one or two convolutions."""
+    if channels == out_channels and draw(st.booleans()):
+        return nn.Identity()
+    layers = []
+    for _ in range(draw(st.integers(1, 2))):
+        kernel = (draw(st.sampled_from([1, 3])), draw(st.sampled_from([1, 3, 5])))
+        layers += [
+            sp.SparseConv2d(channels, out_channels, kernel, weight_format=draw(formats(signed=True, widths=widths))),
+            draw(st.sampled_from([sp.SparseReLU, sp.SparseIdentity]))(draw(formats(widths=widths))),
+        ]
+        channels = out_channels
+    if draw(st.booleans()):
+        layers.pop()  # sums of full width meet the other branch
+    return nn.Sequential(*layers)
+
+
+@st.composite
+def joined(draw, channels, widths):
+    """Branches that are joined, and the activation behind them; and the channels of the result."""
+    out_channels = draw(st.sampled_from([channels, channels, draw(SMALL)]))
+    join = Sum(*(draw(branches(channels, out_channels, widths)) for _ in range(2)))
+    activation = draw(st.sampled_from([sp.SparseReLU, sp.SparseIdentity]))(draw(formats(widths=widths)))
+    return [join, activation], out_channels
+
+
 @st.composite
 def networks(draw, wide=False):
     """A random sparse CNN as a module, and its input shape (channels, height, width)."""
@@ -67,6 +106,9 @@ def networks(draw, wide=False):
                 layers.append(sp.SparseReLU(None))
                 layers.append(sp.SparseIdentity(draw(formats(widths=widths))))
         if draw(st.integers(0, 2)) == 0:
+            more, channels = draw(joined(channels, widths))
+            layers += more
+        if draw(st.integers(0, 2)) == 0:
             window = (draw(st.integers(1, min(3, height))), draw(st.integers(1, min(3, width))))
             if draw(st.booleans()):
                 bits = draw(st.integers(2, 12))
@@ -85,6 +127,9 @@ def networks(draw, wide=False):
         )
         layers.append(draw(st.sampled_from([sp.QuantReLU, sp.QuantIdentity]))(draw(formats(widths=widths))))
         features = outputs
+        if draw(st.integers(0, 3)) == 0:
+            skip = sp.QuantLinear(features, features, weight_format=draw(formats(signed=True, widths=widths)))
+            layers += [Sum(nn.Identity(), skip), sp.QuantIdentity(draw(formats(widths=widths)))]
     if draw(st.booleans()):
         layers.pop()  # logits as the sums are
     torch.manual_seed(draw(st.integers(0, 2**31)))

@@ -67,6 +67,21 @@ def thresholds(name, count, low, high, type_, seed):
     return ir.Constant(f"{name}_thresholds", raw, type_)
 
 
+def branches():
+    """Sums of branches: of operands with other units, of a list with itself, behind a pool, of vectors."""
+    half = (2, FixedPoint(3, -1, False))
+    skip = Builder("add_skip", (2, 5, 6), S5).reduce(7, activity="any").mark()
+    skip.conv(2, (3, 3), S3, accumulator(16, -6), S5).plus(accumulator(17, -6)).act(S5)
+    twice = Builder("add_twice", (1, 5, 6), S5).reduce(7, ALL).mark().plus(FixedPoint(6, 3)).flatten()
+    pooled = Builder("add_behind_pool", (1, 6, 7), U4).reduce(12)
+    pooled.pool((2, 3), accumulator(12, -5, signed=False), half).act(FixedPoint(5, 3, signed=False)).mark()
+    pooled.conv(1, (3, 3), S3, accumulator(14, -4), S3).act(S3, relu=False).plus(accumulator(8, -2))
+    vectors = Builder("add_vectors", (1, 3, 4), U4).reduce(6).flatten()
+    vectors.dense(5, S3, accumulator(16, -4)).act(S3).mark().dense(5, S5, accumulator(16, -5), S3)
+    vectors.plus(accumulator(17, -5))
+    return [skip, twice, pooled, vectors]
+
+
 def networks():
     half = (2, FixedPoint(3, -1, False))  # 2 / 16
     sixth = (171, FixedPoint(8, -2, False))  # 171 / 1024
@@ -105,6 +120,7 @@ def networks():
         .pool((2, 2), S5)
         .flatten(),
     ]
+    graphs += branches()
     avg_cells = Builder("avg_cells", (1, 7, 8), S5).reduce(20).pool((3, 2), accumulator(22, -13), sixth)
     max_cells = Builder("max_cells", (1, 5, 7), S5).reduce(20).pool((2, 3), S5)
     sigmoid = Builder("sigmoid", (1, 2, 3), S5).reduce(6, ALL).flatten()

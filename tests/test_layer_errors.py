@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from sparsepix.joins import add
 from sparsepix.quant_conv2d import QuantConv2d
 from sparsepix.quant_linear import QuantLinear
 from sparsepix.sparse_avg_pool2d import SparseAvgPool2d
@@ -15,6 +16,16 @@ from sparsepix.sparse_pixels import SparsePixels
 from sparsepix_ops.errors import SparsePixError
 
 IMAGE = torch.zeros(1, 1, 4, 5)
+
+
+def pixels():
+    return SparseInputReduce(2)(IMAGE)
+
+
+def two_widths():
+    """Features of 1 and of 3 channels on the same pixels."""
+    narrow = pixels()
+    return narrow, narrow.replace(torch.zeros(1, 2, 3))
 
 
 @pytest.mark.parametrize(
@@ -49,6 +60,10 @@ IMAGE = torch.zeros(1, 1, 4, 5)
         (lambda: SparsePixels(IMAGE[0], torch.zeros(1, 5, 2).long(), (4, 5)), r"found \(1, 5, 2\)"),
         (lambda: SparsePixels(IMAGE[0], torch.zeros(1, 4, 2), (4, 5)), "SparsePixels: coords must be integers"),
         (lambda: SparsePixels(IMAGE[0], torch.zeros(1, 4, 2).long(), (4, 0)), "SparsePixels: spatial_shape"),
+        (lambda: pixels() + pixels(), r"add: expected operands on the same list of pixels.*\(4, 5\)"),
+        (lambda: pixels() + SparseMaxPool2d(2)(pixels()), r"add: .*the same list.*\(4, 5\) and \(2, 2\)"),
+        (lambda: add(pixels(), IMAGE), "add: expected SparsePixels, found Tensor"),
+        (lambda: add(*two_widths()), "add: expected operands of the same channels, found 1 and 3"),
     ],
 )  # fmt: skip
 def test_wrong_use_is_refused(build, message):

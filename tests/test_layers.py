@@ -18,6 +18,7 @@ from torch.nn import functional as F
 import sparsepix.sparse_pixels
 from sparsepix import dense
 from sparsepix.activations import QuantIdentity, QuantReLU, SparseIdentity, SparseReLU
+from sparsepix.joins import add
 from sparsepix.quant_conv2d import QuantConv2d
 from sparsepix.quant_linear import QuantLinear
 from sparsepix.sparse_avg_pool2d import SparseAvgPool2d
@@ -207,6 +208,19 @@ def test_flatten_and_to_dense(name):
         if row >= 0:
             filled[b, :, row, column] = pixels.features[b, slot].detach()
     same(pixels.to_dense(), filled)
+
+
+@pytest.mark.parametrize("name", MASKS)
+def test_sums_of_branches(name):
+    rng = np.random.default_rng(11)
+    image, mask, pixels = random_pixels(MASKS[name], 2, rng)
+    conv = integer_conv(SparseConv2d(2, 2, 3), rng)
+    result = conv(pixels) + pixels
+    assert result.coords is pixels.coords
+    assert_empty_slots_are_zero(result)
+    expected = dense.conv_and_mask(image * mask, mask, conv.weight, conv.bias) + image * mask
+    compare(image, result.to_dense(), expected, list(conv.parameters()), rng)
+    same(add(pixels, pixels).features, 2 * pixels.features)
 
 
 def reduce_images():

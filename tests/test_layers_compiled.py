@@ -23,6 +23,7 @@ def same(found, expected):
 def small_model(format):
     return nn.Sequential(
         SparseInputReduce(6, selection="magnitude"),
+        Skip(format),
         SparseConv2d(1, 2, 3, weight_format=format),
         SparseReLU(format),
         SparseConv2d(2, 2, 3, bias_on="nonzero", weight_format=format),
@@ -32,6 +33,17 @@ def small_model(format):
         SparseFlatten(),
         QuantLinear(36, 2, weight_format=format),
     )
+
+
+class Skip(nn.Module):
+    """A convolution with a skip connection."""
+
+    def __init__(self, format):
+        super().__init__()
+        self.conv, self.act = SparseConv2d(1, 1, 3, weight_format=format), SparseReLU(format)
+
+    def forward(self, pixels):
+        return self.act(self.conv(pixels) + pixels)
 
 
 def small_images(dtype=torch.float32):

@@ -150,9 +150,17 @@ FAULTS = {
         ["head/Sigmoid", "very end"],
     ),
     "sigmoid on pixels": (lambda: image().conv().head(), ["head/Sigmoid", "at the end"]),
-    "addition of features": (
-        lambda: node(vector(), "Add", ["flatten.output", "flatten.output"], ["sum"]),
-        ["sum/Add", "bias"],
+    "addition across a pool": (
+        lambda: node(image().pool(), "Add", ["reduce.features", "pool1.features"], ["sum"]),
+        ["sum/Add", "different pixels", "same SparseInputReduce or pool"],
+    ),
+    "addition of other shapes": (
+        lambda: node(vector().dense(), "Add", ["flatten.output", "dense1.output"], ["sum"]),
+        ["sum/Add", "one shape", "(None, 4)", "(None, 3)"],
+    ),
+    "addition of a constant": (
+        lambda: constant_sum(),
+        ["sum/Add", "bias behind a MatMul"],
     ),
     "relu on the image": (lambda: relu_image(), ["r/Relu", "image"]),
     "wrong grid": (no_hw_padding_pool, ["pool1/SparseAvgPool2d", "(7, 8)", "(8, 8)"]),
@@ -170,6 +178,12 @@ FAULTS = {
     ),
     "no sparse layer": (lambda: ModelBuilder().image(), ["SparseInputReduce"]),
 }
+
+
+def constant_sum():
+    builder = vector()
+    builder.weight("shift", np.ones(4))
+    return node(builder, "Add", ["flatten.output", "shift_quant"], ["sum"])
 
 
 def bad_scale(where):

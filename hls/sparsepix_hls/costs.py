@@ -5,6 +5,7 @@ synthesis results exist (``published.py``): three levels of LUTs fit in a clock 
 half of the LUTs that looked-up products and their sums count. Expect a factor of 1.5 either way.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -337,6 +338,11 @@ def _dense(layer: ir.Dense, how: LayerDesign, clock_ns: float) -> Estimate:
     return _estimate(cost | register(live), clock_ns, how, products * (b + w) / 2, products)
 
 
+def _add(layer: ir.Add, how: LayerDesign, clock_ns: float) -> Estimate:
+    items, bits = math.prod(layer.output.shape), layer.output.type.width
+    return _estimate(items * adder(bits), clock_ns, how, items * bits)
+
+
 def _head(layer: ir.Head, how: LayerDesign, clock_ns: float) -> Estimate:
     # A binary search halves the table of constants level by level.
     steps, bits, count = layer.thresholds.raw.size, layer.thresholds.type.width, layer.input.shape[0]
@@ -360,6 +366,7 @@ _RULES: dict[type, Callable[..., Estimate]] = {
     ir.SparseFlatten: _flatten,
     ir.SparseFlattenDense: _flatten_dense,
     ir.Dense: _dense,
+    ir.Add: _add,
     ir.Head: _head,
 }
 

@@ -226,6 +226,13 @@ def translate(layer: ir.Layer, design: Design) -> Layer:
                 constants,
                 in_rounds=True,
             )
+        case ir.Add():
+            sparse = len(layer.output.shape) == 2
+            config = {"max_pixels": layer.output.shape[0]} if sparse else {}
+            config |= {"size": layer.output.shape[-1]}
+            operands = (layer.first, layer.second)  # both, even where they are one array
+            kernel = "sparse_add" if sparse else "add"
+            return Layer(layer.name, "Add", "add", kernel, config, operands, (layer.output,))
         case ir.Head():
             steps = layer.thresholds.raw.size
             config = {"size": layer.input.shape[0], "steps": steps}

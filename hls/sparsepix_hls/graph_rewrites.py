@@ -13,6 +13,27 @@ def lookup_partner(graph: ir.Graph, flatten: ir.SparseFlatten) -> ir.Dense | Non
     return readers[0] if alone and isinstance(readers[0], ir.Dense) else None
 
 
+def with_activations_next(graph: ir.Graph) -> ir.Graph:
+    """Put each activation directly behind the layer whose output it reads: that is whose loop it joins.
+
+    In a model with branches the layers of another branch may stand between the two.
+    """
+    placed: list[ir.Layer] = []
+    activations = [layer for layer in graph.layers if isinstance(layer, ir.Activation)]
+
+    def place(layer: ir.Layer) -> None:
+        placed.append(layer)
+        for made in ir.outputs(layer):
+            for activation in activations:
+                if activation.input == made:
+                    place(activation)
+
+    for layer in graph.layers:
+        if not isinstance(layer, ir.Activation):
+            place(layer)
+    return replace(graph, layers=tuple(placed))
+
+
 def with_lookups(graph: ir.Graph, flattens: Iterable[str]) -> ir.Graph:
     """Put each of these flattens and its dense layer together: features times a looked-up weight.
 

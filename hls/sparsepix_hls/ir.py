@@ -143,6 +143,16 @@ class SparseFlattenDense:
 
 
 @dataclass(frozen=True)
+class Add:
+    """``output = first + second``, elementwise: features on the same pixels, or vectors. The output holds every sum."""
+
+    name: str
+    first: Tensor
+    second: Tensor
+    output: Tensor
+
+
+@dataclass(frozen=True)
 class Head:
     """A Sigmoid or Softmax at the end, as exact tables (see ``sparsepix_ops.head``).
 
@@ -166,6 +176,7 @@ Layer = (
     | SparseFlatten
     | SparseFlattenDense
     | Dense
+    | Add
     | Head
 )
 
@@ -195,6 +206,8 @@ def inputs(layer: Layer) -> tuple[Tensor, ...]:
         return (layer.image,)
     if isinstance(layer, Activation | Dense | Head):
         return (layer.input,)
+    if isinstance(layer, Add):
+        return tuple(dict.fromkeys((layer.first, layer.second)))
     return (layer.features, layer.coords)
 
 

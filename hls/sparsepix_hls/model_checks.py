@@ -15,6 +15,7 @@ from sparsepix_ops.sparse_conv2d import check_kernel
 _FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE)
 _WEIGHTED = {"SparseConv2d": (2, 3), "Gemm": (1, 2), "MatMul": (1,)}  # inputs that are weights and biases
 _POOLS = frozenset({"SparseAvgPool2d", "SparseMaxPool2d"})
+_JOINS = frozenset({"Add"})
 
 
 def check_ends(model: onnx.ModelProto) -> None:
@@ -150,11 +151,15 @@ class _Checker:
                 return messages
         elif kind in HEADS and (node.output[0] != self.view.output or self.view.consumers.get(node.output[0])):
             return [f"a {kind} can only stand at the very end of a model"]
-        elif kind == "Add":
+        elif kind == "Add" and self.view.adds_constant(node):
             matmul = self.view.producers.get(self._data_input(node))
             if matmul is None or matmul.op_type != "MatMul" or self.view.bias_add_of(matmul) is not node:
-                return ["only the bias behind a MatMul may be added"]
-        if source in self._lists and kind in ("Quant", "Relu", "SparseConv2d"):
+                return ["a constant may only be added as the bias behind a MatMul"]
+        elif kind in _JOINS:
+            messages = self._joins(node)
+            if messages:
+                return messages
+        if source in self._lists and kind in ("Quant", "Relu", "SparseConv2d", *_JOINS):
             self._lists[node.output[0]] = self._lists[source]
         return self._width(self.view.value(node.output[0]))
 
@@ -183,6 +188,19 @@ class _Checker:
             kernel = attribute(node, "kernel_shape")
             self._lists[node.output[0]] = node.output[1]
             self._spatial[node.output[1]] = (height // kernel[0], width // kernel[1])
+        return []
+
+    def _joins(self, node: onnx.NodeProto) -> list[str]:
+        """Whether the operands of an Add belong to the same pixels, or are vectors."""
+        sources = [self.view.source(name) for name in node.input]
+        if any(self.view.value(source).range is None for source in sources):
+            return ["one of its inputs has no quantizer; put one in front of it"]
+        lists = {self._lists.get(source) for source in sources}
+        if len(lists) > 1:
+            return [
+                "its operands stand on different pixels: take all of them from behind the same SparseInputReduce or "
+                "pool, and pool only what is joined already"
+            ]
         return []
 
     def _data_input(self, add: onnx.NodeProto) -> str:

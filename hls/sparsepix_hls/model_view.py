@@ -60,10 +60,14 @@ class View:
         fits = node is not None and node.op_type == "Relu" and self.only_consumer(name) is quant
         return node if fits else None
 
+    def adds_constant(self, add: onnx.NodeProto) -> bool:
+        """Whether an Add adds a bias, and not two values of the image."""
+        return any(name in self.constants for name in add.input)
+
     def bias_add_of(self, matmul: onnx.NodeProto) -> onnx.NodeProto | None:
         """The Add behind a MatMul that becomes one layer with it."""
         node = self.only_consumer(matmul.output[0])
-        fits = node is not None and node.op_type == "Add" and any(i in self.constants for i in node.input)
+        fits = node is not None and node.op_type == "Add" and self.adds_constant(node)
         return node if fits else None
 
 

@@ -108,8 +108,10 @@ class _Builder:
 
     def _becomes_a_layer(self, node: onnx.NodeProto) -> bool:
         view, kind = self.view, node.op_type
-        if kind in TRANSPARENT or kind == "Add" or all(n in view.constants for n in node.output):
+        if kind in TRANSPARENT or all(n in view.constants for n in node.output):
             return False
+        if kind == "Add":
+            return not view.adds_constant(node)  # a bias is part of its dense layer
         if kind == "Quant":
             return view.source(node.input[0]) != view.image
         if kind == "Relu":
@@ -163,6 +165,7 @@ class _Builder:
             "SparseFlatten": self._flatten,
             "Gemm": self._dense,
             "MatMul": self._dense,
+            "Add": self._add,
             "Sigmoid": self._head,
             "Softmax": self._head,
         }
@@ -229,6 +232,10 @@ class _Builder:
         biases = [i for i in add.input if i in self.view.constants] if add is not None else list(node.input[2:])
         bias = self._bias(biases[0], name, weight.raw.shape[1]) if biases and biases[0] else None
         return ir.Dense(name, self.tensor(node.input[0]), self.tensor((add or node).output[0]), weight, bias)
+
+    def _add(self, node: onnx.NodeProto, name: str, _: dict) -> ir.Add:
+        first, second = (self.tensor(i) for i in node.input)
+        return ir.Add(name, first, second, self.tensor(node.output[0]))
 
     def _head(self, node: onnx.NodeProto, name: str, _: dict) -> ir.Head:
         logits = self.tensor(node.input[0])

@@ -5,6 +5,7 @@ import onnx
 from sparsepix_ops import (
     head,
     input_reduce,
+    joins,
     quant,
     sparse_avg_pool2d,
     sparse_conv2d,
@@ -22,7 +23,9 @@ CUSTOM_OPS: tuple[Op, ...] = (
     sparse_flatten.OP,
 )
 HEADS = frozenset(op.name for op in head.OPS)
-OPS: dict[tuple[str, str], Op] = {(op.domain, op.name): op for op in (*CUSTOM_OPS, quant.OP, *standard.OPS, *head.OPS)}
+OPS: dict[tuple[str, str], Op] = {
+    (op.domain, op.name): op for op in (*CUSTOM_OPS, quant.OP, *standard.OPS, *joins.OPS, *head.OPS)
+}
 
 
 def find_op(node: onnx.NodeProto) -> Op | None:

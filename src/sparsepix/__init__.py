@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from sparsepix import compat, datasets, models, plots, training
     from sparsepix.activations import QuantIdentity, QuantReLU, SparseIdentity, SparseReLU
     from sparsepix.export import export_onnx
+    from sparsepix.joins import add
     from sparsepix.quant_conv2d import QuantConv2d
     from sparsepix.quant_linear import QuantLinear
     from sparsepix.quantizers import LearnedFixedPoint, Quantizer
@@ -42,6 +43,7 @@ _HOMES = {
     "SparsePixError": "sparsepix_ops.errors",
     "SparsePixels": "sparsepix.sparse_pixels",
     "SparseReLU": "sparsepix.activations",
+    "add": "sparsepix.joins",
     "export_onnx": "sparsepix.export",
     "load": "sparsepix.saving",
     "save": "sparsepix.saving",
@@ -66,6 +68,7 @@ __all__ = [
     "SparsePixels",
     "SparseReLU",
     "__version__",
+    "add",
     "compat",
     "datasets",
     "export_onnx",

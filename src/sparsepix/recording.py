@@ -243,10 +243,19 @@ def _matmul(recorder: Recorder, x: Tensor, weight: Tensor) -> Tensor | None:
     return recorder.record("MatMul", [x, weight], {}, [((x.shape[0], weight.shape[1]), x.dtype)])[0]
 
 
-def _add(recorder: Recorder, x: Tensor, bias: Tensor) -> Tensor | None:
-    if not isinstance(bias, Tensor) or recorder.is_weight(x) or not recorder.is_weight(bias):
+def _add(recorder: Recorder, x: Tensor, other: Tensor, alpha: float = 1) -> Tensor | None:
+    if not isinstance(x, Tensor) or not isinstance(other, Tensor) or recorder.is_weight(x) or alpha != 1:
         return None
-    return recorder.record("Add", [x, bias], {}, [(x.shape, x.dtype)])[0]
+    if not recorder.is_weight(other) and x.shape != other.shape:
+        return None
+    return recorder.record("Add", [x, other], {}, [(x.shape, x.dtype)])[0]
+
+
+def _add_in_place(recorder: Recorder, x: Tensor, other: Tensor, alpha: float = 1) -> Tensor | None:
+    result = _add(recorder, x, other, alpha)
+    if result is not None:
+        recorder._track(x, recorder._values[id(result)])
+    return result
 
 
 def _sigmoid(recorder: Recorder, x: Tensor) -> Tensor:
@@ -272,6 +281,8 @@ _RECORDED: dict[str, Callable[..., Tensor | None]] = {
     "__matmul__": _matmul,
     "add": _add,
     "__add__": _add,
+    "add_": _add_in_place,
+    "__iadd__": _add_in_place,
     "sigmoid": _sigmoid,
     "softmax": _softmax,
     "flatten": _flatten,

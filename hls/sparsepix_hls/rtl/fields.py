@@ -88,6 +88,8 @@ def run(step: Step, values: dict[str, np.ndarray], arrays: Arrays) -> None:
         case ir.Dense():
             sums = layers.dense(step, values[step.input.name])
             values[step.output.name] = sums + np.array(layers.bias_of(step), dtype=object)
+        case ir.Add():
+            values[step.output.name] = layers.add(step, values[step.first.name], values[step.second.name])
         case _:
             raise TypeError(f"no RTL for {type(step).__name__}")
 

@@ -336,6 +336,20 @@ def dense(layer: ir.Dense, values: np.ndarray) -> np.ndarray:
     return _sums(layer, [[value] for value in _matrix(values, layer.weight.raw)])
 
 
+def add(layer: ir.Add, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Sum of two arrays of one shape [...]."""
+    to = layer.output.type.exponent
+    return aligned_all(first, layer.first.type.exponent, to) + aligned_all(second, layer.second.type.exponent, to)
+
+
+def aligned_all(values: np.ndarray, exponent: int, to: int) -> np.ndarray:
+    """``aligned`` for each element of an array [...]."""
+    result = np.empty(values.shape, dtype=object)
+    for index, value in np.ndenumerate(values):
+        result[index] = aligned(value, exponent, to)
+    return result
+
+
 def _sums(layer: ir.Dense | ir.SparseFlattenDense, terms: list[list[Number]]) -> np.ndarray:
     source = layer.input if isinstance(layer, ir.Dense) else layer.features
     exponent = source.type.exponent + layer.weight.type.exponent
