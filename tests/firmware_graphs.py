@@ -95,6 +95,12 @@ class Builder:
         y = self.tensor("sum", self.x.shape, output)
         return self.add(ir.Add(self.layer_name(), self.marked[branch], self.x, y), y)
 
+    def concat(self, output):
+        """The marked branches and this one side by side."""
+        parts = (*self.marked, self.x)
+        y = self.tensor("all", (*self.x.shape[:-1], sum(part.shape[-1] for part in parts)), output)
+        return self.add(ir.Concat(self.layer_name(), parts, y), y)
+
     def head(self, kind, thresholds):
         y = self.tensor("head", self.x.shape, FixedPoint(10, 0, signed=False, rounding="FLOOR", overflow="WRAP"))
         return self.add(ir.Head(self.layer_name(), kind, self.x, y, thresholds), y)
@@ -252,6 +258,11 @@ def run_layer(layer, state):
             first, second = (np.array(state[t.name], dtype=object) for t in (layer.first, layer.second))
             flat = [fits(v, layer.output.type) for v in (first + second).ravel()]
             state[layer.output.name] = np.array(flat, dtype=object).reshape(first.shape).tolist()
+        case ir.Concat():
+            parts = [np.array(state[part.name], dtype=object) for part in layer.parts]
+            joined = np.concatenate(parts, axis=-1)
+            flat = [fits(v, layer.output.type) for v in joined.ravel()]
+            state[layer.output.name] = np.array(flat, dtype=object).reshape(joined.shape).tolist()
         case ir.Head():
             state[layer.output.name] = run_head(layer, state[layer.input.name])
 

@@ -38,6 +38,18 @@ class Sum(nn.Module):
         return first(x) + second(x)
 
 
+class Beside(nn.Module):
+    """Branches side by side, of pixels or of vectors."""
+
+    def __init__(self, *branches):
+        super().__init__()
+        self.branches = nn.ModuleList(branches)
+
+    def forward(self, x):
+        results = [branch(x) for branch in self.branches]
+        return torch.cat(results, dim=1) if isinstance(x, torch.Tensor) else sp.concat(results)
+
+
 @st.composite
 def branches(draw, channels, out_channels, widths):
     """A branch on the same pixels: nothing but the input itself where that fits, or one or two convolutions."""
@@ -59,6 +71,10 @@ def branches(draw, channels, out_channels, widths):
 @st.composite
 def joined(draw, channels, widths):
     """Branches that are joined, and the activation behind them; and the channels of the result."""
+    if draw(st.booleans()):
+        sizes = [draw(st.integers(1, 2)) for _ in range(draw(st.integers(2, 3)))]
+        parts = [draw(branches(channels, size, widths)) for size in sizes]
+        return [Beside(*parts), *draw(st.sampled_from([[], [sp.SparseReLU(draw(formats(widths=widths)))]]))], sum(sizes)
     out_channels = draw(st.sampled_from([channels, channels, draw(SMALL)]))
     join = Sum(*(draw(branches(channels, out_channels, widths)) for _ in range(2)))
     activation = draw(st.sampled_from([sp.SparseReLU, sp.SparseIdentity]))(draw(formats(widths=widths)))
@@ -129,7 +145,9 @@ def networks(draw, wide=False):
         features = outputs
         if draw(st.integers(0, 3)) == 0:
             skip = sp.QuantLinear(features, features, weight_format=draw(formats(signed=True, widths=widths)))
-            layers += [Sum(nn.Identity(), skip), sp.QuantIdentity(draw(formats(widths=widths)))]
+            join = draw(st.sampled_from([Sum, Beside]))
+            features *= 2 if join is Beside else 1
+            layers += [join(nn.Identity(), skip), sp.QuantIdentity(draw(formats(widths=widths)))]
     if draw(st.booleans()):
         layers.pop()  # logits as the sums are
     torch.manual_seed(draw(st.integers(0, 2**31)))

@@ -79,7 +79,14 @@ def branches():
     vectors = Builder("add_vectors", (1, 3, 4), U4).reduce(6).flatten()
     vectors.dense(5, S3, accumulator(16, -4)).act(S3).mark().dense(5, S5, accumulator(16, -5), S3)
     vectors.plus(accumulator(17, -5))
-    return [skip, twice, pooled, vectors]
+    three = Builder("concat_three", (2, 4, 5), S5).reduce(6, activity="any").mark()
+    three.conv(1, (3, 3), S3, accumulator(16, -6), S5).act(FixedPoint(6, 2, signed=False)).mark()
+    three.conv(3, (1, 3), S3, accumulator(16, -6)).act(S3, relu=False).concat(accumulator(7, -4))
+    three.conv(2, (3, 3), S3, accumulator(18, -6))
+    twice_beside = Builder("concat_twice", (1, 4, 5), U4).reduce(6).mark().concat(U4).flatten()
+    ends = Builder("concat_vectors", (1, 3, 4), U4).reduce(6).flatten().dense(2, S3, accumulator(16, -4)).mark()
+    ends.act(S3).concat(accumulator(16, -4))
+    return [skip, twice, pooled, vectors, three, twice_beside, ends]
 
 
 def networks():

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from sparsepix.joins import add
+from sparsepix.joins import add, concat
 from sparsepix.quant_conv2d import QuantConv2d
 from sparsepix.quant_linear import QuantLinear
 from sparsepix.sparse_avg_pool2d import SparseAvgPool2d
@@ -63,6 +63,8 @@ def two_widths():
         (lambda: pixels() + pixels(), r"add: expected operands on the same list of pixels.*\(4, 5\)"),
         (lambda: pixels() + SparseMaxPool2d(2)(pixels()), r"add: .*the same list.*\(4, 5\) and \(2, 2\)"),
         (lambda: add(pixels(), IMAGE), "add: expected SparsePixels, found Tensor"),
+        (lambda: concat([pixels(), pixels()]), r"concat: expected operands on the same list of pixels"),
+        (lambda: concat([]), "concat: expected one operand or more"),
         (lambda: add(*two_widths()), "add: expected operands of the same channels, found 1 and 3"),
     ],
 )  # fmt: skip

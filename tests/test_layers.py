@@ -18,7 +18,7 @@ from torch.nn import functional as F
 import sparsepix.sparse_pixels
 from sparsepix import dense
 from sparsepix.activations import QuantIdentity, QuantReLU, SparseIdentity, SparseReLU
-from sparsepix.joins import add
+from sparsepix.joins import add, concat
 from sparsepix.quant_conv2d import QuantConv2d
 from sparsepix.quant_linear import QuantLinear
 from sparsepix.sparse_avg_pool2d import SparseAvgPool2d
@@ -221,6 +221,20 @@ def test_sums_of_branches(name):
     expected = dense.conv_and_mask(image * mask, mask, conv.weight, conv.bias) + image * mask
     compare(image, result.to_dense(), expected, list(conv.parameters()), rng)
     same(add(pixels, pixels).features, 2 * pixels.features)
+
+
+@pytest.mark.parametrize("name", MASKS)
+def test_channels_of_branches_side_by_side(name):
+    rng = np.random.default_rng(12)
+    image, mask, pixels = random_pixels(MASKS[name], 2, rng)
+    conv = integer_conv(SparseConv2d(2, 3, 3), rng)
+    result = concat([pixels, conv(pixels), pixels])
+    assert result.coords is pixels.coords
+    assert_empty_slots_are_zero(result)
+    beside = dense.conv_and_mask(image * mask, mask, conv.weight, conv.bias)
+    expected = torch.cat([image * mask, beside, image * mask], dim=1)
+    compare(image, result.to_dense(), expected, list(conv.parameters()), rng)
+    same(concat([pixels]).features, pixels.features)
 
 
 def reduce_images():

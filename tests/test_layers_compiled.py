@@ -6,6 +6,7 @@ from numpy.testing import assert_array_equal
 from torch import nn
 
 from sparsepix.activations import SparseReLU
+from sparsepix.joins import concat
 from sparsepix.quant_linear import QuantLinear
 from sparsepix.sparse_avg_pool2d import SparseAvgPool2d
 from sparsepix.sparse_conv2d import SparseConv2d
@@ -24,7 +25,7 @@ def small_model(format):
     return nn.Sequential(
         SparseInputReduce(6, selection="magnitude"),
         Skip(format),
-        SparseConv2d(1, 2, 3, weight_format=format),
+        SparseConv2d(2, 2, 3, weight_format=format),
         SparseReLU(format),
         SparseConv2d(2, 2, 3, bias_on="nonzero", weight_format=format),
         SparseMaxPool2d(2, over="cell"),
@@ -43,7 +44,7 @@ class Skip(nn.Module):
         self.conv, self.act = SparseConv2d(1, 1, 3, weight_format=format), SparseReLU(format)
 
     def forward(self, pixels):
-        return self.act(self.conv(pixels) + pixels)
+        return concat([pixels, self.act(self.conv(pixels) + pixels)])
 
 
 def small_images(dtype=torch.float32):

@@ -154,6 +154,14 @@ FAULTS = {
         lambda: node(image().pool(), "Add", ["reduce.features", "pool1.features"], ["sum"]),
         ["sum/Add", "different pixels", "same SparseInputReduce or pool"],
     ),
+    "concat across a pool": (
+        lambda: node(image().pool(), "Concat", ["reduce.features", "pool1.features"], ["all"], axis=2),
+        ["all/Concat", "different pixels", "same SparseInputReduce or pool"],
+    ),
+    "concat of slots": (
+        lambda: node(image(), "Concat", ["reduce.features", "reduce.features"], ["all"], axis=1),
+        ["all/Concat", "axis must be the last one", "found 1"],
+    ),
     "addition of other shapes": (
         lambda: node(vector().dense(), "Add", ["flatten.output", "dense1.output"], ["sum"]),
         ["sum/Add", "one shape", "(None, 4)", "(None, 3)"],

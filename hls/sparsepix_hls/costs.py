@@ -343,6 +343,10 @@ def _add(layer: ir.Add, how: LayerDesign, clock_ns: float) -> Estimate:
     return _estimate(items * adder(bits), clock_ns, how, items * bits)
 
 
+def _concat(_: ir.Concat, how: LayerDesign, clock_ns: float) -> Estimate:
+    return replace(_estimate(Cost(), clock_ns, how, 0), latency_cycles=0)  # wires
+
+
 def _head(layer: ir.Head, how: LayerDesign, clock_ns: float) -> Estimate:
     # A binary search halves the table of constants level by level.
     steps, bits, count = layer.thresholds.raw.size, layer.thresholds.type.width, layer.input.shape[0]
@@ -367,6 +371,7 @@ _RULES: dict[type, Callable[..., Estimate]] = {
     ir.SparseFlattenDense: _flatten_dense,
     ir.Dense: _dense,
     ir.Add: _add,
+    ir.Concat: _concat,
     ir.Head: _head,
 }
 

@@ -153,6 +153,15 @@ class Add:
 
 
 @dataclass(frozen=True)
+class Concat:
+    """The channels of ``parts`` side by side: features on the same pixels, or vectors. The output holds all of them."""
+
+    name: str
+    parts: tuple[Tensor, ...]
+    output: Tensor
+
+
+@dataclass(frozen=True)
 class Head:
     """A Sigmoid or Softmax at the end, as exact tables (see ``sparsepix_ops.head``).
 
@@ -177,6 +186,7 @@ Layer = (
     | SparseFlattenDense
     | Dense
     | Add
+    | Concat
     | Head
 )
 
@@ -208,6 +218,8 @@ def inputs(layer: Layer) -> tuple[Tensor, ...]:
         return (layer.input,)
     if isinstance(layer, Add):
         return tuple(dict.fromkeys((layer.first, layer.second)))
+    if isinstance(layer, Concat):
+        return tuple(dict.fromkeys(layer.parts))
     return (layer.features, layer.coords)
 
 

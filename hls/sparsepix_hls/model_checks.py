@@ -15,7 +15,7 @@ from sparsepix_ops.sparse_conv2d import check_kernel
 _FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE)
 _WEIGHTED = {"SparseConv2d": (2, 3), "Gemm": (1, 2), "MatMul": (1,)}  # inputs that are weights and biases
 _POOLS = frozenset({"SparseAvgPool2d", "SparseMaxPool2d"})
-_JOINS = frozenset({"Add"})
+_JOINS = frozenset({"Add", "Concat"})
 
 
 def check_ends(model: onnx.ModelProto) -> None:
@@ -191,7 +191,7 @@ class _Checker:
         return []
 
     def _joins(self, node: onnx.NodeProto) -> list[str]:
-        """Whether the operands of an Add belong to the same pixels, or are vectors."""
+        """Whether the operands of an Add or Concat belong to the same pixels, or are vectors."""
         sources = [self.view.source(name) for name in node.input]
         if any(self.view.value(source).range is None for source in sources):
             return ["one of its inputs has no quantizer; put one in front of it"]

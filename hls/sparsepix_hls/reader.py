@@ -166,6 +166,7 @@ class _Builder:
             "Gemm": self._dense,
             "MatMul": self._dense,
             "Add": self._add,
+            "Concat": self._concat,
             "Sigmoid": self._head,
             "Softmax": self._head,
         }
@@ -236,6 +237,9 @@ class _Builder:
     def _add(self, node: onnx.NodeProto, name: str, _: dict) -> ir.Add:
         first, second = (self.tensor(i) for i in node.input)
         return ir.Add(name, first, second, self.tensor(node.output[0]))
+
+    def _concat(self, node: onnx.NodeProto, name: str, _: dict) -> ir.Concat:
+        return ir.Concat(name, tuple(self.tensor(i) for i in node.input), self.tensor(node.output[0]))
 
     def _head(self, node: onnx.NodeProto, name: str, _: dict) -> ir.Head:
         logits = self.tensor(node.input[0])

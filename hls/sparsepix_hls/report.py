@@ -114,6 +114,7 @@ def _layer(layer: ir.Layer, design: Design) -> dict[str, Any]:
         if isinstance(value, ir.Constant)
     }
     settings = {role: value for role, value in vars(layer).items() if isinstance(value, str | int | tuple)}
+    settings.pop("parts", None)  # arrays, no setting
     return {
         "name": settings.pop("name"),
         "op": type(layer).__name__,

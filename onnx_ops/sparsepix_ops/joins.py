@@ -1,4 +1,4 @@
-"""Add: a bias, or the sum of two values of the image: features on the same pixels, or vectors."""
+"""Add and Concat: joining values of the image, features on the same pixels or vectors; Add also of a bias."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedArray, FixedRange
-from sparsepix_ops.op import Attributes, Op, Value
+from sparsepix_ops.op import Attribute, Attributes, Op, Value
 
 
 def _add(inputs: Sequence[np.ndarray], _: Attributes) -> list[np.ndarray]:
@@ -53,4 +53,38 @@ def _biased(*values: Value) -> Value:
 
 
 ADD = Op("Add", "", ("x", "bias"), ("output",), {}, _add, _add_reference, _add_bound)
-OPS = (ADD,)
+
+
+def _concat(inputs: Sequence[np.ndarray], _: Attributes) -> list[np.ndarray]:
+    """Arrays [..., C1], [..., C2] ... side by side: [..., C1 + C2 ...]."""
+    return [np.concatenate(inputs, axis=-1)]
+
+
+def _concat_reference(inputs: Sequence[FixedArray], _: Attributes) -> list[FixedArray]:
+    exponent = min(v.exponent for v in inputs)
+    return [FixedArray(np.concatenate([v.at(exponent).raw for v in inputs], axis=-1), exponent)]
+
+
+def _concat_bound(values: Sequence[Value], attributes: Attributes) -> list[Value]:
+    first = values[0].shape
+    if any(v.constant is not None or v.real is not None for v in values):
+        raise SparsePixError("it joins values of the image only, found a constant")
+    if len(first) not in (2, 3) or any(v.shape[:-1] != first[:-1] or len(v.shape) != len(first) for v in values):
+        raise SparsePixError(
+            f"it joins features on the same pixels, or vectors, found shapes {', '.join(str(v.shape) for v in values)}"
+        )
+    if attributes["axis"] not in (-1, len(first) - 1):
+        raise SparsePixError(f"its axis must be the last one, that of the channels, found {attributes['axis']}")
+    shape = (*first[:-1], sum(v.shape[-1] for v in values))
+    if any(v.range is None for v in values):
+        return [Value(shape)]
+    total = values[0].range
+    for value in values[1:]:
+        total = total.hull(value.range)
+    return [Value.exact(shape, total)]
+
+
+CONCAT = Op(
+    "Concat", "", ("x",), ("output",), {"axis": Attribute()}, _concat, _concat_reference, _concat_bound, variadic=True
+)
+OPS = (ADD, CONCAT)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sparsepix import compat, datasets, models, plots, training
     from sparsepix.activations import QuantIdentity, QuantReLU, SparseIdentity, SparseReLU
     from sparsepix.export import export_onnx
-    from sparsepix.joins import add
+    from sparsepix.joins import add, concat
     from sparsepix.quant_conv2d import QuantConv2d
     from sparsepix.quant_linear import QuantLinear
     from sparsepix.quantizers import LearnedFixedPoint, Quantizer
@@ -44,6 +44,7 @@ _HOMES = {
     "SparsePixels": "sparsepix.sparse_pixels",
     "SparseReLU": "sparsepix.activations",
     "add": "sparsepix.joins",
+    "concat": "sparsepix.joins",
     "export_onnx": "sparsepix.export",
     "load": "sparsepix.saving",
     "save": "sparsepix.saving",
@@ -70,6 +71,7 @@ __all__ = [
     "__version__",
     "add",
     "compat",
+    "concat",
     "datasets",
     "export_onnx",
     "load",

@@ -122,7 +122,7 @@ class Recorder(TorchFunctionMode):
         op = OPS[domain, op_type]
         of_constant = op_type == "Quant" and self.is_weight(inputs[0])
         names = []
-        for role, tensor in zip(op.inputs, inputs, strict=False):
+        for role, tensor in zip(op.inputs_of(len(inputs)), inputs, strict=False):
             if op_type == "Quant" and role != "x":
                 role = f"{names[0]}_{role}" if of_constant else f"{self.scope}.{role}"
                 names.append(self._constant(tensor, role))
@@ -258,6 +258,17 @@ def _add_in_place(recorder: Recorder, x: Tensor, other: Tensor, alpha: float = 1
     return result
 
 
+def _concat(recorder: Recorder, tensors: Sequence[Tensor], dim: int = 0) -> Tensor | None:
+    first, *others = tensors
+    axes = first.dim()
+    if any(recorder.is_weight(x) for x in tensors) or any(x.shape[:-1] != first.shape[:-1] for x in others):
+        return None
+    if dim not in (-1, axes - 1):
+        return None
+    shape = (*first.shape[:-1], sum(x.shape[-1] for x in tensors))
+    return recorder.record("Concat", list(tensors), {"axis": -1}, [(shape, first.dtype)])[0]
+
+
 def _sigmoid(recorder: Recorder, x: Tensor) -> Tensor:
     return recorder.record("Sigmoid", [x], {}, [(x.shape, x.dtype)])[0]
 
@@ -283,6 +294,9 @@ _RECORDED: dict[str, Callable[..., Tensor | None]] = {
     "__add__": _add,
     "add_": _add_in_place,
     "__iadd__": _add_in_place,
+    "cat": _concat,
+    "concat": _concat,
+    "concatenate": _concat,
     "sigmoid": _sigmoid,
     "softmax": _softmax,
     "flatten": _flatten,

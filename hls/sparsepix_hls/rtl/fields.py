@@ -90,6 +90,8 @@ def run(step: Step, values: dict[str, np.ndarray], arrays: Arrays) -> None:
             values[step.output.name] = sums + np.array(layers.bias_of(step), dtype=object)
         case ir.Add():
             values[step.output.name] = layers.add(step, values[step.first.name], values[step.second.name])
+        case ir.Concat():
+            values[step.output.name] = layers.concat(step, [values[part.name] for part in step.parts])
         case _:
             raise TypeError(f"no RTL for {type(step).__name__}")
 

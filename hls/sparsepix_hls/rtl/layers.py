@@ -342,6 +342,13 @@ def add(layer: ir.Add, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return aligned_all(first, layer.first.type.exponent, to) + aligned_all(second, layer.second.type.exponent, to)
 
 
+def concat(layer: ir.Concat, parts: list[np.ndarray]) -> np.ndarray:
+    """Arrays [..., C1], [..., C2] ... side by side."""
+    exponent = layer.output.type.exponent
+    pairs = zip(layer.parts, parts, strict=True)
+    return np.concatenate([aligned_all(values, part.type.exponent, exponent) for part, values in pairs], axis=-1)
+
+
 def aligned_all(values: np.ndarray, exponent: int, to: int) -> np.ndarray:
     """``aligned`` for each element of an array [...]."""
     result = np.empty(values.shape, dtype=object)
