@@ -75,6 +75,13 @@ class Builder:
         self.spatial = (self.spatial[0] // kernel[0], self.spatial[1] // kernel[1])
         return self.add(layer, y, coords)
 
+    def global_pool(self, output, reciprocal=None, over="active"):
+        y = self.tensor("pooled", self.x.shape[1:], output)
+        if reciprocal:
+            factor = ir.Constant(f"{y.name}_r", np.array(reciprocal[0]), reciprocal[1])
+            return self.add(ir.SparseGlobalAvgPool2d(self.layer_name(), self.x, y, self.spatial, factor), y)
+        return self.add(ir.SparseGlobalMaxPool2d(self.layer_name(), self.x, self.coords, y, self.spatial, over), y)
+
     def flatten(self):
         y = self.tensor("flat", (self.spatial[0] * self.spatial[1] * self.x.shape[1],), self.x.type)
         return self.add(ir.SparseFlatten(self.layer_name(), self.x, self.coords, y, self.spatial), y)
@@ -239,6 +246,16 @@ def run_layer(layer, state):
         case ir.SparseAvgPool2d() | ir.SparseMaxPool2d():
             pixels = run_pool(layer, Pixels(state[layer.coords.name], state[layer.features.name]))
             state[layer.output_features.name], state[layer.output_coords.name] = pixels.values, pixels.coords
+        case ir.SparseGlobalAvgPool2d():
+            factor = value(layer.reciprocal.raw, layer.reciprocal.type)
+            columns = zip(*state[layer.features.name], strict=True)
+            state[layer.output.name] = [fits(sum(column) * factor, layer.output.type) for column in columns]
+        case ir.SparseGlobalMaxPool2d():
+            coords, features = state[layer.coords.name], state[layer.features.name]
+            there = [f for place, f in zip(coords, features, strict=True) if place is not None]
+            if not there or (layer.over == "cell" and len(there) < layer.spatial_shape[0] * layer.spatial_shape[1]):
+                there.append([Fraction(0)] * layer.output.shape[0])
+            state[layer.output.name] = [fits(max(column), layer.output.type) for column in zip(*there, strict=True)]
         case ir.SparseFlatten():
             height, width = layer.spatial_shape
             channels = layer.features.shape[1]

@@ -47,7 +47,7 @@ class Beside(nn.Module):
 
     def forward(self, x):
         results = [branch(x) for branch in self.branches]
-        return torch.cat(results, dim=1) if isinstance(x, torch.Tensor) else sp.concat(results)
+        return torch.cat(results, dim=1) if isinstance(results[0], torch.Tensor) else sp.concat(results)
 
 
 @st.composite
@@ -79,6 +79,20 @@ def joined(draw, channels, widths):
     join = Sum(*(draw(branches(channels, out_channels, widths)) for _ in range(2)))
     activation = draw(st.sampled_from([sp.SparseReLU, sp.SparseIdentity]))(draw(formats(widths=widths)))
     return [join, activation], out_channels
+
+
+@st.composite
+def to_vector(draw, channels, area, widths):
+    """A flatten, a global pool, or two of them side by side; and the number of features."""
+    average = sp.SparseGlobalAvgPool2d(draw(st.integers(2, 12)), draw(formats(widths=widths)))
+    maximum = sp.SparseGlobalMaxPool2d(draw(st.sampled_from(["active", "cell"])))
+    kind = draw(st.sampled_from(["flatten", "flatten", "flatten", "average", "maximum", "both", "all"]))
+    if kind == "both":
+        return Beside(average, maximum), 2 * channels
+    if kind == "all":
+        return Beside(sp.SparseFlatten(), maximum), (area + 1) * channels
+    found = {"flatten": sp.SparseFlatten(), "average": average, "maximum": maximum}[kind]
+    return found, channels * (area if kind == "flatten" else 1)
 
 
 @st.composite
@@ -132,8 +146,8 @@ def networks(draw, wide=False):
             else:
                 layers.append(sp.SparseMaxPool2d(window, over=draw(st.sampled_from(["active", "cell"]))))
             height, width = height // window[0], width // window[1]
-    layers.append(sp.SparseFlatten())
-    features = height * width * channels
+    pool, features = draw(to_vector(channels, height * width, widths))
+    layers.append(pool)
     for _ in range(draw(st.integers(1, 2))):
         outputs = draw(st.integers(1, 4))
         layers.append(

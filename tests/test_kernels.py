@@ -17,6 +17,7 @@ from sparsepix_ops.fixed_point import FixedPoint
 
 U2, U4 = FixedPoint(2, 2, signed=False), FixedPoint(4, 2, signed=False)
 S2, S3, S5 = FixedPoint(2, 0), FixedPoint(3, 1), FixedPoint(5, 2)
+S16 = FixedPoint(16, 11, rounding="FLOOR", overflow="WRAP")
 ALL = -10_000  # a threshold below every value: all pixels are active
 
 
@@ -89,6 +90,18 @@ def branches():
     return [skip, twice, pooled, vectors, three, twice_beside, ends]
 
 
+def global_pools():
+    """Over the listed pixels and behind a pool; the whole image active, or one pixel; negative values."""
+    twelfth = (171, FixedPoint(8, -3, False))  # 171 / 2048
+    average = Builder("global_avg", (2, 3, 4), S5).reduce(12, activity="any").global_pool(accumulator(17, -14), twelfth)
+    active = Builder("global_max", (2, 3, 4), S5).reduce(12, activity="any").conv(3, (1, 3), S3, accumulator(16, -5))
+    whole = Builder("global_max_cell", (2, 3, 4), S5).reduce(12, ALL).global_pool(S5, over="cell").dense(2, S3, S16)
+    fewer = Builder("global_max_fewer", (2, 3, 4), S5).reduce(5, activity="any").global_pool(S5, over="cell")
+    pooled = Builder("global_behind_pool", (1, 7, 8), S5).reduce(9, ALL).pool((2, 3), S5)
+    lone = Builder("global_one_pixel", (1, 1, 1), S5).reduce(1, ALL).global_pool(accumulator(13, -14), twelfth)
+    return [average, active.global_pool(accumulator(16, -5)), whole, fewer, pooled.global_pool(S5), lone]
+
+
 def networks():
     half = (2, FixedPoint(3, -1, False))  # 2 / 16
     sixth = (171, FixedPoint(8, -2, False))  # 171 / 1024
@@ -127,7 +140,7 @@ def networks():
         .pool((2, 2), S5)
         .flatten(),
     ]
-    graphs += branches()
+    graphs += branches() + global_pools()
     avg_cells = Builder("avg_cells", (1, 7, 8), S5).reduce(20).pool((3, 2), accumulator(22, -13), sixth)
     max_cells = Builder("max_cells", (1, 5, 7), S5).reduce(20).pool((2, 3), S5)
     sigmoid = Builder("sigmoid", (1, 2, 3), S5).reduce(6, ALL).flatten()

@@ -10,6 +10,8 @@ from sparsepix.quant_conv2d import QuantConv2d
 from sparsepix.quant_linear import QuantLinear
 from sparsepix.sparse_avg_pool2d import SparseAvgPool2d
 from sparsepix.sparse_conv2d import SparseConv2d
+from sparsepix.sparse_global_avg_pool2d import SparseGlobalAvgPool2d
+from sparsepix.sparse_global_max_pool2d import SparseGlobalMaxPool2d
 from sparsepix.sparse_input_reduce import SparseInputReduce
 from sparsepix.sparse_max_pool2d import SparseMaxPool2d
 from sparsepix.sparse_pixels import SparsePixels
@@ -41,6 +43,9 @@ def two_widths():
         (lambda: SparseMaxPool2d(2, over="all"), "SparseMaxPool2d: over must be one of"),
         (lambda: SparseMaxPool2d(0), "SparseMaxPool2d: kernel_size must be an int >= 1"),
         (lambda: SparseAvgPool2d(2, reciprocal_bits=99), "SparseAvgPool2d: reciprocal_bits must be 2 ... 24"),
+        (lambda: SparseGlobalAvgPool2d(1), "SparseGlobalAvgPool2d: reciprocal_bits must be 2 ... 24, found 1"),
+        (lambda: SparseGlobalAvgPool2d(2.5), "SparseGlobalAvgPool2d: reciprocal_bits must be an int"),
+        (lambda: SparseGlobalMaxPool2d("all"), "SparseGlobalMaxPool2d: over must be one of"),
         (lambda: SparseInputReduce(0), "SparseInputReduce: max_pixels must be an int >= 1, found 0"),
         (lambda: SparseInputReduce(1, math.nan), "SparseInputReduce: threshold must be finite"),
         (lambda: SparseInputReduce(1, 1e39), "SparseInputReduce: threshold must be finite"),

@@ -11,6 +11,8 @@ from sparsepix.quant_linear import QuantLinear
 from sparsepix.sparse_avg_pool2d import SparseAvgPool2d
 from sparsepix.sparse_conv2d import SparseConv2d
 from sparsepix.sparse_flatten import SparseFlatten
+from sparsepix.sparse_global_avg_pool2d import SparseGlobalAvgPool2d
+from sparsepix.sparse_global_max_pool2d import SparseGlobalMaxPool2d
 from sparsepix.sparse_input_reduce import SparseInputReduce
 from sparsepix.sparse_max_pool2d import SparseMaxPool2d
 from sparsepix.sparse_pixels import SparsePixels
@@ -34,6 +36,17 @@ def small_model(format):
         SparseFlatten(),
         QuantLinear(36, 2, weight_format=format),
     )
+
+
+class GlobalPools(nn.Module):
+    """Average and maximum over the image, side by side."""
+
+    def __init__(self, format):
+        super().__init__()
+        self.average, self.maximum = SparseGlobalAvgPool2d(8, format), SparseGlobalMaxPool2d("cell")
+
+    def forward(self, pixels):
+        return torch.cat([self.average(pixels), self.maximum(pixels)], dim=1)
 
 
 class Skip(nn.Module):
@@ -60,6 +73,16 @@ def run(f, model, image):
     y = f(x)
     y.sum().backward()
     return [y, x.grad, *[parameter.grad.clone() for parameter in model.parameters()]]
+
+
+def test_compiled_global_pools():
+    torch.manual_seed(1)
+    format = FixedPoint(8, 3)
+    model = nn.Sequential(SparseInputReduce(6), SparseConv2d(1, 2, 3, weight_format=format), GlobalPools(format))
+    compiled = torch.compile(model, backend="aot_eager", fullgraph=True)
+    image = small_images()
+    for found, expected in zip(run(compiled, model, image), run(model, model, image), strict=True):
+        same(found, expected)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

@@ -154,6 +154,17 @@ FAULTS = {
         lambda: node(image().pool(), "Add", ["reduce.features", "pool1.features"], ["sum"]),
         ["sum/Add", "different pixels", "same SparseInputReduce or pool"],
     ),
+    "global pool of another grid": (
+        lambda: node(
+            image(),
+            "SparseGlobalMaxPool2d",
+            ["reduce.features", "reduce.coords"],
+            ["all"],
+            domain=DOMAIN,
+            spatial_shape=(4, 4),
+        ),
+        ["all/SparseGlobalMaxPool2d", "(4, 4)", "(8, 8)"],
+    ),
     "concat across a pool": (
         lambda: node(image().pool(), "Concat", ["reduce.features", "pool1.features"], ["all"], axis=2),
         ["all/Concat", "different pixels", "same SparseInputReduce or pool"],

@@ -292,6 +292,22 @@ def _pool(layer: ir.SparsePool2d, how: LayerDesign, clock_ns: float) -> Estimate
     return _estimate(cost, clock_ns, how, live, products)
 
 
+def _global_avg(layer: ir.SparseGlobalAvgPool2d, how: LayerDesign, clock_ns: float) -> Estimate:
+    slots, channels = layer.features.shape
+    bits = layer.features.type.width
+    mean = constant_multiplier(bits + tree_levels(slots), int(layer.reciprocal.raw))
+    cost = channels * (adder_tree(slots, bits) + mean)
+    return _estimate(cost, clock_ns, how, slots * channels * bits / 2, channels)
+
+
+def _global_max(layer: ir.SparseGlobalMaxPool2d, how: LayerDesign, clock_ns: float) -> Estimate:
+    slots, channels = layer.features.shape
+    bits = layer.features.type.width
+    counted = popcount(slots) if layer.over == "cell" else Cost()
+    cost = channels * maximum_tree(slots, bits + 1) | counted  # an empty slot loses by a bit more
+    return _estimate(cost, clock_ns, how, slots * channels * bits / 2)
+
+
 def _flatten(layer: ir.SparseFlatten, how: LayerDesign, clock_ns: float) -> Estimate:
     channels, bits = layer.features.shape[1], layer.features.type.width
     (height, width), cell = layer.spatial_shape, layer.coords.type.width
@@ -367,6 +383,8 @@ _RULES: dict[type, Callable[..., Estimate]] = {
     ir.Activation: _activation,
     ir.SparseAvgPool2d: _pool,
     ir.SparseMaxPool2d: _pool,
+    ir.SparseGlobalAvgPool2d: _global_avg,
+    ir.SparseGlobalMaxPool2d: _global_max,
     ir.SparseFlatten: _flatten,
     ir.SparseFlattenDense: _flatten_dense,
     ir.Dense: _dense,

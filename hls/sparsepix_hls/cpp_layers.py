@@ -194,6 +194,29 @@ def translate(layer: ir.Layer, design: Design) -> Layer:
                 constants,
                 in_rounds=True,
             )
+        case ir.SparseGlobalAvgPool2d():
+            max_pixels, channels = layer.features.shape
+            sum_t = _multiple(layer.features.type, min(max_pixels, math.prod(layer.spatial_shape)))
+            return Layer(
+                layer.name,
+                f"SparseGlobalAvgPool2d of {_times(layer.spatial_shape)}",
+                "sparse_global_avg_pool2d",
+                "sparse_global_avg_pool2d",
+                {"max_pixels": max_pixels, "channels": channels, "sum_t": sum_t},
+                (layer.features,),
+                (layer.output,),
+                ((layer.reciprocal, ()),),
+            )
+        case ir.SparseGlobalMaxPool2d():
+            return Layer(
+                layer.name,
+                f"SparseGlobalMaxPool2d of {_times(layer.spatial_shape)}",
+                "sparse_global_max_pool2d",
+                "sparse_global_max_pool2d",
+                _grid(layer) | {"over": f"MaxOver::{layer.over}"},
+                (layer.features, layer.coords),
+                (layer.output,),
+            )
         case ir.SparseFlatten():
             config = _grid(layer) | reuse
             inputs = (layer.features, layer.coords)
@@ -262,7 +285,7 @@ def translate(layer: ir.Layer, design: Design) -> Layer:
     raise TypeError(f"no kernel for {type(layer).__name__}")
 
 
-def _grid(layer: ir.SparseFlatten | ir.SparseFlattenDense) -> dict[str, int]:
+def _grid(layer: ir.SparseFlatten | ir.SparseFlattenDense | ir.SparseGlobalMaxPool2d) -> dict[str, int]:
     """Parameters of a list of pixels on a grid."""
     max_pixels, channels = layer.features.shape
     height, width = layer.spatial_shape

@@ -105,6 +105,32 @@ class SparseMaxPool2d(SparsePool2d):
 
 
 @dataclass(frozen=True)
+class SparseGlobalAvgPool2d:
+    """Average over the whole image: the sum of all slots times ``reciprocal`` (a scalar constant []).
+
+    It reads no coordinates, since an empty slot holds zeros.
+    """
+
+    name: str
+    features: Tensor
+    output: Tensor
+    spatial_shape: tuple[int, int]
+    reciprocal: Constant
+
+
+@dataclass(frozen=True)
+class SparseGlobalMaxPool2d:
+    """Maximum over the whole image, see ``SparseMaxPool2d``; 0 where no pixel is active."""
+
+    name: str
+    features: Tensor
+    coords: Tensor
+    output: Tensor
+    spatial_shape: tuple[int, int]
+    over: str
+
+
+@dataclass(frozen=True)
 class SparseFlatten:
     """Scatter to a dense vector: row, column, channel."""
 
@@ -182,6 +208,8 @@ Layer = (
     | Activation
     | SparseAvgPool2d
     | SparseMaxPool2d
+    | SparseGlobalAvgPool2d
+    | SparseGlobalMaxPool2d
     | SparseFlatten
     | SparseFlattenDense
     | Dense
@@ -216,6 +244,8 @@ def inputs(layer: Layer) -> tuple[Tensor, ...]:
         return (layer.image,)
     if isinstance(layer, Activation | Dense | Head):
         return (layer.input,)
+    if isinstance(layer, SparseGlobalAvgPool2d):
+        return (layer.features,)
     if isinstance(layer, Add):
         return tuple(dict.fromkeys((layer.first, layer.second)))
     if isinstance(layer, Concat):

@@ -15,6 +15,7 @@ from sparsepix_ops.sparse_conv2d import check_kernel
 _FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE)
 _WEIGHTED = {"SparseConv2d": (2, 3), "Gemm": (1, 2), "MatMul": (1,)}  # inputs that are weights and biases
 _POOLS = frozenset({"SparseAvgPool2d", "SparseMaxPool2d"})
+_GLOBAL_POOLS = frozenset({"SparseGlobalAvgPool2d", "SparseGlobalMaxPool2d"})
 _JOINS = frozenset({"Add", "Concat"})
 
 
@@ -142,7 +143,7 @@ class _Checker:
             return ["it works on the image; only one quantizer may stand in front of the SparseInputReduce"]
         if value.range is None:
             return ["its input has no quantizer; put one in front of it"]
-        if kind in ("SparseConv2d", *_POOLS, "SparseFlatten"):
+        if kind in ("SparseConv2d", *_POOLS, *_GLOBAL_POOLS, "SparseFlatten"):
             coords = self.view.source(node.input[1])
             if self._lists.get(source) != coords:
                 return ["its features and coords do not belong together: take both from the same layer"]

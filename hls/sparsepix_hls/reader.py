@@ -162,6 +162,8 @@ class _Builder:
             "Quant": self._activation,
             "SparseAvgPool2d": self._pool,
             "SparseMaxPool2d": self._pool,
+            "SparseGlobalAvgPool2d": self._global_avg,
+            "SparseGlobalMaxPool2d": self._global_max,
             "SparseFlatten": self._flatten,
             "Gemm": self._dense,
             "MatMul": self._dense,
@@ -218,9 +220,21 @@ class _Builder:
         }
         if node.op_type == "SparseMaxPool2d":
             return ir.SparseMaxPool2d(**shared, over=attributes["over"])
+        return ir.SparseAvgPool2d(**shared, reciprocal=self._reciprocal(name, attributes))
+
+    def _reciprocal(self, layer: str, attributes: dict) -> ir.Constant:
         factor = FixedArray.from_real(np.float64(attributes["reciprocal"]))
-        reciprocal = ir.Constant(self.names.unique(f"{name}_reciprocal"), np.asarray(factor.raw), factor.range.format())
-        return ir.SparseAvgPool2d(**shared, reciprocal=reciprocal)
+        return ir.Constant(self.names.unique(f"{layer}_reciprocal"), np.asarray(factor.raw), factor.range.format())
+
+    def _global_avg(self, node: onnx.NodeProto, name: str, attributes: dict) -> ir.SparseGlobalAvgPool2d:
+        features, output = self.tensor(node.input[0]), self.tensor(node.output[0])
+        reciprocal = self._reciprocal(name, attributes)
+        return ir.SparseGlobalAvgPool2d(name, features, output, attributes["spatial_shape"], reciprocal)
+
+    def _global_max(self, node: onnx.NodeProto, name: str, attributes: dict) -> ir.SparseGlobalMaxPool2d:
+        features, coords = self.tensor(node.input[0]), self.tensor(node.input[1])
+        output = self.tensor(node.output[0])
+        return ir.SparseGlobalMaxPool2d(name, features, coords, output, attributes["spatial_shape"], attributes["over"])
 
     def _flatten(self, node: onnx.NodeProto, name: str, attributes: dict) -> ir.SparseFlatten:
         features, coords = self.tensor(node.input[0]), self.tensor(node.input[1])

@@ -10,6 +10,8 @@ from sparsepix_ops import (
     sparse_avg_pool2d,
     sparse_conv2d,
     sparse_flatten,
+    sparse_global_avg_pool2d,
+    sparse_global_max_pool2d,
     sparse_max_pool2d,
     standard,
 )
@@ -20,6 +22,8 @@ CUSTOM_OPS: tuple[Op, ...] = (
     sparse_conv2d.OP,
     sparse_avg_pool2d.OP,
     sparse_max_pool2d.OP,
+    sparse_global_avg_pool2d.OP,
+    sparse_global_max_pool2d.OP,
     sparse_flatten.OP,
 )
 HEADS = frozenset(op.name for op in head.OPS)
@@ -39,9 +43,9 @@ ALTERNATIVES = {
     "Conv": "use SparseConv2d",
     "ConvTranspose": "sparse models have no upsampling",
     "AveragePool": "use SparseAvgPool2d",
-    "GlobalAveragePool": "use SparseAvgPool2d with the whole image as its window",
+    "GlobalAveragePool": "use SparseGlobalAvgPool2d",
     "MaxPool": "use SparseMaxPool2d",
-    "GlobalMaxPool": "use SparseMaxPool2d with the whole image as its window",
+    "GlobalMaxPool": "use SparseGlobalMaxPool2d",
     "BatchNormalization": "fold it into the weights of the layer in front of it before the export",
     "Flatten": "use SparseFlatten",
     "Reshape": "use SparseFlatten",

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from sparsepix.sparse_avg_pool2d import SparseAvgPool2d
     from sparsepix.sparse_conv2d import SparseConv2d
     from sparsepix.sparse_flatten import SparseFlatten
+    from sparsepix.sparse_global_avg_pool2d import SparseGlobalAvgPool2d
+    from sparsepix.sparse_global_max_pool2d import SparseGlobalMaxPool2d
     from sparsepix.sparse_input_reduce import SparseInputReduce
     from sparsepix.sparse_max_pool2d import SparseMaxPool2d
     from sparsepix.sparse_pixels import SparsePixels
@@ -37,6 +39,8 @@ _HOMES = {
     "SparseAvgPool2d": "sparsepix.sparse_avg_pool2d",
     "SparseConv2d": "sparsepix.sparse_conv2d",
     "SparseFlatten": "sparsepix.sparse_flatten",
+    "SparseGlobalAvgPool2d": "sparsepix.sparse_global_avg_pool2d",
+    "SparseGlobalMaxPool2d": "sparsepix.sparse_global_max_pool2d",
     "SparseIdentity": "sparsepix.activations",
     "SparseInputReduce": "sparsepix.sparse_input_reduce",
     "SparseMaxPool2d": "sparsepix.sparse_max_pool2d",
@@ -62,6 +66,8 @@ __all__ = [
     "SparseAvgPool2d",
     "SparseConv2d",
     "SparseFlatten",
+    "SparseGlobalAvgPool2d",
+    "SparseGlobalMaxPool2d",
     "SparseIdentity",
     "SparseInputReduce",
     "SparseMaxPool2d",

@@ -11,6 +11,7 @@ from sparsepix.modes import evaluating
 from sparsepix.onnx_graph import contract_model
 from sparsepix.recording import BLANK_BATCH, Recorder
 from sparsepix.sparse_avg_pool2d import SparseAvgPool2d
+from sparsepix.sparse_global_avg_pool2d import SparseGlobalAvgPool2d
 from sparsepix_ops.errors import SparsePixError
 
 
@@ -50,7 +51,7 @@ def _module_problems(model: nn.Module) -> list[str]:
     """What can be told from the modules alone."""
     problems = []
     for name, module in model.named_modules():
-        if isinstance(module, SparseAvgPool2d) and module.reciprocal_bits is None:
+        if isinstance(module, SparseAvgPool2d | SparseGlobalAvgPool2d) and module.reciprocal_bits is None:
             problems.append(
                 f"{name}: reciprocal_bits = None divides truly, which firmware does not; set reciprocal_bits"
             )

@@ -103,7 +103,7 @@ def _unquantized(model: onnx.ModelProto, analysis: Analysis) -> Iterable[str]:
                 yield f"{node.name}: the image has no quantizer; put a QuantIdentity in front (input_format)"
     quantized = {n.input[0] for n in model.graph.node if n.op_type in ("Quant", "Relu")}
     for node in model.graph.node:
-        if node.op_type == "SparseAvgPool2d" and node.output[0] not in quantized:
+        if node.op_type in ("SparseAvgPool2d", "SparseGlobalAvgPool2d") and node.output[0] not in quantized:
             yield (
                 f"{node.name}: the pooled average has no quantizer, so each of its products would go on at full "
                 "width; give the pool a format (pool_format)"

@@ -181,7 +181,7 @@ class Recorder(TorchFunctionMode):
             return role
         if op_type == "Relu":
             return "relu"
-        if op_type == "SparseAvgPool2d":
+        if op_type in ("SparseAvgPool2d", "SparseGlobalAvgPool2d"):
             return "average"
         return "features" if len(shape) == 3 else "output"
 

@@ -80,6 +80,10 @@ def run(step: Step, values: dict[str, np.ndarray], arrays: Arrays) -> None:
             earlier = np.array([[int(j < k) for j in range(size)] for k in range(size)], dtype=object)
             pooled, places = layers.pool(step, values[step.features.name], coords, coords, earlier)
             values[step.output_features.name], values[step.output_coords.name] = pooled, places
+        case ir.SparseGlobalAvgPool2d():
+            values[step.output.name] = layers.global_avg(step, values[step.features.name])
+        case ir.SparseGlobalMaxPool2d():
+            values[step.output.name] = layers.global_max(step, values[step.features.name], values[step.coords.name])
         case ir.SparseFlatten():
             values[step.output.name] = layers.flatten(step, values[step.features.name], values[step.coords.name])
         case ir.SparseFlattenDense():
