@@ -7,7 +7,8 @@
 namespace sparsepix {
 
 /// Average over the whole image: the sum of all slots, of which the empty ones are 0, times a fixed-point 1 / area.
-/// \tparam Config a struct with int max_pixels and channels, the numbers of slots and of channels, and type sum_t: holds
+/// \tparam Config a struct with int max_pixels and channels, the numbers of slots and of channels, and type sum_t:
+/// holds
 ///         the sum of a channel exactly
 /// \tparam Features type of the input features
 /// \tparam Reciprocal type of the reciprocal

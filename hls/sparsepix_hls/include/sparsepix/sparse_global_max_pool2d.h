@@ -9,7 +9,8 @@
 namespace sparsepix {
 
 /// Maximum over the whole image; 0 where no pixel is active.
-/// \tparam Config a struct with int max_pixels and channels, the numbers of slots and of channels, int height and width,
+/// \tparam Config a struct with int max_pixels and channels, the numbers of slots and of channels, int height and
+/// width,
 ///         the size of the image, and MaxOver over: what the maximum is taken of
 /// \tparam Features type of the input features
 /// \tparam Coords signed integer type of the coordinates
