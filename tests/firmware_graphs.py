@@ -112,8 +112,8 @@ class Builder:
         y = self.tensor("head", self.x.shape, FixedPoint(10, 0, signed=False, rounding="FLOOR", overflow="WRAP"))
         return self.add(ir.Head(self.layer_name(), kind, self.x, y, thresholds), y)
 
-    def graph(self, output=None):
-        return ir.Graph(self.name, self.image, output or self.x, tuple(self.layers))
+    def graph(self, *outputs):
+        return ir.Graph(self.name, self.image, outputs or (self.x,), tuple(self.layers))
 
 
 def exact(low, high, exponent):

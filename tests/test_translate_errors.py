@@ -306,12 +306,16 @@ def test_all_problems_at_once(tmp_path):
     assert "net.onnx" in str(error.value)
 
 
-def test_several_outputs(tmp_path):
+def test_wrong_outputs(tmp_path):
+    """Coordinates and the image beside features; no output at all."""
     model = image().conv().model()
-    model.graph.output.append(helper.make_tensor_value_info("reduce.features", TensorProto.FLOAT, [None] * 3))
+    model.graph.output.append(helper.make_tensor_value_info("reduce.coords", TensorProto.INT64, [None] * 3))
+    model.graph.output.append(helper.make_tensor_value_info("image_quant", TensorProto.FLOAT, [None] * 4))
     onnx.save(model, tmp_path / "net.onnx")
-    with pytest.raises(SparsePixError, match=r"one output, found 2"):
+    with pytest.raises(SparsePixError) as error:
         read_model(tmp_path / "net.onnx")
+    for name in ("reduce.coords", "image_quant"):
+        assert f"{name}: expected features or a vector as an output" in str(error.value)
 
 
 def test_truncated_anywhere(tmp_path):

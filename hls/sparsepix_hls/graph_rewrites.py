@@ -9,7 +9,7 @@ from sparsepix_hls import ir
 def lookup_partner(graph: ir.Graph, flatten: ir.SparseFlatten) -> ir.Dense | None:
     """The dense layer directly behind a flatten, if nothing else reads the flattened image."""
     readers = [layer for layer in graph.layers if flatten.output in ir.inputs(layer)]
-    alone = len(readers) == 1 and graph.output != flatten.output
+    alone = len(readers) == 1 and flatten.output not in graph.outputs
     return readers[0] if alone and isinstance(readers[0], ir.Dense) else None
 
 

@@ -226,16 +226,28 @@ class Graph:
     Args:
         name: C++ identifier of the top function.
         input: the image.
-        output: the result.
+        outputs: the results, one or more; no layer reads them.
         layers: in topological order.
-        dropped_head: 'Sigmoid' or 'Softmax' if one stood at the end and was left out, else None.
+        dropped_head: 'Sigmoid' or 'Softmax' if one stood at the end and was left out, both if several did, else None.
+        output_names: what the model calls its results, where that may differ from the names of the arrays.
     """
 
     name: str
     input: Tensor
-    output: Tensor
+    outputs: tuple[Tensor, ...]
     layers: tuple[Layer, ...]
     dropped_head: str | None = None
+    output_names: tuple[str, ...] = ()
+
+    @property
+    def output(self) -> Tensor:
+        """The result of a model that has one; the first of several."""
+        return self.outputs[0]
+
+    @property
+    def results(self) -> dict[str, Tensor]:
+        """The results by the names that the model gives them."""
+        return dict(zip(self.output_names or [tensor.name for tensor in self.outputs], self.outputs, strict=True))
 
 
 def inputs(layer: Layer) -> tuple[Tensor, ...]:

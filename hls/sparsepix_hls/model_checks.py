@@ -20,7 +20,7 @@ _JOINS = frozenset({"Add", "Concat"})
 
 
 def check_ends(model: onnx.ModelProto) -> None:
-    """Raise SparsePixError unless a model has one image as its input and one output."""
+    """Raise SparsePixError unless a model has one image as its input, and an output."""
     problems = []
     inputs = [i.name for i in model.graph.input]
     if len(inputs) != 1:
@@ -29,9 +29,8 @@ def check_ends(model: onnx.ModelProto) -> None:
         problems.append(
             f"{inputs[0]}: expected an image of type FLOAT or DOUBLE, found {TensorProto.DataType.Name(element)}"
         )
-    outputs = [o.name for o in model.graph.output]
-    if len(outputs) != 1:
-        problems.append(f"expected one output, found {len(outputs)}: {outputs}; export the layers up to one of them")
+    if not model.graph.output:
+        problems.append("expected one output or more, found none")
     if problems:
         raise SparsePixError(problems, "the model cannot be translated")
 
@@ -47,9 +46,11 @@ def check(view: View) -> list[str]:
         checker.visit(node)
     if not checker.reduces and not checker.problems:
         checker.problems.append("expected a SparseInputReduce at the beginning, found none: the model is not sparse")
-    output = view.value(view.output)
-    if not checker.problems and (output is None or output.coords or len(output.shape) not in (2, 3)):
-        checker.problems.append(f"{view.output}: expected features or a vector as the output of the model")
+    if not checker.problems:
+        for name in view.outputs:
+            output = view.value(name)
+            if output is None or output.coords or len(output.shape) not in (2, 3):
+                checker.problems.append(f"{name}: expected features or a vector as an output of the model")
     problems = list(dict.fromkeys(checker.problems))
     if problems:
         raise SparsePixError(problems, "the model cannot be translated")
@@ -150,7 +151,7 @@ class _Checker:
             messages = self._spatial_shape(node, coords)
             if messages:
                 return messages
-        elif kind in HEADS and (node.output[0] != self.view.output or self.view.consumers.get(node.output[0])):
+        elif kind in HEADS and (node.output[0] not in self.view.outputs or self.view.consumers.get(node.output[0])):
             return [f"a {kind} can only stand at the very end of a model"]
         elif kind == "Add" and self.view.adds_constant(node):
             matmul = self.view.producers.get(self._data_input(node))
@@ -232,8 +233,9 @@ def _notices(view: View) -> list[str]:
             f"the sums need {bits} bits, but the file computes in float32 ({FLOAT_MANTISSA} bits): "
             "ONNX Runtime may round where the firmware is exact; sparsepix-export writes such models in DOUBLE"
         ]
-    result = view.value(view.output)
-    returned = view.model.graph.output[0].type.tensor_type.elem_type
-    if returned == TensorProto.FLOAT and max(result.range.largest, 1).bit_length() > FLOAT_MANTISSA:
-        return [f"{view.output}: ONNX Runtime returns it as float32, rounded; the firmware returns every bit"]
-    return []
+    return [
+        f"{name}: ONNX Runtime returns it as float32, rounded; the firmware returns every bit"
+        for name, output in zip(view.outputs, view.model.graph.output, strict=True)
+        if output.type.tensor_type.elem_type == TensorProto.FLOAT
+        and max(view.value(name).range.largest, 1).bit_length() > FLOAT_MANTISSA
+    ]

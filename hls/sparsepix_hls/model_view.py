@@ -12,7 +12,7 @@ TRANSPARENT = frozenset({"Cast", "Identity"})  # they change no value: every num
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """Links between the values of a tidied model with one input and one output.
+    """Links between the values of a tidied model with one input.
 
     Args:
         model: the model.
@@ -36,9 +36,9 @@ class View:
         return self.model.graph.input[0].name
 
     @property
-    def output(self) -> str:
-        """Name of the value that the model returns."""
-        return self.source(self.model.graph.output[0].name)
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the values that the model returns, in order; one may come twice."""
+        return tuple(self.source(output.name) for output in self.model.graph.output)
 
     def source(self, name: str) -> str:
         """The value behind any Cast and Identity."""
@@ -49,9 +49,9 @@ class View:
         return self.analysis.values.get(name)
 
     def only_consumer(self, name: str) -> onnx.NodeProto | None:
-        """The node that reads a value, if it is the only one and the value is not the output."""
+        """The node that reads a value, if it is the only one and the value is no output."""
         found = self.consumers.get(name, [])
-        return found[0] if len(found) == 1 and self.output != name else None
+        return found[0] if len(found) == 1 and name not in self.outputs else None
 
     def relu_of(self, quant: onnx.NodeProto) -> onnx.NodeProto | None:
         """The Relu in front of a Quant that becomes one layer with it."""

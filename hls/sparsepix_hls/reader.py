@@ -87,24 +87,51 @@ class _Builder:
         self.names = Names()
         self.name = self.names.unique(top_identifier(name))
         self.tensors: dict[str, ir.Tensor] = {}
-        last = view.producers[view.output]
-        self.dropped = last if last.op_type in HEADS and not keep_head else None
-        self.output = view.source(last.input[0]) if self.dropped is not None else view.output
+        ends = [view.producers[name] for name in view.outputs]
+        self.dropped = [node for node in ends if node.op_type in HEADS and not keep_head]
+        self.outputs = [
+            view.source(node.input[0]) if node in self.dropped else name
+            for node, name in zip(ends, view.outputs, strict=True)
+        ]
 
     def graph(self) -> ir.Graph:
         """The whole graph."""
+        named = tuple(output.name for output in self.view.model.graph.output)
+        # The results of a model that has several keep their names, whatever its layers are called.
+        ports = [self.names.unique(name) for name in named] if len(named) > 1 else []
         steps: list[tuple[onnx.NodeProto, str]] = []
         for node in self.view.model.graph.node:
             if self._becomes_a_layer(node):
                 relu = self.view.relu_of(node) if node.op_type == "Quant" else None
                 steps.append((node, self._layer_name(relu or node)))
-        if self.dropped is None:
-            self.tensor(self.output, name=self.view.model.graph.output[0].name)
+        if not ports and not self.dropped:
+            self.tensor(self.outputs[0], name=named[0])
+        outputs, copies = self._outputs(ports) if ports else ([], [])
         reduce = next(n for n, _ in steps if n.op_type == "InputReduce")
         image = self.tensor(reduce.input[0], name=self.view.image)
-        layers = tuple(self._layer(node, name) for node, name in steps)
-        dropped_head = self.dropped.op_type if self.dropped is not None else None
-        return ir.Graph(self.name, image, self.tensor(self.output), layers, dropped_head)
+        layers = [self._layer(node, name) for node, name in steps]
+        dropped_head = ", ".join(dict.fromkeys(node.op_type for node in self.dropped)) or None
+        if not ports:
+            outputs = [self.tensor(self.outputs[0])]
+        return ir.Graph(self.name, image, tuple(outputs), (*layers, *copies), dropped_head, named if ports else ())
+
+    def _outputs(self, ports: list[str]) -> tuple[list[ir.Tensor], list[ir.Activation]]:
+        """Arrays of several results, and the copies of those that a layer reads or that are returned twice.
+
+        Args:
+            ports: their names.
+        """
+        outputs, copies = [], []
+        for source, port in zip(self.outputs, ports, strict=True):
+            readers = [node for node in self.view.consumers.get(source, []) if node not in self.dropped]
+            value = self.view.value(source)
+            tensor = ir.Tensor(port, tuple(value.shape[1:]), value.format)
+            outputs.append(tensor)
+            if readers or self.outputs.count(source) > 1:
+                copies.append(ir.Activation(self.names.unique(f"{port}_copy"), self.tensor(source), tensor, relu=False))
+            else:
+                self.tensors[source] = tensor
+        return outputs, copies
 
     def _becomes_a_layer(self, node: onnx.NodeProto) -> bool:
         view, kind = self.view, node.op_type
@@ -117,7 +144,7 @@ class _Builder:
         if kind == "Relu":
             reader = view.only_consumer(node.output[0])
             return not (reader is not None and reader.op_type == "Quant")
-        return node is not self.dropped
+        return node not in self.dropped
 
     def _layer_name(self, node: onnx.NodeProto) -> str:
         kind = node.op_type.lower()

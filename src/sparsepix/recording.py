@@ -74,11 +74,16 @@ class Recorder(TorchFunctionMode):
         self._scopes = [""]
         self._parameter_names = {id(p): name for name, p in [*model.named_parameters(), *model.named_buffers()]}
 
-    def run(self, image: Tensor) -> str:
-        """Run the model on a blank image [B, C, H, W]; returns the name of its output.
+    def run(self, image: Tensor) -> dict[str, str]:
+        """Run the model on a blank image [B, C, H, W].
+
+        Returns:
+            The values that the model returns, by the names of its outputs: 'output' for a tensor, 'output_0' ... for a
+            tuple, the keys of a dict, the fields of a named tuple.
 
         Raises:
-            SparsePixError: the forward does something with the image that the contract has no op for.
+            SparsePixError: the forward does something with the image that the contract has no op for, or returns
+                something else.
         """
         self._track(image, INPUT_NAME)
         hooks = []
@@ -93,11 +98,16 @@ class Recorder(TorchFunctionMode):
             _recorders.pop()
             for hook in hooks:
                 hook.remove()
-        if not isinstance(output, Tensor) or id(output) not in self._values:
-            raise SparsePixError(
-                f"the model must return one tensor that depends on the image, found {type(output).__name__}"
-            )
-        return self._values[id(output)]
+        outputs = _named(output)
+        problems = [
+            f"the model must return a tensor that depends on the image, or a tuple or dict of such tensors, found "
+            f"{type(value).__name__}{f' as {name!r}' if len(outputs) > 1 else ''}"
+            for name, value in outputs.items()
+            if not isinstance(value, Tensor) or id(value) not in self._values
+        ]
+        if problems or not outputs:
+            raise SparsePixError(problems or ["the model must return one tensor or more, found none"])
+        return {name: self._values[id(value)] for name, value in outputs.items()}
 
     def _enter(self, name: str, *_: Any) -> None:
         self._scopes.append(name)
@@ -221,6 +231,20 @@ class Recorder(TorchFunctionMode):
             candidate = f"{name}_{count}"
         self._taken.add(candidate)
         return candidate
+
+
+def _named(output: Any) -> dict[str, Any]:
+    """What a model returns, by the names of its outputs."""
+    if isinstance(output, Mapping):
+        wrong = [name for name in output if not isinstance(name, str) or not name]
+        if wrong:
+            raise SparsePixError(f"the model returns a dict: expected names of outputs as its keys, found {wrong[0]!r}")
+        return dict(output)
+    if hasattr(output, "_asdict"):
+        return output._asdict()
+    if isinstance(output, list | tuple):
+        return {f"output_{i}": value for i, value in enumerate(output)}
+    return {"output": output}
 
 
 def _relu(recorder: Recorder, x: Tensor, inplace: bool = False) -> Tensor:
