@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from design_space import build, every
 from published_events import published_model
-from random_networks import exported_and_checked, networks
+from random_networks import differing, exported_and_checked, networks, size
 
 BACKENDS = ("native", "ap_fixed")
 
@@ -49,7 +49,7 @@ def check(path: Path, images: np.ndarray, expected: np.ndarray, values: tuple, b
         found = {}
         for backend in backends:
             project.compile(backend)
-            found[backend] = int((project.predict(images) != expected).sum())
+            found[backend] = differing(project.predict(images), expected)
         return found
 
 
@@ -85,7 +85,7 @@ def main() -> int:
                     if wrong:
                         console.print(f"{jobs[job]} {backend}: {wrong} differing outputs", style="bold red")
                 progress.advance(task)
-        outputs = sum(expected.size for _, _, expected in models) * len(combinations) * len(options.backends)
+        outputs = sum(size(expected) for _, _, expected in models) * len(combinations) * len(options.backends)
     console.print(
         f"{len(combinations)} combinations x {len(models)} models x {len(options.backends)} builds = {runs} runs, "
         f"{outputs:,} outputs, {mismatches} mismatches"

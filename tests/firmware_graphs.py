@@ -27,6 +27,7 @@ class Builder:
         self.name, self.rng, self.layers = name, np.random.default_rng(seed), []
         self.image = self.x = ir.Tensor(f"{name}_image", shape, image)
         self.coords = None
+        self.marked = []
         self.spatial = shape[1:]
 
     def tensor(self, suffix, shape, type_):
@@ -85,6 +86,13 @@ class Builder:
         self.spatial = (self.spatial[0] // kernel[0], self.spatial[1] // kernel[1])
         return self.add(layer, y, coords)
 
+    def global_pool(self, output, reciprocal=None, over="active"):
+        y = self.tensor("pooled", self.x.shape[1:], output)
+        if reciprocal:
+            factor = ir.Constant(f"{y.name}_r", np.array(reciprocal[0]), reciprocal[1])
+            return self.add(ir.SparseGlobalAvgPool2d(self.layer_name(), self.x, y, self.spatial, factor), y)
+        return self.add(ir.SparseGlobalMaxPool2d(self.layer_name(), self.x, self.coords, y, self.spatial, over), y)
+
     def flatten(self):
         y = self.tensor("flat", (self.spatial[0] * self.spatial[1] * self.x.shape[1],), self.x.type)
         return self.add(ir.SparseFlatten(self.layer_name(), self.x, self.coords, y, self.spatial), y)
@@ -95,12 +103,28 @@ class Builder:
         y = self.tensor("dense", (out,), output)
         return self.add(ir.Dense(self.layer_name(), self.x, y, w, b), y)
 
+    def mark(self):
+        """Where a branch begins, or one of its ends."""
+        self.marked.append(self.x)
+        return self
+
+    def plus(self, output, branch=-1):
+        """Add the end of a branch."""
+        y = self.tensor("sum", self.x.shape, output)
+        return self.add(ir.Add(self.layer_name(), self.marked[branch], self.x, y), y)
+
+    def concat(self, output):
+        """The marked branches and this one side by side."""
+        parts = (*self.marked, self.x)
+        y = self.tensor("all", (*self.x.shape[:-1], sum(part.shape[-1] for part in parts)), output)
+        return self.add(ir.Concat(self.layer_name(), parts, y), y)
+
     def head(self, kind, thresholds):
         y = self.tensor("head", self.x.shape, FixedPoint(10, 0, signed=False, rounding="FLOOR", overflow="WRAP"))
         return self.add(ir.Head(self.layer_name(), kind, self.x, y, thresholds), y)
 
-    def graph(self, output=None):
-        return ir.Graph(self.name, self.image, output or self.x, tuple(self.layers))
+    def graph(self, *outputs):
+        return ir.Graph(self.name, self.image, outputs or (self.x,), tuple(self.layers))
 
 
 def exact(low, high, exponent):
@@ -244,6 +268,16 @@ def run_layer(layer, state):
         case ir.SparseAvgPool2d() | ir.SparseMaxPool2d():
             pixels = run_pool(layer, Pixels(state[layer.coords.name], state[layer.features.name]))
             state[layer.output_features.name], state[layer.output_coords.name] = pixels.values, pixels.coords
+        case ir.SparseGlobalAvgPool2d():
+            factor = value(layer.reciprocal.raw, layer.reciprocal.type)
+            columns = zip(*state[layer.features.name], strict=True)
+            state[layer.output.name] = [fits(sum(column) * factor, layer.output.type) for column in columns]
+        case ir.SparseGlobalMaxPool2d():
+            coords, features = state[layer.coords.name], state[layer.features.name]
+            there = [f for place, f in zip(coords, features, strict=True) if place is not None]
+            if not there or (layer.over == "cell" and len(there) < layer.spatial_shape[0] * layer.spatial_shape[1]):
+                there.append([Fraction(0)] * layer.output.shape[0])
+            state[layer.output.name] = [fits(max(column), layer.output.type) for column in zip(*there, strict=True)]
         case ir.SparseFlatten():
             height, width = layer.spatial_shape
             channels = layer.features.shape[1]
@@ -259,6 +293,15 @@ def run_layer(layer, state):
             bias = values(layer.bias) if layer.bias else [Fraction(0)] * weight.shape[1]
             sums = [sum((w * v for w, v in zip(weight[:, o], x, strict=True)), bias[o]) for o in range(weight.shape[1])]
             state[layer.output.name] = [fits(s, layer.output.type) for s in sums]
+        case ir.Add():
+            first, second = (np.array(state[t.name], dtype=object) for t in (layer.first, layer.second))
+            flat = [fits(v, layer.output.type) for v in (first + second).ravel()]
+            state[layer.output.name] = np.array(flat, dtype=object).reshape(first.shape).tolist()
+        case ir.Concat():
+            parts = [np.array(state[part.name], dtype=object) for part in layer.parts]
+            joined = np.concatenate(parts, axis=-1)
+            flat = [fits(v, layer.output.type) for v in joined.ravel()]
+            state[layer.output.name] = np.array(flat, dtype=object).reshape(joined.shape).tolist()
         case ir.Head():
             state[layer.output.name] = run_head(layer, state[layer.input.name])
 

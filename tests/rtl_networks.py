@@ -19,6 +19,7 @@ from rich.console import Console
 import sparsepix_hls
 from all_combinations import random_model
 from published_events import published_model
+from random_networks import differing, size
 from sparsepix_hls.choices import overlap_candidate
 from sparsepix_hls.design import LayerOptions, Options
 from sparsepix_hls.ir import input_reduce
@@ -56,7 +57,7 @@ def differences(path, images, expected, options, folder):
         options = replace(options, conv="auto")
     project = sparsepix_hls.translate(path, folder, options=options, backend="rtl")
     project.compile()
-    found = {"predict": int((project.predict(images) != expected).sum())}
+    found = {"predict": differing(project.predict(images), expected)}
     measured = project.measure(images)  # against each other; 'alone' is what predict gave
     return found | measured.mismatches, measured, project
 
@@ -86,7 +87,7 @@ def main():
             if in_raster_order(path):
                 design = DESIGNS[done % len(DESIGNS)]
                 found, measured, _ = differences(path, images, expected, design, folder / f"rtl{number}")
-                note(f"network {number}", found, measured, expected.size)
+                note(f"network {number}", found, measured, size(expected))
                 done += 1
         if options.events:
             path, images, expected = published_model(options.events, folder)

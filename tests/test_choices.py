@@ -169,7 +169,7 @@ def test_lookup_needs_a_dense_layer(tmp_path):
     graph = read_model(whole_model().save(tmp_path / "net.onnx")).graph
     flatten = next(layer for layer in graph.layers if isinstance(layer, ir.SparseFlatten))
     assert work(flatten) == flatten.features.shape[0]
-    alone = ir.Graph(graph.name, graph.input, flatten.output, graph.layers[: graph.layers.index(flatten) + 1])
+    alone = ir.Graph(graph.name, graph.input, (flatten.output,), graph.layers[: graph.layers.index(flatten) + 1])
     with pytest.raises(SparsePixError, match="'lookup' needs a dense layer directly behind the flatten"):
         make_design(alone, Options(flatten="lookup"))
 

@@ -225,7 +225,7 @@ class Branching(OwnModule):
 class Summed(OwnModule):
     def forward(self, x):
         y = super().forward(x)
-        return y + y
+        return y + 1.0
 
 
 class Reshaped(OwnModule):
@@ -241,7 +241,18 @@ class Halved(OwnModule):
 class Several(OwnModule):
     def forward(self, x):
         y = super().forward(x)
-        return y, y
+        return y, "y"
+
+
+class Unnamed(OwnModule):
+    def forward(self, x):
+        return {1: super().forward(x)}
+
+
+class Hidden(OwnModule):
+    def forward(self, x):
+        y = super().forward(x)
+        return {"dense.weight": y}
 
 
 class Constant(OwnModule):
@@ -257,8 +268,10 @@ class Constant(OwnModule):
         (Summed, "Summed: .*add.* has no firmware"),
         (Reshaped, "Reshaped: .*reshape.* has no firmware"),
         (Halved, "Halved: .*half.* has no firmware"),
-        (Several, "one tensor that depends on the image, found tuple"),
-        (Constant, "one tensor that depends on the image"),
+        (Several, "a tensor that depends on the image.* found str as 'output_1'"),
+        (Unnamed, "expected names of outputs as its keys, found 1"),
+        (Hidden, "the output 'dense.weight' has the name of another value.*another key"),
+        (Constant, "a tensor that depends on the image.* found Parameter"),
     ],
 )
 def test_what_has_no_firmware_is_named(kind, message, tmp_path):

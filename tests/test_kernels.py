@@ -17,6 +17,7 @@ from sparsepix_ops.fixed_point import FixedPoint
 
 U2, U4 = FixedPoint(2, 2, signed=False), FixedPoint(4, 2, signed=False)
 S2, S3, S5 = FixedPoint(2, 0), FixedPoint(3, 1), FixedPoint(5, 2)
+S16 = FixedPoint(16, 11, rounding="FLOOR", overflow="WRAP")
 ALL = -10_000  # a threshold below every value: all pixels are active
 
 
@@ -70,6 +71,40 @@ def thresholds(name, count, low, high, type_, seed):
     raw = np.sort(np.random.default_rng(seed).integers(low, high + 1, count))
     raw[-1] = high  # so that a Softmax has at least one step at 0
     return ir.Constant(f"{name}_thresholds", raw, type_)
+
+
+def branches():
+    """Sums of branches: of operands with other units, of a list with itself, behind a pool, of vectors."""
+    half = (2, FixedPoint(3, -1, False))
+    skip = Builder("add_skip", (2, 5, 6), S5).reduce(7, activity="any").mark()
+    skip.conv(2, (3, 3), S3, accumulator(16, -6), S5).plus(accumulator(17, -6)).act(S5)
+    twice = Builder("add_twice", (1, 5, 6), S5).reduce(7, ALL).mark().plus(FixedPoint(6, 3)).flatten()
+    pooled = Builder("add_behind_pool", (1, 6, 7), U4).reduce(12)
+    pooled.pool((2, 3), accumulator(12, -5, signed=False), half).act(FixedPoint(5, 3, signed=False)).mark()
+    pooled.conv(1, (3, 3), S3, accumulator(14, -4), S3).act(S3, relu=False).plus(accumulator(8, -2))
+    vectors = Builder("add_vectors", (1, 3, 4), U4).reduce(6).flatten()
+    vectors.dense(5, S3, accumulator(16, -4)).act(S3).mark().dense(5, S5, accumulator(16, -5), S3)
+    vectors.plus(accumulator(17, -5))
+    three = Builder("concat_three", (2, 4, 5), S5).reduce(6, activity="any").mark()
+    three.conv(1, (3, 3), S3, accumulator(16, -6), S5).act(FixedPoint(6, 2, signed=False)).mark()
+    three.conv(3, (1, 3), S3, accumulator(16, -6)).act(S3, relu=False).concat(accumulator(7, -4))
+    three.conv(2, (3, 3), S3, accumulator(18, -6))
+    twice_beside = Builder("concat_twice", (1, 4, 5), U4).reduce(6).mark().concat(U4).flatten()
+    ends = Builder("concat_vectors", (1, 3, 4), U4).reduce(6).flatten().dense(2, S3, accumulator(16, -4)).mark()
+    ends.act(S3).concat(accumulator(16, -4))
+    return [skip, twice, pooled, vectors, three, twice_beside, ends]
+
+
+def global_pools():
+    """Over the listed pixels and behind a pool; the whole image active, or one pixel; negative values."""
+    twelfth = (171, FixedPoint(8, -3, False))  # 171 / 2048
+    average = Builder("global_avg", (2, 3, 4), S5).reduce(12, activity="any").global_pool(accumulator(17, -14), twelfth)
+    active = Builder("global_max", (2, 3, 4), S5).reduce(12, activity="any").conv(3, (1, 3), S3, accumulator(16, -5))
+    whole = Builder("global_max_cell", (2, 3, 4), S5).reduce(12, ALL).global_pool(S5, over="cell").dense(2, S3, S16)
+    fewer = Builder("global_max_fewer", (2, 3, 4), S5).reduce(5, activity="any").global_pool(S5, over="cell")
+    pooled = Builder("global_behind_pool", (1, 7, 8), S5).reduce(9, ALL).pool((2, 3), S5)
+    lone = Builder("global_one_pixel", (1, 1, 1), S5).reduce(1, ALL).global_pool(accumulator(13, -14), twelfth)
+    return [average, active.global_pool(accumulator(16, -5)), whole, fewer, pooled.global_pool(S5), lone]
 
 
 def networks():
@@ -127,6 +162,7 @@ def networks():
         .pool((2, 2), S5)
         .flatten(),
     ]
+    graphs += branches() + global_pools()
     avg_cells = Builder("avg_cells", (1, 7, 8), S5).reduce(20).pool((3, 2), accumulator(22, -13), sixth)
     max_cells = Builder("max_cells", (1, 5, 7), S5).reduce(20).pool((2, 3), S5)
     strided_cells = (

@@ -6,16 +6,29 @@ import pytest
 import torch
 
 from sparsepix.activations import QuantLeakyReLU, SparseLeakyReLU
+from sparsepix.joins import add, concat
 from sparsepix.quant_conv2d import QuantConv2d
 from sparsepix.quant_linear import QuantLinear
 from sparsepix.sparse_avg_pool2d import SparseAvgPool2d
 from sparsepix.sparse_conv2d import SparseConv2d
+from sparsepix.sparse_global_avg_pool2d import SparseGlobalAvgPool2d
+from sparsepix.sparse_global_max_pool2d import SparseGlobalMaxPool2d
 from sparsepix.sparse_input_reduce import SparseInputReduce
 from sparsepix.sparse_max_pool2d import SparseMaxPool2d
 from sparsepix.sparse_pixels import SparsePixels
 from sparsepix_ops.errors import SparsePixError
 
 IMAGE = torch.zeros(1, 1, 4, 5)
+
+
+def pixels():
+    return SparseInputReduce(2)(IMAGE)
+
+
+def two_widths():
+    """Features of 1 and of 3 channels on the same pixels."""
+    narrow = pixels()
+    return narrow, narrow.replace(torch.zeros(1, 2, 3))
 
 
 @pytest.mark.parametrize(
@@ -39,6 +52,9 @@ IMAGE = torch.zeros(1, 1, 4, 5)
         (lambda: QuantLeakyReLU(1.0), "QuantLeakyReLU: negative_slope .*found 1.0; the nearest is 0.5"),
         (lambda: QuantLeakyReLU(-0.5), "found -0.5; the nearest is 1.52587890625e-05"),
         (lambda: QuantLeakyReLU(math.nan), "found nan"),
+        (lambda: SparseGlobalAvgPool2d(1), "SparseGlobalAvgPool2d: reciprocal_bits must be 2 ... 24, found 1"),
+        (lambda: SparseGlobalAvgPool2d(2.5), "SparseGlobalAvgPool2d: reciprocal_bits must be an int"),
+        (lambda: SparseGlobalMaxPool2d("all"), "SparseGlobalMaxPool2d: over must be one of"),
         (lambda: SparseInputReduce(0), "SparseInputReduce: max_pixels must be an int >= 1, found 0"),
         (lambda: SparseInputReduce(1, math.nan), "SparseInputReduce: threshold must be finite"),
         (lambda: SparseInputReduce(1, 1e39), "SparseInputReduce: threshold must be finite"),
@@ -58,6 +74,12 @@ IMAGE = torch.zeros(1, 1, 4, 5)
         (lambda: SparsePixels(IMAGE[0], torch.zeros(1, 5, 2).long(), (4, 5)), r"found \(1, 5, 2\)"),
         (lambda: SparsePixels(IMAGE[0], torch.zeros(1, 4, 2), (4, 5)), "SparsePixels: coords must be integers"),
         (lambda: SparsePixels(IMAGE[0], torch.zeros(1, 4, 2).long(), (4, 0)), "SparsePixels: spatial_shape"),
+        (lambda: pixels() + pixels(), r"add: expected operands on the same list of pixels.*\(4, 5\)"),
+        (lambda: pixels() + SparseMaxPool2d(2)(pixels()), r"add: .*the same list.*\(4, 5\) and \(2, 2\)"),
+        (lambda: add(pixels(), IMAGE), "add: expected SparsePixels, found Tensor"),
+        (lambda: concat([pixels(), pixels()]), r"concat: expected operands on the same list of pixels"),
+        (lambda: concat([]), "concat: expected one operand or more"),
+        (lambda: add(*two_widths()), "add: expected operands of the same channels, found 1 and 3"),
     ],
 )  # fmt: skip
 def test_wrong_use_is_refused(build, message):

@@ -6,10 +6,13 @@ from numpy.testing import assert_array_equal
 from torch import nn
 
 from sparsepix.activations import SparseReLU
+from sparsepix.joins import concat
 from sparsepix.quant_linear import QuantLinear
 from sparsepix.sparse_avg_pool2d import SparseAvgPool2d
 from sparsepix.sparse_conv2d import SparseConv2d
 from sparsepix.sparse_flatten import SparseFlatten
+from sparsepix.sparse_global_avg_pool2d import SparseGlobalAvgPool2d
+from sparsepix.sparse_global_max_pool2d import SparseGlobalMaxPool2d
 from sparsepix.sparse_input_reduce import SparseInputReduce
 from sparsepix.sparse_max_pool2d import SparseMaxPool2d
 from sparsepix.sparse_pixels import SparsePixels
@@ -23,7 +26,8 @@ def same(found, expected):
 def small_model(format):
     return nn.Sequential(
         SparseInputReduce(6, selection="magnitude"),
-        SparseConv2d(1, 2, 3, weight_format=format),
+        Skip(format),
+        SparseConv2d(2, 2, 3, weight_format=format),
         SparseReLU(format),
         SparseConv2d(2, 2, 3, bias_on="nonzero", weight_format=format),
         SparseMaxPool2d(2, over="cell"),
@@ -32,6 +36,28 @@ def small_model(format):
         SparseFlatten(),
         QuantLinear(36, 2, weight_format=format),
     )
+
+
+class GlobalPools(nn.Module):
+    """Average and maximum over the image, side by side."""
+
+    def __init__(self, format):
+        super().__init__()
+        self.average, self.maximum = SparseGlobalAvgPool2d(8, format), SparseGlobalMaxPool2d("cell")
+
+    def forward(self, pixels):
+        return torch.cat([self.average(pixels), self.maximum(pixels)], dim=1)
+
+
+class Skip(nn.Module):
+    """A convolution with a skip connection."""
+
+    def __init__(self, format):
+        super().__init__()
+        self.conv, self.act = SparseConv2d(1, 1, 3, weight_format=format), SparseReLU(format)
+
+    def forward(self, pixels):
+        return concat([pixels, self.act(self.conv(pixels) + pixels)])
 
 
 def small_images(dtype=torch.float32):
@@ -47,6 +73,16 @@ def run(f, model, image):
     y = f(x)
     y.sum().backward()
     return [y, x.grad, *[parameter.grad.clone() for parameter in model.parameters()]]
+
+
+def test_compiled_global_pools():
+    torch.manual_seed(1)
+    format = FixedPoint(8, 3)
+    model = nn.Sequential(SparseInputReduce(6), SparseConv2d(1, 2, 3, weight_format=format), GlobalPools(format))
+    compiled = torch.compile(model, backend="aot_eager", fullgraph=True)
+    image = small_images()
+    for found, expected in zip(run(compiled, model, image), run(model, model, image), strict=True):
+        same(found, expected)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

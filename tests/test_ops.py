@@ -232,6 +232,32 @@ def test_pools(seed, n, size, window, kind):
 
 
 @EXAMPLES
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n=st.integers(1, 9),
+    size=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    fill=st.sampled_from([0.0, 0.3, 1.0]),
+    kind=st.sampled_from(["average", "active", "cell"]),
+)
+def test_global_pools(seed, n, size, fill, kind):
+    rng = np.random.default_rng(seed)
+    coords, active = random_pixels(rng, 3, n, *size, fill=fill)
+    features = rng.integers(-3, 4, size=(3, n, 2)) * active[..., None]
+    attributes = {"spatial_shape": list(size)}
+    area = size[0] * size[1]
+    if kind == "average":
+        factor = float(reciprocal(area, 8).real)
+        (found,) = check("SparseGlobalAvgPool2d", [features, coords], attributes | {"reciprocal": factor}, [-3, None])
+    else:
+        (found,) = check("SparseGlobalMaxPool2d", [features, coords], attributes | {"over": kind}, [-3, None])
+    for b in range(3):
+        values = features[b, active[b]] / 8
+        if len(values) == 0 or (kind == "cell" and len(values) < area):
+            values = np.concatenate([values, np.zeros((1, 2))])
+        assert_array_equal(found[b], values.sum(0) * factor if kind == "average" else values.max(0))
+
+
+@EXAMPLES
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 9), size=st.tuples(st.integers(1, 6), st.integers(1, 6)))
 def test_sparse_flatten(seed, n, size):
     rng = np.random.default_rng(seed)

@@ -211,7 +211,7 @@ def test_writer_refuses(tmp_path):
     with pytest.raises(SparsePixError, match="no earlier layer makes"):
         write_project(lost, tmp_path, "part", 5.0, images, outputs)
     inner = graph.layers[0].features
-    early = replace(design_of(graph), graph=replace(graph, output=inner))
+    early = replace(design_of(graph), graph=replace(graph, outputs=(inner,)))
     with pytest.raises(SparsePixError, match="only the last value"):
         write_project(early, tmp_path, "part", 5.0, images, np.zeros((2, *inner.shape), np.int64))
     assert list(tmp_path.iterdir()) == []

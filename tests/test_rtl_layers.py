@@ -35,7 +35,7 @@ def listed(graph, images):
     """What the reduction of a graph gives, features and coords side by side."""
     reduce = graph.layers[0]
     halves = [
-        oracle(ir.Graph(graph.name, graph.input, t, (reduce,)), images).reshape(len(images), -1)
+        oracle(ir.Graph(graph.name, graph.input, (t,), (reduce,)), images).reshape(len(images), -1)
         for t in (reduce.features, reduce.coords)
     ]
     return np.concatenate(halves, axis=1).astype(np.float64)

@@ -150,9 +150,36 @@ FAULTS = {
         ["head/Sigmoid", "very end"],
     ),
     "sigmoid on pixels": (lambda: image().conv().head(), ["head/Sigmoid", "at the end"]),
-    "addition of features": (
-        lambda: node(vector(), "Add", ["flatten.output", "flatten.output"], ["sum"]),
-        ["sum/Add", "bias"],
+    "addition across a pool": (
+        lambda: node(image().pool(), "Add", ["reduce.features", "pool1.features"], ["sum"]),
+        ["sum/Add", "different pixels", "same SparseInputReduce or pool"],
+    ),
+    "global pool of another grid": (
+        lambda: node(
+            image(),
+            "SparseGlobalMaxPool2d",
+            ["reduce.features", "reduce.coords"],
+            ["all"],
+            domain=DOMAIN,
+            spatial_shape=(4, 4),
+        ),
+        ["all/SparseGlobalMaxPool2d", "(4, 4)", "(8, 8)"],
+    ),
+    "concat across a pool": (
+        lambda: node(image().pool(), "Concat", ["reduce.features", "pool1.features"], ["all"], axis=2),
+        ["all/Concat", "different pixels", "same SparseInputReduce or pool"],
+    ),
+    "concat of slots": (
+        lambda: node(image(), "Concat", ["reduce.features", "reduce.features"], ["all"], axis=1),
+        ["all/Concat", "axis must be the last one", "found 1"],
+    ),
+    "addition of other shapes": (
+        lambda: node(vector().dense(), "Add", ["flatten.output", "dense1.output"], ["sum"]),
+        ["sum/Add", "one shape", "(None, 4)", "(None, 3)"],
+    ),
+    "addition of a constant": (
+        lambda: constant_sum(),
+        ["sum/Add", "bias behind a MatMul"],
     ),
     "relu on the image": (lambda: relu_image(), ["r/Relu", "image"]),
     "wrong grid": (no_hw_padding_pool, ["pool1/SparseAvgPool2d", "(7, 8)", "(8, 8)"]),
@@ -170,6 +197,12 @@ FAULTS = {
     ),
     "no sparse layer": (lambda: ModelBuilder().image(), ["SparseInputReduce"]),
 }
+
+
+def constant_sum():
+    builder = vector()
+    builder.weight("shift", np.ones(4))
+    return node(builder, "Add", ["flatten.output", "shift_quant"], ["sum"])
 
 
 def bad_scale(where):
@@ -273,12 +306,16 @@ def test_all_problems_at_once(tmp_path):
     assert "net.onnx" in str(error.value)
 
 
-def test_several_outputs(tmp_path):
+def test_wrong_outputs(tmp_path):
+    """Coordinates and the image beside features; no output at all."""
     model = image().conv().model()
-    model.graph.output.append(helper.make_tensor_value_info("reduce.features", TensorProto.FLOAT, [None] * 3))
+    model.graph.output.append(helper.make_tensor_value_info("reduce.coords", TensorProto.INT64, [None] * 3))
+    model.graph.output.append(helper.make_tensor_value_info("image_quant", TensorProto.FLOAT, [None] * 4))
     onnx.save(model, tmp_path / "net.onnx")
-    with pytest.raises(SparsePixError, match=r"one output, found 2"):
+    with pytest.raises(SparsePixError) as error:
         read_model(tmp_path / "net.onnx")
+    for name in ("reduce.coords", "image_quant"):
+        assert f"{name}: expected features or a vector as an output" in str(error.value)
 
 
 def test_truncated_anywhere(tmp_path):

@@ -20,7 +20,7 @@ from sparsepix_hls.design import (
     layer_design,
     work,
 )
-from sparsepix_hls.graph_rewrites import lookup_partner, with_lookups
+from sparsepix_hls.graph_rewrites import lookup_partner, with_activations_next, with_lookups
 from sparsepix_ops.errors import SparsePixError
 
 _DSP_IN_LUTS = 100  # what a DSP slice counts when two implementations are compared
@@ -47,6 +47,7 @@ def make_design(
     problems = _option_problems(graph, options, clock_ns, reductions)
     if problems:
         raise SparsePixError(problems, f"model {graph.name} cannot be built this way")
+    graph = with_activations_next(graph)
     reduce = _reduction(graph, options, clock_ns, reductions)
     pixels = _pixels_per_cycle(graph, options, reduce)
     notices: list[str] = []

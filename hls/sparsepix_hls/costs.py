@@ -5,6 +5,7 @@ synthesis results exist (``published.py``): three levels of LUTs fit in a clock 
 half of the LUTs that looked-up products and their sums count. Expect a factor of 1.5 either way.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -317,6 +318,22 @@ def _pool(layer: ir.SparsePool2d, how: LayerDesign, clock_ns: float) -> Estimate
     return _estimate(cost, clock_ns, how, live, products)
 
 
+def _global_avg(layer: ir.SparseGlobalAvgPool2d, how: LayerDesign, clock_ns: float) -> Estimate:
+    slots, channels = layer.features.shape
+    bits = layer.features.type.width
+    mean = constant_multiplier(bits + tree_levels(slots), int(layer.reciprocal.raw))
+    cost = channels * (adder_tree(slots, bits) + mean)
+    return _estimate(cost, clock_ns, how, slots * channels * bits / 2, channels)
+
+
+def _global_max(layer: ir.SparseGlobalMaxPool2d, how: LayerDesign, clock_ns: float) -> Estimate:
+    slots, channels = layer.features.shape
+    bits = layer.features.type.width
+    counted = popcount(slots) if layer.over == "cell" else Cost()
+    cost = channels * maximum_tree(slots, bits + 1) | counted  # an empty slot loses by a bit more
+    return _estimate(cost, clock_ns, how, slots * channels * bits / 2)
+
+
 def _flatten(layer: ir.SparseFlatten, how: LayerDesign, clock_ns: float) -> Estimate:
     channels, bits = layer.features.shape[1], layer.features.type.width
     (height, width), cell = layer.spatial_shape, layer.coords.type.width
@@ -363,6 +380,15 @@ def _dense(layer: ir.Dense, how: LayerDesign, clock_ns: float) -> Estimate:
     return _estimate(cost | register(live), clock_ns, how, products * (b + w) / 2, products)
 
 
+def _add(layer: ir.Add, how: LayerDesign, clock_ns: float) -> Estimate:
+    items, bits = math.prod(layer.output.shape), layer.output.type.width
+    return _estimate(items * adder(bits), clock_ns, how, items * bits)
+
+
+def _concat(_: ir.Concat, how: LayerDesign, clock_ns: float) -> Estimate:
+    return replace(_estimate(Cost(), clock_ns, how, 0), latency_cycles=0)  # wires
+
+
 def _head(layer: ir.Head, how: LayerDesign, clock_ns: float) -> Estimate:
     # A binary search halves the table of constants level by level.
     steps, bits, count = layer.thresholds.raw.size, layer.thresholds.type.width, layer.input.shape[0]
@@ -384,9 +410,13 @@ _RULES: dict[type, Callable[..., Estimate]] = {
     ir.Activation: _activation,
     ir.SparseAvgPool2d: _pool,
     ir.SparseMaxPool2d: _pool,
+    ir.SparseGlobalAvgPool2d: _global_avg,
+    ir.SparseGlobalMaxPool2d: _global_max,
     ir.SparseFlatten: _flatten,
     ir.SparseFlattenDense: _flatten_dense,
     ir.Dense: _dense,
+    ir.Add: _add,
+    ir.Concat: _concat,
     ir.Head: _head,
 }
 

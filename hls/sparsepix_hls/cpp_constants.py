@@ -78,7 +78,10 @@ def fill(head: str, items: list[str], tail: str) -> str:
     aligned = _filled(f"{head}(", items, tail, " " * (len(head) + 1))
     margin = " " * (len(head) - len(head.lstrip()) + 4)
     below = [f"{head}(", *_filled(margin, items, tail, margin)]
-    return "\n".join(below if len(below) < len(aligned) else aligned)
+    # For a call clang-format saves each line that it can; for a declaration, which has no indent, only three or more.
+    saved, least = len(aligned) - len(below), 1 if margin[4:] else 3
+    overflows = any(len(line) > COLUMNS for line in aligned)
+    return "\n".join(below if saved >= least or overflows else aligned)
 
 
 def _filled(start: str, items: list[str], tail: str, indent: str) -> list[str]:

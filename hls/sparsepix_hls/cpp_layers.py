@@ -29,6 +29,7 @@ class Layer:
         pairs: the pair map it reads, if any.
         in_rounds: whether its kernel takes the number of the round.
         generated: source of a kernel that is made for this layer alone.
+        parts: template arguments for each input, of a kernel that is called once for each of them; else empty.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Layer:
     pairs: PairMap | None = None
     in_rounds: bool = False
     generated: str | None = None
+    parts: tuple[tuple[int, ...], ...] = ()
 
     def call(self, round_: str = "0", rename: Mapping[str, str] | None = None, indent: str = "  ") -> str:
         """The statement that runs the layer.
@@ -54,6 +56,10 @@ class Layer:
         reads, writes = (
             [(rename or {}).get(tensor.name, tensor.name) for tensor in side] for side in (self.inputs, self.outputs)
         )
+        if self.parts:
+            functions = [f"sparsepix::{self.kernel}<{', '.join(map(str, part))}>" for part in self.parts]
+            calls = zip(functions, reads, strict=True)
+            return "\n".join(call(function, [read, *writes], indent) for function, read in calls)
         if self.generated is not None:
             return call(self.kernel, [*reads, *writes], indent)
         first = [round_] if self.in_rounds else []
@@ -194,6 +200,29 @@ def translate(layer: ir.Layer, design: Design) -> Layer:
                 constants,
                 in_rounds=True,
             )
+        case ir.SparseGlobalAvgPool2d():
+            max_pixels, channels = layer.features.shape
+            sum_t = _multiple(layer.features.type, min(max_pixels, math.prod(layer.spatial_shape)))
+            return Layer(
+                layer.name,
+                f"SparseGlobalAvgPool2d of {_times(layer.spatial_shape)}",
+                "sparse_global_avg_pool2d",
+                "sparse_global_avg_pool2d",
+                {"max_pixels": max_pixels, "channels": channels, "sum_t": sum_t},
+                (layer.features,),
+                (layer.output,),
+                ((layer.reciprocal, ()),),
+            )
+        case ir.SparseGlobalMaxPool2d():
+            return Layer(
+                layer.name,
+                f"SparseGlobalMaxPool2d of {_times(layer.spatial_shape)}",
+                "sparse_global_max_pool2d",
+                "sparse_global_max_pool2d",
+                _grid(layer) | {"over": f"MaxOver::{layer.over}"},
+                (layer.features, layer.coords),
+                (layer.output,),
+            )
         case ir.SparseFlatten():
             config = _grid(layer) | reuse
             inputs = (layer.features, layer.coords)
@@ -232,6 +261,19 @@ def translate(layer: ir.Layer, design: Design) -> Layer:
                 constants,
                 in_rounds=True,
             )
+        case ir.Add():
+            sparse = len(layer.output.shape) == 2
+            config = {"max_pixels": layer.output.shape[0]} if sparse else {}
+            config |= {"size": layer.output.shape[-1]}
+            operands = (layer.first, layer.second)  # both, even where they are one array
+            kernel = "sparse_add" if sparse else "add"
+            return Layer(layer.name, "Add", "add", kernel, config, operands, (layer.output,))
+        case ir.Concat():
+            sizes = [part.shape[-1] for part in layer.parts]
+            slots, total = layer.output.shape[:-1], sum(sizes)
+            parts = tuple((*slots, size, total, sum(sizes[:i])) for i, size in enumerate(sizes))
+            kernel = "sparse_concat" if slots else "concat"
+            return Layer(layer.name, "Concat", "concat", kernel, {}, layer.parts, (layer.output,), parts=parts)
         case ir.Head():
             steps = layer.thresholds.raw.size
             config = {"size": layer.input.shape[0], "steps": steps}
@@ -297,7 +339,7 @@ def _leaky(layer: ir.Activation, config: dict[str, int | bool | str | FixedPoint
     return Layer(layer.name, title, "leaky_activation", kernel, config, (layer.input,), (layer.output,))
 
 
-def _grid(layer: ir.SparseFlatten | ir.SparseFlattenDense) -> dict[str, int]:
+def _grid(layer: ir.SparseFlatten | ir.SparseFlattenDense | ir.SparseGlobalMaxPool2d) -> dict[str, int]:
     """Parameters of a list of pixels on a grid."""
     max_pixels, channels = layer.features.shape
     height, width = layer.spatial_shape

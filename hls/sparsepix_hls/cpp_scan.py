@@ -162,14 +162,14 @@ def _finish(
 
 def _leave(stage: Stage, design: Design, listed: Mapping[str, str], sends: bool) -> list[str]:
     """The list goes to its readers."""
-    result = design.graph.output
     lines = []
     if sends:
-        if result.name in listed:
-            lines += [
-                *declarations([result], None, "      "),
-                forward(result, listed[result.name], result.name, "      "),
-            ]
-        return [*lines, send(result, "      ")]
+        for result in design.graph.outputs:
+            if result.name in listed:
+                lines += [
+                    *declarations([result], None, "      "),
+                    forward(result, listed[result.name], result.name, "      "),
+                ]
+        return [*lines, *send(design.graph.outputs, "      ")]
     kept: list[Array] = [array for array in stage.outputs if array.name in listed]
     return [forward(array, listed[array.name], array.name, "      ") for array in kept]

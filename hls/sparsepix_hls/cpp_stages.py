@@ -69,11 +69,18 @@ def channel_names(design: Design) -> list[str]:
     stages = plan(design)
     for i, stage in enumerate(stages):
         names.append(f"{design.graph.name}_{stage.name}")
-        for array in stage.handed_on:
-            if i + 1 < len(stages):
-                names += [next_name(array), f"{array.name}_to_{stages[i + 1].name}"]
+        names += [next_name(array) for array in stage.handed_on]
+        if i + 1 < len(stages):
+            channels = {array.name: _channel(array, stage, stages[i + 1], design) for array in stage.outputs}
+            names += [channel for name, channel in channels.items() if channel != name]
     maps = {array.name for stage in stages for array in stage.made if isinstance(array, PairMap)}
     return [*sorted(set(names)), *sorted(maps)]
+
+
+def _channel(array: Array, stage: Stage, following: Stage, design: Design) -> str:
+    """The channel of an array to the next stage; its own name is that of the port, if it is a result."""
+    moved = array in stage.handed_on or array in design.graph.outputs
+    return f"{array.name}_to_{following.name}" if moved else array.name
 
 
 def _definition(head: str, parameters: list[str], body: list[str]) -> str:
@@ -84,11 +91,8 @@ def top_arguments(design: Design) -> list[str]:
     """Parameters of the top function."""
     graph = design.graph
     if design.io == "stream":
-        return [
-            f"hls::stream<{graph.input.name}_beat_t> &{port_name(graph.input)}",
-            f"hls::stream<{graph.output.name}_beat_t> &{port_name(graph.output)}",
-        ]
-    return [parameter(graph.input, const=True), parameter(graph.output)]
+        return [f"hls::stream<{tensor.name}_beat_t> &{port_name(tensor)}" for tensor in (graph.input, *graph.outputs)]
+    return [parameter(graph.input, const=True), *(parameter(tensor) for tensor in graph.outputs)]
 
 
 def _port_pragmas(design: Design) -> list[str]:
@@ -96,13 +100,12 @@ def _port_pragmas(design: Design) -> list[str]:
     if design.io == "stream":
         return [
             "#pragma HLS INTERFACE mode = ap_ctrl_none port = return",
-            *(f"#pragma HLS INTERFACE mode = axis port = {port_name(t)}" for t in (graph.input, graph.output)),
+            *(f"#pragma HLS INTERFACE mode = axis port = {port_name(t)}" for t in (graph.input, *graph.outputs)),
         ]
     return [
-        partition(graph.input.name),
-        partition(graph.output.name),
+        *(partition(tensor.name) for tensor in (graph.input, *graph.outputs)),
         f"#pragma HLS INTERFACE mode = ap_none port = {graph.input.name}",
-        f"#pragma HLS INTERFACE mode = ap_vld port = {graph.output.name}",
+        *(f"#pragma HLS INTERFACE mode = ap_vld port = {tensor.name}" for tensor in graph.outputs),
     ]
 
 
@@ -111,22 +114,22 @@ def _stage_parameters(stage: Stage, design: Design, first: bool, last: bool) -> 
     handed = stage.handed_on
     inputs = [ports[0]] if first else [parameter(array, const=True) for array in stage.inputs]
     if last and design.io == "stream":
-        return [*inputs, ports[1]]
+        return [*inputs, *ports[1:]]
     return [*inputs, *(parameter(a, name=next_name(a) if a in handed else None) for a in stage.outputs)]
 
 
 def _flow(stages: tuple[Stage, ...], design: Design) -> list[str]:
     """The body of the top function: channels and processes."""
     graph = design.graph
-    ports = [port_name(t) if design.io == "stream" else t.name for t in (graph.input, graph.output)]
+    ports = [port_name(t) if design.io == "stream" else t.name for t in (graph.input, *graph.outputs)]
     lines, calls = [], []
     arriving = [ports[0]]
     for i, stage in enumerate(stages):
-        leaving = [ports[1]]
+        leaving = ports[1:]
         if i + 1 < len(stages):
             leaving = []
             for array in stage.outputs:
-                channel = f"{array.name}_to_{stages[i + 1].name}" if array in stage.handed_on else array.name
+                channel = _channel(array, stage, stages[i + 1], design)
                 leaving.append(channel)
                 lines += declarations([array], {array.name: channel})
         calls.append(call(f"{graph.name}_{stage.name}", [*arriving, *leaving]))
@@ -138,7 +141,7 @@ def _body(stage: Stage, design: Design, layers: Mapping[str, Layer], last: bool)
     """The statements of a stage's function."""
     head = ["#pragma HLS INLINE off"]
     sends = last and design.io == "stream"
-    ending = [*([] if not sends else [send(design.graph.output, "  ")])]
+    ending = send(design.graph.outputs, "  ") if sends else []
     if stage.kind == "pipeline":
         ports = () if sends else stage.outputs
         body = _pipeline(stage, layers, ports)
@@ -201,7 +204,7 @@ def _loop(stage: Stage, design: Design, layers: Mapping[str, Layer], sends: bool
             ending += declarations([a for a in layer.outputs if a not in ports], None, "      ")
             ending.append(layer.call("0", rename, "      "))
     if sends:
-        before += declarations([a for a in kept if a == design.graph.output])
+        before += declarations([a for a in kept if a in design.graph.outputs])
     for array in kept:
         if by_pixel:
             store = f"sparsepix::store_round<{array.shape[0]}, {array.shape[1]}, {copies}>"
@@ -210,7 +213,7 @@ def _loop(stage: Stage, design: Design, layers: Mapping[str, Layer], sends: bool
             ending.append(forward(array, rename[array.name], array.name, "      "))
     ending += _handing(stage, "      ", sends)
     if sends:
-        ending.append(send(design.graph.output, "      "))
+        ending += send(design.graph.outputs, "      ")
     guard = [f"    if ({last}) {{", *ending, "    }"] if ending else []
     loop = [f"  for (int round = 0; round < {stage.rounds}; round++) {{", "#pragma HLS PIPELINE II = 1 rewind"]
     return [*before, "ROUND:", *loop, *inside, *guard, "  }"]

@@ -60,7 +60,10 @@ def port_name(tensor: ir.Tensor) -> str:
     return f"{tensor.name}_stream"
 
 
-def send(result: ir.Tensor, indent: str) -> str:
-    """The result goes to its stream."""
-    sizes = ", ".join(map(str, result.shape))
-    return call(f"sparsepix::send<{sizes}>", [result.name, port_name(result)], indent)
+def send(results: Iterable[ir.Tensor], indent: str) -> list[str]:
+    """Each result goes to its stream."""
+    lines = []
+    for result in results:
+        sizes = ", ".join(map(str, result.shape))
+        lines.append(call(f"sparsepix::send<{sizes}>", [result.name, port_name(result)], indent))
+    return lines

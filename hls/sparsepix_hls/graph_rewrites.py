@@ -9,8 +9,29 @@ from sparsepix_hls import ir
 def lookup_partner(graph: ir.Graph, flatten: ir.SparseFlatten) -> ir.Dense | None:
     """The dense layer directly behind a flatten, if nothing else reads the flattened image."""
     readers = [layer for layer in graph.layers if flatten.output in ir.inputs(layer)]
-    alone = len(readers) == 1 and graph.output != flatten.output
+    alone = len(readers) == 1 and flatten.output not in graph.outputs
     return readers[0] if alone and isinstance(readers[0], ir.Dense) else None
+
+
+def with_activations_next(graph: ir.Graph) -> ir.Graph:
+    """Put each activation directly behind the layer whose output it reads: that is whose loop it joins.
+
+    In a model with branches the layers of another branch may stand between the two.
+    """
+    placed: list[ir.Layer] = []
+    activations = [layer for layer in graph.layers if isinstance(layer, ir.Activation)]
+
+    def place(layer: ir.Layer) -> None:
+        placed.append(layer)
+        for made in ir.outputs(layer):
+            for activation in activations:
+                if activation.input == made:
+                    place(activation)
+
+    for layer in graph.layers:
+        if not isinstance(layer, ir.Activation):
+            place(layer)
+    return replace(graph, layers=tuple(placed))
 
 
 def with_lookups(graph: ir.Graph, flattens: Iterable[str]) -> ir.Graph:

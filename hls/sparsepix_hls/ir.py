@@ -161,6 +161,32 @@ class SparseStridedConv2d(Merging):
 
 
 @dataclass(frozen=True)
+class SparseGlobalAvgPool2d:
+    """Average over the whole image: the sum of all slots times ``reciprocal`` (a scalar constant []).
+
+    It reads no coordinates, since an empty slot holds zeros.
+    """
+
+    name: str
+    features: Tensor
+    output: Tensor
+    spatial_shape: tuple[int, int]
+    reciprocal: Constant
+
+
+@dataclass(frozen=True)
+class SparseGlobalMaxPool2d:
+    """Maximum over the whole image, see ``SparseMaxPool2d``; 0 where no pixel is active."""
+
+    name: str
+    features: Tensor
+    coords: Tensor
+    output: Tensor
+    spatial_shape: tuple[int, int]
+    over: str
+
+
+@dataclass(frozen=True)
 class SparseFlatten:
     """Scatter to a dense vector: row, column, channel."""
 
@@ -199,6 +225,25 @@ class SparseFlattenDense:
 
 
 @dataclass(frozen=True)
+class Add:
+    """``output = first + second``, elementwise: features on the same pixels, or vectors. The output holds every sum."""
+
+    name: str
+    first: Tensor
+    second: Tensor
+    output: Tensor
+
+
+@dataclass(frozen=True)
+class Concat:
+    """The channels of ``parts`` side by side: features on the same pixels, or vectors. The output holds all of them."""
+
+    name: str
+    parts: tuple[Tensor, ...]
+    output: Tensor
+
+
+@dataclass(frozen=True)
 class Head:
     """A Sigmoid or Softmax at the end, as exact tables (see ``sparsepix_ops.head``).
 
@@ -220,9 +265,13 @@ Layer = (
     | Activation
     | SparseAvgPool2d
     | SparseMaxPool2d
+    | SparseGlobalAvgPool2d
+    | SparseGlobalMaxPool2d
     | SparseFlatten
     | SparseFlattenDense
     | Dense
+    | Add
+    | Concat
     | Head
 )
 
@@ -234,16 +283,28 @@ class Graph:
     Args:
         name: C++ identifier of the top function.
         input: the image.
-        output: the result.
+        outputs: the results, one or more; no layer reads them.
         layers: in topological order.
-        dropped_head: 'Sigmoid' or 'Softmax' if one stood at the end and was left out, else None.
+        dropped_head: 'Sigmoid' or 'Softmax' if one stood at the end and was left out, both if several did, else None.
+        output_names: what the model calls its results, where that may differ from the names of the arrays.
     """
 
     name: str
     input: Tensor
-    output: Tensor
+    outputs: tuple[Tensor, ...]
     layers: tuple[Layer, ...]
     dropped_head: str | None = None
+    output_names: tuple[str, ...] = ()
+
+    @property
+    def output(self) -> Tensor:
+        """The result of a model that has one; the first of several."""
+        return self.outputs[0]
+
+    @property
+    def results(self) -> dict[str, Tensor]:
+        """The results by the names that the model gives them."""
+        return dict(zip(self.output_names or [tensor.name for tensor in self.outputs], self.outputs, strict=True))
 
 
 def inputs(layer: Layer) -> tuple[Tensor, ...]:
@@ -252,6 +313,12 @@ def inputs(layer: Layer) -> tuple[Tensor, ...]:
         return (layer.image,)
     if isinstance(layer, Activation | Dense | Head):
         return (layer.input,)
+    if isinstance(layer, SparseGlobalAvgPool2d):
+        return (layer.features,)
+    if isinstance(layer, Add):
+        return tuple(dict.fromkeys((layer.first, layer.second)))
+    if isinstance(layer, Concat):
+        return tuple(dict.fromkeys(layer.parts))
     return (layer.features, layer.coords)
 
 

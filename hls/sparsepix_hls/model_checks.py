@@ -18,10 +18,12 @@ _CONVS = frozenset({"SparseConv2d", "SparseStridedConv2d"})
 # Inputs that are weights and biases.
 _WEIGHTED = {**dict.fromkeys(_CONVS, (2, 3)), "Gemm": (1, 2), "MatMul": (1,)}
 _POOLS = frozenset({"SparseAvgPool2d", "SparseMaxPool2d"})
+_GLOBAL_POOLS = frozenset({"SparseGlobalAvgPool2d", "SparseGlobalMaxPool2d"})
+_JOINS = frozenset({"Add", "Concat"})
 
 
 def check_ends(model: onnx.ModelProto) -> None:
-    """Raise SparsePixError unless a model has one image as its input and one output."""
+    """Raise SparsePixError unless a model has one image as its input, and an output."""
     problems = []
     inputs = [i.name for i in model.graph.input]
     if len(inputs) != 1:
@@ -30,9 +32,8 @@ def check_ends(model: onnx.ModelProto) -> None:
         problems.append(
             f"{inputs[0]}: expected an image of type FLOAT or DOUBLE, found {TensorProto.DataType.Name(element)}"
         )
-    outputs = [o.name for o in model.graph.output]
-    if len(outputs) != 1:
-        problems.append(f"expected one output, found {len(outputs)}: {outputs}; export the layers up to one of them")
+    if not model.graph.output:
+        problems.append("expected one output or more, found none")
     if problems:
         raise SparsePixError(problems, "the model cannot be translated")
 
@@ -48,9 +49,11 @@ def check(view: View) -> list[str]:
         checker.visit(node)
     if not checker.reduces and not checker.problems:
         checker.problems.append("expected a SparseInputReduce at the beginning, found none: the model is not sparse")
-    output = view.value(view.output)
-    if not checker.problems and (output is None or output.coords or len(output.shape) not in (2, 3)):
-        checker.problems.append(f"{view.output}: expected features or a vector as the output of the model")
+    if not checker.problems:
+        for name in view.outputs:
+            output = view.value(name)
+            if output is None or output.coords or len(output.shape) not in (2, 3):
+                checker.problems.append(f"{name}: expected features or a vector as an output of the model")
     problems = list(dict.fromkeys(checker.problems))
     if problems:
         raise SparsePixError(problems, "the model cannot be translated")
@@ -144,20 +147,24 @@ class _Checker:
             return ["it works on the image; only one quantizer may stand in front of the SparseInputReduce"]
         if value.range is None:
             return ["its input has no quantizer; put one in front of it"]
-        if kind in (*_CONVS, *_POOLS, "SparseFlatten"):
+        if kind in (*_CONVS, *_POOLS, *_GLOBAL_POOLS, "SparseFlatten"):
             coords = self.view.source(node.input[1])
             if self._lists.get(source) != coords:
                 return ["its features and coords do not belong together: take both from the same layer"]
             messages = self._spatial_shape(node, coords)
             if messages:
                 return messages
-        elif kind in HEADS and (node.output[0] != self.view.output or self.view.consumers.get(node.output[0])):
+        elif kind in HEADS and (node.output[0] not in self.view.outputs or self.view.consumers.get(node.output[0])):
             return [f"a {kind} can only stand at the very end of a model"]
-        elif kind == "Add":
+        elif kind == "Add" and self.view.adds_constant(node):
             matmul = self.view.producers.get(self._data_input(node))
             if matmul is None or matmul.op_type != "MatMul" or self.view.bias_add_of(matmul) is not node:
-                return ["only the bias behind a MatMul may be added"]
-        if source in self._lists and kind in ("Quant", *RECTIFIERS, "SparseConv2d"):
+                return ["a constant may only be added as the bias behind a MatMul"]
+        elif kind in _JOINS:
+            messages = self._joins(node)
+            if messages:
+                return messages
+        if source in self._lists and kind in ("Quant", *RECTIFIERS, "SparseConv2d", *_JOINS):
             self._lists[node.output[0]] = self._lists[source]
         return self._width(self.view.value(node.output[0]))
 
@@ -191,6 +198,19 @@ class _Checker:
             self._spatial[node.output[1]] = grid_of((height, width), attribute(node, "strides"))
         return []
 
+    def _joins(self, node: onnx.NodeProto) -> list[str]:
+        """Whether the operands of an Add or Concat belong to the same pixels, or are vectors."""
+        sources = [self.view.source(name) for name in node.input]
+        if any(self.view.value(source).range is None for source in sources):
+            return ["one of its inputs has no quantizer; put one in front of it"]
+        lists = {self._lists.get(source) for source in sources}
+        if len(lists) > 1:
+            return [
+                "its operands stand on different pixels: take all of them from behind the same SparseInputReduce or "
+                "pool, and pool only what is joined already"
+            ]
+        return []
+
     def _data_input(self, add: onnx.NodeProto) -> str:
         return self.view.source(next(n for n in add.input if n not in self.view.constants))
 
@@ -219,8 +239,9 @@ def _notices(view: View) -> list[str]:
             f"the sums need {bits} bits, but the file computes in float32 ({FLOAT_MANTISSA} bits): "
             "ONNX Runtime may round where the firmware is exact; sparsepix-export writes such models in DOUBLE"
         ]
-    result = view.value(view.output)
-    returned = view.model.graph.output[0].type.tensor_type.elem_type
-    if returned == TensorProto.FLOAT and max(result.range.largest, 1).bit_length() > FLOAT_MANTISSA:
-        return [f"{view.output}: ONNX Runtime returns it as float32, rounded; the firmware returns every bit"]
-    return []
+    return [
+        f"{name}: ONNX Runtime returns it as float32, rounded; the firmware returns every bit"
+        for name, output in zip(view.outputs, view.model.graph.output, strict=True)
+        if output.type.tensor_type.elem_type == TensorProto.FLOAT
+        and max(view.value(name).range.largest, 1).bit_length() > FLOAT_MANTISSA
+    ]

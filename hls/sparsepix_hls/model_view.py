@@ -13,7 +13,7 @@ TRANSPARENT = frozenset({"Cast", "Identity"})  # they change no value: every num
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """Links between the values of a tidied model with one input and one output.
+    """Links between the values of a tidied model with one input.
 
     Args:
         model: the model.
@@ -37,9 +37,9 @@ class View:
         return self.model.graph.input[0].name
 
     @property
-    def output(self) -> str:
-        """Name of the value that the model returns."""
-        return self.source(self.model.graph.output[0].name)
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the values that the model returns, in order; one may come twice."""
+        return tuple(self.source(output.name) for output in self.model.graph.output)
 
     def source(self, name: str) -> str:
         """The value behind any Cast and Identity."""
@@ -50,9 +50,9 @@ class View:
         return self.analysis.values.get(name)
 
     def only_consumer(self, name: str) -> onnx.NodeProto | None:
-        """The node that reads a value, if it is the only one and the value is not the output."""
+        """The node that reads a value, if it is the only one and the value is no output."""
         found = self.consumers.get(name, [])
-        return found[0] if len(found) == 1 and self.output != name else None
+        return found[0] if len(found) == 1 and name not in self.outputs else None
 
     def relu_of(self, quant: onnx.NodeProto) -> onnx.NodeProto | None:
         """The Relu or LeakyRelu in front of a Quant that becomes one layer with it."""
@@ -61,10 +61,14 @@ class View:
         fits = node is not None and node.op_type in RECTIFIERS and self.only_consumer(name) is quant
         return node if fits else None
 
+    def adds_constant(self, add: onnx.NodeProto) -> bool:
+        """Whether an Add adds a bias, and not two values of the image."""
+        return any(name in self.constants for name in add.input)
+
     def bias_add_of(self, matmul: onnx.NodeProto) -> onnx.NodeProto | None:
         """The Add behind a MatMul that becomes one layer with it."""
         node = self.only_consumer(matmul.output[0])
-        fits = node is not None and node.op_type == "Add" and any(i in self.constants for i in node.input)
+        fits = node is not None and node.op_type == "Add" and self.adds_constant(node)
         return node if fits else None
 
 

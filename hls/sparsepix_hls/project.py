@@ -13,6 +13,7 @@ import numpy as np
 
 from sparsepix_hls import ir, toolchain
 from sparsepix_hls.cpp_constants import dims
+from sparsepix_hls.results import Results, real, result_size, unpacked
 from sparsepix_ops.errors import SparsePixError
 
 NOT_FINITE = "expected finite values, found NaN or infinity"
@@ -94,14 +95,15 @@ class Project:
             run.restype = None if suffix == "run" else ctypes.c_bool
         self._library, self._backend = loaded, backend
 
-    def predict(self, x: np.ndarray) -> np.ndarray:
+    def predict(self, x: np.ndarray) -> Results:
         """Run the firmware as it was compiled last.
 
         Args:
             x: images, numbers [B, channels, height, width]; quantized to the input's format first.
 
         Returns:
-            The exact results as float64 [B, *output shape].
+            The exact results as float64 [B, *output shape]; a dict of them by the names of the outputs, if the model
+            has several.
 
         Raises:
             SparsePixError: not compiled yet, or x has another shape, another kind of numbers, NaN or infinity.
@@ -117,29 +119,29 @@ class Project:
             if not np.isfinite(x).all():
                 raise SparsePixError(f"{self.graph.input.name}: {NOT_FINITE}")
             outputs = self.predict_raw(self.graph.input.type.quantize(x).raw)
-        return np.ldexp(outputs.astype(np.float64), self.graph.output.type.exponent)
+        return real(self.graph, outputs)
 
-    def predict_raw(self, raw: np.ndarray) -> np.ndarray:
+    def predict_raw(self, raw: np.ndarray) -> Results:
         """Run the firmware as it was compiled last on raw integers.
 
         Args:
             raw: images, int64 [B, channels, height, width], in the range of the input's format.
 
         Returns:
-            Raw integers of the results, int64 [B, *output shape].
+            Raw integers of the results, int64 [B, *output shape]; a dict of them, if the model has several outputs.
 
         Raises:
             SparsePixError: not compiled yet.
         """
         return self._call("run", np.ascontiguousarray(raw, dtype=np.int64))[0]
 
-    def _call(self, entry: str, inputs: np.ndarray) -> tuple[np.ndarray, bool | None]:
+    def _call(self, entry: str, inputs: np.ndarray) -> tuple[Results, bool | None]:
         """Raw results of an entry point of the library, and what it returned."""
         if self._library is None:
             raise SparsePixError(f"{self.directory}: the firmware is not compiled yet: call compile() before predict()")
-        outputs = np.zeros((len(inputs), *self.graph.output.shape), dtype=np.int64)
+        outputs = np.zeros((len(inputs), result_size(self.graph)), dtype=np.int64)
         status = getattr(self._library, f"{self.graph.name}_{entry}")(inputs, outputs, len(inputs))
-        return outputs, status
+        return unpacked(self.graph, outputs), status
 
     def csim(self) -> CsimResult:
         """Build and run the testbench (``make csim``) on the events that the project holds.

@@ -88,35 +88,64 @@ class _Builder:
         self.names = Names()
         self.name = self.names.unique(top_identifier(name))
         self.tensors: dict[str, ir.Tensor] = {}
-        last = view.producers[view.output]
-        self.dropped = last if last.op_type in HEADS and not keep_head else None
-        self.output = view.source(last.input[0]) if self.dropped is not None else view.output
+        ends = [view.producers[name] for name in view.outputs]
+        self.dropped = [node for node in ends if node.op_type in HEADS and not keep_head]
+        self.outputs = [
+            view.source(node.input[0]) if node in self.dropped else name
+            for node, name in zip(ends, view.outputs, strict=True)
+        ]
 
     def graph(self) -> ir.Graph:
         """The whole graph."""
+        named = tuple(output.name for output in self.view.model.graph.output)
+        # The results of a model that has several keep their names, whatever its layers are called.
+        ports = [self.names.unique(name) for name in named] if len(named) > 1 else []
         steps: list[tuple[onnx.NodeProto, str]] = []
         for node in self.view.model.graph.node:
             if self._becomes_a_layer(node):
                 relu = self.view.relu_of(node) if node.op_type == "Quant" else None
                 steps.append((node, self._layer_name(relu or node)))
-        if self.dropped is None:
-            self.tensor(self.output, name=self.view.model.graph.output[0].name)
+        if not ports and not self.dropped:
+            self.tensor(self.outputs[0], name=named[0])
+        outputs, copies = self._outputs(ports) if ports else ([], [])
         reduce = next(n for n, _ in steps if n.op_type == "InputReduce")
         image = self.tensor(reduce.input[0], name=self.view.image)
-        layers = tuple(self._layer(node, name) for node, name in steps)
-        dropped_head = self.dropped.op_type if self.dropped is not None else None
-        return ir.Graph(self.name, image, self.tensor(self.output), layers, dropped_head)
+        layers = [self._layer(node, name) for node, name in steps]
+        dropped_head = ", ".join(dict.fromkeys(node.op_type for node in self.dropped)) or None
+        if not ports:
+            outputs = [self.tensor(self.outputs[0])]
+        return ir.Graph(self.name, image, tuple(outputs), (*layers, *copies), dropped_head, named if ports else ())
+
+    def _outputs(self, ports: list[str]) -> tuple[list[ir.Tensor], list[ir.Activation]]:
+        """Arrays of several results, and the copies of those that a layer reads or that are returned twice.
+
+        Args:
+            ports: their names.
+        """
+        outputs, copies = [], []
+        for source, port in zip(self.outputs, ports, strict=True):
+            readers = [node for node in self.view.consumers.get(source, []) if node not in self.dropped]
+            value = self.view.value(source)
+            tensor = ir.Tensor(port, tuple(value.shape[1:]), value.format)
+            outputs.append(tensor)
+            if readers or self.outputs.count(source) > 1:
+                copies.append(ir.Activation(self.names.unique(f"{port}_copy"), self.tensor(source), tensor, relu=False))
+            else:
+                self.tensors[source] = tensor
+        return outputs, copies
 
     def _becomes_a_layer(self, node: onnx.NodeProto) -> bool:
         view, kind = self.view, node.op_type
-        if kind in TRANSPARENT or kind == "Add" or all(n in view.constants for n in node.output):
+        if kind in TRANSPARENT or all(n in view.constants for n in node.output):
             return False
+        if kind == "Add":
+            return not view.adds_constant(node)  # a bias is part of its dense layer
         if kind == "Quant":
             return view.source(node.input[0]) != view.image
         if kind in RECTIFIERS:
             reader = view.only_consumer(node.output[0])
             return not (reader is not None and reader.op_type == "Quant")
-        return node is not self.dropped
+        return node not in self.dropped
 
     def _layer_name(self, node: onnx.NodeProto) -> str:
         kind = node.op_type.lower()
@@ -163,9 +192,13 @@ class _Builder:
             "Quant": self._activation,
             "SparseAvgPool2d": self._pool,
             "SparseMaxPool2d": self._pool,
+            "SparseGlobalAvgPool2d": self._global_avg,
+            "SparseGlobalMaxPool2d": self._global_max,
             "SparseFlatten": self._flatten,
             "Gemm": self._dense,
             "MatMul": self._dense,
+            "Add": self._add,
+            "Concat": self._concat,
             "Sigmoid": self._head,
             "Softmax": self._head,
         }
@@ -237,9 +270,21 @@ class _Builder:
         }
         if node.op_type == "SparseMaxPool2d":
             return ir.SparseMaxPool2d(**shared, over=attributes["over"])
+        return ir.SparseAvgPool2d(**shared, reciprocal=self._reciprocal(name, attributes))
+
+    def _reciprocal(self, layer: str, attributes: dict) -> ir.Constant:
         factor = FixedArray.from_real(np.float64(attributes["reciprocal"]))
-        reciprocal = ir.Constant(self.names.unique(f"{name}_reciprocal"), np.asarray(factor.raw), factor.range.format())
-        return ir.SparseAvgPool2d(**shared, reciprocal=reciprocal)
+        return ir.Constant(self.names.unique(f"{layer}_reciprocal"), np.asarray(factor.raw), factor.range.format())
+
+    def _global_avg(self, node: onnx.NodeProto, name: str, attributes: dict) -> ir.SparseGlobalAvgPool2d:
+        features, output = self.tensor(node.input[0]), self.tensor(node.output[0])
+        reciprocal = self._reciprocal(name, attributes)
+        return ir.SparseGlobalAvgPool2d(name, features, output, attributes["spatial_shape"], reciprocal)
+
+    def _global_max(self, node: onnx.NodeProto, name: str, attributes: dict) -> ir.SparseGlobalMaxPool2d:
+        features, coords = self.tensor(node.input[0]), self.tensor(node.input[1])
+        output = self.tensor(node.output[0])
+        return ir.SparseGlobalMaxPool2d(name, features, coords, output, attributes["spatial_shape"], attributes["over"])
 
     def _flatten(self, node: onnx.NodeProto, name: str, attributes: dict) -> ir.SparseFlatten:
         features, coords = self.tensor(node.input[0]), self.tensor(node.input[1])
@@ -252,6 +297,13 @@ class _Builder:
         biases = [i for i in add.input if i in self.view.constants] if add is not None else list(node.input[2:])
         bias = self._bias(biases[0], name, weight.raw.shape[1]) if biases and biases[0] else None
         return ir.Dense(name, self.tensor(node.input[0]), self.tensor((add or node).output[0]), weight, bias)
+
+    def _add(self, node: onnx.NodeProto, name: str, _: dict) -> ir.Add:
+        first, second = (self.tensor(i) for i in node.input)
+        return ir.Add(name, first, second, self.tensor(node.output[0]))
+
+    def _concat(self, node: onnx.NodeProto, name: str, _: dict) -> ir.Concat:
+        return ir.Concat(name, tuple(self.tensor(i) for i in node.input), self.tensor(node.output[0]))
 
     def _head(self, node: onnx.NodeProto, name: str, _: dict) -> ir.Head:
         logits = self.tensor(node.input[0])

@@ -48,6 +48,7 @@ def make_report(
         "clock_ns": clock_ns,
         "input": _tensor(graph.input),
         "output": _tensor(graph.output),
+        "outputs": [_tensor(tensor) for tensor in graph.outputs],
         "design": {"reduce": design.reduce, "io": design.io, "pixels_per_cycle": design.pixels_per_cycle},
         "layers": [_layer(layer, design) for layer in graph.layers],
         "dropped_head": graph.dropped_head,
@@ -114,6 +115,7 @@ def _layer(layer: ir.Layer, design: Design) -> dict[str, Any]:
         if isinstance(value, ir.Constant)
     }
     settings = {role: value for role, value in vars(layer).items() if isinstance(value, str | int | tuple)}
+    settings.pop("parts", None)  # arrays, no setting
     return {
         "name": settings.pop("name"),
         "op": type(layer).__name__,

@@ -201,11 +201,11 @@ def _connected(drafts: list[_Draft], design: Design) -> tuple[Stage, ...]:
         made = [array for step in draft.steps for array in outputs(step)]
         later = _unique(array for read in reads[i + 1 :] for array in read)
         if i == len(drafts) - 1:
-            leaving: tuple[Array, ...] = (design.graph.output,)
+            leaving: tuple[Array, ...] = design.graph.outputs
         else:
             kept = [array for array in later if array in made or array in arrived]
             # A result that is ready before the last stage is handed on to the end.
-            leaving = _unique([*kept, *(a for a in (*made, *arrived) if a == design.graph.output)])
+            leaving = _unique([*kept, *(a for a in (*made, *arrived) if a in design.graph.outputs)])
         stages.append(Stage(draft.name, draft.kind, tuple(draft.steps), draft.rounds, arrived, leaving))
         arrived = leaving
     return tuple(stages)

@@ -1,5 +1,7 @@
 """Events for the testbench of a project: the user's, or synthetic ones that hit the hard cases."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from sparsepix_hls import ir
@@ -91,10 +93,17 @@ def _dims(shape: tuple[int, ...]) -> str:
     return ", ".join(map(str, shape))
 
 
-def data_text(what: str, tensor: ir.Tensor, raw: np.ndarray) -> str:
-    """Raw integers [events, ...] as the testbenches read them: one event a line."""
-    head = (
-        f"# {what}: one event a line, {tensor.name}{dims(tensor.shape)} in row-major order\n"
-        f"# raw integers: value = raw * 2^{tensor.type.exponent}, {tensor.type}\n"
-    )
+def data_text(what: str, tensors: Sequence[ir.Tensor], raw: np.ndarray) -> str:
+    """Raw integers [events, ...] as the testbenches read them: one event a line.
+
+    Args:
+        what: they are, for the head of the file.
+        tensors: of a line, one behind the other.
+        raw: all numbers of an event, in their order.
+    """
+    names = ", ".join(f"{tensor.name}{dims(tensor.shape)}" for tensor in tensors)
+    head = f"# {what}: one event a line, {names} in row-major order\n"
+    for tensor in tensors:
+        whose = f" of {tensor.name}" if len(tensors) > 1 else ""
+        head += f"# raw integers{whose}: value = raw * 2^{tensor.type.exponent}, {tensor.type}\n"
     return head + "".join(" ".join(map(str, event)) + "\n" for event in raw.reshape(len(raw), -1).tolist())

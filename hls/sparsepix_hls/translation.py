@@ -78,7 +78,9 @@ def translate(
     else:
         inputs, origin = given_events(graph, testbench_inputs), "events given by the user"
     image = np.ldexp(inputs.astype(np.float64), graph.input.type.exponent)
-    outputs = integer.run(read.model, image, keep_head).at(graph.output.type.exponent).raw
+    found = integer.run(read.model, image, keep_head)
+    exact = found if isinstance(found, dict) else {next(iter(graph.results)): found}
+    outputs = {name: exact[name].at(tensor.type.exponent).raw for name, tensor in graph.results.items()}
     testbench = {"events": len(inputs), "origin": origin}
     if backend == "rtl":
         estimate = estimate_json(estimate_rtl(design, modules), RTL_KIND, device, clock_ns, hand_over_cycles=0)

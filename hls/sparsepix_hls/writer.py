@@ -2,6 +2,7 @@
 
 import math
 import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from sparsepix_hls.cpp_constants import decimals, dims, fill, type_name
 from sparsepix_hls.cpp_stages import channel_names, top_arguments, top_source
 from sparsepix_hls.cpp_text import port_name
 from sparsepix_hls.design import Design
+from sparsepix_hls.results import packed, result_size
 from sparsepix_hls.testbench_data import data_text
 from sparsepix_ops.errors import SparsePixError
 
@@ -28,7 +30,7 @@ def write_project(
     part: str,
     clock_ns: float,
     testbench_inputs: np.ndarray,
-    testbench_outputs: np.ndarray,
+    testbench_outputs: np.ndarray | Mapping[str, np.ndarray],
 ) -> None:
     """Write a project that stands alone: it builds on any machine with g++, and with Vitis HLS.
 
@@ -38,18 +40,19 @@ def write_project(
         part: full name of the FPGA, for Vitis HLS.
         clock_ns: clock period in nanoseconds.
         testbench_inputs: raw integers of the images, int64 [events, channels, height, width].
-        testbench_outputs: raw integers of the expected results, int64 [events, *output shape].
+        testbench_outputs: raw integers of the expected results, int64 [events, *output shape]; by the names of the
+            outputs, if the model has several.
 
     Raises:
         SparsePixError: the graph or the testbench data cannot be written.
     """
     graph = design.graph
-    for name, data, tensor in (
-        ("testbench_inputs", testbench_inputs, graph.input),
-        ("testbench_outputs", testbench_outputs, graph.output),
-    ):
-        if data.shape[1:] != tensor.shape or data.shape[:1] != testbench_inputs.shape[:1] or len(data) == 0:
-            raise SparsePixError(f"{name}: expected shape [events, {dims(tensor.shape)}], found {data.shape}")
+    images = testbench_inputs.shape
+    if images[1:] != graph.input.shape or images[0] == 0:
+        raise SparsePixError(f"testbench_inputs: expected shape [events, {dims(graph.input.shape)}], found {images}")
+    results = packed(graph, testbench_outputs, "testbench_outputs")
+    if len(results) != images[0]:
+        raise SparsePixError(f"testbench_outputs: expected results of {images[0]} events, found {len(results)}")
     layers = [cpp_layers.translate(layer, design) for layer in graph.layers]
     _check_graph(design, layers)
 
@@ -65,8 +68,8 @@ def write_project(
         f"firmware/{graph.name}.cpp": top_source(design, {layer.name: layer for layer in layers}),
         "firmware/data_types.h": _data_types(design, layers),
         "firmware/parameters.h": _parameters(design, layers),
-        "tb/data/inputs.dat": data_text(f"images of {graph.name}", graph.input, testbench_inputs),
-        "tb/data/outputs.dat": data_text(f"expected results of {graph.name}", graph.output, testbench_outputs),
+        "tb/data/inputs.dat": data_text(f"images of {graph.name}", [graph.input], testbench_inputs),
+        "tb/data/outputs.dat": data_text(f"expected results of {graph.name}", graph.outputs, results),
     }
     for layer in layers:
         for constant, shape in layer.constants:
@@ -90,12 +93,14 @@ def write_project(
         "optimization": toolchain.OPTIMIZATION,
         "flags": " ".join(toolchain.FLAGS),
     }
-    for side, tensor in (("input", graph.input), ("output", graph.output)):
-        values[f"{side}_type"] = f"{tensor.name}_t"
-        values[f"{side}_dims"] = dims(tensor.shape)
-        values[f"{side}_first"] = "[0]" * len(tensor.shape)
-        values[f"{side}_size"] = str(math.prod(tensor.shape))
-    values |= {"event": _event(design), "guard": graph.name.upper()}
+    values |= {
+        "input_type": f"{graph.input.name}_t",
+        "input_dims": dims(graph.input.shape),
+        "input_first": "[0]" * len(graph.input.shape),
+        "input_size": str(math.prod(graph.input.shape)),
+        "guard": graph.name.upper(),
+    }
+    values |= _output_values(design)
     for template, target in (
         ("event.h", f"tb/{graph.name}_event.h"),
         ("testbench.cpp", f"tb/{graph.name}_tb.cpp"),
@@ -106,6 +111,37 @@ def write_project(
         files[target] = _fill(template, values)
     for name, text in files.items():
         (directory / name).write_text(text, encoding="utf-8")
+
+
+def _output_values(design: Design) -> dict[str, str]:
+    """What the templates say of the results: software has an array for each, 'output' or 'output_0' and so on."""
+    graph = design.graph
+    arrays = dict(zip(_arrays(graph), graph.outputs, strict=True))
+    image = f"const {graph.input.name}_t input{dims(graph.input.shape)}"
+    parameters = [image, *(f"{t.name}_t {name}{dims(t.shape)}" for name, t in arrays.items())]
+    first = {name: f"&{name}{'[0]' * len(t.shape)}" for name, t in arrays.items()}
+    sizes = {name: str(math.prod(t.shape)) for name, t in arrays.items()}
+    declared = [f"  static {t.name}_t {name}{dims(t.shape)};" for name, t in arrays.items()]
+    reads = [f"  results = {graph.name}_put({first[name]}, {sizes[name]}, results);" for name in arrays]
+    compared = []
+    for name, tensor in arrays.items():
+        shown = tensor.name if len(arrays) > 1 else "output"
+        call = [f'"{shown}"', first[name], sizes[name], "output_event", "events", "mismatches"]
+        compared.append(fill("    complete = complete && compare", call, ";"))
+    return {
+        "event_head": fill(f"static void {graph.name}_event", parameters, " {"),
+        "event": _event(design),
+        "output_size": str(result_size(graph)),
+        "output_arrays": "\n".join(declared),
+        "output_names": ", ".join(arrays),
+        "output_reads": "\n".join(reads),
+        "output_compared": "\n".join(compared),
+    }
+
+
+def _arrays(graph: ir.Graph) -> list[str]:
+    """Names of the arrays of the results, in software."""
+    return ["output"] if len(graph.outputs) == 1 else [f"output_{i}" for i in range(len(graph.outputs))]
 
 
 def _check_graph(design: Design, layers: list[cpp_layers.Layer]) -> None:
@@ -120,19 +156,20 @@ def _check_graph(design: Design, layers: list[cpp_layers.Layer]) -> None:
     for name in sorted({name for name in names if names.count(name) > 1}):
         problems.append(f"the identifier {name!r} stands for two things: rename the layer or tensor it comes from")
     for layer in layers:
-        if graph.output.name in [tensor.name for tensor in layer.inputs]:
-            problems.append(
-                f"layer {layer.name} reads {graph.output.name!r}, which is the output: only the last value of a model "
-                "can be its output"
-            )
+        problems += [
+            f"layer {layer.name} reads {tensor.name!r}, which is an output: only the last value of a model can be its "
+            "output"
+            for tensor in layer.inputs
+            if tensor in graph.outputs
+        ]
     made = {graph.input.name}
     for layer in layers:
         for tensor in layer.inputs:
             if tensor.name not in made:
                 problems.append(f"layer {layer.name} reads {tensor.name!r}, which no earlier layer makes")
         made |= {tensor.name for tensor in layer.outputs}
-    if graph.output.name not in made - {graph.input.name}:
-        problems.append(f"no layer makes the output {graph.output.name!r}")
+    missing = [tensor for tensor in graph.outputs if tensor.name not in made - {graph.input.name}]
+    problems += [f"no layer makes the output {tensor.name!r}" for tensor in missing]
     if problems:
         raise SparsePixError(problems, heading=f"model {graph.name} cannot be written as C++")
 
@@ -179,7 +216,7 @@ def _data_types(design: Design, layers: list[cpp_layers.Layer]) -> str:
         lines.append("\n// AXI4-Stream: TDATA of each port, a whole number of bytes")
         for tensor, number, what in (
             (graph.input, design.pixels_per_cycle * graph.input.shape[0], f"{design.pixels_per_cycle} pixels"),
-            (graph.output, math.prod(graph.output.shape), "one event"),
+            *((tensor, math.prod(tensor.shape), "one event") for tensor in graph.outputs),
         ):
             bits = -(-number * tensor.type.width // 8) * 8
             lines.append(f"// {tensor.name}: {what} a beat")
@@ -214,7 +251,10 @@ def _top_header(design: Design) -> str:
             f"Top function of the firmware. {port_name(graph.input)}: {design.pixels_per_cycle} pixels a beat in "
             f"row-major order, {design.beats} beats an event; bits behind the last pixel are not read. Pixel k, "
             f"channel c of a beat stands at bit (k * {graph.input.shape[0]} + c) * {graph.input.type.width}. "
-            f"{port_name(graph.output)}: one beat an event, element i at bit i * {graph.output.type.width}, with TLAST."
+            + " ".join(
+                f"{port_name(tensor)}: one beat an event, element i at bit i * {tensor.type.width}, with TLAST."
+                for tensor in graph.outputs
+            )
         )
     body = (
         '#include "data_types.h"\n\n'
@@ -224,19 +264,24 @@ def _top_header(design: Design) -> str:
 
 
 def _event(design: Design) -> str:
-    """The statements that run the top function on arrays ``input`` and ``output``, for software."""
+    """The statements that run the top function on the arrays ``input`` and those of the results, for software."""
     graph = design.graph
     if design.io == "parallel":
-        return cpp_layers.call(graph.name, ["input", "output"])
-    streams = [f"  static hls::stream<{t.name}_beat_t> {port_name(t)};" for t in (graph.input, graph.output)]
-    first = f"&output{'[0]' * len(graph.output.shape)}"
-    size = math.prod(graph.output.shape)
-    ports = [port_name(graph.input), port_name(graph.output)]
+        return cpp_layers.call(graph.name, ["input", *_arrays(graph)])
+    streams = [f"  static hls::stream<{t.name}_beat_t> {port_name(t)};" for t in (graph.input, *graph.outputs)]
+    ports = [port_name(graph.input), *(port_name(tensor) for tensor in graph.outputs)]
+    reads = [
+        cpp_layers.call(
+            f"sparsepix::read_result<{math.prod(tensor.shape)}>",
+            [port_name(tensor), f"&{name}{'[0]' * len(tensor.shape)}"],
+        )
+        for name, tensor in zip(_arrays(graph), graph.outputs, strict=True)
+    ]
     return "\n".join(
         [
             *streams,
             cpp_layers.call(f"sparsepix::write_image<{design.input_reduce.name}_config>", ["input", ports[0]]),
             cpp_layers.call(graph.name, ports),
-            cpp_layers.call(f"sparsepix::read_result<{size}>", [ports[1], first]),
+            *reads,
         ]
     )

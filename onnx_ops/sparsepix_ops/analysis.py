@@ -72,9 +72,10 @@ def constants_of(model: onnx.ModelProto) -> tuple[dict[str, Value], dict[str, st
 def _check_inputs(op: Op, inputs: Sequence[Value]) -> None:
     """Raise SparsePixError unless a node has the inputs that its op expects."""
     optional = 1 if op.name == "Gemm" else 0
-    if not len(op.inputs) - optional <= len(inputs) <= len(op.inputs):
-        raise SparsePixError(f"it must have {len(op.inputs)} inputs {op.inputs}, found {len(inputs)}")
-    for name, value in zip(op.inputs, inputs, strict=False):
+    names = op.inputs_of(len(inputs))
+    if not len(names) - optional <= len(inputs) <= len(names):
+        raise SparsePixError(f"it must have {len(names)} inputs {names}, found {len(inputs)}")
+    for name, value in zip(names, inputs, strict=False):
         if value.coords != (name == "coords") and op.name != "Identity":
             found = "coordinates" if value.coords else "no coordinates of an InputReduce or a pool"
             raise SparsePixError(f"its input {name!r} is fed with {found}")

@@ -9,7 +9,7 @@ from sparsepix_ops.fixed_point import FixedArray
 from sparsepix_ops.registry import HEADS, find_op
 
 
-def run(model: onnx.ModelProto, image: np.ndarray, keep_head: bool = False) -> FixedArray:
+def run(model: onnx.ModelProto, image: np.ndarray, keep_head: bool = False) -> FixedArray | dict[str, FixedArray]:
     """Run a quantized model on images [B, C, H, W], in integers alone.
 
     Args:
@@ -17,12 +17,16 @@ def run(model: onnx.ModelProto, image: np.ndarray, keep_head: bool = False) -> F
         image: real numbers; the model's own input quantizer rounds them.
         keep_head: evaluate a final Sigmoid or Softmax by its table instead of returning the logits.
 
+    Returns:
+        The result; by the names of the outputs, if the model has several.
+
     Raises:
         SparsePixError: the model is not fully quantized, or has ops outside the contract, or the
             image holds NaN or infinity.
     """
     values = run_all(model, image, keep_head)
-    return values[model.graph.output[0].name]
+    results = {output.name: values[output.name] for output in model.graph.output}
+    return results if len(results) > 1 else next(iter(results.values()))
 
 
 def run_all(model: onnx.ModelProto, image: np.ndarray, keep_head: bool = False) -> dict[str, FixedArray | np.ndarray]:

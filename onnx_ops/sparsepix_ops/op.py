@@ -88,6 +88,7 @@ class Op:
         outputs: names of the outputs, in order.
         attributes: by name.
         body: the op as an ONNX function in textual form, standard ops only; '' for a standard op.
+        variadic: a node may have any number of the last input, one or more; standard ops only.
         compute: the arithmetic on plain arrays (int64 or float64 alike): ``compute(arrays, attributes)``.
         reference: the exact result on ``FixedArray`` and coordinate arrays.
         bound: what is known of the outputs: ``bound(values, attributes)``. Raises SparsePixError
@@ -103,6 +104,11 @@ class Op:
     reference: Callable[[Sequence[Any], Attributes], list[Any]]
     bound: Callable[[Sequence[Value], Attributes], list[Value]]
     body: str = ""
+    variadic: bool = False
+
+    def inputs_of(self, count: int) -> tuple[str, ...]:
+        """Names of the inputs of a node that has so many."""
+        return self.inputs + self.inputs[-1:] * (count - len(self.inputs)) if self.variadic else self.inputs
 
     def function(self) -> onnx.FunctionProto:
         """The body as an ONNX function, for a model to carry."""

@@ -5,11 +5,14 @@ import onnx
 from sparsepix_ops import (
     head,
     input_reduce,
+    joins,
     leaky_relu,
     quant,
     sparse_avg_pool2d,
     sparse_conv2d,
     sparse_flatten,
+    sparse_global_avg_pool2d,
+    sparse_global_max_pool2d,
     sparse_max_pool2d,
     sparse_strided_conv2d,
     standard,
@@ -22,12 +25,16 @@ CUSTOM_OPS: tuple[Op, ...] = (
     sparse_strided_conv2d.OP,
     sparse_avg_pool2d.OP,
     sparse_max_pool2d.OP,
+    sparse_global_avg_pool2d.OP,
+    sparse_global_max_pool2d.OP,
     sparse_flatten.OP,
     leaky_relu.OP,
 )
 RECTIFIERS = frozenset({"Relu", "LeakyRelu"})
 HEADS = frozenset(op.name for op in head.OPS)
-OPS: dict[tuple[str, str], Op] = {(op.domain, op.name): op for op in (*CUSTOM_OPS, quant.OP, *standard.OPS, *head.OPS)}
+OPS: dict[tuple[str, str], Op] = {
+    (op.domain, op.name): op for op in (*CUSTOM_OPS, quant.OP, *standard.OPS, *joins.OPS, *head.OPS)
+}
 
 
 def find_op(node: onnx.NodeProto) -> Op | None:
@@ -41,9 +48,9 @@ ALTERNATIVES = {
     "Conv": "use SparseConv2d",
     "ConvTranspose": "sparse models have no upsampling",
     "AveragePool": "use SparseAvgPool2d",
-    "GlobalAveragePool": "use SparseAvgPool2d with the whole image as its window",
+    "GlobalAveragePool": "use SparseGlobalAvgPool2d",
     "MaxPool": "use SparseMaxPool2d",
-    "GlobalMaxPool": "use SparseMaxPool2d with the whole image as its window",
+    "GlobalMaxPool": "use SparseGlobalMaxPool2d",
     "BatchNormalization": "fold it into the weights of the layer in front of it before the export: "
     "sparsepix.fold_batch_norm(model)",
     "Flatten": "use SparseFlatten",

@@ -30,13 +30,22 @@ def reciprocal(area: int, bits: int) -> FixedArray:
     Raises:
         SparsePixError: bits outside 2 ... 24.
     """
+    return FixedArray.from_real(np.float64(real_reciprocal(area, bits)))
+
+
+def real_reciprocal(area: int, bits: int) -> float:
+    """The same as a float, in plain Python, which torch.compile follows.
+
+    Raises:
+        SparsePixError: bits outside 2 ... 24.
+    """
     if not 2 <= bits <= MAX_RECIPROCAL_BITS:
         raise SparsePixError(f"reciprocal_bits must be 2 ... {MAX_RECIPROCAL_BITS}, found {bits}")
     shift = bits - 1 + (area - 1).bit_length()
     quotient, rest = divmod(1 << shift, area)
     if 2 * rest > area or (2 * rest == area and quotient & 1):
         quotient += 1
-    return FixedArray.from_real(np.ldexp(np.float64(quotient), -shift))
+    return quotient / (1 << shift)
 
 
 def _compute(inputs: Sequence[np.ndarray], attributes: Attributes) -> list[np.ndarray]:

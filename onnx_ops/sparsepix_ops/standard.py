@@ -1,4 +1,7 @@
-"""The standard ONNX ops that a model may use: Relu, LeakyRelu, Gemm, MatMul, Add of a bias, Cast, Identity."""
+"""The standard ONNX ops that a model may use on one value: Relu, LeakyRelu, Gemm, MatMul, Cast, Identity.
+
+For those on several see ``joins``.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -78,28 +81,6 @@ def _gemm_bound(values: Sequence[Value], attributes: Attributes) -> list[Value]:
     return [linear_bound(shape, in_range, by_output, bias, groups, most)]
 
 
-def _add(inputs: Sequence[np.ndarray], _: Attributes) -> list[np.ndarray]:
-    return [inputs[0] + inputs[1]]
-
-
-def _add_reference(inputs: Sequence[FixedArray], _: Attributes) -> list[FixedArray]:
-    exponent = min(v.exponent for v in inputs)
-    return [FixedArray(inputs[0].at(exponent).raw + inputs[1].at(exponent).raw, exponent)]
-
-
-def _add_bound(values: Sequence[Value], _: Attributes) -> list[Value]:
-    x, bias = values if values[0].constant is None else values[::-1]
-    if bias.constant is None or len(x.shape) != 2 or bias.shape not in ((x.shape[1],), (1, x.shape[1])):
-        raise SparsePixError("only the bias behind a MatMul may be added: a constant of shape (out_features,)")
-    if x.range is None:
-        return [Value(x.shape)]
-    exponent = min(x.range.exponent, bias.constant.exponent)
-    a, b = x.range.at(exponent), bias.constant.range.at(exponent)
-    total = FixedRange(exponent, a.low + b.low, a.high + b.high).hull(a)
-    partial = (x.partial << (x.range.exponent - exponent)) + b.largest
-    return [Value.exact(x.shape, total, partial)]
-
-
 def _op(name: str, inputs: tuple[str, ...], compute: Any, reference: Any, bound: Any, **attributes: Attribute) -> Op:
     return Op(name, "", inputs, ("output",), attributes, compute, reference, bound)
 
@@ -110,7 +91,6 @@ OPS = (
     _op("Identity", ("x",), _same, _same, _same_bound),
     _op("Cast", ("x",), _same, _same, _same_bound),
     _op("MatMul", ("x", "weight"), _gemm, _gemm_reference, _gemm_bound),
-    _op("Add", ("x", "bias"), _add, _add_reference, _add_bound),
     _op(
         "Gemm", ("x", "weight", "bias"), _gemm, _gemm_reference, _gemm_bound,
         transA=Attribute(0), transB=Attribute(0), alpha=Attribute(1.0, "float"), beta=Attribute(1.0, "float"),

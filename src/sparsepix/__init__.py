@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     )
     from sparsepix.batch_norm import SparseBatchNorm2d, fold_batch_norm
     from sparsepix.export import export_onnx
+    from sparsepix.joins import add, concat
     from sparsepix.quant_conv2d import QuantConv2d
     from sparsepix.quant_linear import QuantLinear
     from sparsepix.quantizers import LearnedFixedPoint, Quantizer
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from sparsepix.sparse_avg_pool2d import SparseAvgPool2d
     from sparsepix.sparse_conv2d import SparseConv2d
     from sparsepix.sparse_flatten import SparseFlatten
+    from sparsepix.sparse_global_avg_pool2d import SparseGlobalAvgPool2d
+    from sparsepix.sparse_global_max_pool2d import SparseGlobalMaxPool2d
     from sparsepix.sparse_input_reduce import SparseInputReduce
     from sparsepix.sparse_max_pool2d import SparseMaxPool2d
     from sparsepix.sparse_pixels import SparsePixels
@@ -46,6 +49,8 @@ _HOMES = {
     "SparseBatchNorm2d": "sparsepix.batch_norm",
     "SparseConv2d": "sparsepix.sparse_conv2d",
     "SparseFlatten": "sparsepix.sparse_flatten",
+    "SparseGlobalAvgPool2d": "sparsepix.sparse_global_avg_pool2d",
+    "SparseGlobalMaxPool2d": "sparsepix.sparse_global_max_pool2d",
     "SparseIdentity": "sparsepix.activations",
     "SparseInputReduce": "sparsepix.sparse_input_reduce",
     "SparseLeakyReLU": "sparsepix.activations",
@@ -53,6 +58,8 @@ _HOMES = {
     "SparsePixError": "sparsepix_ops.errors",
     "SparsePixels": "sparsepix.sparse_pixels",
     "SparseReLU": "sparsepix.activations",
+    "add": "sparsepix.joins",
+    "concat": "sparsepix.joins",
     "export_onnx": "sparsepix.export",
     "fold_batch_norm": "sparsepix.batch_norm",
     "load": "sparsepix.saving",
@@ -73,6 +80,8 @@ __all__ = [
     "SparseBatchNorm2d",
     "SparseConv2d",
     "SparseFlatten",
+    "SparseGlobalAvgPool2d",
+    "SparseGlobalMaxPool2d",
     "SparseIdentity",
     "SparseInputReduce",
     "SparseLeakyReLU",
@@ -81,7 +90,9 @@ __all__ = [
     "SparsePixels",
     "SparseReLU",
     "__version__",
+    "add",
     "compat",
+    "concat",
     "datasets",
     "export_onnx",
     "fold_batch_norm",

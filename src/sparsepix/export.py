@@ -11,6 +11,7 @@ from sparsepix.modes import evaluating
 from sparsepix.onnx_graph import contract_model
 from sparsepix.recording import BLANK_BATCH, Recorder
 from sparsepix.sparse_avg_pool2d import SparseAvgPool2d
+from sparsepix.sparse_global_avg_pool2d import SparseGlobalAvgPool2d
 from sparsepix_ops.errors import SparsePixError
 
 
@@ -21,7 +22,8 @@ def export_onnx(model: nn.Module, path: str | Path, input_shape: tuple[int, int,
     else the graph casts to double behind its input and returns double.
 
     Args:
-        model: a module made of the layers of this library; any dtype, training or not.
+        model: a module made of the layers of this library; any dtype, training or not. It returns a tensor (the output
+            is called 'output'), or several: a tuple ('output_0', ...) or a dict (by its keys).
         path: of the file to write.
         input_shape: (channels, height, width) of the image; taken from ``model.input_shape`` if left out.
 
@@ -37,9 +39,9 @@ def export_onnx(model: nn.Module, path: str | Path, input_shape: tuple[int, int,
             f"export needs input_shape = (channels, height, width), found {shape}: pass it to export_onnx, "
             "or set model.input_shape"
         )
-    recorder, output = record(model, tuple(shape))
+    recorder, outputs = record(model, tuple(shape))
     exported = contract_model(
-        recorder.nodes, recorder.constants, output, tuple(shape), Path(path).stem, _module_problems(model)
+        recorder.nodes, recorder.constants, outputs, tuple(shape), Path(path).stem, _module_problems(model)
     )
     with written_beside(path) as temporary:
         onnx.save(exported, temporary)
@@ -50,18 +52,18 @@ def _module_problems(model: nn.Module) -> list[str]:
     """What can be told from the modules alone."""
     problems = []
     for name, module in model.named_modules():
-        if isinstance(module, SparseAvgPool2d) and module.reciprocal_bits is None:
+        if isinstance(module, SparseAvgPool2d | SparseGlobalAvgPool2d) and module.reciprocal_bits is None:
             problems.append(
                 f"{name}: reciprocal_bits = None divides truly, which firmware does not; set reciprocal_bits"
             )
     return problems
 
 
-def record(model: nn.Module, input_shape: tuple[int, int, int]) -> tuple[Recorder, str]:
+def record(model: nn.Module, input_shape: tuple[int, int, int]) -> tuple[Recorder, dict[str, str]]:
     """Run a module once on a blank image, in evaluation mode.
 
     Returns:
-        What it did, and the name of its output.
+        What it did, and the values that it returns, by the names of its outputs.
 
     Raises:
         SparsePixError: its forward does something that the contract has no op for, or does not run.

@@ -4,7 +4,7 @@ Weights are quantized in place, every custom op gets its body, every value its s
 float32 would round, the graph computes in double.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import onnx
@@ -18,13 +18,12 @@ from sparsepix_ops.registry import CUSTOM_OPS, RECTIFIERS, find_op
 from sparsepix_ops.version import __version__
 
 INPUT_NAME = "image"
-OUTPUT_NAME = "output"
 
 
 def contract_model(
     nodes: Sequence[onnx.NodeProto],
     constants: dict[str, np.ndarray],
-    output: str,
+    outputs: Mapping[str, str],
     input_shape: tuple[int, int, int],
     name: str,
     problems: Sequence[str] = (),
@@ -34,7 +33,7 @@ def contract_model(
     Args:
         nodes: in order; the image is called 'image'.
         constants: by name.
-        output: name of the result.
+        outputs: by the name that an output gets, the value that it is.
         input_shape: (channels, height, width).
         name: of the graph.
         problems: what is known to be wrong already, to be reported with what is found here.
@@ -42,8 +41,8 @@ def contract_model(
     Raises:
         SparsePixError: everything in the graph that firmware could not carry, all at once.
     """
-    nodes = _renamed(_alive(nodes, output), {output: OUTPUT_NAME})
-    model = _assemble(nodes, constants, input_shape, name, TensorProto.FLOAT)
+    nodes = _with_outputs(_alive(nodes, outputs.values()), constants, outputs)
+    model = _assemble(nodes, constants, list(outputs), input_shape, name, TensorProto.FLOAT)
     analysis = analyze(model)
     problems = [*problems, *analysis.problems, *_unquantized(model, analysis)]
     if problems:
@@ -59,19 +58,46 @@ def contract_model(
         if node.op_type == "Quant" and node.input[0] in constants:
             quantized[node.input[0]] = analysis.values[node.output[0]].constant.real
     element = TensorProto.FLOAT if analysis.partial_bits <= FLOAT_MANTISSA else TensorProto.DOUBLE
-    model = _assemble(nodes, quantized, input_shape, name, element)
+    model = _assemble(nodes, quantized, list(outputs), input_shape, name, element)
     onnx.checker.check_model(model)
     return model
 
 
-def _alive(nodes: Sequence[onnx.NodeProto], output: str) -> list[onnx.NodeProto]:
-    """The nodes that the output depends on."""
-    used, alive = {output}, []
+def _alive(nodes: Sequence[onnx.NodeProto], outputs: Iterable[str]) -> list[onnx.NodeProto]:
+    """The nodes that the outputs depend on."""
+    used, alive = set(outputs), []
     for node in reversed(nodes):
         if used & set(node.output):
             alive.append(node)
             used |= set(node.input)
     return alive[::-1]
+
+
+def _with_outputs(
+    nodes: Sequence[onnx.NodeProto], constants: Mapping[str, np.ndarray], outputs: Mapping[str, str]
+) -> list[onnx.NodeProto]:
+    """The nodes with the values that are outputs called so; a value that is returned twice is copied.
+
+    Raises:
+        SparsePixError: an output has the name of another value.
+    """
+    names: dict[str, str] = {}
+    for output, value in outputs.items():
+        names.setdefault(value, output)
+    values = {INPUT_NAME, *constants, *(o for node in nodes for o in node.output)} - set(names)
+    problems = [
+        f"the output {output!r} has the name of another value of the model: give the dict that it returns another key"
+        for output in outputs
+        if output in values
+    ]
+    if problems:
+        raise SparsePixError(problems, "the model cannot be exported")
+    copies = [
+        helper.make_node("Identity", [names[value]], [output], name=f"{output}/Identity")
+        for output, value in outputs.items()
+        if names[value] != output
+    ]
+    return [*_renamed(nodes, names), *copies]
 
 
 def _renamed(nodes: Sequence[onnx.NodeProto], names: dict[str, str]) -> list[onnx.NodeProto]:
@@ -103,7 +129,7 @@ def _unquantized(model: onnx.ModelProto, analysis: Analysis) -> Iterable[str]:
                 yield f"{node.name}: the image has no quantizer; put a QuantIdentity in front (input_format)"
     quantized = {n.input[0] for n in model.graph.node if n.op_type in ("Quant", *RECTIFIERS)}
     for node in model.graph.node:
-        if node.op_type == "SparseAvgPool2d" and node.output[0] not in quantized:
+        if node.op_type in ("SparseAvgPool2d", "SparseGlobalAvgPool2d") and node.output[0] not in quantized:
             yield (
                 f"{node.name}: the pooled average has no quantizer, so each of its products would go on at full "
                 "width; give the pool a format (pool_format)"
@@ -113,6 +139,7 @@ def _unquantized(model: onnx.ModelProto, analysis: Analysis) -> Iterable[str]:
 def _assemble(
     nodes: Sequence[onnx.NodeProto],
     constants: dict[str, np.ndarray],
+    outputs: Sequence[str],
     input_shape: tuple[int, int, int],
     name: str,
     element: int,
@@ -127,8 +154,8 @@ def _assemble(
     used = {i for node in body for i in node.input}
     tensors = [numpy_helper.from_array(np.asarray(a, dtype=dtype), n) for n, a in constants.items() if n in used]
     graph_input = helper.make_tensor_value_info(INPUT_NAME, TensorProto.FLOAT, ["batch", *input_shape])
-    graph_output = helper.make_tensor_value_info(OUTPUT_NAME, element, ["batch", None])
-    graph = helper.make_graph(body, name, [graph_input], [graph_output], tensors)
+    graph_outputs = [helper.make_tensor_value_info(output, element, ["batch", None]) for output in outputs]
+    graph = helper.make_graph(body, name, [graph_input], graph_outputs, tensors)
     functions = [op.function() for op in (*CUSTOM_OPS, QUANT) if any(find_op(n) is op for n in body)]
     opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, 1), helper.make_opsetid(QUANT_DOMAIN, 1)]
     model = helper.make_model(
@@ -145,8 +172,8 @@ def _assemble(
         shape = [d if d is not None else "batch" for d in value.shape]
         kind = TensorProto.INT64 if value.coords else element
         info = helper.make_tensor_value_info(value_name, kind, shape)
-        if value_name == OUTPUT_NAME:
-            model.graph.output[0].CopyFrom(info)
+        if value_name in outputs:
+            model.graph.output[list(outputs).index(value_name)].CopyFrom(info)
         else:
             model.graph.value_info.append(info)
     return model

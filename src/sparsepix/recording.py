@@ -80,11 +80,16 @@ class Recorder(TorchFunctionMode):
         self._scopes = [""]
         self._parameter_names = {id(p): name for name, p in [*model.named_parameters(), *model.named_buffers()]}
 
-    def run(self, image: Tensor) -> str:
-        """Run the model on a blank image [B, C, H, W]; returns the name of its output.
+    def run(self, image: Tensor) -> dict[str, str]:
+        """Run the model on a blank image [B, C, H, W].
+
+        Returns:
+            The values that the model returns, by the names of its outputs: 'output' for a tensor, 'output_0' ... for a
+            tuple, the keys of a dict, the fields of a named tuple.
 
         Raises:
-            SparsePixError: the forward does something with the image that the contract has no op for.
+            SparsePixError: the forward does something with the image that the contract has no op for, or returns
+                something else.
         """
         self._track(image, INPUT_NAME)
         hooks = []
@@ -99,11 +104,16 @@ class Recorder(TorchFunctionMode):
             _recorders.pop()
             for hook in hooks:
                 hook.remove()
-        if not isinstance(output, Tensor) or id(output) not in self._values:
-            raise SparsePixError(
-                f"the model must return one tensor that depends on the image, found {type(output).__name__}"
-            )
-        return self._values[id(output)]
+        outputs = _named(output)
+        problems = [
+            f"the model must return a tensor that depends on the image, or a tuple or dict of such tensors, found "
+            f"{type(value).__name__}{f' as {name!r}' if len(outputs) > 1 else ''}"
+            for name, value in outputs.items()
+            if not isinstance(value, Tensor) or id(value) not in self._values
+        ]
+        if problems or not outputs:
+            raise SparsePixError(problems or ["the model must return one tensor or more, found none"])
+        return {name: self._values[id(value)] for name, value in outputs.items()}
 
     def _enter(self, name: str, *_: Any) -> None:
         self._scopes.append(name)
@@ -128,7 +138,7 @@ class Recorder(TorchFunctionMode):
         op = OPS[domain, op_type]
         of_constant = op_type == "Quant" and self.is_weight(inputs[0])
         names = []
-        for role, tensor in zip(op.inputs, inputs, strict=False):
+        for role, tensor in zip(op.inputs_of(len(inputs)), inputs, strict=False):
             if op_type == "Quant" and role != "x":
                 role = f"{names[0]}_{role}" if of_constant else f"{self.scope}.{role}"
                 names.append(self._constant(tensor, role))
@@ -187,7 +197,7 @@ class Recorder(TorchFunctionMode):
             return role
         if op_type in RECTIFIERS:
             return "relu"
-        if op_type == "SparseAvgPool2d":
+        if op_type in ("SparseAvgPool2d", "SparseGlobalAvgPool2d"):
             return "average"
         return "features" if len(shape) == 3 else "output"
 
@@ -234,6 +244,20 @@ class Recorder(TorchFunctionMode):
         return candidate
 
 
+def _named(output: Any) -> dict[str, Any]:
+    """What a model returns, by the names of its outputs."""
+    if isinstance(output, Mapping):
+        wrong = [name for name in output if not isinstance(name, str) or not name]
+        if wrong:
+            raise SparsePixError(f"the model returns a dict: expected names of outputs as its keys, found {wrong[0]!r}")
+        return dict(output)
+    if hasattr(output, "_asdict"):
+        return output._asdict()
+    if isinstance(output, list | tuple):
+        return {f"output_{i}": value for i, value in enumerate(output)}
+    return {"output": output}
+
+
 def _relu(recorder: Recorder, x: Tensor, inplace: bool = False) -> Tensor:
     (result,) = recorder.record("Relu", [x], {}, [(x.shape, x.dtype)])
     if inplace:
@@ -265,10 +289,30 @@ def _matmul(recorder: Recorder, x: Tensor, weight: Tensor) -> Tensor | None:
     return recorder.record("MatMul", [x, weight], {}, [((x.shape[0], weight.shape[1]), x.dtype)])[0]
 
 
-def _add(recorder: Recorder, x: Tensor, bias: Tensor) -> Tensor | None:
-    if not isinstance(bias, Tensor) or recorder.is_weight(x) or not recorder.is_weight(bias):
+def _add(recorder: Recorder, x: Tensor, other: Tensor, alpha: float = 1) -> Tensor | None:
+    if not isinstance(x, Tensor) or not isinstance(other, Tensor) or recorder.is_weight(x) or alpha != 1:
         return None
-    return recorder.record("Add", [x, bias], {}, [(x.shape, x.dtype)])[0]
+    if not recorder.is_weight(other) and x.shape != other.shape:
+        return None
+    return recorder.record("Add", [x, other], {}, [(x.shape, x.dtype)])[0]
+
+
+def _add_in_place(recorder: Recorder, x: Tensor, other: Tensor, alpha: float = 1) -> Tensor | None:
+    result = _add(recorder, x, other, alpha)
+    if result is not None:
+        recorder._track(x, recorder._values[id(result)])
+    return result
+
+
+def _concat(recorder: Recorder, tensors: Sequence[Tensor], dim: int = 0) -> Tensor | None:
+    first, *others = tensors
+    axes = first.dim()
+    if any(recorder.is_weight(x) for x in tensors) or any(x.shape[:-1] != first.shape[:-1] for x in others):
+        return None
+    if dim not in (-1, axes - 1):
+        return None
+    shape = (*first.shape[:-1], sum(x.shape[-1] for x in tensors))
+    return recorder.record("Concat", list(tensors), {"axis": -1}, [(shape, first.dtype)])[0]
 
 
 def _sigmoid(recorder: Recorder, x: Tensor) -> Tensor:
@@ -295,6 +339,11 @@ _RECORDED: dict[str, Callable[..., Tensor | None]] = {
     "__matmul__": _matmul,
     "add": _add,
     "__add__": _add,
+    "add_": _add_in_place,
+    "__iadd__": _add_in_place,
+    "cat": _concat,
+    "concat": _concat,
+    "concatenate": _concat,
     "sigmoid": _sigmoid,
     "softmax": _softmax,
     "flatten": _flatten,

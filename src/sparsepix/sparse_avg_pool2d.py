@@ -10,7 +10,7 @@ from sparsepix.quantizers import Format, Quantizer
 from sparsepix.recording import exporting
 from sparsepix.sparse_pixels import SparsePixels
 from sparsepix_ops.errors import SparsePixError
-from sparsepix_ops.sparse_avg_pool2d import MAX_RECIPROCAL_BITS, reciprocal
+from sparsepix_ops.sparse_avg_pool2d import MAX_RECIPROCAL_BITS, real_reciprocal
 
 
 class SparseAvgPool2d(nn.Module):
@@ -59,9 +59,18 @@ class SparseAvgPool2d(nn.Module):
         return f"{self.kernel_size}, reciprocal_bits={self.reciprocal_bits}"
 
 
-def _factor(kernel_size: tuple[int, int], bits: int) -> float:
-    check_positive("SparseAvgPool2d", "reciprocal_bits", bits)
+def reciprocal_factor(layer: str, area: int, bits: int) -> float:
+    """1 / area to so many significant bits.
+
+    Raises:
+        SparsePixError: no such number of bits; names the layer.
+    """
+    check_positive(layer, "reciprocal_bits", bits)
     try:
-        return float(reciprocal(kernel_size[0] * kernel_size[1], bits).real)
+        return real_reciprocal(area, bits)
     except SparsePixError as error:
-        raise SparsePixError(f"SparseAvgPool2d: {error}") from error
+        raise SparsePixError(f"{layer}: {error}") from error
+
+
+def _factor(kernel_size: tuple[int, int], bits: int) -> float:
+    return reciprocal_factor("SparseAvgPool2d", kernel_size[0] * kernel_size[1], bits)

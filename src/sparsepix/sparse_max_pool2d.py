@@ -39,39 +39,45 @@ class SparseMaxPool2d(nn.Module):
         check_window("SparseMaxPool2d", self.kernel_size, pixels.spatial_shape)
         if exporting():
             return emit_pool("SparseMaxPool2d", pixels, self.kernel_size, {"over": self.over})
-        merge = merge_slots(pixels, self.kernel_size)
-        winner = first_maximum(pixels, merge)
-        best = pixels.features.gather(1, winner)
-        if self.over == "cell":
-            whole, ahead = self._inactive(pixels)
-            # An inactive pixel wins with its 0, or by standing before an active pixel that is 0 too.
-            ahead = ahead[..., None].expand_as(best).gather(1, winner)
-            beaten = ~whole[..., None] & ((best < 0) | ((best == 0) & ~ahead))
-            best = best.masked_fill(beaten, 0.0)
-        best = best.masked_fill(~merge.leader[..., None], 0.0)
-        return SparsePixels(best, merge.coords, merge.spatial_shape)
-
-    def _inactive(self, pixels: SparsePixels) -> tuple[Tensor, Tensor]:
-        """Two masks [B, N]: all pixels of the slot's window are active; all pixels of it before the slot are."""
-        batch, _, _ = pixels.coords.shape
-        height, width = pixels.spatial_shape
-        rows, columns = self.kernel_size
-        across, area = -(-width // columns), rows * columns
-        cells = -(-height // rows) * across
-        row, column = pixels.coords[..., 0], pixels.coords[..., 1]
-        cell = (row // rows) * across + column // columns
-        order = (row % rows) * columns + column % columns
-        place = torch.where(pixels.active, cell * area + order, cells * area)
-        taken = torch.zeros(batch, cells * area + 1, dtype=torch.int32, device=place.device)
-        taken = taken.scatter(1, place, 1)[:, :-1].reshape(batch, cells, area)
-        counted = taken.cumsum(2, dtype=torch.int32).flatten(1)
-        place = torch.where(pixels.active, place, 0)
-        last = place - place % area + area - 1
-        return counted.gather(1, last) == area, counted.gather(1, place) == order + 1
+        return max_pool(pixels, self.kernel_size, self.over)
 
     def extra_repr(self) -> str:
         """The arguments, for ``print(model)``."""
         return f"{self.kernel_size}, over={self.over!r}"
+
+
+def max_pool(pixels: SparsePixels, kernel_size: tuple[int, int], over: Over) -> SparsePixels:
+    """What ``SparseMaxPool2d`` computes; spatial_shape becomes (H // rows, W // columns)."""
+    merge = merge_slots(pixels, kernel_size)
+    winner = first_maximum(pixels, merge)
+    best = pixels.features.gather(1, winner)
+    if over == "cell":
+        whole, ahead = _inactive(pixels, kernel_size)
+        # An inactive pixel wins with its 0, or by standing before an active pixel that is 0 too.
+        ahead = ahead[..., None].expand_as(best).gather(1, winner)
+        beaten = ~whole[..., None] & ((best < 0) | ((best == 0) & ~ahead))
+        best = best.masked_fill(beaten, 0.0)
+    best = best.masked_fill(~merge.leader[..., None], 0.0)
+    return SparsePixels(best, merge.coords, merge.spatial_shape)
+
+
+def _inactive(pixels: SparsePixels, kernel_size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Two masks [B, N]: all pixels of the slot's window are active; all pixels of it before the slot are."""
+    batch, _, _ = pixels.coords.shape
+    height, width = pixels.spatial_shape
+    rows, columns = kernel_size
+    across, area = -(-width // columns), rows * columns
+    cells = -(-height // rows) * across
+    row, column = pixels.coords[..., 0], pixels.coords[..., 1]
+    cell = (row // rows) * across + column // columns
+    order = (row % rows) * columns + column % columns
+    place = torch.where(pixels.active, cell * area + order, cells * area)
+    taken = torch.zeros(batch, cells * area + 1, dtype=torch.int32, device=place.device)
+    taken = taken.scatter(1, place, 1)[:, :-1].reshape(batch, cells, area)
+    counted = taken.cumsum(2, dtype=torch.int32).flatten(1)
+    place = torch.where(pixels.active, place, 0)
+    last = place - place % area + area - 1
+    return counted.gather(1, last) == area, counted.gather(1, place) == order + 1
 
 
 def first_maximum(pixels: SparsePixels, merge: Merge) -> Tensor:

@@ -87,8 +87,42 @@ class SparsePixels:
         """The zero-filled images [B, C, H, W]."""
         return self.to_rows().transpose(1, 2).reshape(-1, self.channels, *self.spatial_shape)
 
+    def __add__(self, other: "SparsePixels") -> "SparsePixels":
+        """The sum of the features of the same pixels, as in a skip connection; see ``sparsepix.add``."""
+        if not isinstance(other, SparsePixels):
+            return NotImplemented
+        check_same_list("add", (self, other))
+        if self.channels != other.channels:
+            raise SparsePixError(
+                f"add: expected operands of the same channels, found {self.channels} and {other.channels}; bring one "
+                "of them to as many by a SparseConv2d with kernel_size 1"
+            )
+        return self.replace(self.features + other.features)
+
     def __repr__(self) -> str:
         return f"SparsePixels(features={tuple(self.features.shape)}, spatial_shape={self.spatial_shape})"
+
+
+def check_same_list(name: str, pixels: Sequence[SparsePixels]) -> None:
+    """Check that all share one list of pixels: that they come from one input reduction or one pool.
+
+    Args:
+        name: of what joins them.
+        pixels: one or more.
+
+    Raises:
+        SparsePixError: something else than ``SparsePixels``, or other pixels.
+    """
+    for other in pixels:
+        if not isinstance(other, SparsePixels):
+            raise SparsePixError(f"{name}: expected SparsePixels, found {type(other).__name__}")
+        # Equal coordinates are not enough: what the lists hold is known for a single batch only.
+        if other.coords is not pixels[0].coords:
+            raise SparsePixError(
+                f"{name}: expected operands on the same list of pixels, found two lists, of images of "
+                f"{pixels[0].spatial_shape} and {other.spatial_shape}; take both from behind the same "
+                "SparseInputReduce or pool, and pool only what is joined already"
+            )
 
 
 def _flatten(pixels: SparsePixels) -> tuple[list[Tensor], tuple[int, int]]:

@@ -78,6 +78,10 @@ def run(step: Step, values: dict[str, np.ndarray], arrays: Arrays) -> None:
             merged = layers.merging(step, arrays.design.implementation(step))
             pooled, places = merged(values[step.features.name], coords, coords, earlier)
             values[step.output_features.name], values[step.output_coords.name] = pooled, places
+        case ir.SparseGlobalAvgPool2d():
+            values[step.output.name] = layers.global_avg(step, values[step.features.name])
+        case ir.SparseGlobalMaxPool2d():
+            values[step.output.name] = layers.global_max(step, values[step.features.name], values[step.coords.name])
         case ir.SparseFlatten():
             values[step.output.name] = layers.flatten(step, values[step.features.name], values[step.coords.name])
         case ir.SparseFlattenDense():
@@ -86,6 +90,10 @@ def run(step: Step, values: dict[str, np.ndarray], arrays: Arrays) -> None:
         case ir.Dense():
             sums = layers.dense(step, values[step.input.name])
             values[step.output.name] = sums + np.array(layers.bias_of(step), dtype=object)
+        case ir.Add():
+            values[step.output.name] = layers.add(step, values[step.first.name], values[step.second.name])
+        case ir.Concat():
+            values[step.output.name] = layers.concat(step, [values[part.name] for part in step.parts])
         case _:
             raise TypeError(f"no RTL for {type(step).__name__}")
 

@@ -25,6 +25,7 @@ from sparsepix_hls.rtl.arithmetic import (
     select,
     table,
     total,
+    tree,
 )
 from sparsepix_hls.rtl.pairs import PairCode, code_of
 
@@ -318,22 +319,44 @@ def _pooled(layer: ir.SparsePool2d, members: list[Number], values: np.ndarray) -
     """Average or maximum of the members of a cell, in units of the output."""
     if isinstance(layer, ir.SparseAvgPool2d):
         summed = total([select(member, value, 0) for member, value in zip(members, values, strict=True)])
-        factor, exponent = int(layer.reciprocal.raw), layer.features.type.exponent + layer.reciprocal.type.exponent
-        zeros = (factor & -factor).bit_length() - 1  # the output may be as coarse as they allow
-        return aligned(summed * (factor >> zeros), exponent + zeros, layer.output_features.type.exponent)
+        return _times_reciprocal(layer, summed, layer.output_features.type.exponent)
     assert isinstance(layer, ir.SparseMaxPool2d)
-    lowest = layer.features.type.raw_min
-    result: Number = lowest
-    row = [select(member, value, lowest) for member, value in zip(members, values, strict=True)]
-    while len(row) > 1:
-        row = [largest(*row[i : i + 2]) if i + 1 < len(row) else row[i] for i in range(0, len(row), 2)]
-    result = row[0]
     area = layer.kernel_size[0] * layer.kernel_size[1]
-    if layer.over == "cell" and lowest < 0:
+    result = _maximum(members, values, layer.features.type.raw_min, area if layer.over == "cell" else None)
+    return aligned(result, layer.features.type.exponent, layer.output_features.type.exponent)
+
+
+def _times_reciprocal(layer: ir.SparseAvgPool2d | ir.SparseGlobalAvgPool2d, summed: Number, to: int) -> Number:
+    """A sum of features times the reciprocal of an average, in units of ``2**to``."""
+    factor, exponent = int(layer.reciprocal.raw), layer.features.type.exponent + layer.reciprocal.type.exponent
+    zeros = (factor & -factor).bit_length() - 1  # the output may be as coarse as they allow
+    return aligned(summed * (factor >> zeros), exponent + zeros, to)
+
+
+def _maximum(members: list[Number], values: np.ndarray, lowest: int, area: int | None) -> Number:
+    """The largest of the members, ``lowest`` if there is none; with an area, pixels that are no members count as 0."""
+    result = tree(largest, [select(member, value, lowest) for member, value in zip(members, values, strict=True)])
+    if area is not None and lowest < 0:
         at_least_zero = select(negative(result), 0, result)
         full = equal(total(members), area) if area <= len(members) else 0
         result = select(full, result, at_least_zero)
-    return aligned(result, layer.features.type.exponent, layer.output_features.type.exponent)
+    return result
+
+
+def global_avg(layer: ir.SparseGlobalAvgPool2d, features: np.ndarray) -> np.ndarray:
+    """Average over the image [C] of all pixels [N, C]."""
+    to = layer.output.type.exponent
+    return np.array([_times_reciprocal(layer, total(column), to) for column in features.T], dtype=object)
+
+
+def global_max(layer: ir.SparseGlobalMaxPool2d, features: np.ndarray, coords: np.ndarray) -> np.ndarray:
+    """Maximum over the image [C] of all pixels [N, C]."""
+    active = [inverse(negative(row)) for row in coords[:, 0]]
+    area = layer.spatial_shape[0] * layer.spatial_shape[1] if layer.over == "cell" else None
+    found = [_maximum(active, column, layer.features.type.raw_min, area) for column in features.T]
+    some = any_of(active)
+    values = np.array([select(some, value, 0) for value in found], dtype=object)
+    return aligned_all(values, layer.features.type.exponent, layer.output.type.exponent)
 
 
 def flatten(layer: ir.SparseFlatten, features: np.ndarray, coords: np.ndarray) -> np.ndarray:
@@ -392,6 +415,27 @@ def dense_round(layer: ir.Dense, values: np.ndarray, number: Number, rounds: int
 def dense(layer: ir.Dense, values: np.ndarray) -> np.ndarray:
     """All of a dense layer by a graph of adders, without the bias."""
     return _sums(layer, [[value] for value in _matrix(values, layer.weight.raw)])
+
+
+def add(layer: ir.Add, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Sum of two arrays of one shape [...]."""
+    to = layer.output.type.exponent
+    return aligned_all(first, layer.first.type.exponent, to) + aligned_all(second, layer.second.type.exponent, to)
+
+
+def concat(layer: ir.Concat, parts: list[np.ndarray]) -> np.ndarray:
+    """Arrays [..., C1], [..., C2] ... side by side."""
+    exponent = layer.output.type.exponent
+    pairs = zip(layer.parts, parts, strict=True)
+    return np.concatenate([aligned_all(values, part.type.exponent, exponent) for part, values in pairs], axis=-1)
+
+
+def aligned_all(values: np.ndarray, exponent: int, to: int) -> np.ndarray:
+    """``aligned`` for each element of an array [...]."""
+    result = np.empty(values.shape, dtype=object)
+    for index, value in np.ndenumerate(values):
+        result[index] = aligned(value, exponent, to)
+    return result
 
 
 def _sums(layer: ir.Dense | ir.SparseFlattenDense, terms: list[list[Number]]) -> np.ndarray:

@@ -13,6 +13,7 @@ from rich.console import Console
 from sparsepix_hls import ir, toolchain
 from sparsepix_hls.parts import Part, find_part
 from sparsepix_hls.project import NOT_FINITE, CsimResult, checked_images
+from sparsepix_hls.results import Results, real, result_size, unpacked
 from sparsepix_hls.rtl.synthesis import Synthesis, known_family, synthesize, yosys_command
 from sparsepix_ops.errors import SparsePixError
 
@@ -91,28 +92,29 @@ class RtlProject:
             raise SparsePixError(f"{self.directory}: simulation: {done.stderr.strip() or done.returncode}")
         return CsimResult(events=int(summary[1]), mismatches=int(summary[2]))
 
-    def predict(self, x: np.ndarray) -> np.ndarray:
+    def predict(self, x: np.ndarray) -> Results:
         """Run the simulated hardware.
 
         Args:
             x: images, numbers [B, channels, height, width]; quantized to the input's format first.
 
         Returns:
-            The exact results as float64 [B, *output shape].
+            The exact results as float64 [B, *output shape]; a dict of them by the names of the outputs, if the model
+            has several.
 
         Raises:
             SparsePixError: not compiled yet, or x has another shape, another kind of numbers, NaN or infinity.
         """
-        return np.ldexp(self.predict_raw(self._raw(x)).astype(np.float64), self.graph.output.type.exponent)
+        return real(self.graph, self.predict_raw(self._raw(x)))
 
-    def predict_raw(self, raw: np.ndarray, options: tuple[str, ...] = ()) -> np.ndarray:
-        """Run the simulated hardware on raw integers [B, channels, height, width]; int64 [B, *output shape].
+    def predict_raw(self, raw: np.ndarray, options: tuple[str, ...] = ()) -> Results:
+        """Run the simulated hardware on raw integers [B, channels, height, width]; int64, as ``predict``.
 
         Args:
             raw: the images.
             options: of the simulation, as ``--stalls``: see the head of the testbench.
         """
-        return self._run(raw, options)[0]
+        return unpacked(self.graph, self._run(raw, options)[0])
 
     def _compiled(self) -> Path:
         if self._simulation is None:
@@ -120,7 +122,7 @@ class RtlProject:
         return self._simulation
 
     def _run(self, raw: np.ndarray, options: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """Results [B, *output shape], and clocks [B, 3] of the first beat, the last beat and the result."""
+        """Results [B, numbers], and clocks [B, 3] of the first beat, the last beat and the result."""
         simulation, found, clocks = self._compiled(), [], []
         with tempfile.TemporaryDirectory() as folder:
             files = [str(Path(folder) / name) for name in ("inputs", "outputs", "times")]
@@ -131,10 +133,10 @@ class RtlProject:
                 done = subprocess.run(command, capture_output=True, text=True, check=False)
                 if done.returncode:
                     raise SparsePixError(f"{self.directory}: simulation: {done.stderr.strip() or done.returncode}")
-                found.append(np.fromfile(files[1], dtype=np.int64).reshape(len(part), *self.graph.output.shape))
+                found.append(np.fromfile(files[1], dtype=np.int64).reshape(len(part), -1))
                 clocks.append(np.fromfile(files[2], dtype=np.int64).reshape(len(part), 3))
         if not found:
-            return np.zeros((0, *self.graph.output.shape), np.int64), np.zeros((0, 3), np.int64)
+            return np.zeros((0, result_size(self.graph)), np.int64), np.zeros((0, 3), np.int64)
         return np.concatenate(found), np.concatenate(clocks)
 
     def measure(self, x: np.ndarray | None = None) -> Measurement:

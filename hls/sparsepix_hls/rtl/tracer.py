@@ -45,13 +45,13 @@ class Tracer(DAISTracerPluginBase):
     def apply_model(
         self, verbose: bool, inputs: tuple[FixedVariableArray, ...]
     ) -> tuple[dict[str, FixedVariableArray], list[str]]:
-        """Arrays of all layers by name, and the name of the result.
+        """Arrays of all layers by name, and the names of the results.
 
         Raises:
             SparsePixError: a layer that has no RTL.
         """
         found = _traced(self.model, *(np.asarray(array._vars, dtype=object) for array in inputs))
-        return {name: _array(values) for name, values in found.items()}, [self.model.output.name]
+        return {name: _array(values) for name, values in found.items()}, [tensor.name for tensor in self.model.outputs]
 
 
 def write_dais(graph: ir.Graph, path: Path | str) -> int:
@@ -66,7 +66,8 @@ def write_dais(graph: ir.Graph, path: Path | str) -> int:
     fields = [FixedVariableArray(field.variables(), None) for field in _fields(graph)]
     found = _traced(graph, *(np.asarray(array._vars, dtype=object) for array in fields))
     flat = np.concatenate([array._vars.ravel() for array in fields])
-    logic = comb_trace(list(flat), list(_array(found[graph.output.name])._vars.ravel()))
+    results = [_array(found[tensor.name])._vars.ravel() for tensor in graph.outputs]
+    logic = comb_trace(list(flat), list(np.concatenate(results)))
     try:
         logic.save(Path(path))
     except OSError as error:

@@ -3,6 +3,7 @@
 import math
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from sparsepix_hls import ir
 from sparsepix_hls.cpp_constants import dims
 from sparsepix_hls.design import Design
 from sparsepix_hls.parts import find_part
+from sparsepix_hls.results import packed, result_size
 from sparsepix_hls.rtl.fields import Arrays
 from sparsepix_hls.rtl.reductions import input_pixels
 from sparsepix_hls.rtl.stages import Module, stage_modules
@@ -87,7 +89,7 @@ def write_rtl_project(
     part: str,
     clock_ns: float,
     testbench_inputs: np.ndarray,
-    testbench_outputs: np.ndarray,
+    testbench_outputs: np.ndarray | Mapping[str, np.ndarray],
 ) -> None:
     """Write a project that stands alone: Verilator simulates it, Yosys and Vivado synthesize it.
 
@@ -98,7 +100,8 @@ def write_rtl_project(
         part: full name of the FPGA.
         clock_ns: clock period in nanoseconds.
         testbench_inputs: raw integers of the images, int64 [events, channels, height, width].
-        testbench_outputs: raw integers of the expected results, int64 [events, *output shape].
+        testbench_outputs: raw integers of the expected results, int64 [events, *output shape]; by the names of the
+            outputs, if the model has several.
     """
     graph = design.graph
     for folder in ("rtl", "tb/data"):
@@ -112,8 +115,9 @@ def write_rtl_project(
     )
     files = {_top(graph): top_source(design, modules)}
     files |= {f"rtl/{module.name}.sv": module.source for module in modules}
-    files["tb/data/inputs.dat"] = data_text(f"images of {graph.name}", graph.input, testbench_inputs)
-    files["tb/data/outputs.dat"] = data_text(f"expected results of {graph.name}", graph.output, testbench_outputs)
+    files["tb/data/inputs.dat"] = data_text(f"images of {graph.name}", [graph.input], testbench_inputs)
+    results = packed(graph, testbench_outputs, "testbench_outputs")
+    files["tb/data/outputs.dat"] = data_text(f"expected results of {graph.name}", graph.outputs, results)
     for template, target in (
         ("simulation.cpp", f"tb/{graph.name}_sim.cpp"),
         ("constraints.xdc", "constraints.xdc"),
@@ -174,17 +178,30 @@ def _values(design: Design, part: str, clock_ns: float) -> dict[str, str]:
         "beat_pixels": str(input_pixels(Arrays(design))),
         "beats": str(_beats(design)),
         "input_bits": str(graph.input.type.width),
-        "output_size": str(math.prod(graph.output.shape)),
-        "output_bits": str(graph.output.type.width),
-        "output_signed": str(graph.output.type.signed).lower(),
+        "output_size": str(result_size(graph)),
+        "outputs": ", ".join(
+            f"{{{math.prod(tensor.shape)}, {tensor.type.width}, {str(tensor.type.signed).lower()}}}"
+            for tensor in graph.outputs
+        ),
     }
+
+
+def _result_comment(graph: ir.Graph) -> list[str]:
+    """Where the results stand in a beat: side by side, the first one in the low bits."""
+    lines, start = [], 0
+    for number, tensor in enumerate(graph.outputs):
+        begin = "m_axis: one beat an event, " if number == 0 else "  and "
+        lines.append(f"{begin}{tensor.name} {dims(tensor.shape)} of {tensor.type},")
+        lines.append(f"  element i at bit {f'{start} + ' if start else ''}i * {tensor.type.width}.")
+        start += math.prod(tensor.shape) * tensor.type.width
+    return lines
 
 
 def top_source(design: Design, modules: list[Module]) -> str:
     """The top module: the stages in a row between two AXI4-Stream ports."""
     graph = design.graph
-    first, last = modules[0].inputs[0], modules[-1].outputs[0]
-    in_bytes, out_bytes = beat_bytes(first.bits), beat_bytes(last.bits)
+    first, results = modules[0].inputs[0], modules[-1].outputs
+    in_bytes, out_bytes = beat_bytes(first.bits), beat_bytes(sum(result.bits for result in results))
     channels = graph.input.shape[0]
     comment = "\n// ".join(
         [
@@ -192,8 +209,7 @@ def top_source(design: Design, modules: list[Module]) -> str:
             f"s_axis: {first.shape[0]} pixels a beat in row-major order, {_beats(design)} beats an "
             "event; TLAST is not needed.",
             f"  Pixel k, channel c stands at bit (k * {channels} + c) * {graph.input.type.width}; {graph.input.type}.",
-            f"m_axis: one beat an event, {graph.output.name} {dims(graph.output.shape)} of {graph.output.type},",
-            f"  element i at bit i * {graph.output.type.width}.",
+            *_result_comment(graph),
         ]
     )
     ports = [
@@ -228,10 +244,12 @@ def top_source(design: Design, modules: list[Module]) -> str:
         # A layer may have any name, a keyword of SystemVerilog too.
         lines += instance(module.name, f"{module.stage.name}_stage", {}, connections)
     end = len(modules) - 1
+    names = [f"s{end}_{result.name}" for result in results]
+    beside = names[0] if len(names) == 1 else f"{{{', '.join(reversed(names))}}}"
     lines += [
         f"  assign m_axis_tvalid = valid_{end};",
         f"  assign ready_{end} = m_axis_tready;",
-        f"  assign m_axis_tdata = {8 * out_bytes}'(s{end}_{last.name});",
+        f"  assign m_axis_tdata = {8 * out_bytes}'({beside});",
         "  assign m_axis_tlast = 1'b1;",
     ]
     return module_text(graph.name, comment, ports, lines)
