@@ -79,6 +79,34 @@ def test_the_fused_quantizer_is_that_of_brevitas(signed, rounding):
         same(ours.grad[ours.grad != 0], incoming[ours.grad != 0].numpy())
 
 
+@pytest.mark.parametrize("learn_width", [True, False])
+@pytest.mark.parametrize("rounding", ROUNDINGS)
+@pytest.mark.parametrize("signed", [True, False])
+def test_the_fused_learned_quantizer_is_that_of_brevitas(signed, rounding, learn_width):
+    for largest, share, exponent in ((8, 1.0, 1.0), (8, 0.55, -2.3), (16, 0.4, 3.5), (3, 0.9, 0.0)):
+        quantizer = Quantizer(LearnedFixedPoint(largest, signed, rounding, learn_width=learn_width)).double()
+        with torch.no_grad():
+            quantizer.learned.scaling_impl.value.fill_(exponent)
+            if learn_width:
+                quantizer.learned.msb_clamp_bit_width_impl.share.fill_(share)
+        values = hard_values(quantizer.fixed_point)[:-2]
+        found = []
+        for f in (quantizer, lambda x, quantizer=quantizer: quantizer.learned(x)[0]):
+            quantizer.zero_grad()
+            x = torch.tensor(values, requires_grad=True)
+            y = f(x)
+            # At the ends of a learned share the gradient outwards is dropped, so both signs.
+            for sign in (1, -1):
+                (sign * y).backward(torch.arange(1.0, x.numel() + 1, dtype=torch.float64), retain_graph=True)
+                found.append([y.detach(), x.grad.clone(), *(p.grad.clone() for p in quantizer.parameters())])
+        for ours, theirs in zip(found[:2], found[2:], strict=True):
+            assert len(ours) == 3 + learn_width
+            same(ours[0], theirs[0].numpy())
+            same(ours[1], theirs[1].numpy())
+            for one, other in zip(ours[2:], theirs[2:], strict=True):
+                torch.testing.assert_close(one, other)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("rounding", ROUNDINGS)
 @pytest.mark.parametrize("signed", [True, False])
