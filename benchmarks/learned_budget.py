@@ -147,11 +147,11 @@ def main() -> None:
     parser.add_argument("--max-pixels", type=int, default=30, help="budget at first (default 30)")
     parser.add_argument("--threshold", type=float, default=0.1, help="threshold at first (default 0.1)")
     parser.add_argument("--selection", choices=("raster", "magnitude"), default="magnitude", help="(default magnitude)")
-    parser.add_argument("--budget", type=float, default=0.25, help="weight of the penalty (default 0.25)")
+    parser.add_argument("--budget", type=float, default=0.15, help="weight of the penalty (default 0.15)")
     parser.add_argument("--masked-intensity", type=float, default=0.3, help="weight of the penalty (default 0.3)")
     parser.add_argument("--ebops", type=float, default=1e-6, help="weight of the penalty (default 1e-6)")
-    parser.add_argument("--epochs", type=int, default=80, help="of the float training (default 80)")
-    parser.add_argument("--fine-tune", type=int, default=30, help="epochs of the 8-bit training (default 30)")
+    parser.add_argument("--epochs", type=int, default=40, help="of the float training (default 40)")
+    parser.add_argument("--fine-tune", type=int, default=15, help="epochs of the 8-bit training (default 15)")
     parser.add_argument(
         "--no-standard", dest="standard", action="store_false", help="leave the standard CNN out (slow)"
     )
