@@ -19,8 +19,10 @@ if TYPE_CHECKING:
         SparseReLU,
     )
     from sparsepix.batch_norm import SparseBatchNorm2d, fold_batch_norm
+    from sparsepix.bit_operations import BitOperations, LayerOperations, ebops
     from sparsepix.export import export_onnx
     from sparsepix.joins import add, concat
+    from sparsepix.penalty_terms import penalties
     from sparsepix.quant_conv2d import QuantConv2d
     from sparsepix.quant_linear import QuantLinear
     from sparsepix.quantizers import LearnedFixedPoint, Quantizer
@@ -37,7 +39,9 @@ if TYPE_CHECKING:
     from sparsepix_ops.fixed_point import FixedPoint
 
 _HOMES = {
+    "BitOperations": "sparsepix.bit_operations",
     "FixedPoint": "sparsepix_ops.fixed_point",
+    "LayerOperations": "sparsepix.bit_operations",
     "LearnedFixedPoint": "sparsepix.quantizers",
     "QuantConv2d": "sparsepix.quant_conv2d",
     "QuantIdentity": "sparsepix.activations",
@@ -60,15 +64,19 @@ _HOMES = {
     "SparseReLU": "sparsepix.activations",
     "add": "sparsepix.joins",
     "concat": "sparsepix.joins",
+    "ebops": "sparsepix.bit_operations",
     "export_onnx": "sparsepix.export",
     "fold_batch_norm": "sparsepix.batch_norm",
     "load": "sparsepix.saving",
+    "penalties": "sparsepix.penalty_terms",
     "save": "sparsepix.saving",
 }
 _MODULES = frozenset({"compat", "datasets", "models", "plots", "training"})
 
 __all__ = [
+    "BitOperations",
     "FixedPoint",
+    "LayerOperations",
     "LearnedFixedPoint",
     "QuantConv2d",
     "QuantIdentity",
@@ -94,10 +102,12 @@ __all__ = [
     "compat",
     "concat",
     "datasets",
+    "ebops",
     "export_onnx",
     "fold_batch_norm",
     "load",
     "models",
+    "penalties",
     "plots",
     "save",
     "training",

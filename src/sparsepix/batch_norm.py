@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from sparsepix.checks import check_channels, check_positive
-from sparsepix.quantizers import Quantizer
+from sparsepix.quantizers import Quantizer, bias_format_of
 from sparsepix.recording import exporting, name_constant
 from sparsepix.sparse_pixels import SparsePixels
 from sparsepix_ops.errors import SparsePixError
@@ -173,7 +173,9 @@ def fold_batch_norm(model: nn.Module, pairs: Sequence[tuple[str, str]] | None = 
         layer, norm = modules[layer_name], modules[norm_name]
         layer.batch_norm = norm
         if layer.bias_quantizer is None:
-            layer.bias_quantizer = Quantizer(layer.weight_quantizer.format, f"{type(layer).__name__} bias")
+            layer.bias_quantizer = Quantizer(
+                bias_format_of(layer.weight_quantizer.format), f"{type(layer).__name__} bias"
+            )
         parent, _, attribute = norm_name.rpartition(".")
         setattr(modules[parent], attribute, nn.Identity())
         _warn_of_clipping(layer_name, layer)

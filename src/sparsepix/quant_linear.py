@@ -5,7 +5,7 @@ from torch.nn import functional as F
 
 from sparsepix.batch_norm import quantized_weights
 from sparsepix.checks import check_channels, check_positive
-from sparsepix.quantizers import Format, Quantizer
+from sparsepix.quantizers import Format, Quantizer, bias_format_of
 
 
 class QuantLinear(nn.Linear):
@@ -16,7 +16,7 @@ class QuantLinear(nn.Linear):
         out_features: size of the output vector.
         bias: whether there is a bias.
         weight_format: format of the weights; None: float.
-        bias_format: format of the bias; None: that of the weights.
+        bias_format: format of the bias; None: that of the weights (a learned width stays where it starts).
         batch_norm: whether the layer normalizes its outputs; its ``nn.BatchNorm1d`` is folded into weight and bias
             before they are quantized, see ``SparseConv2d``.
 
@@ -40,7 +40,7 @@ class QuantLinear(nn.Linear):
         super().__init__(in_features, out_features, bias)
         self.weight_quantizer = Quantizer(weight_format, "QuantLinear weight")
         self.bias_quantizer = (
-            Quantizer(bias_format or weight_format, "QuantLinear bias") if bias or batch_norm else None
+            Quantizer(bias_format or bias_format_of(weight_format), "QuantLinear bias") if bias or batch_norm else None
         )
         self.batch_norm = self.norm_type(out_features) if batch_norm else None
 

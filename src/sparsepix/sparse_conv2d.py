@@ -9,9 +9,10 @@ from torch.autograd.function import once_differentiable
 
 from sparsepix.batch_norm import NEEDS_ACTIVE_BIAS, SparseBatchNorm2d, quantized_weights
 from sparsepix.checks import as_pair, check_channels, check_choice, check_positive
+from sparsepix.last_forward import LastForward
 from sparsepix.neighbours import gather_windows, neighbour_table
-from sparsepix.pooling import Merge, merge_slots
-from sparsepix.quantizers import Format, Quantizer
+from sparsepix.pooling import Merge, merge_slots, pooled_presence
+from sparsepix.quantizers import Format, Quantizer, bias_format_of
 from sparsepix.recording import emit, emit_sparse, exporting
 from sparsepix.sparse_pixels import SparsePixels
 from sparsepix_ops.errors import SparsePixError
@@ -43,7 +44,7 @@ class SparseConv2d(nn.Module):
         bias_on: 'active' adds it to every active pixel; 'nonzero' only where the sum is not
             zero, for each pixel and filter, as the published Keras layers do.
         weight_format: format of the weights; None: float.
-        bias_format: format of the bias; None: that of the weights.
+        bias_format: format of the bias; None: that of the weights (a learned width stays where it starts).
         batch_norm: whether the layer normalizes its outputs over the active pixels. Its ``SparseBatchNorm2d`` is folded
             into weight and bias before they are quantized, in training too, so that export changes nothing;
             ``conv.batch_norm.eval()`` freezes its statistics.
@@ -89,11 +90,12 @@ class SparseConv2d(nn.Module):
         self.weight, self.bias = dense.weight, dense.bias
         self.weight_quantizer = Quantizer(weight_format, "SparseConv2d weight")
         self.bias_quantizer = (
-            Quantizer(bias_format or weight_format, "SparseConv2d bias") if bias or batch_norm else None
+            Quantizer(bias_format or bias_format_of(weight_format), "SparseConv2d bias") if bias or batch_norm else None
         )
         self.batch_norm = self.norm_type(out_channels) if batch_norm else None
         if batch_norm and bias_on != "active":
             raise SparsePixError(f"SparseConv2d: {NEEDS_ACTIVE_BIAS}")
+        self.last_forward = LastForward()
 
     def forward(self, pixels: SparsePixels) -> SparsePixels:
         """Convolve; the coordinates stay, unless there is a stride."""
@@ -103,6 +105,9 @@ class SparseConv2d(nn.Module):
         merge = None if self.stride == (1, 1) else merge_slots(pixels, self.stride, round_up=True)
         active = pixels.active if merge is None else merge.leader
         tables = self._tables(pixels, merge)
+        presence = pixels.presence if merge is None else pooled_presence(pixels, merge)
+        self.last_forward.table, self.last_forward.slots = tables[0], pixels.coords.shape[:2]
+        self.last_forward.presence = presence
 
         def sums(weight: Tensor, bias: Tensor | None) -> Tensor:
             if bias is None or self.bias_on == "active":
@@ -111,7 +116,9 @@ class SparseConv2d(nn.Module):
             return found + bias * (found != 0)
 
         features = sums(*quantized_weights(self, lambda: (sums(self.weight, self.bias), active)))
-        return pixels.replace(features) if merge is None else SparsePixels(features, merge.coords, merge.spatial_shape)
+        if merge is None:
+            return pixels.replace(features)
+        return SparsePixels(features, merge.coords, merge.spatial_shape, presence)
 
     def _tables(self, pixels: SparsePixels, merge: Merge | None) -> tuple[Tensor, Tensor]:
         """The pixels in the window of each output, and the outputs in whose windows each pixel lies, seen from it."""
@@ -142,6 +149,23 @@ class SparseConv2d(nn.Module):
         }
         features, coords = emit_sparse("SparseStridedConv2d", inputs, attributes, slots, self.out_channels)
         return SparsePixels(features, coords, grid_of(pixels.spatial_shape, self.stride))
+
+    def products(self) -> Tensor:
+        """Multiplications an image in the last forward, mean over the batch: a scalar.
+
+        One for each output and kept pixel in its window, and each pair of channels in a group.
+        The gradient goes to a learned selection: dropping a pixel drops its pairs with itself and its neighbours
+        (behind a stride: dropping the only pixel of a cell drops those of the cell).
+        """
+        last = self.last_forward
+        batch, _ = last.slots
+        neighbours = (last.table < last.table.shape[1]).sum(0).view(last.slots).to(self.weight.dtype)
+        pairs = neighbours.sum()
+        if last.presence is not None:
+            # Each pair counts for both of its pixels, of which an output of a stride is none.
+            ends = 2 if self.stride == (1, 1) else 1
+            pairs = pairs + ends * (neighbours * (last.presence - last.presence.detach())).sum()
+        return pairs * (self.in_channels // self.groups * self.out_channels / batch)
 
     def extra_repr(self) -> str:
         """The arguments, for ``print(model)``."""
