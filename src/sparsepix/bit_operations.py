@@ -131,7 +131,12 @@ def _operations(model: nn.Module, uses: list[Use]) -> BitOperations:
         products = _products(use)
         bit_operations = products * weight_bits * activation_bits
         total = total + bit_operations
-        values = (float(products.detach()), int(weight_bits.detach()), int(activation_bits.detach()), float(bit_operations.detach()))
+        values = (
+            float(products.detach()),
+            int(weight_bits.detach()),
+            int(activation_bits.detach()),
+            float(bit_operations.detach()),
+        )
         rows.append(LayerOperations(use.name, *values))
     return BitOperations(tuple(rows), total)
 

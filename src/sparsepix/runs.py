@@ -53,6 +53,7 @@ class RunOptions:
         max_pixels: N, the slots of the list of active pixels.
         bits: width of weights and activations; None: float.
         selection: 'raster' or 'magnitude' (see ``SparseInputReduce``).
+        learn: what the model learns besides weights: 'max_pixels', 'threshold', 'bits'.
         channels: out_channels of each convolution; empty: the preset's.
         epochs: how many at most.
         batch_size: images a step, of all processes together.
@@ -71,6 +72,7 @@ class RunOptions:
     max_pixels: int = 20
     bits: int | None = 8
     selection: str = "raster"
+    learn: tuple[str, ...] = ()
     channels: tuple[int, ...] = ()
     epochs: int = 50
     batch_size: int = 128
@@ -120,9 +122,14 @@ def build_model(options: RunOptions) -> models.SparseCNN:
         SparsePixError: the options do not make a model.
     """
     preset = getattr(models, options.preset)
-    wide = options.bits in (8, 16, None)
-    architecture = preset(options.max_pixels, options.bits if wide else 8, selection=options.selection).architecture
-    if not wide:
+    learned = {f"learn_{name}": True for name in options.learn}
+    given = {"selection": options.selection} | learned
+    if options.bits in (8, 16, None):
+        architecture = preset(options.max_pixels, options.bits, **given).architecture
+    else:
+        if "bits" in options.learn:
+            raise SparsePixError(f"learned bits begin with 8 or 16, found {options.bits}; give --bits 8")
+        architecture = preset(options.max_pixels, 8, **given).architecture
         architecture = replace(
             architecture,
             weight_format=_narrowed(architecture.weight_format, options.bits),
