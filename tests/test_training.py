@@ -6,31 +6,10 @@ import torch
 from numpy.testing import assert_array_equal
 
 import sparsepix as sp
-from sparsepix.datasets import Dataset, Split, digits
+from small_training import toy, toy_model
+from sparsepix.batches import ImageStore, fingerprint
+from sparsepix.datasets import digits
 from sparsepix.training import History, accuracy, decisions, fit, loss_of, predict, random_shifts
-
-
-def toy(count=96, seed=0):
-    """Two classes of 9x9 images: four active pixels above or below the middle."""
-    rng = np.random.default_rng(seed)
-    images = np.zeros((count, 1, 9, 9), dtype=np.float32)
-    labels = rng.integers(0, 2, count)
-    for image, label in zip(images, labels, strict=True):
-        image[0, rng.integers(0, 4, 4) + 5 * label, rng.integers(0, 9, 4)] = 1
-    third = count // 3
-    parts = (Split(images[i : i + third], labels[i : i + third]) for i in range(0, 3 * third, third))
-    return Dataset("toy", ("above", "below"), *parts)
-
-
-def toy_model(outputs=2):
-    torch.manual_seed(1)  # some seeds start with both filters below zero everywhere
-    return torch.nn.Sequential(
-        sp.SparseInputReduce(4),
-        sp.SparseConv2d(1, 2, 3),
-        sp.SparseReLU(),
-        sp.SparseFlatten(),
-        torch.nn.Linear(162, outputs),
-    )
 
 
 def test_fit_learns_the_toy():
@@ -190,3 +169,30 @@ def test_random_shifts_move_whole_images_and_lose_what_leaves():
 def test_random_shifts_with_no_chance_change_nothing():
     images = torch.rand(3, 1, 4, 4)
     assert_array_equal(random_shifts(1, probability=0.0)(images, torch.Generator().manual_seed(0)), images)
+
+
+def test_image_store_gives_the_same_images():
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(50, 2, 5, 4)).astype(np.float32) * (rng.random((50, 2, 5, 4)) < 0.2)
+    images[3] = 0  # an empty image
+    images[4] = 1  # a full one
+    images[5, 1, 4, 3] = np.nan
+    store = ImageStore(images, torch.zeros(1))
+    assert len(store) == 50
+    for events in ([3], [4, 3, 4, 49, 0], list(range(50)), [5], []):
+        found = store[torch.tensor(events, dtype=torch.int64)]
+        assert_array_equal(found.numpy(), images[events])
+    doubles = ImageStore(images, torch.zeros(1, dtype=torch.float64))[torch.tensor([4])]
+    assert doubles.dtype == torch.float64
+
+
+def test_fingerprint_tells_data_apart():
+    images, labels = np.zeros((9, 1, 3, 3), np.float32), np.zeros(9, np.int64)
+    seen = {fingerprint(images, labels), fingerprint(images[:8], labels[:8]), fingerprint(images, labels + 1)}
+    for place in ((0, 0, 0, 0), (0, 0, 0, 1), (1, 0, 0, 0)):
+        for value in (1.0, 2.0):
+            images[...] = 0
+            images[place] = value
+            seen.add(fingerprint(images, labels))
+    assert len(seen) == 9
+    assert fingerprint(images, labels) == fingerprint(images.copy(), labels.copy())

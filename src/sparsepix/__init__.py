@@ -11,7 +11,9 @@ from sparsepix_ops.version import __version__
 if TYPE_CHECKING:
     from sparsepix import compat, datasets, models, plots, training
     from sparsepix.activations import QuantIdentity, QuantReLU, SparseIdentity, SparseReLU
+    from sparsepix.bit_operations import BitOperations, LayerOperations, ebops
     from sparsepix.export import export_onnx
+    from sparsepix.penalty_terms import penalties
     from sparsepix.quant_conv2d import QuantConv2d
     from sparsepix.quant_linear import QuantLinear
     from sparsepix.quantizers import LearnedFixedPoint, Quantizer
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
     from sparsepix_ops.fixed_point import FixedPoint
 
 _HOMES = {
+    "BitOperations": "sparsepix.bit_operations",
     "FixedPoint": "sparsepix_ops.fixed_point",
+    "LayerOperations": "sparsepix.bit_operations",
     "LearnedFixedPoint": "sparsepix.quantizers",
     "QuantConv2d": "sparsepix.quant_conv2d",
     "QuantIdentity": "sparsepix.activations",
@@ -42,14 +46,18 @@ _HOMES = {
     "SparsePixError": "sparsepix_ops.errors",
     "SparsePixels": "sparsepix.sparse_pixels",
     "SparseReLU": "sparsepix.activations",
+    "ebops": "sparsepix.bit_operations",
     "export_onnx": "sparsepix.export",
     "load": "sparsepix.saving",
+    "penalties": "sparsepix.penalty_terms",
     "save": "sparsepix.saving",
 }
 _MODULES = frozenset({"compat", "datasets", "models", "plots", "training"})
 
 __all__ = [
+    "BitOperations",
     "FixedPoint",
+    "LayerOperations",
     "LearnedFixedPoint",
     "QuantConv2d",
     "QuantIdentity",
@@ -68,9 +76,11 @@ __all__ = [
     "__version__",
     "compat",
     "datasets",
+    "ebops",
     "export_onnx",
     "load",
     "models",
+    "penalties",
     "plots",
     "save",
     "training",

@@ -61,6 +61,8 @@ class Architecture:
         pool_format: of pooled averages; None: unquantized (torch only).
         reciprocal_bits: see ``SparseAvgPool2d``; None divides truly (torch only).
         head: 'sigmoid' or 'softmax' at the end, or None for logits.
+        learn_max_pixels: learn the budget, with ``max_pixels`` as start and largest (see ``SparseInputReduce``).
+        learn_threshold: learn the threshold, with ``threshold`` as start.
     """
 
     name: str
@@ -78,6 +80,8 @@ class Architecture:
     pool_format: Format = None
     reciprocal_bits: int | None = None
     head: Literal["sigmoid", "softmax"] | None = None
+    learn_max_pixels: bool = False
+    learn_threshold: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data (numbers, strings, lists, dicts), for a file."""
@@ -153,7 +157,11 @@ def _build(model: nn.Sequential, a: Architecture) -> None:
         )
     model.add_module("input_quant", QuantIdentity(a.input_format))
     if a.sparse:
-        model.add_module("reduce", SparseInputReduce(a.max_pixels, a.threshold, a.activity, a.selection))
+        # The grid of a learned input format moves, so no threshold can be snapped to it.
+        grid = a.input_format if isinstance(a.input_format, FixedPoint) else None
+        learned = (a.learn_max_pixels, a.learn_threshold)
+        reduce = SparseInputReduce(a.max_pixels, a.threshold, a.activity, a.selection, *learned, input_format=grid)
+        model.add_module("reduce", reduce)
     count: Counter[str] = Counter()
     features = 0
 
@@ -303,6 +311,10 @@ class PresetOptions(TypedDict, total=False):
         pool_format: of pooled averages; None leaves them unquantized.
         reciprocal_bits: of the pools' reciprocals; None divides truly. Models with one of these
             three set to None are for torch only: export refuses them.
+        learn_max_pixels: learn the budget, from 1 to ``max_pixels``.
+        learn_threshold: learn the threshold.
+        learn_bits: learn scale and width of the formats of weights, activations and pooled averages, each tensor
+            for itself, from 2 bits to those of the preset.
     """
 
     sparse: bool
@@ -313,6 +325,9 @@ class PresetOptions(TypedDict, total=False):
     input_format: Format
     pool_format: Format
     reciprocal_bits: int | None
+    learn_max_pixels: bool
+    learn_threshold: bool
+    learn_bits: bool
 
 
 def neutrino(max_pixels: int = 20, bits: int | None = 8, **options: Unpack[PresetOptions]) -> SparseCNN:
@@ -344,6 +359,13 @@ def digits(max_pixels: int = 20, bits: int | None = 8, **options: Unpack[PresetO
     return _preset("digits", max_pixels, bits, options)
 
 
+def _learned(format: Format) -> Format:
+    """A fixed format as the start of a learned one; others as they are."""
+    if not isinstance(format, FixedPoint):
+        return format
+    return LearnedFixedPoint(format.width, format.signed, format.rounding, format.integer, learn_width=True)
+
+
 def _preset(name: str, max_pixels: int, bits: int | None, options: PresetOptions) -> SparseCNN:
     unknown = sorted(set(options) - set(PresetOptions.__annotations__))
     if unknown:
@@ -353,7 +375,9 @@ def _preset(name: str, max_pixels: int, bits: int | None, options: PresetOptions
     if bits is not None and bits not in _FORMATS[name]:
         raise SparsePixError(f"{name}: bits must be 8, 16 or None (float), found {bits}")
     given = dict(options)
-    head = given.pop("head", False)
+    head, learn_bits = given.pop("head", False), given.pop("learn_bits", False)
+    if learn_bits and bits is None:
+        raise SparsePixError(f"{name}: learn_bits needs widths to start from, found bits=None; take bits=8 or bits=16")
     if bits is not None:
         formats = _FORMATS[name][bits]
         given = {
@@ -363,6 +387,9 @@ def _preset(name: str, max_pixels: int, bits: int | None, options: PresetOptions
             "pool_format": formats.pool,
             "reciprocal_bits": formats.reciprocal_bits,
         } | given
+    if learn_bits:
+        for field in ("weight_format", "activation_format", "pool_format"):
+            given[field] = _learned(given[field])
     if head:
         given["head"] = "sigmoid" if name == "neutrino" else "softmax"
     return SparseCNN(Architecture(name, _INPUT_SHAPES[name], _LAYERS[name], max_pixels, **given))

@@ -38,6 +38,17 @@ def merge_slots(pixels: SparsePixels, kernel_size: tuple[int, int]) -> Merge:
     return Merge(target, leader, coords, (rows, columns))
 
 
+def pooled_presence(pixels: SparsePixels, merge: Merge) -> Tensor | None:
+    """The presence [B, N] of the cells: dropping a pixel empties its cell only if it is the only one there."""
+    if pixels.presence is None:
+        return None
+    batch, slots = merge.target.shape
+    members = pixels.presence.new_zeros(batch, slots + 1)
+    members = members.scatter_add(1, merge.target, torch.ones_like(pixels.presence, requires_grad=False))[:, :slots]
+    presence = torch.where(members == 1, pixels.presence, pixels.presence.detach())
+    return presence.masked_fill(~merge.leader, 0.0)
+
+
 def emit_pool(
     op: str, pixels: SparsePixels, kernel_size: tuple[int, int], attributes: Mapping[str, Any]
 ) -> SparsePixels:

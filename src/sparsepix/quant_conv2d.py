@@ -6,7 +6,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sparsepix.checks import as_pair, check_channels, check_image, check_positive
-from sparsepix.quantizers import Format, Quantizer
+from sparsepix.last_forward import LastForward
+from sparsepix.quantizers import Format, Quantizer, bias_format_of
 
 
 class QuantConv2d(nn.Conv2d):
@@ -18,7 +19,7 @@ class QuantConv2d(nn.Conv2d):
         kernel_size: odd int or pair (rows, columns) of odd ints.
         bias: whether there is a bias.
         weight_format: format of the weights; None: float.
-        bias_format: format of the bias; None: that of the weights.
+        bias_format: format of the bias; None: that of the weights (a learned width stays where it starts).
 
     Raises:
         SparsePixError: a wrong argument; an input with another rank or number of channels.
@@ -38,11 +39,24 @@ class QuantConv2d(nn.Conv2d):
         window = as_pair("QuantConv2d", "kernel_size", kernel_size, odd=True)
         super().__init__(in_channels, out_channels, window, padding=(window[0] // 2, window[1] // 2), bias=bias)
         self.weight_quantizer = Quantizer(weight_format, "QuantConv2d weight")
-        self.bias_quantizer = Quantizer(bias_format or weight_format, "QuantConv2d bias") if bias else None
+        self.bias_quantizer = (
+            Quantizer(bias_format or bias_format_of(weight_format), "QuantConv2d bias") if bias else None
+        )
+        self.last_forward = LastForward()
 
     def forward(self, image: Tensor) -> Tensor:
         """Convolve [B, in_channels, H, W] to [B, out_channels, H, W]."""
         check_image("QuantConv2d", image)
         check_channels("QuantConv2d", self.in_channels, image.shape[1])
+        self.last_forward.spatial_shape = tuple(image.shape[2:])
         bias = None if self.bias is None else self.bias_quantizer(self.bias)
         return F.conv2d(image, self.weight_quantizer(self.weight), bias, padding=self.padding)
+
+    def products(self) -> Tensor:
+        """Multiplications of one image in the last forward, those with the padding left out: a scalar."""
+        taps = 1
+        for size, window in zip(self.last_forward.spatial_shape, self.kernel_size, strict=True):
+            # Taps along one axis: at each place those that lie inside of the image.
+            reach = window // 2
+            taps *= sum(min(place + reach, size - 1) - max(place - reach, 0) + 1 for place in range(size))
+        return self.weight.new_tensor(float(taps * self.in_channels * self.out_channels))

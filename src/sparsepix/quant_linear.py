@@ -4,7 +4,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sparsepix.checks import check_channels, check_positive
-from sparsepix.quantizers import Format, Quantizer
+from sparsepix.quantizers import Format, Quantizer, bias_format_of
 
 
 class QuantLinear(nn.Linear):
@@ -15,7 +15,7 @@ class QuantLinear(nn.Linear):
         out_features: size of the output vector.
         bias: whether there is a bias.
         weight_format: format of the weights; None: float.
-        bias_format: format of the bias; None: that of the weights.
+        bias_format: format of the bias; None: that of the weights (a learned width stays where it starts).
 
     Raises:
         SparsePixError: a wrong argument; an input of another size.
@@ -33,7 +33,9 @@ class QuantLinear(nn.Linear):
         check_positive("QuantLinear", "out_features", out_features)
         super().__init__(in_features, out_features, bias)
         self.weight_quantizer = Quantizer(weight_format, "QuantLinear weight")
-        self.bias_quantizer = Quantizer(bias_format or weight_format, "QuantLinear bias") if bias else None
+        self.bias_quantizer = (
+            Quantizer(bias_format or bias_format_of(weight_format), "QuantLinear bias") if bias else None
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the layer to [..., in_features]."""

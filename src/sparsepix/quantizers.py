@@ -5,7 +5,7 @@ value is the fixed-point number that the firmware holds.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ from brevitas.core.zero_point import ZeroZeroPoint
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from sparsepix.bounded import bounded
 from sparsepix.recording import emit, exporting
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import AP_ROUNDING, FixedPoint, Rounding
@@ -29,19 +30,25 @@ MAX_INTEGER = 64
 
 @dataclass(frozen=True)
 class LearnedFixedPoint:
-    """A format whose position of the binary point (a power-of-two scale) is learned.
+    """A format whose position of the binary point (a power-of-two scale) is learned, and on request its width.
+
+    A smaller width drops the lowest bits: the range stays.
 
     Args:
-        width: bits in all, 2 ... 16.
+        width: bits in all, 2 ... 16; where a learned width starts, and the largest that it can become.
         signed: two's complement if true.
         rounding: 'ROUND' (half to even) or 'FLOOR'.
         initial_integer: bits left of the binary point to start from, the sign bit included.
+        learn_width: learn the width too, from ``min_width`` to ``width``.
+        min_width: the smallest learned width.
     """
 
     width: int
     signed: bool = True
     rounding: Rounding = "ROUND"
     initial_integer: int = 1
+    learn_width: bool = False
+    min_width: int = MIN_WIDTH
 
     @property
     def initial(self) -> FixedPoint:
@@ -52,12 +59,49 @@ class LearnedFixedPoint:
 Format = FixedPoint | LearnedFixedPoint | None
 
 
+def bias_format_of(weight_format: Format) -> Format:
+    """The format of a bias that has none of its own: that of the weights, at its full width.
+
+    A bias is added and not multiplied, so narrowing it would save nothing.
+    """
+    if isinstance(weight_format, LearnedFixedPoint) and weight_format.learn_width:
+        return replace(weight_format, learn_width=False)
+    return weight_format
+
+
+class LearnedWidth(nn.Module):
+    """A width that is learned: the bit width that Brevitas's quantizer asks for, as a whole number.
+
+    Brevitas's own ``BitWidthParameter`` runs away above an upper bound and turns around below the lower one; this one
+    stops at both and can leave them again. The parameter ``share`` is the width as a share of its start, so
+    that learning rates made for weights suit it.
+
+    Args:
+        smallest: the smallest width.
+        largest: the width to start from, and the largest.
+    """
+
+    def __init__(self, smallest: int, largest: int) -> None:
+        super().__init__()
+        self.smallest, self.largest = smallest, largest
+        self.share = nn.Parameter(torch.tensor(1.0))
+        self.round = RoundSte()
+
+    def forward(self) -> Tensor:
+        """The width, a scalar; gradients go straight through the rounding."""
+        # In float64, so that a float and a double model round to the same width.
+        width = bounded(self.share.double(), self.smallest / self.largest, 1.0) * self.largest
+        return self.round(width).to(self.share.dtype)
+
+
 def rescaling_int_quant(format: FixedPoint | LearnedFixedPoint) -> RescalingIntQuant:
-    """Brevitas's quantizer of a format: the scale is a constant, or a parameter for a learned format.
+    """Brevitas's quantizer of a format: scale and width are constants, or parameters where they are learned.
 
     Brevitas scales by threshold / 2**bits, so the threshold is the power of two above the largest value.
     """
     start = format.initial if isinstance(format, LearnedFixedPoint) else format
+    learns_width = isinstance(format, LearnedFixedPoint) and format.learn_width
+    width = LearnedWidth(format.min_width, format.width) if learns_width else BitWidthConst(start.width)
     scaling = ParameterScaling if isinstance(format, LearnedFixedPoint) else ConstScaling
     return RescalingIntQuant(
         IntQuant(
@@ -69,7 +113,7 @@ def rescaling_int_quant(format: FixedPoint | LearnedFixedPoint) -> RescalingIntQ
         scaling(2.0 ** (start.integer - int(start.signed)), restrict_scaling_impl=PowerOfTwoRestrictValue()),
         PowerOfTwoIntScaling(signed=start.signed),
         ZeroZeroPoint(),
-        BitWidthConst(start.width),
+        width,
     )
 
 
@@ -97,7 +141,7 @@ class _FixedQuantize(torch.autograd.Function):
 class Quantizer(nn.Module):
     """Rounds and clips a tensor to a format; gradients go straight through the rounding.
 
-    Exact in float32 and float64. The parameter of a learned format is in the state_dict; a
+    Exact in float32 and float64. The parameters of a learned format are in the state_dict; a
     fixed format adds nothing to it.
 
     Args:
@@ -105,7 +149,7 @@ class Quantizer(nn.Module):
         owner: what is quantized, for messages, as 'SparseConv2d weight'.
 
     Raises:
-        SparsePixError: a width outside 2 ... 16, an overflow mode other than SAT, or a binary
+        SparsePixError: a width outside 2 ... 16, a ``min_width`` above it, an overflow mode other than SAT, or a binary
             point more than 64 bits away.
     """
 
@@ -125,7 +169,7 @@ class Quantizer(nn.Module):
         """The format as it stands now; None if there is none.
 
         Raises:
-            SparsePixError: a learned scale is not finite or has run away.
+            SparsePixError: a learned scale or width is not finite, or the scale has run away.
         """
         if self.learned is None:
             return self.format
@@ -137,7 +181,17 @@ class Quantizer(nn.Module):
             )
         # As RoundSte does: half to even.
         integer = round(exponent) + int(self.format.signed)
-        return FixedPoint(self.format.width, integer, self.format.signed, self.format.rounding)
+        width = float(self.bit_width.detach())
+        if not math.isfinite(width):
+            raise SparsePixError(f"{self.owner}: the learned width is not finite; lower the learning rate")
+        return FixedPoint(int(width), integer, self.format.signed, self.format.rounding)
+
+    @property
+    def bit_width(self) -> Tensor | None:
+        """The width, a scalar with a gradient if it is learned; None if there is no format."""
+        if self.learned is not None:
+            return self.learned.msb_clamp_bit_width_impl()
+        return None if self.format is None else torch.tensor(float(self.format.width), device=self._scale.device)
 
     def forward(self, x: Tensor) -> Tensor:
         """Quantize ``x`` [...]; the result has its shape and dtype."""
@@ -179,6 +233,10 @@ def check_format(format: Format, owner: str) -> None:
         raise SparsePixError(f"{owner}: rounding must be one of {list(AP_ROUNDING)}, found {format.rounding!r}")
     if not MIN_WIDTH <= format.width <= MAX_WIDTH:
         raise SparsePixError(f"{owner}: width must be {MIN_WIDTH} ... {MAX_WIDTH} bits, found {format.width}")
+    if isinstance(format, LearnedFixedPoint) and not MIN_WIDTH <= format.min_width <= format.width:
+        raise SparsePixError(
+            f"{owner}: min_width must be {MIN_WIDTH} ... width = {format.width} bits, found {format.min_width}"
+        )
     start = format.initial if isinstance(format, LearnedFixedPoint) else format
     if abs(start.integer) > MAX_INTEGER:
         raise SparsePixError(

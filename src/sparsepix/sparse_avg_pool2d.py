@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from sparsepix.checks import as_pair, check_positive, check_window
-from sparsepix.pooling import emit_pool, merge_slots
+from sparsepix.pooling import emit_pool, merge_slots, pooled_presence
 from sparsepix.quantizers import Format, Quantizer
 from sparsepix.recording import exporting
 from sparsepix.sparse_pixels import SparsePixels
@@ -52,7 +52,7 @@ class SparseAvgPool2d(nn.Module):
         sums = pixels.features.new_zeros(batch, slots + 1, channels).scatter_add(1, target, pixels.features)[:, :slots]
         area = self.kernel_size[0] * self.kernel_size[1]
         means = sums / area if self._factor is None else sums * self._factor
-        return SparsePixels(self.quantizer(means), merge.coords, merge.spatial_shape)
+        return SparsePixels(self.quantizer(means), merge.coords, merge.spatial_shape, pooled_presence(pixels, merge))
 
     def extra_repr(self) -> str:
         """The arguments, for ``print(model)``."""

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from sparsepix.checks import as_pair, check_channels, check_choice, check_positive
+from sparsepix.last_forward import LastForward
 from sparsepix.neighbours import gather_windows
-from sparsepix.quantizers import Format, Quantizer
+from sparsepix.quantizers import Format, Quantizer, bias_format_of
 from sparsepix.recording import emit, exporting
 from sparsepix.sparse_pixels import SparsePixels
 
@@ -30,7 +31,7 @@ class SparseConv2d(nn.Module):
         bias_on: 'active' adds it to every active pixel; 'nonzero' only where the sum is not
             zero, for each pixel and filter, as the published Keras layers do.
         weight_format: format of the weights; None: float.
-        bias_format: format of the bias; None: that of the weights.
+        bias_format: format of the bias; None: that of the weights (a learned width stays where it starts).
 
     The parameters are ``weight`` [out_channels, in_channels, kh, kw] and ``bias`` [out_channels].
 
@@ -57,7 +58,10 @@ class SparseConv2d(nn.Module):
         dense = nn.Conv2d(in_channels, out_channels, self.kernel_size, bias=bias)
         self.weight, self.bias = dense.weight, dense.bias
         self.weight_quantizer = Quantizer(weight_format, "SparseConv2d weight")
-        self.bias_quantizer = Quantizer(bias_format or weight_format, "SparseConv2d bias") if bias else None
+        self.bias_quantizer = (
+            Quantizer(bias_format or bias_format_of(weight_format), "SparseConv2d bias") if bias else None
+        )
+        self.last_forward = LastForward()
 
     def forward(self, pixels: SparsePixels) -> SparsePixels:
         """Convolve; the coordinates stay."""
@@ -72,11 +76,28 @@ class SparseConv2d(nn.Module):
             return pixels.replace(emit("SparseConv2d", inputs, {"bias_on": self.bias_on}, shape))
 
         table = pixels.neighbours(self.kernel_size)
+        self.last_forward.table, self.last_forward.slots = table, pixels.coords.shape[:2]
+        self.last_forward.presence = pixels.presence
         if bias is None or self.bias_on == "active":
             mask = pixels.active
             return pixels.replace(_WindowSum.apply(pixels.features, weight, bias, table, mask))
         sums = _WindowSum.apply(pixels.features, weight, None, table, None)
         return pixels.replace(sums + bias * (sums != 0))
+
+    def products(self) -> Tensor:
+        """Multiplications an image in the last forward, mean over the batch: a scalar.
+
+        One for each pair of kept pixels in the window (a pixel with itself included) and each pair of channels.
+        The gradient goes to a learned selection: dropping a pixel drops its pairs with itself and its neighbours.
+        """
+        last = self.last_forward
+        batch, _ = last.slots
+        neighbours = (last.table < last.table.shape[1]).sum(0).view(last.slots).to(self.weight.dtype)
+        pairs = neighbours.sum()
+        if last.presence is not None:
+            # Each pair counts for both of its pixels.
+            pairs = pairs + 2 * (neighbours * (last.presence - last.presence.detach())).sum()
+        return pairs * (self.in_channels * self.out_channels / batch)
 
     def extra_repr(self) -> str:
         """The arguments, for ``print(model)``."""

@@ -1,13 +1,19 @@
 """From sparse pixels to one dense vector an image."""
 
+import torch
 from torch import Tensor, nn
 
+from sparsepix.last_forward import LastForward
 from sparsepix.recording import emit, exporting
 from sparsepix.sparse_pixels import SparsePixels
 
 
 class SparseFlatten(nn.Module):
     """Scatters the features to [B, H * W * C]: row, column, channel; 0 where no pixel is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last_forward = LastForward()
 
     def forward(self, pixels: SparsePixels) -> Tensor:
         """Flatten to [B, H * W * C]."""
@@ -16,4 +22,15 @@ class SparseFlatten(nn.Module):
             inputs = (pixels.features, pixels.coords)
             shape = (pixels.features.shape[0], height * width * pixels.channels)
             return emit("SparseFlatten", inputs, {"spatial_shape": [height, width]}, shape)
+        last = self.last_forward
+        last.active, last.presence, last.channels = pixels.active, pixels.presence, pixels.channels
         return pixels.to_rows().flatten(1)
+
+    def kept_features(self) -> Tensor:
+        """Features of kept pixels in a vector of the last forward, mean over the batch: a scalar.
+
+        The gradient goes to a learned selection.
+        """
+        last = self.last_forward
+        kept = last.active.to(torch.get_default_dtype()) if last.presence is None else last.presence
+        return kept.sum(1).mean() * last.channels

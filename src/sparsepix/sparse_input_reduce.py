@@ -8,9 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from sparsepix.checks import check_choice, check_image, check_positive
+from sparsepix.last_forward import LastForward
 from sparsepix.recording import emit_sparse, exporting
+from sparsepix.soft_selection import LearnedBudget, LearnedThreshold, presence
 from sparsepix.sparse_pixels import SparsePixels
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.fixed_point import FixedPoint
 
 Activity = Literal["first", "any", "sum"]
 Selection = Literal["raster", "magnitude"]
@@ -19,7 +22,10 @@ Selection = Literal["raster", "magnitude"]
 class SparseInputReduce(nn.Module):
     """Keeps at most ``max_pixels`` active pixels of each image [B, C, H, W].
 
-    Gradients flow to the kept pixels of the image.
+    Gradients flow to the kept pixels of the image. A learned budget or threshold selects in each step exactly as the
+    hardware would with the values of that step; a surrogate shapes the gradient alone (see ``soft_selection``).
+    While the budget learns, the list keeps its ``max_pixels`` slots, and those beyond the budget stay empty; in
+    evaluation (outside of torch.compile) and in export it has as many slots as the budget says.
 
     Args:
         max_pixels: N, the slots of the list.
@@ -28,6 +34,11 @@ class SparseInputReduce(nn.Module):
             threshold), or the 'sum' of the channels.
         selection: if more are active, 'raster' keeps the first N in row-major order, 'magnitude'
             the N largest scores (ties to the earlier pixel). Both list them in row-major order.
+        learn_max_pixels: learn the budget, from 1 to ``max_pixels``, where it starts.
+        learn_threshold: learn the threshold, from where it starts; it stays at 0 or above.
+        input_format: format of the image, on whose grid a learned threshold lies; None: any float32.
+
+    The properties ``max_pixels`` and ``threshold`` give the values as they stand.
 
     Raises:
         SparsePixError: a wrong argument; ``max_pixels`` larger than the image.
@@ -39,25 +50,63 @@ class SparseInputReduce(nn.Module):
         threshold: float = 0.0,
         activity: Activity = "first",
         selection: Selection = "raster",
+        learn_max_pixels: bool = False,
+        learn_threshold: bool = False,
+        input_format: FixedPoint | None = None,
     ) -> None:
         super().__init__()
-        self.max_pixels = check_positive("SparseInputReduce", "max_pixels", max_pixels)
+        self.initial_max_pixels = check_positive("SparseInputReduce", "max_pixels", max_pixels)
         # The comparison is made in float32 and in float64: the threshold must be the same number in both.
         with np.errstate(over="ignore"):
-            self.threshold = float(np.float32(threshold))
-        if not math.isfinite(self.threshold):
+            self.initial_threshold = float(np.float32(threshold))
+        if not math.isfinite(self.initial_threshold):
             raise SparsePixError(f"SparseInputReduce: threshold must be finite in float32, found {threshold}")
+        if input_format is not None and not isinstance(input_format, FixedPoint):
+            raise SparsePixError(f"SparseInputReduce: input_format must be FixedPoint or None, found {input_format!r}")
+        self.learned_max_pixels = LearnedBudget(self.initial_max_pixels) if learn_max_pixels else None
+        self.learned_threshold = LearnedThreshold(self.initial_threshold, input_format) if learn_threshold else None
+        self.last_forward = LastForward()
         self.activity = check_choice("SparseInputReduce", "activity", activity, ("first", "any", "sum"))
         self.selection = check_choice("SparseInputReduce", "selection", selection, ("raster", "magnitude"))
+
+    @property
+    def max_pixels(self) -> int:
+        """N, the slots of the list; a learned budget as it stands.
+
+        Raises:
+            SparsePixError: it is not finite.
+        """
+        if self.learned_max_pixels is None:
+            return self.initial_max_pixels
+        pixels = int(self.learned_max_pixels.pixels())
+        if not 1 <= pixels <= self.initial_max_pixels:
+            raise SparsePixError("SparseInputReduce: the learned max_pixels is not finite; lower the learning rate")
+        return pixels
+
+    @property
+    def threshold(self) -> float:
+        """The threshold; a learned one as it stands, on the grid of ``input_format``.
+
+        Raises:
+            SparsePixError: it is not finite.
+        """
+        if self.learned_threshold is None:
+            return self.initial_threshold
+        threshold = float(self.learned_threshold.snapped())
+        if not math.isfinite(threshold):
+            raise SparsePixError(
+                f"SparseInputReduce: the learned threshold must be finite, found {threshold}; lower the learning rate"
+            )
+        return threshold
 
     def forward(self, image: Tensor) -> SparsePixels:
         """Reduce images [B, C, H, W] to their active pixels."""
         check_image("SparseInputReduce", image)
         height, width = image.shape[2:]
-        if self.max_pixels > height * width:
+        if self.initial_max_pixels > height * width:
             raise SparsePixError(
                 f"SparseInputReduce: max_pixels must not exceed the {height * width} pixels of a {height}x{width} "
-                f"image, found {self.max_pixels}"
+                f"image, found {self.initial_max_pixels}"
             )
         if exporting():
             attributes = {
@@ -66,21 +115,42 @@ class SparseInputReduce(nn.Module):
                 "activity": self.activity,
                 "selection": self.selection,
             }
-            features, coords = emit_sparse("InputReduce", (image,), attributes, self.max_pixels, image.shape[1])
+            slots = attributes["max_pixels"]
+            features, coords = emit_sparse("InputReduce", (image,), attributes, slots, image.shape[1])
             return SparsePixels(features, coords, (height, width))
 
+        self.last_forward.image_shape = tuple(image.shape[1:])
         score = activity_score(image.detach(), self.activity).flatten(1)
-        chosen = score > self.threshold
+        learned = self.learned_threshold
+        threshold = self.initial_threshold if learned is None else learned.snapped().to(score.dtype)
+        slots, budget = self._slots()
+        chosen = score > threshold
         if self.selection == "magnitude":
-            chosen = keep_largest(score, chosen, self.max_pixels)
-        place = first_places(chosen, self.max_pixels)
-        kept = (place < height * width)[..., None]
-        coords = torch.stack((place // width, place % width), dim=-1)
-        read = place.clamp(max=height * width - 1)[:, None].expand(-1, image.shape[1], -1)
-        features = image.flatten(2).gather(2, read).transpose(1, 2)
+            chosen = keep_largest(score, chosen, slots, budget)
+        place = first_places(chosen, slots)
+        kept = place < height * width
+        if budget is not None:
+            kept = kept & (torch.arange(slots, device=kept.device) < budget)
+        coords = torch.stack((place // width, place % width), dim=-1).masked_fill(~kept[..., None], -1)
+        read = place.clamp(max=height * width - 1)
+        features = image.flatten(2).gather(2, read[:, None].expand(-1, image.shape[1], -1)).transpose(1, 2)
         # masked_fill, not a product: 0 * inf would not be 0.
-        features, coords = features.masked_fill(~kept, 0.0), coords.masked_fill(~kept, -1)
-        return SparsePixels(features.contiguous(), coords, (height, width))
+        features = features.masked_fill(~kept[..., None], 0.0).contiguous()
+        factor = None
+        if self.training and (self.learned_max_pixels is not None or learned is not None):
+            by_score = self.selection == "magnitude"
+            factor = presence(kept, score.gather(1, read), self.learned_max_pixels, learned, by_score)
+            self.last_forward.image, self.last_forward.features = image.detach(), features.detach()
+            self.last_forward.presence = factor
+            features = features * factor[..., None]
+        return SparsePixels(features, coords, (height, width), factor)
+
+    def _slots(self) -> tuple[int, Tensor | None]:
+        """The slots of the list, and how many of them may be filled if that is less and known as a tensor only."""
+        # A compiled model keeps its shapes whatever the budget is, and is not compiled again for each.
+        if self.learned_max_pixels is not None and (self.training or torch.compiler.is_compiling()):
+            return self.initial_max_pixels, self.learned_max_pixels.pixels()
+        return self.max_pixels, None
 
     def extra_repr(self) -> str:
         """The arguments, for ``print(model)``."""
@@ -103,11 +173,19 @@ def first_places(chosen: Tensor, count: int) -> Tensor:
     return torch.searchsorted(running, wanted.expand(len(chosen), count).contiguous())
 
 
-def keep_largest(score: Tensor, active: Tensor, count: int) -> Tensor:
-    """Which [B, P] of the active elements are the ``count`` with the largest score, ties to the earlier one."""
-    limit = score.masked_fill(~active, -math.inf).topk(count, dim=1).values[:, -1:]
+def keep_largest(score: Tensor, active: Tensor, slots: int, count: Tensor | None = None) -> Tensor:
+    """Which [B, P] of the active elements have the largest score, ties to the earlier one.
+
+    Args:
+        score: [B, P].
+        active: [B, P] bool.
+        slots: how many to keep.
+        count: how many to keep if that is a number from 1 to ``slots`` in a tensor.
+    """
+    largest = score.masked_fill(~active, -math.inf).topk(slots, dim=1).values
+    limit = largest[:, -1:] if count is None else largest.index_select(1, count.view(1) - 1)
     above = active & (score > limit)
     tied = active & (score == limit)
     # topk does not say which of several equal scores it took, so the ties are counted out here.
-    left = count - above.sum(1, keepdim=True)
+    left = (slots if count is None else count) - above.sum(1, keepdim=True)
     return above | (tied & (tied.cumsum(1) <= left))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sparsepix.checks import as_pair, check_choice, check_window
-from sparsepix.pooling import Merge, emit_pool, merge_slots
+from sparsepix.pooling import Merge, emit_pool, merge_slots, pooled_presence
 from sparsepix.recording import exporting
 from sparsepix.sparse_pixels import SparsePixels
 
@@ -49,7 +49,7 @@ class SparseMaxPool2d(nn.Module):
             beaten = ~whole[..., None] & ((best < 0) | ((best == 0) & ~ahead))
             best = best.masked_fill(beaten, 0.0)
         best = best.masked_fill(~merge.leader[..., None], 0.0)
-        return SparsePixels(best, merge.coords, merge.spatial_shape)
+        return SparsePixels(best, merge.coords, merge.spatial_shape, pooled_presence(pixels, merge))
 
     def _inactive(self, pixels: SparsePixels) -> tuple[Tensor, Tensor]:
         """Two masks [B, N]: all pixels of the slot's window are active; all pixels of it before the slot are."""

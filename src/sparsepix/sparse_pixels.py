@@ -19,6 +19,8 @@ class SparsePixels:
         coords: [B, N, 2] integers, the (row, column) of each pixel, unique in an image;
             (-1, -1) marks an empty slot, and nothing else does.
         spatial_shape: (H, W) of the images.
+        presence: [B, N], 1 for a pixel and 0 for an empty slot, with a gradient to a learned selection
+            (see ``soft_selection``); None where nothing is learned.
 
     Raises:
         SparsePixError: tensors of another rank or dtype, or that do not belong together.
@@ -26,7 +28,9 @@ class SparsePixels:
 
     __slots__ = ("_cache", "coords", "features", "spatial_shape")
 
-    def __init__(self, features: Tensor, coords: Tensor, spatial_shape: Sequence[int]) -> None:
+    def __init__(
+        self, features: Tensor, coords: Tensor, spatial_shape: Sequence[int], presence: Tensor | None = None
+    ) -> None:
         if features.dim() != 3 or not features.dtype.is_floating_point:
             raise SparsePixError(
                 "SparsePixels: features must be a floating-point tensor [B, N, C], "
@@ -44,7 +48,7 @@ class SparsePixels:
         self.features = features
         self.coords = coords
         self.spatial_shape = (spatial_shape[0], spatial_shape[1])
-        self._cache: dict[Any, Tensor] = {}
+        self._cache: dict[Any, Tensor] = {} if presence is None else {"presence": presence}
 
     def replace(self, features: Tensor) -> "SparsePixels":
         """The same pixels with other features [B, N, C']; the neighbour tables stay shared."""
@@ -63,6 +67,11 @@ class SparsePixels:
         if "active" not in self._cache:
             self._cache["active"] = self.coords[..., 0] >= 0
         return self._cache["active"]
+
+    @property
+    def presence(self) -> Tensor | None:
+        """[B, N]: 1 for a pixel, 0 for an empty slot, with a gradient; None where nothing is learned."""
+        return self._cache.get("presence")
 
     def neighbours(self, kernel_size: tuple[int, int]) -> Tensor:
         """The neighbour table [kh * kw, B * N] of a kernel size, made on first use (see ``neighbour_table``)."""

@@ -1,35 +1,37 @@
-"""A plain training loop: enough for the models here, and nothing that a loop of your own could not do."""
+"""A plain training loop: enough for the models here, and nothing that a loop of your own could not do.
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+In several processes (``torchrun``, see ``sparsepix.distributed``) the same call trains one model: each process computes
+its part of every batch.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sparsepix.datasets import Dataset, Split
+from sparsepix import distributed
+from sparsepix.batches import ImageStore
+from sparsepix.checkpoint import Checkpoint, read_checkpoint
+from sparsepix.datasets import Dataset
+from sparsepix.history import History
 from sparsepix.modes import evaluating
+from sparsepix.saving import load_state
+from sparsepix.sparse_input_reduce import SparseInputReduce
 from sparsepix_ops.errors import SparsePixError
 
+__all__ = ["Augment", "History", "accuracy", "decisions", "fit", "loss_of", "predict", "random_shifts"]
 
-@dataclass
-class History:
-    """What happened in each epoch, one entry an epoch. Training losses are of the images that the steps saw."""
-
-    train_loss: list[float] = field(default_factory=list)
-    validation_loss: list[float] = field(default_factory=list)
-    validation_accuracy: list[float] = field(default_factory=list)
-
-    @property
-    def best_epoch(self) -> int:
-        """Index of the epoch with the highest validation accuracy, of several the one with the lowest loss."""
-        # A small validation set has few accuracies, so that ties are common.
-        ranked = zip(self.validation_accuracy, (-loss for loss in self.validation_loss), strict=True)
-        return max(enumerate(ranked), key=lambda epoch: epoch[1])[0]
-
+# Steps between two looks at what may stop a training, where a look costs a word with the other processes or the GPU.
+_LOOK = 32
+_EVALUATED = 512  # images that a model evaluates at once
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
+Schedule = Literal["one-cycle", "constant"]
 
 
 def loss_of(output: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
@@ -73,7 +75,7 @@ def decisions(output: np.ndarray) -> np.ndarray:
 
 
 @torch.no_grad()
-def predict(model: nn.Module, images: np.ndarray, batch_size: int = 512) -> np.ndarray:
+def predict(model: nn.Module, images: np.ndarray, batch_size: int = _EVALUATED) -> np.ndarray:
     """Outputs of a model for images [E, C, H, W], in evaluation mode, on the model's device and in its dtype."""
     like = next(model.parameters())
     batches = np.array_split(images, max(1, -(-len(images) // batch_size)))
@@ -96,60 +98,285 @@ def fit(
     augment: Augment | None = None,
     label_smoothing: float = 0.0,
     on_epoch: Callable[[int, History], None] | None = None,
+    *,
+    on_step: Callable[[int, int], None] | None = None,
+    schedule: Schedule = "one-cycle",
+    penalties: Mapping[str, float] | None = None,
+    patience: int | None = None,
+    compiled: bool = False,
+    checkpoint: str | Path | None = None,
+    save_every: float = 60.0,
+    stop: Callable[[], bool] | None = None,
 ) -> History:
-    """Train with Adam and a one-cycle learning rate, on the model's device; it ends with the weights of its best epoch.
+    """Train with Adam, on the model's device; the model ends with the weights of its best epoch.
+
+    With a checkpoint file an interrupted training goes on when it is called again with the same arguments, and ends
+    with the same weights and history, bit for bit, as one that was never interrupted.
 
     Args:
         model: returns logits.
         data: trained on ``train``; ``validation`` decides which epoch is the best (see ``History.best_epoch``).
-        epochs: how many.
+        epochs: how many at most.
         learning_rate: its largest value.
-        batch_size: images a step.
-        seed: of the order of the images and of the augmentation.
+        batch_size: images a step, of all processes together.
+        seed: of the order of the images, of the augmentation, and of what the model itself draws (dropout).
         augment: changes the images of a step, as ``random_shifts`` does; it draws from the generator that it gets.
         label_smoothing: see ``loss_of``; the losses in the history are without it.
         on_epoch: called after each epoch with its index and the history so far, for a progress bar.
+        on_step: called after each step with the index of the next one and the number of steps of an epoch.
+        schedule: 'one-cycle' (up for three tenths of the steps, then down to nearly 0) or 'constant'.
+        penalties: weight of each of ``sparsepix.penalties(model)`` that is added to the loss.
+        patience: stop after so many epochs without a better one; None: never.
+        compiled: take the steps with ``torch.compile``.
+        checkpoint: file to go on from, if it is there, and to write: after each epoch, after ``save_every``
+            seconds within one, and when ``stop`` asks. All processes have to see the same file.
+        save_every: seconds.
+        stop: asked after each step (in several processes every 32); on True the checkpoint is written and
+            KeyboardInterrupt raised.
 
     Raises:
-        SparsePixError: ``epochs`` < 1; a loss that is not finite.
+        SparsePixError: ``epochs`` < 1; no images; a loss that is not finite (the checkpoint stays as it was before);
+            the checkpoint is of a training with other arguments; a penalty that the model does not have.
+        KeyboardInterrupt: ``stop`` asked for it.
     """
-    if epochs < 1:
-        raise SparsePixError(f"fit: expected at least one epoch, found {epochs}")
-    generator = torch.Generator().manual_seed(seed)
+    problems = [] if epochs >= 1 else [f"expected at least one epoch, found {epochs}"]
+    if not len(data.train) or not len(data.validation):
+        problems.append(
+            f"expected images to train on and to validate with, found {len(data.train)} and {len(data.validation)}"
+        )
+    if patience is not None and patience < 1:
+        problems.append(f"expected a patience of at least one epoch, found {patience}")
+    if problems:
+        raise SparsePixError(problems, "fit")
+    penalties = dict(penalties or {})
+    settings = {
+        "epochs": epochs,
+        "learning_rate": learning_rate,
+        "batch_size": batch_size,
+        "seed": seed,
+        "label_smoothing": label_smoothing,
+        "schedule": schedule,
+        "penalties": penalties,
+        "patience": patience,
+        "augmented": augment is not None,
+        "training images": len(data.train),
+    }
+    path = Path(checkpoint) if checkpoint is not None else None
     like = next(model.parameters())
-    images, labels = torch.from_numpy(data.train.images), torch.from_numpy(data.train.labels)
-    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
-    steps = -(-len(labels) // batch_size)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=epochs * steps)
-    history, best = History(), {}
-    for epoch in range(epochs):
-        model.train()
-        losses = []
-        for batch in torch.randperm(len(labels), generator=generator).split(batch_size):
-            optimizer.zero_grad()
-            inputs = images[batch] if augment is None else augment(images[batch], generator)
-            target = labels[batch].to(like.device)
-            output = model(inputs.to(like))
-            loss_of(output, target, label_smoothing).backward()
-            optimizer.step()
-            schedule.step()
-            losses.append(loss_of(output.detach(), target).item() * len(batch))
-        if not np.isfinite(losses).all():
+    devices = [like.device] if like.device.type == "cuda" else []
+    # The draws of the model come from torch's own generators, whose state belongs to the caller.
+    with torch.random.fork_rng(devices):
+        training = _Training(model, data, settings, augment, penalties, compiled, path)
+        while training.epoch < epochs and not training.out_of_patience(patience):
+            training.run_epoch(on_step, stop, save_every)
+            if on_epoch is not None:
+                on_epoch(training.epoch - 1, training.history)
+    model.load_state_dict(training.best)
+    return training.history
+
+
+class _Training:
+    """A training between two epochs, or within one that was interrupted."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        data: Dataset,
+        settings: dict[str, Any],
+        augment: Augment | None,
+        penalties: dict[str, float],
+        compiled: bool,
+        path: Path | None,
+    ) -> None:
+        like = next(model.parameters())
+        self.model, self.settings, self.augment, self.penalties, self.path = model, settings, augment, penalties, path
+        self.device = like.device
+        self.images, self.labels = ImageStore(data.train.images, like), torch.from_numpy(data.train.labels)
+        self.validation = data.validation
+        self.validation_images = ImageStore(data.validation.images, like)
+        self.steps = -(-len(self.labels) // settings["batch_size"])
+        self.optimizer = torch.optim.Adam(model.parameters(), lr=settings["learning_rate"])
+        self.schedule = _schedule(self.optimizer, settings, self.steps)
+        self.epoch, self.step, self.seconds = 0, 0, 0.0
+        self.history = History(penalties={name: [] for name in penalties})
+        self.best: dict[str, Tensor] = {}
+        # Images, task loss and penalties of the epoch's steps so far.
+        self.sums = torch.zeros(2 + len(penalties), dtype=torch.float64, device=self.device)
+        if path is not None:
+            self._go_on_from(path)
+        self.step_model = distributed.averaged(torch.compile(model) if compiled else model, self.device)
+
+    def out_of_patience(self, patience: int | None) -> bool:
+        """Whether the best epoch lies ``patience`` epochs back."""
+        return patience is not None and self.epoch > 0 and self.epoch - 1 - self.history.best_epoch >= patience
+
+    def run_epoch(
+        self, on_step: Callable[[int, int], None] | None, stop: Callable[[], bool] | None, save_every: float
+    ) -> None:
+        """The rest of the epoch, its validation, and the checkpoint behind it."""
+        self.model.train()
+        order = torch.randperm(len(self.labels), generator=_generator(self.settings["seed"], self.epoch))
+        batches = order.split(self.settings["batch_size"])
+        saved = time.monotonic()
+        begun = saved - self.seconds
+        while self.step < self.steps:
+            self._take_step(batches[self.step])
+            self.step += 1
+            if on_step is not None:
+                on_step(self.step, self.steps)
+            if distributed.world_size() > 1 and self.step % _LOOK:
+                continue
+            now = time.monotonic()
+            asked = stop is not None and stop()
+            asked, due = distributed.any_of([asked, now - saved >= save_every], self.device)
+            if asked or due:
+                self.seconds, saved = now - begun, now
+                self._save()
+            elif self.step % _LOOK == 0:
+                self._finite_sums()
+            if asked:
+                raise KeyboardInterrupt
+        self._end_epoch(begun)
+
+    def _take_step(self, batch: Tensor) -> None:
+        rank, processes = distributed.rank(), distributed.world_size()
+        part = batch[rank::processes]
+        # The last batch may have fewer images than there are processes: one with none computes an image for nothing.
+        weight = len(part) / len(batch)
+        part = part if len(part) else batch[:1]
+        generator = _generator(self.settings["seed"], self.epoch, self.step, rank)
+        torch.manual_seed(generator.initial_seed())
+        images = self.images[part]
+        if self.augment is not None:
+            images = self.augment(images, generator)
+        target = self.labels[part].to(self.device)
+        self.optimizer.zero_grad()
+        output = self.step_model(images)
+        smoothing = self.settings["label_smoothing"]
+        loss = task_loss = loss_of(output, target, smoothing)
+        if smoothing:
+            with torch.no_grad():
+                task_loss = loss_of(output, target)
+        added = _weighted_penalties(self.model, self.penalties)
+        for value in added:
+            loss = loss + value
+        # The mean over the processes of this is the loss of the whole batch.
+        (loss * (weight * processes) if processes > 1 else loss).backward()
+        self.optimizer.step()
+        self.schedule.step()
+        terms = torch.stack([torch.ones_like(task_loss), *(term.detach() for term in (task_loss, *added))])
+        self.sums += terms.to(self.sums) * (weight * len(batch))
+
+    def _end_epoch(self, begun: float) -> None:
+        images, *losses = self._finite_sums()
+        history = self.history
+        history.train_loss.append(losses[0] / images)
+        for values, loss in zip(history.penalties.values(), losses[1:], strict=True):
+            values.append(loss / images)
+        self._validate()
+        for module in self.model.modules():
+            if isinstance(module, SparseInputReduce):
+                history.budget.append(float(module.max_pixels))
+                history.threshold.append(float(module.threshold))
+                break
+        history.learning_rate.append(float(self.optimizer.param_groups[0]["lr"]))
+        history.seconds.append(time.monotonic() - begun)
+        if history.best_epoch == self.epoch:
+            self.best = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
+        self.epoch, self.step, self.seconds = self.epoch + 1, 0, 0.0
+        self.sums.zero_()
+        self._save()
+
+    @torch.no_grad()
+    def _validate(self) -> None:
+        labels = torch.from_numpy(self.validation.labels)
+        mine = torch.arange(distributed.rank(), len(labels), distributed.world_size())
+        sums = torch.zeros(2, dtype=torch.float64, device=self.device)
+        with evaluating(self.model):
+            for part in mine.split(_EVALUATED):
+                output = self.model(self.validation_images[part])
+                loss = loss_of(output, labels[part].to(self.device))
+                right = (decisions(output.cpu().numpy()) == labels[part].numpy()).sum()
+                sums += torch.stack([loss.double() * len(part), loss.new_tensor(float(right)).double()])
+        loss, right = (distributed.total(sums) / len(labels)).tolist()
+        self.history.validation_loss.append(loss)
+        self.history.validation_accuracy.append(right)
+
+    def _finite_sums(self) -> list[float]:
+        """The sums of all processes."""
+        sums = distributed.total(self.sums).tolist()
+        if not np.isfinite(sums).all():
+            names = ["images", "task loss", *self.penalties]
+            found = ", ".join(name for name, value in zip(names, sums, strict=True) if not np.isfinite(value))
             raise SparsePixError(
-                f"fit: expected finite losses, found NaN or infinity in epoch {epoch + 1}; "
+                f"fit: expected finite losses, found NaN or infinity in epoch {self.epoch + 1} ({found}); "
                 "lower the learning rate, or look for NaN in the images"
             )
-        history.train_loss.append(sum(losses) / len(labels))
-        _validate(model, data.validation, history)
-        if history.best_epoch == epoch:
-            best = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-        if on_epoch is not None:
-            on_epoch(epoch, history)
-    model.load_state_dict(best)
-    return history
+        return sums
+
+    def _save(self) -> None:
+        sums = torch.tensor(self._finite_sums(), dtype=torch.float64)
+        if self.path is None or distributed.rank():
+            return
+        Checkpoint(
+            self.settings,
+            self.epoch,
+            self.step,
+            self.seconds,
+            sums,
+            self.history,
+            self.best,
+            self.model.state_dict(),
+            self.optimizer.state_dict(),
+            self.schedule.state_dict(),
+        ).write(self.path)
+
+    def _go_on_from(self, path: Path) -> None:
+        found = read_checkpoint(path, self.settings) if path.exists() else None
+        distributed.require_same(
+            [found.epoch, found.step] if found else [0, 0],
+            f"{path}: the processes see different checkpoints; put it on a file system that all machines share",
+            self.device,
+        )
+        if found is None:
+            return
+        load_state(self.model, found.model, str(path))
+        self.optimizer.load_state_dict(found.optimizer)
+        self.schedule.load_state_dict(found.schedule)
+        self.epoch, self.step, self.seconds = found.epoch, found.step, found.seconds
+        self.history, self.best = found.history, found.best
+        if distributed.rank() == 0:
+            self.sums.copy_(found.sums)
 
 
-def _validate(model: nn.Module, split: Split, history: History) -> None:
-    output = predict(model, split.images)
-    history.validation_loss.append(float(loss_of(torch.from_numpy(output), torch.from_numpy(split.labels))))
-    history.validation_accuracy.append(accuracy(output, split.labels))
+def _generator(*key: int) -> torch.Generator:
+    """A generator that nothing but the key decides, so that no state has to be kept from step to step."""
+    state = np.random.SeedSequence([number % 2**64 for number in key]).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(state[0] >> 1))
+
+
+def _schedule(
+    optimizer: torch.optim.Optimizer, settings: Mapping[str, Any], steps: int
+) -> torch.optim.lr_scheduler.LRScheduler:
+    if settings["schedule"] == "one-cycle":
+        return torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, settings["learning_rate"], total_steps=settings["epochs"] * steps
+        )
+    if settings["schedule"] == "constant":
+        return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
+    raise SparsePixError(f"fit: schedule must be 'one-cycle' or 'constant', found {settings['schedule']!r}")
+
+
+def _weighted_penalties(model: nn.Module, weights: Mapping[str, float]) -> list[Tensor]:
+    """What each penalty adds to the loss."""
+    if not weights:
+        return []
+    import sparsepix
+
+    values = sparsepix.penalties(model)
+    unknown = [name for name in weights if name not in values]
+    if unknown:
+        raise SparsePixError(
+            f"fit: the model has no penalty {', '.join(unknown)}; it has {', '.join(values) or 'none'}"
+        )
+    return [weight * values[name] for name, weight in weights.items()]

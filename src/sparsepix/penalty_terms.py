@@ -1,0 +1,59 @@
+"""Penalties for training: what a model costs, as numbers that a loss can include."""
+
+import torch
+from torch import Tensor, nn
+
+from sparsepix.bit_operations import ebops, has_formats
+from sparsepix.sparse_input_reduce import SparseInputReduce
+from sparsepix_ops.errors import SparsePixError
+
+
+def penalties(model: nn.Module) -> dict[str, Tensor]:
+    """What the last training step's model and images cost, each a scalar with a gradient.
+
+    ``loss = task + sum(weight[name] * value for name, value in penalties(model).items())``: the weights are the
+    caller's. To be called between the forward pass and ``backward``.
+
+    Args:
+        model: any module made of the layers of this library, after a forward pass in training mode.
+
+    Returns:
+        Those of the following that apply to the model:
+
+        - 'budget', if a budget is learned: the budget as a share of where it started (1 at first);
+        - 'masked_intensity', if a budget or threshold is learned: the share of an image's intensity (sum of absolute
+          values) that the selection drops, mean over the batch; an empty image counts 0;
+        - 'ebops', if all weights and inputs of layers have formats: bit operations an image (see ``ebops``). It is
+          not scaled: millions for a large model, so its weight is of the order of 1e-7.
+
+    Raises:
+        SparsePixError: the model has not run in training mode yet.
+    """
+    model = getattr(model, "_orig_mod", model)  # what torch.compile has wrapped
+    reduces = [module for module in model.modules() if isinstance(module, SparseInputReduce)]
+    budgets = [reduce.learned_max_pixels for reduce in reduces if reduce.learned_max_pixels is not None]
+    learned = [r for r in reduces if r.learned_max_pixels is not None or r.learned_threshold is not None]
+    values: dict[str, Tensor] = {}
+    if budgets:
+        shares = [budget.bounded_share().to(budget.share.dtype) for budget in budgets]
+        values["budget"] = torch.stack(shares).mean()
+    if learned:
+        values["masked_intensity"] = torch.stack([masked_intensity(reduce) for reduce in learned]).mean()
+    if has_formats(model):
+        values["ebops"] = ebops(model).total
+    return values
+
+
+def masked_intensity(reduce: SparseInputReduce) -> Tensor:
+    """The share of an image's intensity that a learned selection drops, mean over the last training batch.
+
+    Raises:
+        SparsePixError: the layer has not run in training mode yet.
+    """
+    last = reduce.last_forward
+    if not hasattr(last, "presence"):
+        raise SparsePixError("penalties: the model has not run in training mode; call model.train() and model(images)")
+    intensity = last.image.abs().sum((1, 2, 3))
+    kept = (last.features.abs().sum(2) * last.presence).sum(1)
+    dropped = (intensity - kept) / intensity.masked_fill(intensity == 0, 1.0)
+    return dropped.mean()
