@@ -82,19 +82,21 @@ def ebops(model: nn.Module, images: Tensor | np.ndarray | None = None) -> BitOpe
     """
     model = getattr(model, "_orig_mod", model)  # what torch.compile has wrapped
     if images is None:
-        return _operations(model, _uses(model))
+        return _rows(_uses(model))
     like = next(model.parameters())
     images = torch.as_tensor(images).to(like)
     with last_forward_kept(model):
         with evaluating(model), torch.no_grad():
             model(images)
-        return _operations(model, layer_uses(model, tuple(images.shape[1:])))
+        return _rows(layer_uses(model, tuple(images.shape[1:])))
 
 
-def has_formats(model: nn.Module) -> bool:
-    """Whether weights and input of every layer have a format, so that bit operations are defined."""
+def total_ebops(model: nn.Module) -> Tensor | None:
+    """The total of ``ebops`` for the last forward alone, without the rows; None if some layer has no format."""
     uses = _uses(model)
-    return bool(uses) and not _missing_formats(uses)
+    if not uses or _missing_formats(uses):
+        return None
+    return sum(product * weight_bits * activation_bits for product, weight_bits, activation_bits in map(_factors, uses))
 
 
 def _uses(model: nn.Module) -> list[Use]:
@@ -122,23 +124,23 @@ def _missing_formats(uses: list[Use]) -> list[str]:
     return problems
 
 
-def _operations(model: nn.Module, uses: list[Use]) -> BitOperations:
+def _rows(uses: list[Use]) -> BitOperations:
     if problems := _missing_formats(uses):
         raise SparsePixError(problems, "bit operations need a format for all weights and inputs")
-    rows, total = [], next(model.parameters()).new_zeros(())
+    if not uses:
+        raise SparsePixError("ebops: the model has no convolution and no dense layer")
+    rows, totals = [], []
     for use in uses:
-        weight_bits, activation_bits = use.layer.weight_quantizer.bit_width, use.source.quantizer.bit_width
-        products = _products(use)
-        bit_operations = products * weight_bits * activation_bits
-        total = total + bit_operations
-        values = (
-            float(products.detach()),
-            int(weight_bits.detach()),
-            int(activation_bits.detach()),
-            float(bit_operations.detach()),
-        )
-        rows.append(LayerOperations(use.name, *values))
-    return BitOperations(tuple(rows), total)
+        products, weight_bits, activation_bits = _factors(use)
+        totals.append(products * weight_bits * activation_bits)
+        numbers = [float(torch.as_tensor(x).detach()) for x in (products, weight_bits, activation_bits, totals[-1])]
+        rows.append(LayerOperations(use.name, numbers[0], int(numbers[1]), int(numbers[2]), numbers[3]))
+    return BitOperations(tuple(rows), sum(totals))
+
+
+def _factors(use: Use) -> tuple[Tensor, Tensor | float, Tensor | float]:
+    """Products an image, bits of the weights, bits of the activations."""
+    return _products(use), use.layer.weight_quantizer.bit_width, use.source.quantizer.bit_width
 
 
 def _products(use: Use) -> Tensor:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from sparsepix.bit_operations import ebops, has_formats
+from sparsepix.bit_operations import total_ebops
 from sparsepix.sparse_input_reduce import SparseInputReduce
 from sparsepix_ops.errors import SparsePixError
 
@@ -39,8 +39,8 @@ def penalties(model: nn.Module) -> dict[str, Tensor]:
         values["budget"] = torch.stack(shares).mean()
     if learned:
         values["masked_intensity"] = torch.stack([masked_intensity(reduce) for reduce in learned]).mean()
-    if has_formats(model):
-        values["ebops"] = ebops(model).total
+    if (total := total_ebops(model)) is not None:
+        values["ebops"] = total
     return values
 
 

@@ -181,17 +181,18 @@ class Quantizer(nn.Module):
             )
         # As RoundSte does: half to even.
         integer = round(exponent) + int(self.format.signed)
-        width = float(self.bit_width.detach())
+        width = float(torch.as_tensor(self.bit_width).detach())
         if not math.isfinite(width):
             raise SparsePixError(f"{self.owner}: the learned width is not finite; lower the learning rate")
         return FixedPoint(int(width), integer, self.format.signed, self.format.rounding)
 
     @property
-    def bit_width(self) -> Tensor | None:
-        """The width, a scalar with a gradient if it is learned; None if there is no format."""
-        if self.learned is not None:
-            return self.learned.msb_clamp_bit_width_impl()
-        return None if self.format is None else torch.tensor(float(self.format.width), device=self._scale.device)
+    def bit_width(self) -> Tensor | float | None:
+        """The width: a scalar tensor with a gradient if it is learned; None if there is no format."""
+        if self.format is None:
+            return None
+        learns_width = self.learned is not None and self.format.learn_width
+        return self.learned.msb_clamp_bit_width_impl() if learns_width else float(self.format.width)
 
     def forward(self, x: Tensor) -> Tensor:
         """Quantize ``x`` [...]; the result has its shape and dtype."""
