@@ -39,6 +39,7 @@ OWN_FILES = (
     "summary.json",
     "history.png",
     "confusion.png",
+    "roc.png",
 )
 
 
@@ -366,9 +367,12 @@ def _draw(folder: Path, history: History, data: Dataset, output: np.ndarray) -> 
     from sparsepix import plots
 
     figures = {
-        "history.png": plots.training_curve({data.name: history}),
+        "history.png": plots.training_history(history.columns()),
         "confusion.png": plots.confusion(data.test.labels, decisions(output), data.classes),
     }
+    if output.shape[1] == 1 and len(np.unique(data.test.labels)) == 2:
+        background, signal = data.classes
+        figures["roc.png"] = plots.roc(data.test.labels, output, signal, background)
     for name, figure in figures.items():
         with written_beside(folder / name) as temporary:
             figure.savefig(temporary, format="png", dpi=150)
