@@ -212,7 +212,7 @@ def test_models_that_cannot_be(change, message):
 
 
 def test_the_command_with_real_estimates(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(train_cli, "load_data", lambda options: few_digits())
+    monkeypatch.setattr(train_cli, "load_data", lambda options, console: few_digits())
     folder = tmp_path / "study"
     command = ["digits", "--epochs", "1", "--device", "cpu", "-o", str(folder)]
     choices = ["--max-pixels", "6", "--space", "channels=1", "--space", "bits=4,8", "--selection", "raster"]

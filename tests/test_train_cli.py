@@ -24,7 +24,7 @@ def few_digits(monkeypatch):
     whole = digits()
     parts = (Split(part.images[::5], part.labels[::5]) for part in (whole.train, whole.validation, whole.test))
     data = Dataset("few digits", whole.classes, *parts)
-    monkeypatch.setattr(train_cli, "load_data", lambda options, console=None: data)
+    monkeypatch.setattr(train_cli, "load_data", lambda options, console: data)
     return data
 
 
@@ -85,6 +85,25 @@ def test_a_run_leaves_model_history_summary_and_pictures(tmp_path, few_digits, c
     for name in ("history.png", "confusion.png"):
         assert (folder / name).read_bytes().startswith(b"\x89PNG")
     assert not list(folder.glob(".*"))
+
+
+def test_synthetic_events_of_two_classes(tmp_path, monkeypatch, capsys):
+    monkeypatch.undo()
+    folder = tmp_path / "run"
+    command = ["neutrino", "--data", "synthetic", "--events", "200", "--epochs", "1", "--device", "cpu"]
+    assert main([*command, "-o", str(folder)]) == 0
+    assert "test AUC " in capsys.readouterr().out
+    assert sp.load(folder / "model.pt").input_shape == (1, 63, 63)
+    assert (folder / "roc.png").read_bytes().startswith(b"\x89PNG")
+    options = json.loads((folder / "options.json").read_text())
+    assert options["options"]["data"] == ["synthetic"]
+    assert main([*command, "--events", "300", "-o", str(folder)]) == 2
+    errors = capsys.readouterr().err
+    assert "events: 200 there, 300 now" in errors
+    assert "images and labels" in errors
+    assert main(["neutrino", "--data", str(tmp_path / "none.h5"), "-o", str(tmp_path / "other")]) == 2
+    assert "none.h5: there is no such file" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()
 
 
 def test_the_seed_decides(tmp_path):

@@ -49,8 +49,8 @@ class RunOptions:
 
     Args:
         preset: of ``sparsepix.models``.
-        data: 'synthetic', 'digits', or files of the preset's data set; empty: the preset's default.
-        events: how many synthetic events, or how many of the files' to use; None: the default, or all.
+        data: files of the preset's data set, or 'synthetic' (see ``sparsepix.datasets.load``); empty: its default.
+        events: how many synthetic events; None: the default.
         max_pixels: N, the slots of the list of active pixels.
         bits: width of weights and activations; None: float.
         selection: 'raster' or 'magnitude' (see ``SparseInputReduce``).

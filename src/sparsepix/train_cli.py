@@ -62,9 +62,10 @@ def make_parser() -> argparse.ArgumentParser:
         nargs="+",
         default=[],
         metavar="FILE",
-        help="files of the preset's data set, or 'synthetic', or 'digits' (default: what needs no download)",
+        help="files or folders of the preset's data set, or 'synthetic' (default: synthetic; digits: those of "
+        "scikit-learn; mnist: none)",
     )
-    add("--events", type=_positive, metavar="E", help="synthetic events to make, or events of the files to use")
+    add("--events", type=_positive, metavar="E", help="synthetic events to make (default: 20,000)")
     add("--augment", type=int, default=0, metavar="PIXELS", help="shift half of the training images by so many pixels")
 
     add = parser.add_argument_group("model").add_argument
@@ -194,8 +195,7 @@ def _run(arguments: argparse.Namespace, device: Any, console: "Console") -> int:
             runs.clear_folder(arguments.output)
         distributed.barrier()
     options = _options(arguments)
-    with console.status("reading the data"):
-        data = load_data(options)
+    data = load_data(options, console)
     with (
         runs.stop_on_signals(lambda: console.print("stopping behind this step; Ctrl-C again stops at once")) as stop,
         _progress(options, len(data.train), console) as (on_epoch, on_step),
@@ -233,8 +233,7 @@ def _search(arguments: argparse.Namespace, device: Any, console: "Console") -> i
     space = parse_space([*fixed, *arguments.space])
     if "channels" in arguments:
         raise SparsePixError("--search chooses the channels: give --space channels=A,B,... in place of --channels")
-    with console.status("reading the data"):
-        data = load_data(options)
+    data = load_data(options, console)
     found = search(
         options,
         data,
@@ -262,18 +261,19 @@ def _options(arguments: argparse.Namespace) -> "RunOptions":
     return RunOptions(**given | lists | {"penalties": dict(arguments.penalty)})
 
 
-def load_data(options: "RunOptions") -> "Dataset":
+def load_data(options: "RunOptions", console: "Console | None" = None) -> "Dataset":
     """The data set that the options name.
+
+    Args:
+        options: of a run.
+        console: shows progress.
 
     Raises:
         SparsePixError: the preset has no such data set; the files cannot be read.
     """
     from sparsepix import datasets
-    from sparsepix_ops.errors import SparsePixError
 
-    if not options.data and options.preset in ("digits", "mnist"):
-        return datasets.digits(seed=options.seed)
-    raise SparsePixError(f"--data {' '.join(options.data)}: the preset {options.preset} has no such data set")
+    return datasets.load(options.preset, options.data, options.events, options.seed, console=console)
 
 
 @contextmanager
