@@ -133,8 +133,8 @@ def fit(
         checkpoint: file to go on from, if it is there, and to write: after each epoch, after ``save_every``
             seconds within one, and when ``stop`` asks. All processes have to see the same file.
         save_every: seconds.
-        stop: asked after each step (in several processes every 32); on True the checkpoint is written and
-            KeyboardInterrupt raised.
+        stop: asked after each step (in several processes every 32, and behind an epoch's last); on True the
+            checkpoint is written and KeyboardInterrupt raised.
 
     Raises:
         SparsePixError: ``epochs`` < 1; no images; a loss that is not finite (the checkpoint stays as it was before);
@@ -229,7 +229,7 @@ class _Training:
             self.step += 1
             if on_step is not None:
                 on_step(self.step, self.steps)
-            if distributed.world_size() > 1 and self.step % _LOOK:
+            if distributed.world_size() > 1 and self.step % _LOOK and self.step < self.steps:
                 continue
             now = time.monotonic()
             asked = stop is not None and stop()
