@@ -74,7 +74,7 @@ def draw(results: dict[str, dict[int, float]]) -> "Figure":
     for axes, (name, times) in zip(figure.subplots(1, len(results), sharey=True), results.items(), strict=True):
         axes.plot(list(times), list(times.values()), marker="o")
         axes.set(xscale="log", yscale="log", xlabel=LABELS[name])
-        axes.set_xticks(list(times), [str(value) for value in times], fontsize=8)
+        axes.set_xticks(list(times), [str(value) for value in times], fontsize=7, rotation=45)
         axes.minorticks_off()
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
