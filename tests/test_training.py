@@ -6,31 +6,10 @@ import torch
 from numpy.testing import assert_array_equal
 
 import sparsepix as sp
-from sparsepix.datasets import Dataset, Split, digits
+from small_training import toy, toy_model
+from sparsepix.batches import ImageStore, fingerprint
+from sparsepix.datasets import digits
 from sparsepix.training import History, accuracy, decisions, fit, loss_of, predict, random_shifts
-
-
-def toy(count=96, seed=0):
-    """Two classes of 9x9 images: four active pixels above or below the middle."""
-    rng = np.random.default_rng(seed)
-    images = np.zeros((count, 1, 9, 9), dtype=np.float32)
-    labels = rng.integers(0, 2, count)
-    for image, label in zip(images, labels, strict=True):
-        image[0, rng.integers(0, 4, 4) + 5 * label, rng.integers(0, 9, 4)] = 1
-    third = count // 3
-    parts = (Split(images[i : i + third], labels[i : i + third]) for i in range(0, 3 * third, third))
-    return Dataset("toy", ("above", "below"), *parts)
-
-
-def toy_model(outputs=2):
-    torch.manual_seed(1)  # some seeds start with both filters below zero everywhere
-    return torch.nn.Sequential(
-        sp.SparseInputReduce(4),
-        sp.SparseConv2d(1, 2, 3),
-        sp.SparseReLU(),
-        sp.SparseFlatten(),
-        torch.nn.Linear(162, outputs),
-    )
 
 
 def test_fit_learns_the_toy():
@@ -90,6 +69,41 @@ def test_fit_ends_with_the_best_epoch():
 
 def test_best_epoch_takes_the_lower_loss_of_equal_accuracies():
     assert History([1.0] * 4, [0.1, 0.5, 0.3, 0.3], [0.8, 0.9, 0.9, 0.9]).best_epoch == 2
+
+
+def test_best_epoch_by_loss_and_with_penalties():
+    losses, accuracies = [0.4, 0.2, 0.3], [0.9, 0.7, 0.8]
+    assert History([1.0] * 3, losses, accuracies).best_epoch == 0
+    assert History([1.0] * 3, losses, accuracies, monitor="loss").best_epoch == 1
+    for monitor in ("accuracy", "loss"):
+        assert History([1.0] * 3, losses, accuracies, {"budget": [0.5, 0.3, 0.1]}, monitor=monitor).best_epoch == 2
+
+
+@pytest.mark.parametrize("monitor", ["accuracy", "loss"])
+def test_fit_ends_with_the_best_epoch_of_what_it_monitors(monitor):
+    data, model, seen = toy(), toy_model(), []
+    # Labels that mean nothing: the loss rises with what the model learns, the accuracy goes up and down.
+    data.validation.labels[:] = np.random.default_rng(0).integers(0, 2, len(data.validation))
+    history = fit(
+        model, data, epochs=8, learning_rate=0.05, batch_size=8, monitor=monitor, schedule="constant",
+        on_epoch=lambda *_: seen.append(predict(model, data.validation.images)),
+    )  # fmt: skip
+    losses, accuracies = history.validation_loss, history.validation_accuracy
+    by_loss = min(range(8), key=lambda epoch: losses[epoch])
+    by_accuracy = max(range(8), key=lambda epoch: (accuracies[epoch], -losses[epoch]))
+    assert by_loss != by_accuracy
+    assert history.best_epoch == (by_loss if monitor == "loss" else by_accuracy)
+    assert_array_equal(predict(model, data.validation.images), seen[history.best_epoch])
+
+
+def test_history_as_a_table(tmp_path):
+    history = History([0.5, 0.25], [0.5, 0.5], [0.5, 1.0], {"budget": [1.0, 0.5]})
+    history.to_csv(tmp_path / "history.csv")
+    assert (tmp_path / "history.csv").read_text().splitlines() == [
+        "epoch,train_loss,validation_loss,validation_accuracy,penalty_budget",
+        "1,0.5,0.5,0.5,1.0",
+        "2,0.25,0.5,1.0,0.5",
+    ]
 
 
 def test_fit_refuses_no_epochs_and_reports_nan():
@@ -190,3 +204,30 @@ def test_random_shifts_move_whole_images_and_lose_what_leaves():
 def test_random_shifts_with_no_chance_change_nothing():
     images = torch.rand(3, 1, 4, 4)
     assert_array_equal(random_shifts(1, probability=0.0)(images, torch.Generator().manual_seed(0)), images)
+
+
+def test_image_store_gives_the_same_images():
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(50, 2, 5, 4)).astype(np.float32) * (rng.random((50, 2, 5, 4)) < 0.2)
+    images[3] = 0  # an empty image
+    images[4] = 1  # a full one
+    images[5, 1, 4, 3] = np.nan
+    store = ImageStore(images, torch.zeros(1))
+    assert len(store) == 50
+    for events in ([3], [4, 3, 4, 49, 0], list(range(50)), [5], []):
+        found = store[torch.tensor(events, dtype=torch.int64)]
+        assert_array_equal(found.numpy(), images[events])
+    doubles = ImageStore(images, torch.zeros(1, dtype=torch.float64))[torch.tensor([4])]
+    assert doubles.dtype == torch.float64
+
+
+def test_fingerprint_tells_data_apart():
+    images, labels = np.zeros((9, 1, 3, 3), np.float32), np.zeros(9, np.int64)
+    seen = {fingerprint(images, labels), fingerprint(images[:8], labels[:8]), fingerprint(images, labels + 1)}
+    for place in ((0, 0, 0, 0), (0, 0, 0, 1), (1, 0, 0, 0)):
+        for value in (1.0, 2.0):
+            images[...] = 0
+            images[place] = value
+            seen.add(fingerprint(images, labels))
+    assert len(seen) == 9
+    assert fingerprint(images, labels) == fingerprint(images.copy(), labels.copy())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sparsepix_ops.version import __version__
 
 if TYPE_CHECKING:
-    from sparsepix import compat, datasets, models, plots, training
+    from sparsepix import compat, datasets, models, plots, runs, search, training
     from sparsepix.activations import (
         QuantIdentity,
         QuantLeakyReLU,
@@ -71,7 +71,7 @@ _HOMES = {
     "penalties": "sparsepix.penalty_terms",
     "save": "sparsepix.saving",
 }
-_MODULES = frozenset({"compat", "datasets", "models", "plots", "training"})
+_MODULES = frozenset({"compat", "datasets", "models", "plots", "runs", "search", "training"})
 
 __all__ = [
     "BitOperations",
@@ -109,7 +109,9 @@ __all__ = [
     "models",
     "penalties",
     "plots",
+    "runs",
     "save",
+    "search",
     "training",
 ]
 

@@ -56,6 +56,12 @@ def world_size() -> int:
     return distributed.get_world_size() if distributed.is_initialized() else 1
 
 
+def barrier() -> None:
+    """Wait until all processes are here."""
+    if world_size() > 1:
+        distributed.barrier()
+
+
 def total(values: Tensor) -> Tensor:
     """The sum over all processes."""
     if world_size() > 1:

@@ -1,0 +1,387 @@
+"""A training in a folder: its options, its progress, its results; what ``sparsepix-train`` does.
+
+The folder holds ``options.json``, ``checkpoint.pt`` and ``history.csv`` from the first epoch on, and at the end
+``model.pt``, ``summary.json`` and pictures.
+"""
+
+import contextlib
+import json
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from sparsepix import distributed, models
+from sparsepix.batches import fingerprint
+from sparsepix.checkpoint import require_same_settings
+from sparsepix.datasets import Dataset
+from sparsepix.files import written_beside
+from sparsepix.history import History, Monitor
+from sparsepix.saving import save
+from sparsepix.training import Schedule, accuracy, decisions, fit, loss_of, predict, random_shifts
+from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.fixed_point import FixedPoint
+from sparsepix_ops.version import __version__
+
+if TYPE_CHECKING:
+    from sparsepix.firmware_estimate import FirmwareEstimate
+
+# Everything that a run writes; a folder with an options.json of another run is never touched.
+OWN_FILES = (
+    "options.json",
+    "checkpoint.pt",
+    "history.csv",
+    "model.pt",
+    "summary.json",
+    "history.png",
+    "confusion.png",
+    "roc.png",
+)
+_SELECTION = ("budget", "threshold")
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What decides the result of a run.
+
+    Args:
+        preset: of ``sparsepix.models``.
+        data: files of the preset's data set, or 'synthetic' (see ``sparsepix.datasets.load``); empty: its default.
+        events: how many synthetic events; None: the default.
+        max_pixels: N, the slots of the list of active pixels.
+        bits: width of weights and activations; None: float.
+        selection: 'raster' or 'magnitude' (see ``SparseInputReduce``).
+        learn: what the model learns besides weights: 'max_pixels', 'threshold', 'bits'.
+        channels: out_channels of each convolution; empty: the preset's.
+        epochs: how many at most.
+        batch_size: images a step, of all processes together.
+        learning_rate: its largest value.
+        schedule: see ``fit``.
+        label_smoothing: see ``loss_of``.
+        augment: pixels by which half of the training images are shifted; 0: none.
+        penalties: weight of each penalty (see ``fit``).
+        monitor: 'loss' or 'accuracy' of the validation images, which decides the best epoch (see ``History``).
+        patience: epochs without a better one until training stops; None: never.
+        seed: of data, weights and training.
+    """
+
+    preset: str
+    data: tuple[str, ...] = ()
+    events: int | None = None
+    max_pixels: int = 20
+    bits: int | None = 8
+    selection: str = "raster"
+    learn: tuple[str, ...] = ()
+    channels: tuple[int, ...] = ()
+    epochs: int = 50
+    batch_size: int = 128
+    learning_rate: float = 2e-3
+    schedule: Schedule = "one-cycle"
+    label_smoothing: float = 0.0
+    augment: int = 0
+    penalties: Mapping[str, float] = field(default_factory=dict)
+    monitor: Monitor = "loss"
+    patience: int | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Results of a run, of the weights of its best epoch.
+
+    Args:
+        test_accuracy: fraction of right decisions.
+        test_auc: area under the ROC curve; of several classes the mean of one against the rest; None if the test
+            images are all of one class.
+        test_loss: mean task loss.
+        test_events: how many.
+        validation_accuracy: in the best epoch.
+        best_epoch: counted from 1.
+        epochs: that were trained.
+        parameters: weights and biases.
+        seconds: of training.
+        firmware: the estimate, if one was asked for.
+    """
+
+    test_accuracy: float
+    test_auc: float | None
+    test_loss: float
+    test_events: int
+    validation_accuracy: float
+    best_epoch: int
+    epochs: int
+    parameters: int
+    seconds: float
+    firmware: "FirmwareEstimate | None" = None
+
+
+def build_model(options: RunOptions) -> models.SparseCNN:
+    """The untrained model; its weights follow from the seed.
+
+    Raises:
+        SparsePixError: the options do not make a model.
+    """
+    preset = getattr(models, options.preset)
+    learned = {f"learn_{name}": True for name in options.learn}
+    given = {"selection": options.selection} | learned
+    if options.bits in (8, 16, None):
+        architecture = preset(options.max_pixels, options.bits, **given).architecture
+    else:
+        if "bits" in options.learn:
+            raise SparsePixError(f"learned bits begin with 8 or 16, found {options.bits}; give --bits 8")
+        architecture = preset(options.max_pixels, 8, **given).architecture
+        architecture = replace(
+            architecture,
+            weight_format=_narrowed(architecture.weight_format, options.bits),
+            activation_format=_narrowed(architecture.activation_format, options.bits),
+        )
+    if options.channels:
+        architecture = replace(architecture, layers=_with_channels(architecture, options.channels))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(options.seed)
+        return models.SparseCNN(architecture)
+
+
+def _narrowed(wide: FixedPoint, bits: int) -> FixedPoint:
+    """The same range with fewer fraction bits."""
+    if not 2 <= bits <= wide.width:
+        raise SparsePixError(f"bits must be 2 ... 8, 16 or float, found {bits}")
+    return replace(wide, width=bits)
+
+
+def _with_channels(architecture: models.Architecture, channels: tuple[int, ...]) -> tuple[models.Layer, ...]:
+    convs = [i for i, layer in enumerate(architecture.layers) if layer.kind == "conv"]
+    if len(channels) != len(convs) or min(channels) < 1:
+        raise SparsePixError(
+            f"{architecture.name}: expected {len(convs)} numbers of channels, one for each convolution, "
+            f"found {channels}"
+        )
+    layers = list(architecture.layers)
+    for i, count in zip(convs, channels, strict=True):
+        layers[i] = replace(layers[i], out_channels=count)
+    return tuple(layers)
+
+
+def evaluate(model: torch.nn.Module, data: Dataset, history: History) -> tuple[Summary, np.ndarray]:
+    """The results on the test images, and the logits [E, outputs]."""
+    output, labels = predict(model, data.test.images), data.test.labels
+    return Summary(
+        test_accuracy=accuracy(output, labels),
+        test_auc=area_under_roc(output, labels),
+        test_loss=float(loss_of(torch.from_numpy(output), torch.from_numpy(labels))),
+        test_events=len(labels),
+        validation_accuracy=history.validation_accuracy[history.best_epoch],
+        best_epoch=history.best_epoch + 1,
+        epochs=len(history.train_loss),
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        seconds=sum(history.seconds),
+    ), output
+
+
+def area_under_roc(output: np.ndarray, labels: np.ndarray) -> float | None:
+    """Area under the ROC curve of logits [E, classes]: the mean of each class against the rest; of [E, 1]: of class 1.
+
+    None where no class can be told from others because all labels are the same.
+    """
+    from sklearn.metrics import roc_auc_score
+
+    if output.shape[1] == 1:
+        return float(roc_auc_score(labels, output[:, 0])) if len(np.unique(labels)) > 1 else None
+    # The rest is the sum of the other classes' probabilities, so that the score of a class is its own probability.
+    probability = torch.from_numpy(output).double().softmax(1).numpy()
+    areas = [
+        roc_auc_score(labels == k, probability[:, k])
+        for k in range(output.shape[1])
+        if 0 < (labels == k).sum() < len(labels)
+    ]
+    return float(np.mean(areas)) if areas else None
+
+
+def prepare_folder(folder: Path, options: RunOptions, data: Dataset, device: torch.device) -> None:
+    """Make the folder of a run, or recognize it as that of the same run.
+
+    Raises:
+        SparsePixError: it holds something else, or a run with other options or other data.
+    """
+    wanted = {
+        **json.loads(json.dumps(asdict(options))),
+        "data set": f"{data.name}, {len(data.train)} + {len(data.validation)} + {len(data.test)} images",
+        "images and labels": fingerprint(data.train.images, data.train.labels),
+    }
+    path = folder / "options.json"
+    exists = path.is_file()
+    if exists:
+        require_same_settings(read_options(folder)["options"], wanted, str(folder))
+    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise SparsePixError(f"{folder}: expected a new or an empty folder, or one of sparsepix-train; choose another")
+    # No process makes the folder before all have looked.
+    distributed.require_same([int(exists)], f"{folder}: all machines have to share this folder", device)
+    if not exists and distributed.rank() == 0:
+        folder.mkdir(parents=True, exist_ok=True)
+        content = {
+            "sparsepix": __version__,
+            "torch": torch.__version__,
+            "classes": list(data.classes),
+            "options": wanted,
+        }
+        write_json(path, content)
+
+
+def read_options(folder: Path) -> dict[str, Any]:
+    """What ``options.json`` holds.
+
+    Raises:
+        SparsePixError: it is damaged.
+    """
+    path = folder / "options.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(content, dict) and isinstance(content.get("options"), dict):
+            return content
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        pass
+    raise SparsePixError(f"{path}: expected the options of a run, found something else; choose another folder")
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a file beside and rename it."""
+    with written_beside(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def clear_folder(folder: Path) -> None:
+    """Remove the files of an earlier run, and nothing else."""
+    for name in OWN_FILES:
+        (folder / name).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def stop_on_signals(notify: Callable[[], None]) -> Iterator[Callable[[], bool]]:
+    """Within the block Ctrl-C and SIGTERM only ask to stop; a second Ctrl-C raises KeyboardInterrupt at once.
+
+    Args:
+        notify: called on the first signal.
+
+    Yields:
+        Whether a signal came, as ``fit`` asks it.
+    """
+    asked = False
+
+    def handle(number: int, _: Any) -> None:
+        nonlocal asked
+        # torchrun passes on a signal that the terminal has already sent.
+        if asked and number == signal.SIGINT and distributed.world_size() == 1:
+            raise KeyboardInterrupt
+        if not asked:
+            notify()
+        asked = True
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def train(
+    options: RunOptions,
+    data: Dataset,
+    folder: Path,
+    device: torch.device,
+    *,
+    compiled: bool = False,
+    estimate: bool = False,
+    stop: Callable[[], bool] | None = None,
+    on_epoch: Callable[[int, History], None] | None = None,
+    on_step: Callable[[int, int], None] | None = None,
+) -> Summary | None:
+    """Train a preset in a folder, or go on with a training there, and write its results.
+
+    Args:
+        options: what to train.
+        data: on what.
+        folder: new, empty, or of a run with the same options and data.
+        device: where.
+        compiled: see ``fit``.
+        estimate: also estimate latency and area of the firmware.
+        stop: see ``fit``.
+        on_epoch: see ``fit``.
+        on_step: see ``fit``.
+
+    Returns:
+        The results; None in a process that is not the first.
+
+    Raises:
+        SparsePixError: as ``prepare_folder``, ``build_model`` and ``fit`` raise it.
+        KeyboardInterrupt: ``stop`` asked for it; the same call goes on from there.
+    """
+    model = build_model(options).to(device)
+    if model.input_shape != data.train.images.shape[1:]:
+        raise SparsePixError(
+            f"{options.preset}: expected images {model.input_shape}, the data set {data.name} has "
+            f"{data.train.images.shape[1:]}"
+        )
+    prepare_folder(folder, options, data, device)
+    first = distributed.rank() == 0
+
+    def after_epoch(epoch: int, history: History) -> None:
+        if first:
+            history.to_csv(folder / "history.csv")
+        if on_epoch is not None:
+            on_epoch(epoch, history)
+
+    history = fit(
+        model,
+        data,
+        options.epochs,
+        options.learning_rate,
+        options.batch_size,
+        options.seed,
+        random_shifts(options.augment) if options.augment else None,
+        options.label_smoothing,
+        after_epoch,
+        on_step=on_step,
+        schedule=options.schedule,
+        penalties=options.penalties,
+        monitor=options.monitor,
+        patience=options.patience,
+        compiled=compiled,
+        checkpoint=folder / "checkpoint.pt",
+        stop=stop,
+    )
+    if not first:
+        return None
+    save(model.cpu(), folder / "model.pt")
+    history.to_csv(folder / "history.csv")
+    summary, output = evaluate(model, data, history)
+    if estimate:
+        from sparsepix.firmware_estimate import firmware_estimate
+
+        summary = replace(summary, firmware=firmware_estimate(model))
+    _draw(folder, history, data, output)
+    write_json(folder / "summary.json", asdict(summary))
+    return summary
+
+
+def _draw(folder: Path, history: History, data: Dataset, output: np.ndarray) -> None:
+    from sparsepix import plots
+
+    # A budget and a threshold that nobody learned stay where they are.
+    moving = {
+        name: values for name, values in history.columns().items() if name not in _SELECTION or len(set(values)) > 1
+    }
+    figures = {
+        "history.png": plots.training_history(moving),
+        "confusion.png": plots.confusion(data.test.labels, decisions(output), data.classes),
+    }
+    if output.shape[1] == 1 and len(np.unique(data.test.labels)) == 2:
+        background, signal = data.classes
+        figures["roc.png"] = plots.roc(data.test.labels, output, signal, background)
+    for name, figure in figures.items():
+        with written_beside(folder / name) as temporary:
+            figure.savefig(temporary, format="png", dpi=150)

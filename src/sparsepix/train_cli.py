@@ -1,0 +1,350 @@
+"""The command ``sparsepix-train``: train a preset on a data set, or search for a good one."""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sparsepix_ops.version import __version__
+
+# Nothing heavy up here: --help has to answer at once.
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
+
+    from sparsepix.datasets import Dataset
+    from sparsepix.history import History
+    from sparsepix.runs import RunOptions, Summary
+
+EXIT_OK, EXIT_ERROR, EXIT_INTERRUPTED = 0, 2, 130
+
+PRESETS = ("neutrino", "jet", "mnist", "digits")
+
+EXAMPLE = """\
+examples:
+  sparsepix-train digits -o runs/digits
+  sparsepix-train neutrino --data synthetic --max-pixels 20 --bits 8 --epochs 50 -o runs/neutrino
+  Interrupted (Ctrl-C, SIGTERM, a power cut)? The same command goes on where it stopped, to the same result.
+
+  torchrun --nproc-per-node 4 -m sparsepix.train_cli neutrino --data synthetic -o runs/neutrino
+  the same on 4 GPUs (or CPUs); for several machines add --nnodes and --rdzv-endpoint, and share the folder.
+
+  sparsepix-train neutrino --data synthetic --epochs 10 --search 50 -o runs/search
+  tries 50 choices of max_pixels, bits, selection and channels: accuracy against estimated latency and LUTs.
+  More machines: the same command on each, with --storage postgresql://... and its own folder of the same name.
+
+then: sparsepix-export runs/neutrino/model.pt
+exit status: 0, or 2 on an error, or 130 if interrupted
+"""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The arguments of the command."""
+    parser = argparse.ArgumentParser(
+        prog="sparsepix-train",
+        description="Train a quantized sparse CNN of sparsepix.models; the folder then holds model.pt, history.csv, "
+        "summary.json and pictures.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("preset", choices=PRESETS, help="the model")
+    add("-o", "--output", type=Path, required=True, metavar="DIR", help="folder to make, or of a run to go on with")
+    add("--force", action="store_true", help="throw away a run in that folder and begin again")
+    add("--version", action="version", version=f"%(prog)s {__version__}")
+
+    add = parser.add_argument_group("data").add_argument
+    add(
+        "--data",
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="files or folders of the preset's data set, or 'synthetic' (default: synthetic; digits: those of "
+        "scikit-learn; mnist: none)",
+    )
+    add("--events", type=_positive, metavar="E", help="synthetic events to make (default: 20,000)")
+    add("--augment", type=int, default=0, metavar="PIXELS", help="shift half of the training images by so many pixels")
+
+    add = parser.add_argument_group("model").add_argument
+    # Without a default here, so that a search knows what is to stay fixed.
+    unset = argparse.SUPPRESS
+    add("--max-pixels", type=_positive, default=unset, metavar="N", help="slots for active pixels (default: 20)")
+    add("--bits", type=_bits, default=unset, help="width of weights and activations, or 'float' (default: 8)")
+    add(
+        "--selection",
+        choices=["raster", "magnitude"],
+        default=unset,
+        help="keep the first or the largest N active pixels (default: raster)",
+    )
+    add(
+        "--learn",
+        nargs="+",
+        choices=["max_pixels", "threshold", "bits"],
+        default=[],
+        help="learn these too; with --penalty, or nothing makes them smaller",
+    )
+    add("--channels", type=_positive, nargs="+", default=unset, metavar="C", help="out_channels of each convolution")
+
+    add = parser.add_argument_group("training").add_argument
+    add("--epochs", type=_positive, default=50, help="how many at most (default: %(default)s)")
+    add("--batch-size", type=_positive, default=128, metavar="B", help="images a step (default: %(default)s)")
+    add("--learning-rate", type=float, default=2e-3, metavar="RATE", help="its largest value (default: %(default)s)")
+    add("--schedule", choices=["one-cycle", "constant"], default="one-cycle", help="of the rate (default: %(default)s)")
+    add("--label-smoothing", type=float, default=0.0, metavar="S", help="share of a label that is spread over all")
+    add(
+        "--monitor",
+        choices=["loss", "accuracy"],
+        default="loss",
+        help="of the validation images: decides the best epoch (default: %(default)s)",
+    )
+    add("--patience", type=_positive, metavar="EPOCHS", help="stop after so many epochs without a better one")
+    add(
+        "--penalty",
+        type=_penalty,
+        action="append",
+        default=[],
+        metavar="NAME=WEIGHT",
+        help="add this penalty of the model to the loss: budget, masked_intensity, ebops",
+    )
+    add("--seed", type=int, default=0, help="of data, weights and training (default: %(default)s)")
+
+    add = parser.add_argument_group("machine", "changes no option of a run").add_argument
+    add("--device", choices=["auto", "cpu", "cuda"], default="auto", help="(default: a GPU if there is one)")
+    add("--threads", type=_positive, metavar="T", help="CPU threads (default: torch's own choice)")
+    add("--compile", action="store_true", help="use torch.compile")
+    add("--estimate", action="store_true", help="also estimate latency and area of the firmware")
+
+    group = parser.add_argument_group("search", "many short trainings instead of one")
+    add = group.add_argument
+    add("--search", type=_positive, metavar="TRIALS", help="try so many models more, chosen by optuna")
+    add(
+        "--space",
+        type=_space,
+        action="append",
+        default=[],
+        metavar="NAME=A,B,...",
+        help="values to choose from, for max_pixels, bits, selection or channels; one value: always this",
+    )
+    add(
+        "--metric", choices=["accuracy", "auc"], default="accuracy", help="of the validation images (default: accuracy)"
+    )
+    add("--storage", metavar="URL", help="optuna storage (default: sqlite, search.db in the folder)")
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected a number of at least 1, found {text}")
+    return number
+
+
+def _bits(text: str) -> int | None:
+    return None if text == "float" else _positive(text)
+
+
+def _penalty(text: str) -> tuple[str, float]:
+    name, _, weight = text.partition("=")
+    try:
+        return name, float(weight)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected NAME=WEIGHT, found {text!r}") from None
+
+
+def _space(text: str) -> tuple[str, list[str]]:
+    name, _, values = text.partition("=")
+    if not name or not all(values.split(",")):
+        raise argparse.ArgumentTypeError(f"expected NAME=A,B,..., found {text!r}")
+    return name, values.split(",")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    arguments = make_parser().parse_args(argv)
+    from rich.console import Console
+
+    from sparsepix_ops.errors import SparsePixError
+
+    console = Console(stderr=True, highlight=False)
+    try:
+        with console.status("loading torch"):
+            from sparsepix import distributed
+        device = distributed.choose_device(arguments.device)
+        with distributed.process_group(device):
+            if distributed.rank():
+                console.quiet = True
+            return _run(arguments, device, console)
+    except (SparsePixError, OSError) as error:
+        if not console.quiet:
+            print(f"error: {error}", file=sys.stderr)
+        return EXIT_ERROR
+    except KeyboardInterrupt:
+        kept = "keeps its trials and tries more" if arguments.search else "goes on from there"
+        console.print(f"{arguments.output}: interrupted; the same command {kept}", soft_wrap=True)
+        return EXIT_INTERRUPTED
+
+
+def _run(arguments: argparse.Namespace, device: Any, console: "Console") -> int:
+    import torch
+
+    from sparsepix import distributed, runs
+
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    if arguments.search:
+        return _search(arguments, device, console)
+    if arguments.force:
+        if distributed.rank() == 0:
+            runs.clear_folder(arguments.output)
+        distributed.barrier()
+    options = _options(arguments)
+    data = load_data(options, console)
+    with (
+        runs.stop_on_signals(lambda: console.print("stopping behind this step; Ctrl-C again stops at once")) as stop,
+        _progress(options, len(data.train), console) as (on_epoch, on_step),
+    ):
+        summary = runs.train(
+            options,
+            data,
+            arguments.output,
+            device,
+            compiled=arguments.compile,
+            estimate=arguments.estimate,
+            stop=stop,
+            on_epoch=on_epoch,
+            on_step=on_step,
+        )
+    if summary is not None:
+        _show(summary, data, arguments.output)
+    return EXIT_OK
+
+
+def _search(arguments: argparse.Namespace, device: Any, console: "Console") -> int:
+    from rich.console import Console
+
+    from sparsepix import distributed
+    from sparsepix.search import front_table, parse_space, search
+    from sparsepix_ops.errors import SparsePixError
+
+    if distributed.world_size() > 1:
+        raise SparsePixError(
+            "--search: expected one process, found several of torchrun; start the command once on each machine or "
+            "GPU, with the same --storage"
+        )
+    options = _options(arguments)
+    fixed = [(name, [str(getattr(options, name))]) for name in ("max_pixels", "bits", "selection") if name in arguments]
+    space = parse_space([*fixed, *arguments.space])
+    if "channels" in arguments:
+        raise SparsePixError("--search chooses the channels: give --space channels=A,B,... in place of --channels")
+    data = load_data(options, console)
+    found = search(
+        options,
+        data,
+        arguments.output,
+        arguments.search,
+        device,
+        space=space,
+        metric=arguments.metric,
+        storage=arguments.storage,
+        console=console,
+    )
+    output = Console(highlight=False)
+    output.print(front_table(found, arguments.metric))
+    output.print(f"{arguments.output}: trials.csv, pareto.png, models/ of the front", soft_wrap=True)
+    return EXIT_OK
+
+
+def _options(arguments: argparse.Namespace) -> "RunOptions":
+    from dataclasses import fields
+
+    from sparsepix.runs import RunOptions
+
+    given = {field.name: getattr(arguments, field.name) for field in fields(RunOptions) if field.name in arguments}
+    lists = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
+    return RunOptions(**given | lists | {"penalties": dict(arguments.penalty)})
+
+
+def load_data(options: "RunOptions", console: "Console | None" = None) -> "Dataset":
+    """The data set that the options name.
+
+    Args:
+        options: of a run.
+        console: shows progress.
+
+    Raises:
+        SparsePixError: the preset has no such data set; the files cannot be read.
+    """
+    from sparsepix import datasets
+
+    return datasets.load(options.preset, options.data, options.events, options.seed, console=console)
+
+
+@contextmanager
+def _progress(
+    options: "RunOptions", images: int, console: "Console"
+) -> "Iterator[tuple[Callable[[int, History], None], Callable[[int, int], None]]]":
+    """Bars of epochs and steps on a terminal, a line an epoch elsewhere."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = [TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn()]
+    columns += [TimeElapsedColumn(), TimeRemainingColumn()]
+
+    def line(epoch: int, history: "History") -> str:
+        return (
+            f"epoch {epoch + 1}/{options.epochs}: loss {history.train_loss[-1]:.4f}, "
+            f"validation {history.validation_loss[-1]:.4f}, {history.validation_accuracy[-1]:.2%} "
+            f"(best: epoch {history.best_epoch + 1}), {images / history.seconds[-1]:,.0f} images/s"
+        )
+
+    if not console.is_terminal:
+        yield lambda epoch, history: console.print(line(epoch, history), soft_wrap=True), lambda step, steps: None
+        return
+    with Progress(*columns, console=console) as progress:
+        epochs = progress.add_task("epochs", total=options.epochs)
+        steps = progress.add_task("steps", total=None)
+
+        def on_epoch(epoch: int, history: "History") -> None:
+            progress.update(epochs, completed=epoch + 1)
+            progress.console.print(line(epoch, history))
+
+        yield on_epoch, lambda step, total: progress.update(steps, completed=step, total=total)
+
+
+def _show(summary: "Summary", data: "Dataset", folder: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{folder}: the weights of epoch {summary.best_epoch} of {summary.epochs}", show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_row("test accuracy", f"{summary.test_accuracy:.2%}")
+    if summary.test_auc is not None:
+        mean = "" if len(data.classes) == 2 else ", mean of one class against the rest"
+        table.add_row(f"test AUC{mean}", f"{summary.test_auc:.4f}")
+    table.add_row("test loss", f"{summary.test_loss:.4f}")
+    table.add_row("test images", f"{summary.test_events:,}")
+    table.add_row("weights and biases", f"{summary.parameters:,}")
+    table.add_row("training", f"{summary.seconds:.1f} s")
+    if summary.firmware is not None:
+        found = summary.firmware
+        table.add_row("firmware, estimated: latency", f"{found.latency_cycles} cycles")
+        table.add_row("firmware, estimated: LUT", f"{found.lut:,}")
+        table.add_row("firmware, estimated: DSP", f"{found.dsp:,}")
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(f"{folder}: model.pt, history.csv, summary.json and pictures", soft_wrap=True)
+    console.print(f"next: sparsepix-export {folder / 'model.pt'}", soft_wrap=True)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
