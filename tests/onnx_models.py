@@ -71,13 +71,26 @@ class ModelBuilder:
         return self
 
     def conv(self, name="conv1", out_channels=2, kernel=(3, 3), fmt=WEIGHT, bias_fmt=WEIGHT, weight=None, bias=None,
-             bias_on="active"):  # fmt: skip
-        shape = (out_channels, self.channels, *kernel)
+             bias_on="active", group=1):  # fmt: skip
+        shape = (out_channels, self.channels // group, *kernel)
         weight = self.random(shape, fmt) if weight is None else weight
         bias = self.random(out_channels, bias_fmt) if bias is None else bias
         inputs = [self.value, self.coords]
         inputs += [self.weight(f"{name}.weight", weight, fmt), self.weight(f"{name}.bias", bias, bias_fmt)]
-        self.value = self.node("SparseConv2d", inputs, [f"{name}.features"], domain=DOMAIN, bias_on=bias_on)
+        attributes = {"bias_on": bias_on, "group": group}
+        self.value = self.node("SparseConv2d", inputs, [f"{name}.features"], domain=DOMAIN, **attributes)
+        self.channels = out_channels
+        return self
+
+    def strided_conv(self, name="conv1", out_channels=2, kernel=(3, 3), strides=(2, 2), **attributes):
+        weight = self.random((out_channels, self.channels, *kernel))
+        inputs = [self.value, self.coords]
+        inputs += [self.weight(f"{name}.weight", weight), self.weight(f"{name}.bias", self.random(out_channels))]
+        outputs = [f"{name}.features", f"{name}.coords"]
+        attributes = {"strides": strides, "spatial_shape": self.spatial} | attributes
+        self.node("SparseStridedConv2d", inputs, outputs, domain=DOMAIN, **attributes)
+        self.value, self.coords = outputs
+        self.spatial = tuple(-(-size // max(step, 1)) for size, step in zip(self.spatial, strides, strict=True))
         self.channels = out_channels
         return self
 

@@ -5,7 +5,7 @@ import torch
 from numpy.testing import assert_array_equal
 from torch import nn
 
-from sparsepix.activations import SparseReLU
+from sparsepix.activations import SparseLeakyReLU, SparseReLU
 from sparsepix.joins import concat
 from sparsepix.quant_linear import QuantLinear
 from sparsepix.sparse_avg_pool2d import SparseAvgPool2d
@@ -109,6 +109,20 @@ def test_the_inductor_gives_the_same():
     image = small_images()
     eager, traced = run(model, model, image), run(torch.compile(model, fullgraph=True), model, image)
     same(traced[0], eager[0])
+    for found, expected in zip(traced, eager, strict=True):
+        torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_grouped_strided_and_normalized_convolutions(training):
+    torch.manual_seed(2)
+    model = nn.Sequential(
+        SparseInputReduce(6), SparseConv2d(1, 4, 3, batch_norm=True, weight_format=FixedPoint(8, 3)),
+        SparseLeakyReLU(0.25), SparseConv2d(4, 2, 3, groups=2, stride=(2, 1)), SparseFlatten(),
+    ).train(training)  # fmt: skip
+    image = small_images()
+    eager = run(model, model, image)
+    traced = run(torch.compile(model, backend="aot_eager", fullgraph=True), model, image)
     for found, expected in zip(traced, eager, strict=True):
         torch.testing.assert_close(found, expected)
 

@@ -125,6 +125,30 @@ FAULTS = {
     "computed weight": (computed_weight, ["product/MatMul", "constant"]),
     "even kernel": (lambda: image().conv(kernel=(3, 4)), ["conv1/SparseConv2d", "odd", "(3, 4)"]),
     "wrong channel count": (channel_mismatch, ["conv1/SparseConv2d", "in_channels = 3", "1"]),
+    "groups that do not divide": (
+        lambda: image().conv(group=2, weight=np.ones((3, 1, 3, 3)), bias=np.ones(3)),
+        ["conv1/SparseConv2d", "groups must be 1 or more and divide", "groups = 2", "out_channels = 3"],
+    ),
+    "stride of 0": (lambda: image().strided_conv(strides=(2, 0)), ["conv1/SparseStridedConv2d", "strides", "(2, 0)"]),
+    "wrong grid of a strided convolution": (
+        lambda: image().strided_conv(spatial_shape=(9, 8)).flatten(),
+        ["conv1/SparseStridedConv2d", "its spatial_shape is (9, 8)", "(8, 8)"],
+    ),
+    "pixels of a strided convolution's input": (
+        lambda: node(
+            image().strided_conv(),
+            "SparseFlatten",
+            ["conv1.features", "reduce.coords"],
+            ["flat"],
+            domain=DOMAIN,
+            spatial_shape=(8, 8),
+        ),
+        ["flat/SparseFlatten", "do not belong together"],
+    ),
+    "a slope that is no shift": (
+        lambda: node(image().conv(), "LeakyRelu", ["conv1.features"], ["leaky"], alpha=0.01),
+        ["leaky/LeakyRelu", "power of two", "0.0078125"],
+    ),
     "wrong number of features": (lambda: wrong_features(), ["dense1/Gemm", "5", "4"]),
     "NaN": (lambda: with_nan(np.nan), ["conv1.weight", "NaN"]),
     "infinity": (lambda: with_nan(np.inf), ["conv1.weight", "infinity"]),

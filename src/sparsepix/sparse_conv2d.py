@@ -120,16 +120,18 @@ class SparseConv2d(nn.Module):
             return pixels.replace(features)
         return SparsePixels(features, merge.coords, merge.spatial_shape, presence)
 
-    def _tables(self, pixels: SparsePixels, merge: Merge | None) -> tuple[Tensor, Tensor]:
-        """The pixels in the window of each output, and the outputs in whose windows each pixel lies, seen from it."""
+    def _tables(self, pixels: SparsePixels, merge: Merge | None) -> tuple[Tensor, Tensor | None]:
+        """The pixels in the window of each output, and the outputs in whose windows each pixel lies, seen from it.
+
+        The latter is None where it is the same table, or nobody looks back.
+        """
         if merge is None:
             # If j lies at an offset from i, then i lies at the opposite offset from j: one table is both.
-            table = pixels.neighbours(self.kernel_size)
-            return table, table
+            return pixels.neighbours(self.kernel_size), None
         corners = torch.where(merge.coords < 0, -1, merge.coords * merge.coords.new_tensor(self.stride))
         table = neighbour_table(pixels.coords, pixels.spatial_shape, self.kernel_size, corners)
         if not pixels.features.requires_grad:
-            return table, table  # nobody looks back
+            return table, None
         return table, neighbour_table(corners, pixels.spatial_shape, self.kernel_size, pixels.coords)
 
     def _emit(self, pixels: SparsePixels) -> SparsePixels:
@@ -191,7 +193,7 @@ class _WindowSum(torch.autograd.Function):
         weight: Tensor,
         bias: Tensor | None,
         table: Tensor,
-        back: Tensor,
+        back: Tensor | None,
         active: Tensor | None,
         groups: int,
     ) -> Tensor:
@@ -208,7 +210,7 @@ class _WindowSum(torch.autograd.Function):
             out = out if bias is None else out.addcmul_(bias[:, None], mask)
         else:
             out = torch.addmm(bias[:, None] * mask, matrix, windows)
-        ctx.save_for_backward(windows, weight, back, mask)
+        ctx.save_for_backward(windows, weight, table if back is None else back, mask)
         ctx.groups = groups
         return out.t().reshape(batch, slots, -1)
 
