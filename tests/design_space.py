@@ -4,8 +4,10 @@ import itertools
 from dataclasses import replace
 
 import sparsepix_hls
+from sparsepix_hls import ir
 from sparsepix_hls.choices import overlap_candidate
 from sparsepix_hls.design import Options
+from sparsepix_hls.graph_rewrites import lookup_partner
 from sparsepix_hls.ir import input_reduce
 from sparsepix_hls.reader import read_model
 
@@ -57,6 +59,16 @@ def covering():
     return found
 
 
+def nearest(graph, options):
+    """The options with what a model cannot have left to the translator."""
+    flattens = [layer for layer in graph.layers if isinstance(layer, ir.SparseFlatten)]
+    if options.conv == "overlap" and overlap_candidate(graph) is None:
+        options = replace(options, conv="auto")
+    if options.flatten == "lookup" and not all(lookup_partner(graph, layer) for layer in flattens):
+        options = replace(options, flatten="auto")
+    return options
+
+
 def build(path, folder, values, pixels_per_cycle):
     """Translate one combination; where the model cannot have it, its nearest one."""
     graph = read_model(path).graph
@@ -64,6 +76,4 @@ def build(path, folder, values, pixels_per_cycle):
     _, height, width = graph.input.shape
     pixels = min(pixels_per_cycle, height * width)
     options = options_of(values, reduce.max_pixels, pixels, reduce.selection == "raster")
-    if options.conv == "overlap" and overlap_candidate(graph) is None:
-        options = replace(options, conv="auto")
-    return sparsepix_hls.translate(path, folder, options=options)
+    return sparsepix_hls.translate(path, folder, options=nearest(graph, options))

@@ -18,9 +18,9 @@ from rich.console import Console
 
 import sparsepix_hls
 from all_combinations import random_model
+from design_space import nearest
 from published_events import published_model
 from random_networks import differing, size
-from sparsepix_hls.choices import overlap_candidate
 from sparsepix_hls.design import LayerOptions, Options
 from sparsepix_hls.ir import input_reduce
 from sparsepix_hls.reader import read_model
@@ -53,9 +53,7 @@ def differences(path, images, expected, options, folder):
     _, height, width = graph.input.shape
     if options.pixels_per_cycle:
         options = replace(options, pixels_per_cycle=min(options.pixels_per_cycle, height * width))
-    if options.conv == "overlap" and overlap_candidate(graph) is None:
-        options = replace(options, conv="auto")
-    project = sparsepix_hls.translate(path, folder, options=options, backend="rtl")
+    project = sparsepix_hls.translate(path, folder, options=nearest(graph, options), backend="rtl")
     project.compile()
     found = {"predict": differing(project.predict(images), expected)}
     measured = project.measure(images)  # against each other; 'alone' is what predict gave

@@ -253,6 +253,12 @@ class Summed(OwnModule):
         return y + 1.0
 
 
+class Weighted(OwnModule):
+    def forward(self, x):
+        y = super().forward(x)
+        return torch.add(y, y, alpha=2)
+
+
 class Reshaped(OwnModule):
     def forward(self, x):
         return super().forward(x).reshape(-1, 3, 1)
@@ -291,6 +297,7 @@ class Constant(OwnModule):
         (Scaled, "Scaled: .*mul.* has no firmware"),
         (Branching, "Branching: .*sum.* has no firmware"),
         (Summed, "Summed: .*add.* has no firmware"),
+        (Weighted, "Weighted: .*add.* has no firmware"),
         (Reshaped, "Reshaped: .*reshape.* has no firmware"),
         (Halved, "Halved: .*half.* has no firmware"),
         (Several, "a tensor that depends on the image.* found str as 'output_1'"),
@@ -302,6 +309,18 @@ class Constant(OwnModule):
 def test_what_has_no_firmware_is_named(kind, message, tmp_path):
     with pytest.raises(sp.SparsePixError, match=message):
         sp.export_onnx(kind(), tmp_path / "model.onnx", (2, 7, 15))
+
+
+def test_sum_in_place(tmp_path, images):
+    class InPlace(OwnModule):
+        def forward(self, x):
+            y = super().forward(x)
+            z = y.clone()
+            z += y
+            return torch.cat((z, y), dim=1)
+
+    _, found = run_everywhere(InPlace(), tmp_path / "model.onnx", images)
+    assert_array_equal(found[:, :3], 2 * found[:, 3:])
 
 
 def test_dense_convolution_is_refused(tmp_path):

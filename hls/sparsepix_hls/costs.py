@@ -293,7 +293,8 @@ def _activation(layer: ir.Activation, how: LayerDesign, clock_ns: float) -> Esti
     # Rounding is an adder over the kept bits; saturation and ReLU are a LUT for each bit of the output.
     items = how.copies * layer.output.shape[1] if len(layer.output.shape) == 2 else layer.output.shape[0]
     bits = layer.output.type.width
-    cost = items * (adder(bits) + Cost(lut=bits, levels=1))
+    copies = layer.input.type == layer.output.type and not layer.relu and not layer.slope_shift
+    cost = Cost() if copies else items * (adder(bits) + Cost(lut=bits, levels=1))
     if layer.slope_shift:
         cost = items * mux(2, layer.input.type.width + layer.slope_shift) + cost
     return _estimate(cost, clock_ns, how, items * bits, waits=False)
