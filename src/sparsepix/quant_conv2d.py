@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -50,6 +51,8 @@ class QuantConv2d(nn.Conv2d):
         check_channels("QuantConv2d", self.in_channels, image.shape[1])
         self.last_forward.spatial_shape = tuple(image.shape[2:])
         bias = None if self.bias is None else self.bias_quantizer(self.bias)
+        # oneDNN takes several times as long for the gradient of few channels in the other order.
+        image = image.to(memory_format=torch.channels_last)
         return F.conv2d(image, self.weight_quantizer(self.weight), bias, padding=self.padding)
 
     def products(self) -> Tensor:
