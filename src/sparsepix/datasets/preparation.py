@@ -1,45 +1,8 @@
-"""Data sets: real images, prepared as the paper prepares its own."""
-
-from dataclasses import dataclass
+"""Steps of preparation that several data sets share."""
 
 import numpy as np
 
 from sparsepix_ops.errors import SparsePixError
-
-
-@dataclass(frozen=True, eq=False)
-class Split:
-    """Images and labels of one part of a data set.
-
-    Args:
-        images: float32 [E, C, H, W].
-        labels: int64 [E].
-    """
-
-    images: np.ndarray
-    labels: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-
-@dataclass(frozen=True, eq=False)
-class Dataset:
-    """A data set in three disjoint parts.
-
-    Args:
-        name: of the data set.
-        classes: names of the classes, by label.
-        train: to fit the weights on.
-        validation: to choose an epoch on.
-        test: to report on.
-    """
-
-    name: str
-    classes: tuple[str, ...]
-    train: Split
-    validation: Split
-    test: Split
 
 
 def place_centred(images: np.ndarray, size: int) -> np.ndarray:
@@ -90,27 +53,8 @@ def sparsify(images: np.ndarray, size: int, factor: float, threshold: float) -> 
     return np.where(spread < threshold, 0, spread).astype(np.float32)[:, None]
 
 
-def digits(size: int = 48, factor: float = 3.0, threshold: float = 0.4, seed: int = 0) -> Dataset:
-    """The 1,797 handwritten digits (8x8) that scikit-learn ships, sparsified as the paper sparsifies MNIST.
-
-    Args:
-        size: side of the images.
-        factor: by which the pixels are spread apart. At 3 direct neighbours come to lie 3 pixels
-            apart, within the 7x7 kernel of the first convolution.
-        threshold: values (of 1) below become 0.
-        seed: of the split into 70 % train, 10 % validation, 20 % test, balanced over the classes.
-
-    Returns:
-        Images float32 [E, 1, size, size] with values 0 ... 1.
-    """
-    from sklearn.datasets import load_digits
-    from sklearn.model_selection import train_test_split
-
-    raw = load_digits()
-    images = sparsify(raw.images, size, factor, threshold)
-    labels = raw.target.astype(np.int64)
-    everything = np.arange(len(labels))
-    rest, test = train_test_split(everything, test_size=0.2, random_state=seed, stratify=labels)
-    train, validation = train_test_split(rest, test_size=1 / 8, random_state=seed, stratify=labels[rest])
-    parts = (Split(images[part], labels[part]) for part in (train, validation, test))
-    return Dataset("digits", tuple(str(d) for d in range(10)), *parts)
+def sum_pool(images: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Sum images [E, h, w] over cells of height x width; rows and columns that fill no cell are cut."""
+    events, rows, columns = len(images), images.shape[1] // height, images.shape[2] // width
+    cut = images[:, : rows * height, : columns * width]
+    return cut.reshape(events, rows, height, columns, width).sum(axis=(2, 4))

@@ -1,0 +1,91 @@
+"""What the synthetic data sets share: seeded blocks, and charge drawn into pixels."""
+
+import itertools
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sparsepix.datasets.active_pixels import new_images
+from sparsepix.datasets.parts import Dataset, Split, cut_in_three
+from sparsepix.datasets.sources import progress
+from sparsepix_ops.errors import SparsePixError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+# Events that are drawn at a time: few enough for the cache of a processor.
+_BLOCK = 1000
+_SHARES = (70, 10, 20)
+
+Draw = Callable[[np.random.Generator, np.ndarray], np.ndarray]
+
+
+def generate(
+    name: str,
+    classes: tuple[str, ...],
+    shape: tuple[int, int, int],
+    draw: Draw,
+    events: int,
+    seed: int,
+    console: "Console | None",
+) -> Dataset:
+    """A synthetic data set: 70 % train, 10 % validation, 20 % test, the classes equally frequent.
+
+    Event number i of a seed is the same in data sets of every size.
+
+    Args:
+        name: of the data set.
+        classes: by label.
+        shape: (C, H, W) of an image.
+        draw: images [E, C, H, W] for labels [E], from that generator.
+        events: how many in all.
+        seed: of everything.
+        console: shows progress.
+
+    Raises:
+        SparsePixError: fewer than 10 events, or a negative seed.
+    """
+    problems = []
+    if events < 10:
+        problems.append(f"{name}: expected at least 10 events, found {events}")
+    if seed < 0:
+        problems.append(f"{name}: expected a seed of at least 0, found {seed}")
+    if problems:
+        raise SparsePixError(problems)
+    images = new_images(events, shape)
+    labels = np.empty(events, dtype=np.int64)
+    with progress(console, f"drawing {name}", events) as advance:
+        for block, start in enumerate(range(0, events, _BLOCK)):
+            rng = np.random.default_rng([seed, block])
+            size = min(_BLOCK, events - start)
+            drawn = rng.permutation(np.arange(_BLOCK) % len(classes))
+            images[start : start + size] = draw(rng, drawn)[:size]
+            labels[start : start + size] = drawn[:size]
+            advance(size)
+    train, validation, _ = cut_in_three(events, _SHARES)
+    edges = (0, train, train + validation, events)
+    splits = (Split(images[a:b], labels[a:b]) for a, b in itertools.pairwise(edges))
+    return Dataset(name, classes, *splits)
+
+
+def deposit(
+    events: int, shape: tuple[int, int], event: np.ndarray, y: np.ndarray, x: np.ndarray, charge: np.ndarray
+) -> np.ndarray:
+    """Sum charges at places into pixels: pixel (i, j) reaches from i to i + 1 and j to j + 1.
+
+    Args:
+        events: number of images.
+        shape: (H, W) of an image.
+        event: int [P], image of each charge.
+        y: float [P]; a charge outside the image is lost.
+        x: float [P].
+        charge: float [P].
+
+    Returns:
+        float64 [events, H, W].
+    """
+    height, width = shape
+    inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+    place = (event[inside] * height + y[inside].astype(np.int64)) * width + x[inside].astype(np.int64)
+    return np.bincount(place, charge[inside], events * height * width).reshape(events, height, width)
