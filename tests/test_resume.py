@@ -219,7 +219,7 @@ def test_the_command_after_ctrl_c(tmp_path):
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
-    assert "the same command goes on" in errors
+    assert "the same command goes on from there" in errors
     assert not (folder / "model.pt").exists()
     assert main([str(argument) for argument in arguments(folder)]) == 0
     names = ["checkpoint.pt", "confusion.png", "history.csv", "history.png", "model.pt", "options.json", "summary.json"]

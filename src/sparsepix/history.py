@@ -19,6 +19,7 @@ class History:
         penalties: by name, weight times mean value: what was added to the loss of the epoch's steps.
         budget: slots of the model's input reduction after the epoch; empty for a model without one.
         threshold: of the input reduction after the epoch, likewise.
+        ebops: mean bit operations an image of the epoch's steps (see ``sparsepix.ebops``); only with that penalty.
         learning_rate: of the epoch's last step.
         seconds: the epoch took, validation included.
     """
@@ -29,6 +30,7 @@ class History:
     penalties: dict[str, list[float]] = field(default_factory=dict)
     budget: list[float] = field(default_factory=list)
     threshold: list[float] = field(default_factory=list)
+    ebops: list[float] = field(default_factory=list)
     learning_rate: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
 

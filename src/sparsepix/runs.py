@@ -39,6 +39,7 @@ OWN_FILES = (
     "summary.json",
     "history.png",
     "confusion.png",
+    "roc.png",
 )
 
 
@@ -48,11 +49,12 @@ class RunOptions:
 
     Args:
         preset: of ``sparsepix.models``.
-        data: 'synthetic', 'digits', or files of the preset's data set; empty: the preset's default.
-        events: how many synthetic events, or how many of the files' to use; None: the default, or all.
+        data: files of the preset's data set, or 'synthetic' (see ``sparsepix.datasets.load``); empty: its default.
+        events: how many synthetic events; None: the default.
         max_pixels: N, the slots of the list of active pixels.
         bits: width of weights and activations; None: float.
         selection: 'raster' or 'magnitude' (see ``SparseInputReduce``).
+        learn: what the model learns besides weights: 'max_pixels', 'threshold', 'bits'.
         channels: out_channels of each convolution; empty: the preset's.
         epochs: how many at most.
         batch_size: images a step, of all processes together.
@@ -71,6 +73,7 @@ class RunOptions:
     max_pixels: int = 20
     bits: int | None = 8
     selection: str = "raster"
+    learn: tuple[str, ...] = ()
     channels: tuple[int, ...] = ()
     epochs: int = 50
     batch_size: int = 128
@@ -120,9 +123,14 @@ def build_model(options: RunOptions) -> models.SparseCNN:
         SparsePixError: the options do not make a model.
     """
     preset = getattr(models, options.preset)
-    wide = options.bits in (8, 16, None)
-    architecture = preset(options.max_pixels, options.bits if wide else 8, selection=options.selection).architecture
-    if not wide:
+    learned = {f"learn_{name}": True for name in options.learn}
+    given = {"selection": options.selection} | learned
+    if options.bits in (8, 16, None):
+        architecture = preset(options.max_pixels, options.bits, **given).architecture
+    else:
+        if "bits" in options.learn:
+            raise SparsePixError(f"learned bits begin with 8 or 16, found {options.bits}; give --bits 8")
+        architecture = preset(options.max_pixels, 8, **given).architecture
         architecture = replace(
             architecture,
             weight_format=_narrowed(architecture.weight_format, options.bits),
@@ -359,9 +367,12 @@ def _draw(folder: Path, history: History, data: Dataset, output: np.ndarray) -> 
     from sparsepix import plots
 
     figures = {
-        "history.png": plots.training_curve({data.name: history}),
+        "history.png": plots.training_history(history.columns()),
         "confusion.png": plots.confusion(data.test.labels, decisions(output), data.classes),
     }
+    if output.shape[1] == 1 and len(np.unique(data.test.labels)) == 2:
+        background, signal = data.classes
+        figures["roc.png"] = plots.roc(data.test.labels, output, signal, background)
     for name, figure in figures.items():
         with written_beside(folder / name) as temporary:
             figure.savefig(temporary, format="png", dpi=150)

@@ -62,21 +62,31 @@ def make_parser() -> argparse.ArgumentParser:
         nargs="+",
         default=[],
         metavar="FILE",
-        help="files of the preset's data set, or 'synthetic', or 'digits' (default: what needs no download)",
+        help="files or folders of the preset's data set, or 'synthetic' (default: synthetic; digits: those of "
+        "scikit-learn; mnist: none)",
     )
-    add("--events", type=_positive, metavar="E", help="synthetic events to make, or events of the files to use")
+    add("--events", type=_positive, metavar="E", help="synthetic events to make (default: 20,000)")
     add("--augment", type=int, default=0, metavar="PIXELS", help="shift half of the training images by so many pixels")
 
     add = parser.add_argument_group("model").add_argument
-    add("--max-pixels", type=_positive, default=20, metavar="N", help="slots for active pixels (default: %(default)s)")
-    add("--bits", type=_bits, default=8, help="width of weights and activations, or 'float' (default: %(default)s)")
+    # Without a default here, so that a search knows what is to stay fixed.
+    unset = argparse.SUPPRESS
+    add("--max-pixels", type=_positive, default=unset, metavar="N", help="slots for active pixels (default: 20)")
+    add("--bits", type=_bits, default=unset, help="width of weights and activations, or 'float' (default: 8)")
     add(
         "--selection",
         choices=["raster", "magnitude"],
-        default="raster",
-        help="keep the first or the largest N active pixels (default: %(default)s)",
+        default=unset,
+        help="keep the first or the largest N active pixels (default: raster)",
     )
-    add("--channels", type=_positive, nargs="+", default=[], metavar="C", help="out_channels of each convolution")
+    add(
+        "--learn",
+        nargs="+",
+        choices=["max_pixels", "threshold", "bits"],
+        default=[],
+        help="learn these too; with --penalty, or nothing makes them smaller",
+    )
+    add("--channels", type=_positive, nargs="+", default=unset, metavar="C", help="out_channels of each convolution")
 
     add = parser.add_argument_group("training").add_argument
     add("--epochs", type=_positive, default=50, help="how many at most (default: %(default)s)")
@@ -166,7 +176,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"error: {error}", file=sys.stderr)
         return EXIT_ERROR
     except KeyboardInterrupt:
-        console.print(f"interrupted; the same command goes on from where {arguments.output} stands")
+        kept = "keeps its trials and tries more" if arguments.search else "goes on from there"
+        console.print(f"{arguments.output}: interrupted; the same command {kept}", soft_wrap=True)
         return EXIT_INTERRUPTED
 
 
@@ -178,16 +189,13 @@ def _run(arguments: argparse.Namespace, device: Any, console: "Console") -> int:
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     if arguments.search:
-        from sparsepix import search
-
-        return search.main(arguments, _options(arguments), device, console)
+        return _search(arguments, device, console)
     if arguments.force:
         if distributed.rank() == 0:
             runs.clear_folder(arguments.output)
         distributed.barrier()
     options = _options(arguments)
-    with console.status("reading the data"):
-        data = load_data(options)
+    data = load_data(options, console)
     with (
         runs.stop_on_signals(lambda: console.print("stopping behind this step; Ctrl-C again stops at once")) as stop,
         _progress(options, len(data.train), console) as (on_epoch, on_step),
@@ -208,34 +216,64 @@ def _run(arguments: argparse.Namespace, device: Any, console: "Console") -> int:
     return EXIT_OK
 
 
+def _search(arguments: argparse.Namespace, device: Any, console: "Console") -> int:
+    from rich.console import Console
+
+    from sparsepix import distributed
+    from sparsepix.search import front_table, parse_space, search
+    from sparsepix_ops.errors import SparsePixError
+
+    if distributed.world_size() > 1:
+        raise SparsePixError(
+            "--search: expected one process, found several of torchrun; start the command once on each machine or "
+            "GPU, with the same --storage"
+        )
+    options = _options(arguments)
+    fixed = [(name, [str(getattr(options, name))]) for name in ("max_pixels", "bits", "selection") if name in arguments]
+    space = parse_space([*fixed, *arguments.space])
+    if "channels" in arguments:
+        raise SparsePixError("--search chooses the channels: give --space channels=A,B,... in place of --channels")
+    data = load_data(options, console)
+    found = search(
+        options,
+        data,
+        arguments.output,
+        arguments.search,
+        device,
+        space=space,
+        metric=arguments.metric,
+        storage=arguments.storage,
+        console=console,
+    )
+    output = Console(highlight=False)
+    output.print(front_table(found, arguments.metric))
+    output.print(f"{arguments.output}: trials.csv, pareto.png, models/ of the front", soft_wrap=True)
+    return EXIT_OK
+
+
 def _options(arguments: argparse.Namespace) -> "RunOptions":
     from dataclasses import fields
 
     from sparsepix.runs import RunOptions
 
-    given = {field.name: getattr(arguments, field.name, None) for field in fields(RunOptions)}
-    return RunOptions(
-        **given
-        | {
-            "data": tuple(arguments.data),
-            "channels": tuple(arguments.channels),
-            "penalties": dict(arguments.penalty),
-        }
-    )
+    given = {field.name: getattr(arguments, field.name) for field in fields(RunOptions) if field.name in arguments}
+    lists = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
+    return RunOptions(**given | lists | {"penalties": dict(arguments.penalty)})
 
 
-def load_data(options: "RunOptions") -> "Dataset":
+def load_data(options: "RunOptions", console: "Console | None" = None) -> "Dataset":
     """The data set that the options name.
+
+    Args:
+        options: of a run.
+        console: shows progress.
 
     Raises:
         SparsePixError: the preset has no such data set; the files cannot be read.
     """
     from sparsepix import datasets
-    from sparsepix_ops.errors import SparsePixError
 
-    if options.data in ((), ("digits",)) and options.preset in ("digits", "mnist"):
-        return datasets.digits(seed=options.seed)
-    raise SparsePixError(f"--data {' '.join(options.data)}: the preset {options.preset} has no such data set")
+    return datasets.load(options.preset, options.data, options.events, options.seed, console=console)
 
 
 @contextmanager

@@ -273,6 +273,8 @@ class _Training:
         history.train_loss.append(losses[0] / images)
         for values, loss in zip(history.penalties.values(), losses[1:], strict=True):
             values.append(loss / images)
+        if self.penalties.get("ebops"):
+            history.ebops.append(history.penalties["ebops"][-1] / self.penalties["ebops"])
         self._validate()
         for module in self.model.modules():
             if isinstance(module, SparseInputReduce):
