@@ -1,12 +1,13 @@
-"""One training step of the neutrino model: the sparse layers against dense layers times a mask.
+"""One training step of the neutrino model: sparse layers against dense layers times a mask, learned against plain.
 
     python benchmarks/training.py                 # 8-bit formats and float, medians and ratios
     python benchmarks/training.py --compile       # the same under torch.compile
     python benchmarks/training.py --json out.json
 
-A step is forward, loss, backward and Adam of the whole preset. Both models hold the same weights and quantizers and see
-the same images; their losses are compared before anything is timed. Steps of the models alternate, so
-that a slow spell of the machine hits both.
+A step is forward, loss, backward and Adam of the whole preset. Both models of the first table hold the same weights and
+quantizers and see the same images; their losses are compared before anything is timed. The second table is of 8-bit
+models that learn their budget, threshold or widths, with the penalties in the loss that push them. Steps of the
+models alternate, so that a slow spell of the machine hits all.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import json
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -66,13 +67,26 @@ def make_images(batch: int, seed: int) -> tuple[Tensor, Tensor]:
     return image, torch.randint(0, 2, (batch, 1), generator=generator).float()
 
 
-def training_step(model: nn.Module, image: Tensor, label: Tensor) -> Callable[[], Tensor]:
-    """A function that makes one training step and returns the loss before it."""
+def training_step(
+    model: nn.Module, image: Tensor, label: Tensor, penalties: Sequence[str] = ()
+) -> Callable[[], Tensor]:
+    """A function that makes one training step and returns the loss before it.
+
+    Args:
+        model: compiled or not.
+        image: of the step.
+        label: of the step.
+        penalties: names of those that are added to the loss.
+    """
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
 
     def step() -> Tensor:
         optimizer.zero_grad(set_to_none=True)
         loss = F.binary_cross_entropy_with_logits(model(image), label)
+        if penalties:
+            values = sp.penalties(model)
+            # A weight of nearly nothing: the costs of a step are the same, and the budget stays where it is.
+            loss = loss + sum(1e-9 * values[name] for name in penalties)
         loss.backward()
         optimizer.step()
         return loss.detach()
@@ -80,35 +94,94 @@ def training_step(model: nn.Module, image: Tensor, label: Tensor) -> Callable[[]
     return step
 
 
+def time_steps(name: str, steps: Sequence[Callable[[], Tensor]], count: int) -> list[list[float]]:
+    """Milliseconds of each of ``count`` runs of each step, in turn."""
+    for step in steps:
+        for _ in range(3):
+            step()
+    times: list[list[float]] = [[] for _ in steps]
+    for _ in track(range(count), description=name, transient=True):
+        for step, spent in zip(steps, times, strict=True):
+            start = time.perf_counter()
+            step()
+            spent.append(1e3 * (time.perf_counter() - start))
+    return times
+
+
+def ratios(slow: list[float], fast: list[float]) -> dict[str, float | list[float]]:
+    """Median and quartiles of the ratios of neighbouring steps."""
+    found = [a / b for a, b in zip(slow, fast, strict=True)]
+    return {"ratio": statistics.median(found), "ratio_quartiles": statistics.quantiles(found)[::2]}
+
+
 def compare(name: str, bits: int | None, options: argparse.Namespace) -> dict:
-    """Time both models; the median of the ratios of neighbouring steps is what counts."""
+    """Time the sparse model and its dense counterpart; what counts is the median ratio of neighbouring steps."""
     image, label = make_images(options.batch, seed=0)
     torch.manual_seed(0)
     sparse = sp.models.neutrino(options.max_pixels, bits)
     masked = DenseAndMask(sparse)
     with torch.no_grad():
         torch.testing.assert_close(sparse(image), masked(image))
-    models = [sparse, masked]
-    if options.compile:
-        models = [torch.compile(model) for model in models]
-    steps = [training_step(model, image, label) for model in models]
-    for step in steps:
-        for _ in range(3):
-            step()
-    times: tuple[list[float], list[float]] = ([], [])
-    for _ in track(range(options.steps), description=name, transient=True):
-        for step, spent in zip(steps, times, strict=True):
-            start = time.perf_counter()
-            step()
-            spent.append(time.perf_counter() - start)
-    ratios = [slow / fast for fast, slow in zip(*times, strict=True)]
+    models = [torch.compile(model) if options.compile else model for model in (sparse, masked)]
+    times = time_steps(name, [training_step(model, image, label) for model in models], options.steps)
     return {
         "name": name,
-        "sparse_ms": 1e3 * statistics.median(times[0]),
-        "dense_and_mask_ms": 1e3 * statistics.median(times[1]),
-        "ratio": statistics.median(ratios),
-        "ratio_quartiles": statistics.quantiles(ratios)[::2],
+        "sparse_ms": statistics.median(times[0]),
+        "dense_and_mask_ms": statistics.median(times[1]),
+        **ratios(times[1], times[0]),
     }
+
+
+SELECTION = {"learn_max_pixels": True, "learn_threshold": True}
+# Name, options of the preset, penalties in the loss, name of the row that it is compared with.
+LEARNED: list[tuple[str, dict, tuple[str, ...], str]] = [
+    ("plain", {}, (), "plain"),
+    ("budget, threshold", SELECTION, ("budget", "masked_intensity"), "plain"),
+    ("budget, threshold, EBOPS", SELECTION, ("budget", "masked_intensity", "ebops"), "plain"),
+    ("widths", {"learn_bits": True}, ("ebops",), "plain"),
+    ("budget, threshold, widths", SELECTION | {"learn_bits": True}, ("budget", "masked_intensity", "ebops"), "plain"),
+    ("plain, magnitude", {"selection": "magnitude"}, (), "plain, magnitude"),
+    (
+        "budget, threshold, magnitude",
+        SELECTION | {"selection": "magnitude"},
+        ("budget", "masked_intensity"),
+        "plain, magnitude",
+    ),
+]
+
+
+def compare_learned(options: argparse.Namespace) -> list[dict]:
+    """Time 8-bit models that learn more than weights against plain ones."""
+    image, label = make_images(options.batch, seed=0)
+    steps = []
+    for _, preset, penalties, _ in LEARNED:
+        torch.manual_seed(0)
+        model = sp.models.neutrino(options.max_pixels, 8, **preset)
+        steps.append(training_step(torch.compile(model) if options.compile else model, image, label, penalties))
+    times = dict(zip((name for name, *_ in LEARNED), time_steps("learned", steps, options.steps), strict=True))
+    return [
+        {"name": name, "ms": statistics.median(times[name]), "against": plain, **ratios(times[name], times[plain])}
+        for name, _, _, plain in LEARNED
+    ]
+
+
+def tables(results: list[dict], learned: list[dict], options: argparse.Namespace) -> list[Table]:
+    """Both tables."""
+    title = f"one training step, batch {options.batch}, N = {options.max_pixels}, {SIDE}x{SIDE} images"
+    first, second = Table(title=title), Table(title=f"{title}, 8 bit: what learning more than weights costs")
+    for heading in ("", "sparse [ms]", "dense and mask [ms]", "ratio", "quartiles"):
+        first.add_column(heading, justify="right")
+    for heading in ("learned", "step [ms]", "against", "ratio", "quartiles"):
+        second.add_column(heading, justify="right")
+    for result in results:
+        low, high = result["ratio_quartiles"]
+        times = (f"{result['sparse_ms']:.2f}", f"{result['dense_and_mask_ms']:.1f}")
+        first.add_row(result["name"], *times, f"{result['ratio']:.1f}", f"{low:.1f} ... {high:.1f}")
+    for result in learned:
+        low, high = result["ratio_quartiles"]
+        row = (result["name"], f"{result['ms']:.2f}", result["against"], f"{result['ratio']:.2f}")
+        second.add_row(*row, f"{low:.2f} ... {high:.2f}")
+    return [first, second]
 
 
 def main() -> None:
@@ -118,26 +191,16 @@ def main() -> None:
     parser.add_argument("--max-pixels", type=int, default=20, help="slots an image (default 20)")
     parser.add_argument("--steps", type=int, default=40, help="timed steps of each model (default 40)")
     parser.add_argument("--threads", type=int, default=None, help="torch threads (default: torch's own)")
-    parser.add_argument("--compile", action="store_true", help="both models under torch.compile")
+    parser.add_argument("--compile", action="store_true", help="all models under torch.compile")
     parser.add_argument("--json", type=Path, default=None, help="also write the figures to this file")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
 
     results = [compare(name, bits, options) for name, bits in {"8 bit": 8, "float": None}.items()]
-    table = Table(title=f"one training step, batch {options.batch}, N = {options.max_pixels}, {SIDE}x{SIDE} images")
-    for heading in ("", "sparse [ms]", "dense and mask [ms]", "ratio", "quartiles"):
-        table.add_column(heading, justify="right")
-    for result in results:
-        low, high = result["ratio_quartiles"]
-        table.add_row(
-            result["name"],
-            f"{result['sparse_ms']:.2f}",
-            f"{result['dense_and_mask_ms']:.1f}",
-            f"{result['ratio']:.1f}",
-            f"{low:.1f} ... {high:.1f}",
-        )
-    Console().print(table)
+    learned = compare_learned(options)
+    for table in tables(results, learned, options):
+        Console().print(table)
     if options.json:
         settings = {
             "batch": options.batch,
@@ -148,7 +211,9 @@ def main() -> None:
             "torch": torch.__version__,
             "machine": platform.processor() or platform.machine(),
         }
-        options.json.write_text(json.dumps({"settings": settings, "results": results}, indent=2) + "\n")
+        options.json.write_text(
+            json.dumps({"settings": settings, "results": results, "learned": learned}, indent=2) + "\n"
+        )
 
 
 if __name__ == "__main__":

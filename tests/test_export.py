@@ -144,6 +144,31 @@ def test_learned_scales(tmp_path, images):
     run_everywhere(model, tmp_path / "learned.onnx", images)
 
 
+def test_learned_widths(tmp_path, images):
+    torch.manual_seed(0)
+    learned = sp.LearnedFixedPoint(8, initial_integer=2, learn_width=True)
+    model = nn.Sequential(
+        sp.QuantIdentity(IMAGE), sp.SparseInputReduce(9), sp.SparseConv2d(2, 3, 3, weight_format=learned),
+        sp.SparseReLU(sp.LearnedFixedPoint(9, signed=False, initial_integer=3, learn_width=True)), sp.SparseFlatten(),
+        sp.QuantLinear(7 * 15 * 3, 4, weight_format=learned),
+    )  # fmt: skip
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.05)
+    for _ in range(10):
+        optimizer.zero_grad()
+        loss = (model(torch.from_numpy(images)) - torch.tensor([3.0, -3.0, 1.0, 9.0])).square().mean()
+        (loss + 1e-5 * sp.penalties(model)["ebops"]).backward()
+        optimizer.step()
+    widths = [q.fixed_point.width for q in model.modules() if isinstance(q, sp.Quantizer) and q.learned is not None]
+    assert min(widths) < 8
+    exported, found = run_everywhere(model, tmp_path / "learned.onnx", images)
+    assert len(np.unique(found)) > 10
+    constants = {i.name: onnx.numpy_helper.to_array(i) for i in exported.graph.initializer}
+    quants = {node.name: node for node in exported.graph.node if node.op_type == "Quant"}
+    for layer, quantizer in (("2", model[2].weight_quantizer), ("5", model[5].weight_quantizer)):
+        node = next(n for n in quants.values() if n.input[0] == f"{layer}.weight")
+        assert constants[node.input[3]] == quantizer.fixed_point.width
+
+
 def test_state_of_the_model_is_kept(tmp_path):
     model = OwnModule().train()
     model.dropout.eval()

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sparsepix.quant_linear import QuantLinear
-from sparsepix.quantizers import LearnedFixedPoint, Quantizer, rescaling_int_quant
+from sparsepix.quantizers import LearnedFixedPoint, Quantizer, bias_format_of, rescaling_int_quant
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedPoint
 
@@ -79,6 +79,34 @@ def test_the_fused_quantizer_is_that_of_brevitas(signed, rounding):
         same(ours.grad[ours.grad != 0], incoming[ours.grad != 0].numpy())
 
 
+@pytest.mark.parametrize("learn_width", [True, False])
+@pytest.mark.parametrize("rounding", ROUNDINGS)
+@pytest.mark.parametrize("signed", [True, False])
+def test_the_fused_learned_quantizer_is_that_of_brevitas(signed, rounding, learn_width):
+    for largest, share, exponent in ((8, 1.0, 1.0), (8, 0.55, -2.3), (16, 0.4, 3.5), (3, 0.9, 0.0)):
+        quantizer = Quantizer(LearnedFixedPoint(largest, signed, rounding, learn_width=learn_width)).double()
+        with torch.no_grad():
+            quantizer.learned.scaling_impl.value.fill_(exponent)
+            if learn_width:
+                quantizer.learned.msb_clamp_bit_width_impl.share.fill_(share)
+        values = hard_values(quantizer.fixed_point)[:-2]
+        found = []
+        for f in (quantizer, lambda x, quantizer=quantizer: quantizer.learned(x)[0]):
+            quantizer.zero_grad()
+            x = torch.tensor(values, requires_grad=True)
+            y = f(x)
+            # At the ends of a learned share the gradient outwards is dropped, so both signs.
+            for sign in (1, -1):
+                (sign * y).backward(torch.arange(1.0, x.numel() + 1, dtype=torch.float64), retain_graph=True)
+                found.append([y.detach(), x.grad.clone(), *(p.grad.clone() for p in quantizer.parameters())])
+        for ours, theirs in zip(found[:2], found[2:], strict=True):
+            assert len(ours) == 3 + learn_width
+            same(ours[0], theirs[0].numpy())
+            same(ours[1], theirs[1].numpy())
+            for one, other in zip(ours[2:], theirs[2:], strict=True):
+                torch.testing.assert_close(one, other)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("rounding", ROUNDINGS)
 @pytest.mark.parametrize("signed", [True, False])
@@ -112,6 +140,69 @@ def test_a_learned_scale_finds_the_range_of_its_data():
     assert loss.item() < first / 100
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("rounding", ROUNDINGS)
+@pytest.mark.parametrize("signed", [True, False])
+def test_learned_widths_are_exact_wherever_they_stand(signed, rounding, dtype):
+    for largest in (2, 7, 12, 16):
+        format = LearnedFixedPoint(largest, signed, rounding, initial_integer=2, learn_width=True)
+        quantizer = Quantizer(format).to(dtype)
+        scale, share = quantizer.learned.scaling_impl.value, quantizer.learned.msb_clamp_bit_width_impl.share
+        assert quantizer.fixed_point == FixedPoint(largest, 2, signed, rounding)
+        for width in (*range(2, largest + 1), 2.5, largest - 0.5, -3.0, 40.0):
+            with torch.no_grad():
+                share.fill_(width / largest)
+                scale.fill_(1.5)
+            found = quantizer.fixed_point
+            # Of the share as float32 holds it.
+            expected = min(max(round(float(share.detach()) * largest), 2), largest)
+            assert found == FixedPoint(expected, 2 + int(signed), signed, rounding)
+            assert abs(expected - min(max(width, 2), largest)) <= 0.5
+            assert quantizer.bit_width == found.width
+            values = hard_values(found)
+            for training in (True, False):
+                same(quantizer.train(training)(torch.tensor(values, dtype=dtype)), found.quantize(values).real)
+
+
+def test_float_and_double_have_the_same_width():
+    for largest in range(2, 17):
+        for width in np.arange(2.5, largest):
+            quantizer = Quantizer(LearnedFixedPoint(largest, learn_width=True))
+            with torch.no_grad():
+                quantizer.learned.msb_clamp_bit_width_impl.share.fill_(width / largest)
+            found = quantizer.fixed_point
+            assert quantizer.double().fixed_point == found
+
+
+def test_a_learned_width_falls_as_far_as_its_price_and_comes_back():
+    torch.manual_seed(0)
+    x = torch.rand(512) * 2 - 1
+    quantizer = Quantizer(LearnedFixedPoint(12, initial_integer=1, learn_width=True, min_width=3))
+    optimizer = torch.optim.Adam(quantizer.parameters(), lr=0.02)
+
+    def train(price):
+        for _ in range(150):
+            optimizer.zero_grad()
+            (512 * (quantizer(x) - x).square().mean() + price * quantizer.bit_width).backward()
+            optimizer.step()
+        return quantizer.fixed_point.width
+
+    # The error of w bits is 512 * 4**-w / 3, so a price is paid until w = 6.9, 4.3 bits.
+    for price, expected in ((0.016, (6, 7, 8)), (0.6, (4, 5)), (50.0, (3,)), (0.016, (6, 7, 8))):
+        assert train(price) in expected
+
+
+def test_a_bias_keeps_its_width():
+    for format in (FixedPoint(8, 3), LearnedFixedPoint(8), None):
+        assert bias_format_of(format) == format
+    layer = QuantLinear(3, 2, weight_format=LearnedFixedPoint(8, learn_width=True, initial_integer=2))
+    assert layer.bias_quantizer.format == LearnedFixedPoint(8, initial_integer=2)
+    assert set(layer.state_dict()) == {
+        "weight", "bias", "bias_quantizer.learned.scaling_impl.value", "weight_quantizer.learned.scaling_impl.value",
+        "weight_quantizer.learned.msb_clamp_bit_width_impl.share",
+    }  # fmt: skip
+
+
 def test_no_format_changes_nothing():
     x = torch.randn(3)
     assert Quantizer(None)(x) is x
@@ -124,6 +215,8 @@ def test_no_format_changes_nothing():
         (FixedPoint(1, 1), "2 ... 16 bits, found 1"),
         (FixedPoint(17, 1), "2 ... 16 bits, found 17"),
         (LearnedFixedPoint(17), "2 ... 16 bits, found 17"),
+        (LearnedFixedPoint(8, learn_width=True, min_width=9), "min_width must be 2 ... width = 8 bits, found 9"),
+        (LearnedFixedPoint(8, learn_width=True, min_width=1), "found 1"),
         (FixedPoint(8, 3, overflow="WRAP"), "saturates, found overflow='WRAP'"),
         (FixedPoint(8, 65), "-64 ... 64, found 65"),
         (LearnedFixedPoint(8, rounding="CEIL"), "found 'CEIL'"),
@@ -143,6 +236,14 @@ def test_a_learned_scale_that_ran_away_is_reported():
         _ = quantizer.fixed_point
 
 
+def test_a_learned_width_that_is_no_number_is_reported():
+    quantizer = Quantizer(LearnedFixedPoint(8, learn_width=True), "conv1 weight")
+    with torch.no_grad():
+        quantizer.learned.msb_clamp_bit_width_impl.share.fill_(float("nan"))
+    with pytest.raises(SparsePixError, match="conv1 weight: the learned width is not finite"):
+        _ = quantizer.fixed_point
+
+
 def test_states_and_copies():
     layer = QuantLinear(3, 2, weight_format=LearnedFixedPoint(8), bias_format=FixedPoint(8, 2))
     assert set(layer.state_dict()) == {"weight", "bias", "weight_quantizer.learned.scaling_impl.value"}
@@ -156,7 +257,10 @@ def test_states_and_copies():
         same(same_layer(x), layer(x).detach().double().numpy())
 
 
-@pytest.mark.parametrize("format", [FixedPoint(8, 3), FixedPoint(8, 2, False, "FLOOR"), LearnedFixedPoint(8)])
+@pytest.mark.parametrize(
+    "format",
+    [FixedPoint(8, 3), FixedPoint(8, 2, False, "FLOOR"), LearnedFixedPoint(8), LearnedFixedPoint(8, learn_width=True)],
+)
 def test_compiled_quantizers_give_the_same(format):
     quantizer = Quantizer(format)
     compiled = torch.compile(quantizer, backend="aot_eager", fullgraph=True)

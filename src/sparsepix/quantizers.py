@@ -138,6 +138,40 @@ class _FixedQuantize(torch.autograd.Function):
         return grad * inside, None, None, None, None, None
 
 
+class _LearnedQuantize(torch.autograd.Function):
+    """Brevitas's quantizer for a learned scale and width, values bit for bit, in a fraction of its time.
+
+    The gradients are its own too, up to rounding. With y the result, s the step and e the exponent of the range, inside
+    of the range dy/de = ln 2 * (y - x) and dy/dwidth = -ln 2 * (y - x), the error of rounding; where a value is clipped
+    dy/de = ln 2 * y, and at the upper end dy/dwidth = ln 2 * s, since a finer step moves that end.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, exponent: Tensor, width: Tensor, signed: bool, floor: bool) -> Tensor:
+        magnitude_bits = width - int(signed)
+        scale = 2.0 ** (exponent.round() - magnitude_bits)
+        levels = 2.0**magnitude_bits
+        steps = x * (1.0 / scale)
+        steps = steps.floor_() if floor else steps.round_()
+        clipped = torch.minimum(torch.maximum(steps, -levels if signed else torch.zeros_like(levels)), levels - 1)
+        inside, above = clipped == steps, clipped < steps
+        out = clipped.mul_(scale)
+        ctx.save_for_backward(x, out, inside, above, scale)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None, None, None]:
+        x, out, inside, above, scale = ctx.saved_tensors
+        grad_x = grad * inside
+        grad_exponent = grad_width = None
+        if ctx.needs_input_grad[1]:
+            grad_exponent = math.log(2) * ((grad * out).sum() - (grad_x * x).sum())
+        if ctx.needs_input_grad[2]:
+            grad_width = math.log(2) * ((grad_x * (x - out)).sum() + (grad * above).sum() * scale)
+        return grad_x, grad_exponent, grad_width, None, None
+
+
 class Quantizer(nn.Module):
     """Rounds and clips a tensor to a format; gradients go straight through the rounding.
 
@@ -200,10 +234,11 @@ class Quantizer(nn.Module):
             return x
         if exporting():
             return self._emit(x)
-        if self.learned is not None:
-            return self.learned(x)[0]
         format = self.format
         floor = format.rounding == "FLOOR"
+        if self.learned is not None:
+            exponent, width = self.learned.scaling_impl.value, self.learned.msb_clamp_bit_width_impl()
+            return _LearnedQuantize.apply(x, exponent, width, format.signed, floor)
         return _FixedQuantize.apply(x, self._scale, self._inverse, format.raw_min, format.raw_max, floor)
 
     def _emit(self, x: Tensor) -> Tensor:
