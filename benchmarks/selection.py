@@ -117,7 +117,10 @@ def main() -> None:
     parser.add_argument("--png", type=Path, help="also draw AUC against N to this file")
     options = parser.parse_args()
     console = Console()
-    data = sp.datasets.load("neutrino", options.files, None if options.files else options.events, console=console)
+    try:
+        data = sp.datasets.load("neutrino", options.files, None if options.files else options.events, console=console)
+    except sp.SparsePixError as error:
+        parser.exit(2, f"{error}\n")
     models = [(STANDARD, 0), *((selection, n) for n in options.max_pixels for selection in SELECTIONS)]
     rows = []
     with Progress(console=console, transient=True) as progress:
