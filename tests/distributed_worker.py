@@ -26,9 +26,9 @@ def trained(**options):
     return model.state_dict(), asdict(history)
 
 
-def stopped_and_continued(path):
+def stopped_and_continued(path, **options):
     """Process 1 is asked to stop, and both do."""
-    options = {"batch_size": 1, "epochs": 3, "checkpoint": path}
+    options |= {"checkpoint": path}
     asked = []
 
     def stop():
@@ -64,7 +64,8 @@ def main(folder):
             "batches of 10": trained(batch_size=10),
             "batches of 1": trained(batch_size=1, epochs=3),
             "penalty": trained(batch_size=7, penalties={"size": 1e-3}, label_smoothing=0.1),
-            "continued": stopped_and_continued(folder / "checkpoint.pt"),
+            "batches of 1, continued": stopped_and_continued(folder / "checkpoint.pt", batch_size=1, epochs=3),
+            "batches of 10, continued": stopped_and_continued(folder / "other.pt", batch_size=10),
             "nan": failed_together(),
         }
         torch.save(found, folder / f"{distributed.rank()}.pt")

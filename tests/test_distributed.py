@@ -50,7 +50,7 @@ def alone(monkeypatch):
 
 def test_both_processes_end_with_the_same_weights(found):
     assert [(one["rank"], one["world_size"]) for one in found] == [(0, 2), (1, 2)]
-    for name in ("batches of 10", "batches of 1", "penalty", "continued"):
+    for name in ("batches of 10", "batches of 1", "penalty", "batches of 1, continued", "batches of 10, continued"):
         (state, history), (other_state, other_history) = (one[name] for one in found)
         assert same_state(state, other_state), name
         for column in ("train_loss", "validation_loss", "validation_accuracy", "penalties"):
@@ -79,9 +79,11 @@ def test_the_result_is_that_of_one_process(found, alone, name, options):
         assert min(values) > 0
 
 
-def test_interrupted_processes_go_on(found):
-    state, history = found[0]["continued"]
-    whole_state, whole = found[0]["batches of 1"]
+@pytest.mark.parametrize("name", ["batches of 1", "batches of 10"])
+def test_interrupted_processes_go_on(found, name):
+    """An epoch of 32 steps, or of 4: fewer than the processes take between two words with each other."""
+    state, history = found[0][f"{name}, continued"]
+    whole_state, whole = found[0][name]
     assert same_state(state, whole_state)
     assert history["train_loss"] == pytest.approx(whole["train_loss"], rel=1e-12)
     assert History(**history).best_epoch == History(**whole).best_epoch
@@ -89,8 +91,8 @@ def test_interrupted_processes_go_on(found):
 
 def test_a_checkpoint_of_two_processes_is_read_by_one(folder, found, alone):
     state, history = alone(batch_size=1, epochs=3, checkpoint=folder / "checkpoint.pt")
-    assert same_state(state, found[0]["continued"][0])
-    assert history == found[0]["continued"][1]
+    assert same_state(state, found[0]["batches of 1, continued"][0])
+    assert history == found[0]["batches of 1, continued"][1]
 
 
 def test_nan_in_one_process_stops_both(found):

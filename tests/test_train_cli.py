@@ -74,7 +74,7 @@ def test_a_run_leaves_model_history_summary_and_pictures(tmp_path, few_digits, c
     with (folder / "history.csv").open() as file:
         history = list(csv.DictReader(file))
     assert [row["epoch"] for row in history] == ["1", "2", "3"]
-    best = max(history, key=lambda row: (float(row["validation_accuracy"]), -float(row["validation_loss"])))
+    best = min(history, key=lambda row: float(row["validation_loss"]))
     assert summary["best_epoch"] == int(best["epoch"])
     assert float(best["validation_accuracy"]) == summary["validation_accuracy"]
     assert {row["budget"] for row in history} == {"12.0"}

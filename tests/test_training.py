@@ -71,6 +71,41 @@ def test_best_epoch_takes_the_lower_loss_of_equal_accuracies():
     assert History([1.0] * 4, [0.1, 0.5, 0.3, 0.3], [0.8, 0.9, 0.9, 0.9]).best_epoch == 2
 
 
+def test_best_epoch_by_loss_and_with_penalties():
+    losses, accuracies = [0.4, 0.2, 0.3], [0.9, 0.7, 0.8]
+    assert History([1.0] * 3, losses, accuracies).best_epoch == 0
+    assert History([1.0] * 3, losses, accuracies, monitor="loss").best_epoch == 1
+    for monitor in ("accuracy", "loss"):
+        assert History([1.0] * 3, losses, accuracies, {"budget": [0.5, 0.3, 0.1]}, monitor=monitor).best_epoch == 2
+
+
+@pytest.mark.parametrize("monitor", ["accuracy", "loss"])
+def test_fit_ends_with_the_best_epoch_of_what_it_monitors(monitor):
+    data, model, seen = toy(), toy_model(), []
+    # Labels that mean nothing: the loss rises with what the model learns, the accuracy goes up and down.
+    data.validation.labels[:] = np.random.default_rng(0).integers(0, 2, len(data.validation))
+    history = fit(
+        model, data, epochs=8, learning_rate=0.05, batch_size=8, monitor=monitor, schedule="constant",
+        on_epoch=lambda *_: seen.append(predict(model, data.validation.images)),
+    )  # fmt: skip
+    losses, accuracies = history.validation_loss, history.validation_accuracy
+    by_loss = min(range(8), key=lambda epoch: losses[epoch])
+    by_accuracy = max(range(8), key=lambda epoch: (accuracies[epoch], -losses[epoch]))
+    assert by_loss != by_accuracy
+    assert history.best_epoch == (by_loss if monitor == "loss" else by_accuracy)
+    assert_array_equal(predict(model, data.validation.images), seen[history.best_epoch])
+
+
+def test_history_as_a_table(tmp_path):
+    history = History([0.5, 0.25], [0.5, 0.5], [0.5, 1.0], {"budget": [1.0, 0.5]})
+    history.to_csv(tmp_path / "history.csv")
+    assert (tmp_path / "history.csv").read_text().splitlines() == [
+        "epoch,train_loss,validation_loss,validation_accuracy,penalty_budget",
+        "1,0.5,0.5,0.5,1.0",
+        "2,0.25,0.5,1.0,0.5",
+    ]
+
+
 def test_fit_refuses_no_epochs_and_reports_nan():
     with pytest.raises(sp.SparsePixError, match="at least one epoch, found 0"):
         fit(toy_model(), toy(), epochs=0)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sparsepix_ops.version import __version__
 
 if TYPE_CHECKING:
-    from sparsepix import compat, datasets, models, plots, training
+    from sparsepix import compat, datasets, models, plots, runs, search, training
     from sparsepix.activations import QuantIdentity, QuantReLU, SparseIdentity, SparseReLU
     from sparsepix.bit_operations import BitOperations, LayerOperations, ebops
     from sparsepix.export import export_onnx
@@ -52,7 +52,7 @@ _HOMES = {
     "penalties": "sparsepix.penalty_terms",
     "save": "sparsepix.saving",
 }
-_MODULES = frozenset({"compat", "datasets", "models", "plots", "training"})
+_MODULES = frozenset({"compat", "datasets", "models", "plots", "runs", "search", "training"})
 
 __all__ = [
     "BitOperations",
@@ -82,7 +82,9 @@ __all__ = [
     "models",
     "penalties",
     "plots",
+    "runs",
     "save",
+    "search",
     "training",
 ]
 

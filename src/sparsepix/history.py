@@ -3,9 +3,11 @@
 import csv
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sparsepix.files import written_beside
+
+Monitor = Literal["accuracy", "loss"]
 
 
 @dataclass
@@ -22,6 +24,7 @@ class History:
         ebops: mean bit operations an image of the epoch's steps (see ``sparsepix.ebops``); only with that penalty.
         learning_rate: of the epoch's last step.
         seconds: the epoch took, validation included.
+        monitor: which validation figure decides the best epoch.
     """
 
     train_loss: list[float] = field(default_factory=list)
@@ -33,15 +36,16 @@ class History:
     ebops: list[float] = field(default_factory=list)
     learning_rate: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
+    monitor: Monitor = "accuracy"
 
     @property
     def best_epoch(self) -> int:
         """Index of the epoch with the highest validation accuracy, of several the one with the lowest loss.
 
-        With penalties: the epoch with the lowest sum of validation loss and penalties. The highest accuracy would often
-        be an early one, in which the budget has not shrunk yet.
+        With ``monitor='loss'``, and always with penalties: the epoch with the lowest sum of validation loss and
+        penalties. The highest accuracy would often be an early one, in which the budget has not shrunk yet.
         """
-        if self.penalties:
+        if self.penalties or self.monitor == "loss":
             terms = zip(self.validation_loss, *self.penalties.values(), strict=True)
             return min(enumerate(map(sum, terms)), key=lambda epoch: epoch[1])[0]
         # A small validation set has few accuracies, so that ties are common.
@@ -51,6 +55,7 @@ class History:
     def columns(self) -> dict[str, list[float]]:
         """All that was recorded, a list with an entry an epoch for each name; a penalty's is ``penalty_<name>``."""
         plain: dict[str, Any] = asdict(self)
+        del plain["monitor"]
         penalties = {f"penalty_{name}": values for name, values in plain.pop("penalties").items()}
         return {name: values for name, values in (plain | penalties).items() if values}
 

@@ -20,7 +20,7 @@ from sparsepix.batches import fingerprint
 from sparsepix.checkpoint import require_same_settings
 from sparsepix.datasets import Dataset
 from sparsepix.files import written_beside
-from sparsepix.history import History
+from sparsepix.history import History, Monitor
 from sparsepix.saving import save
 from sparsepix.training import Schedule, accuracy, decisions, fit, loss_of, predict, random_shifts
 from sparsepix_ops.errors import SparsePixError
@@ -41,6 +41,7 @@ OWN_FILES = (
     "confusion.png",
     "roc.png",
 )
+_SELECTION = ("budget", "threshold")
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class RunOptions:
         label_smoothing: see ``loss_of``.
         augment: pixels by which half of the training images are shifted; 0: none.
         penalties: weight of each penalty (see ``fit``).
+        monitor: 'loss' or 'accuracy' of the validation images, which decides the best epoch (see ``History``).
         patience: epochs without a better one until training stops; None: never.
         seed: of data, weights and training.
     """
@@ -82,6 +84,7 @@ class RunOptions:
     label_smoothing: float = 0.0
     augment: int = 0
     penalties: Mapping[str, float] = field(default_factory=dict)
+    monitor: Monitor = "loss"
     patience: int | None = None
     seed: int = 0
 
@@ -270,7 +273,8 @@ def stop_on_signals(notify: Callable[[], None]) -> Iterator[Callable[[], bool]]:
 
     def handle(number: int, _: Any) -> None:
         nonlocal asked
-        if asked and number == signal.SIGINT:
+        # torchrun passes on a signal that the terminal has already sent.
+        if asked and number == signal.SIGINT and distributed.world_size() == 1:
             raise KeyboardInterrupt
         if not asked:
             notify()
@@ -344,6 +348,7 @@ def train(
         on_step=on_step,
         schedule=options.schedule,
         penalties=options.penalties,
+        monitor=options.monitor,
         patience=options.patience,
         compiled=compiled,
         checkpoint=folder / "checkpoint.pt",
@@ -366,8 +371,12 @@ def train(
 def _draw(folder: Path, history: History, data: Dataset, output: np.ndarray) -> None:
     from sparsepix import plots
 
+    # A budget and a threshold that nobody learned stay where they are.
+    moving = {
+        name: values for name, values in history.columns().items() if name not in _SELECTION or len(set(values)) > 1
+    }
     figures = {
-        "history.png": plots.training_history(history.columns()),
+        "history.png": plots.training_history(moving),
         "confusion.png": plots.confusion(data.test.labels, decisions(output), data.classes),
     }
     if output.shape[1] == 1 and len(np.unique(data.test.labels)) == 2:

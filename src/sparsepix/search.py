@@ -206,6 +206,7 @@ def _try(
         options.label_smoothing,
         schedule=options.schedule,
         penalties=options.penalties,
+        monitor=options.monitor,
         patience=options.patience,
     )
     reached = history.validation_accuracy[history.best_epoch]
@@ -321,7 +322,7 @@ def pareto(found: Found, metric: Metric) -> "Figure":
                 textcoords="offset points",
                 fontsize=7,
             )
-        axes.set(xlabel=label, xscale="log")
+        axes.set(xlabel=label)
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
     figure.axes[0].set_ylabel(f"validation {metric}")

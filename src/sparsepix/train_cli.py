@@ -94,6 +94,12 @@ def make_parser() -> argparse.ArgumentParser:
     add("--learning-rate", type=float, default=2e-3, metavar="RATE", help="its largest value (default: %(default)s)")
     add("--schedule", choices=["one-cycle", "constant"], default="one-cycle", help="of the rate (default: %(default)s)")
     add("--label-smoothing", type=float, default=0.0, metavar="S", help="share of a label that is spread over all")
+    add(
+        "--monitor",
+        choices=["loss", "accuracy"],
+        default="loss",
+        help="of the validation images: decides the best epoch (default: %(default)s)",
+    )
     add("--patience", type=_positive, metavar="EPOCHS", help="stop after so many epochs without a better one")
     add(
         "--penalty",
@@ -336,7 +342,7 @@ def _show(summary: "Summary", data: "Dataset", folder: Path) -> None:
         table.add_row("firmware, estimated: DSP", f"{found.dsp:,}")
     console = Console(highlight=False)
     console.print(table)
-    console.print(f"{folder}: model.pt, history.csv, history.png, confusion.png, summary.json", soft_wrap=True)
+    console.print(f"{folder}: model.pt, history.csv, summary.json and pictures", soft_wrap=True)
     console.print(f"next: sparsepix-export {folder / 'model.pt'}", soft_wrap=True)
 
 

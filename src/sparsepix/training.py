@@ -18,7 +18,7 @@ from sparsepix import distributed
 from sparsepix.batches import ImageStore
 from sparsepix.checkpoint import Checkpoint, read_checkpoint
 from sparsepix.datasets import Dataset
-from sparsepix.history import History
+from sparsepix.history import History, Monitor
 from sparsepix.modes import evaluating
 from sparsepix.saving import load_state
 from sparsepix.sparse_input_reduce import SparseInputReduce
@@ -102,6 +102,7 @@ def fit(
     on_step: Callable[[int, int], None] | None = None,
     schedule: Schedule = "one-cycle",
     penalties: Mapping[str, float] | None = None,
+    monitor: Monitor = "accuracy",
     patience: int | None = None,
     compiled: bool = False,
     checkpoint: str | Path | None = None,
@@ -126,13 +127,14 @@ def fit(
         on_step: called after each step with the index of the next one and the number of steps of an epoch.
         schedule: 'one-cycle' (up for three tenths of the steps, then down to nearly 0) or 'constant'.
         penalties: weight of each of ``sparsepix.penalties(model)`` that is added to the loss.
+        monitor: 'accuracy' or 'loss' of the validation images: which decides the best epoch (see ``History``).
         patience: stop after so many epochs without a better one; None: never.
         compiled: take the steps with ``torch.compile``.
         checkpoint: file to go on from, if it is there, and to write: after each epoch, after ``save_every``
             seconds within one, and when ``stop`` asks. All processes have to see the same file.
         save_every: seconds.
-        stop: asked after each step (in several processes every 32); on True the checkpoint is written and
-            KeyboardInterrupt raised.
+        stop: asked after each step (in several processes every 32, and behind an epoch's last); on True the
+            checkpoint is written and KeyboardInterrupt raised.
 
     Raises:
         SparsePixError: ``epochs`` < 1; no images; a loss that is not finite (the checkpoint stays as it was before);
@@ -146,6 +148,8 @@ def fit(
         )
     if patience is not None and patience < 1:
         problems.append(f"expected a patience of at least one epoch, found {patience}")
+    if monitor not in ("accuracy", "loss"):
+        problems.append(f"monitor must be 'accuracy' or 'loss', found {monitor!r}")
     if problems:
         raise SparsePixError(problems, "fit")
     penalties = dict(penalties or {})
@@ -157,6 +161,7 @@ def fit(
         "label_smoothing": label_smoothing,
         "schedule": schedule,
         "penalties": penalties,
+        "monitor": monitor,
         "patience": patience,
         "augmented": augment is not None,
         "training images": len(data.train),
@@ -198,7 +203,7 @@ class _Training:
         self.optimizer = torch.optim.Adam(model.parameters(), lr=settings["learning_rate"])
         self.schedule = _schedule(self.optimizer, settings, self.steps)
         self.epoch, self.step, self.seconds = 0, 0, 0.0
-        self.history = History(penalties={name: [] for name in penalties})
+        self.history = History(penalties={name: [] for name in penalties}, monitor=settings["monitor"])
         self.best: dict[str, Tensor] = {}
         # Images, task loss and penalties of the epoch's steps so far.
         self.sums = torch.zeros(2 + len(penalties), dtype=torch.float64, device=self.device)
@@ -224,7 +229,7 @@ class _Training:
             self.step += 1
             if on_step is not None:
                 on_step(self.step, self.steps)
-            if distributed.world_size() > 1 and self.step % _LOOK:
+            if distributed.world_size() > 1 and self.step % _LOOK and self.step < self.steps:
                 continue
             now = time.monotonic()
             asked = stop is not None and stop()
