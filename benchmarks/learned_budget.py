@@ -9,7 +9,7 @@ Every model is trained in float first and then in 8 bits, each with ``training.f
 - standard: the standard CNN on the whole image. What it misses, these layers cannot tell on these data;
 - fixed: the sparse CNN with the budget that the learned one starts from;
 - learned: budget and threshold learn in the float training under penalties, then stand still in the 8-bit training;
-- learned, widths too: the same, and the 8-bit training learns the widths under a penalty on EBOPS.
+- learned, widths too: the same float model, and the 8-bit training learns the widths under a penalty on EBOPS.
 
 EBOPS are of the test images.
 """
@@ -52,54 +52,60 @@ def stand_still(reduce: sp.SparseInputReduce) -> None:
         parameter.requires_grad_(False)
 
 
-def train(name: str, data: Dataset, seed: int, options: argparse.Namespace, progress: Progress) -> Result:
-    """Train one model in float and in 8 bits."""
-    learns, learns_bits = name.startswith("learned"), name == "learned, widths too"
-    preset = {"sparse": name != "standard", "selection": options.selection, "threshold": options.threshold}
+def train(names: list[str], data: Dataset, seed: int, options: argparse.Namespace, progress: Progress) -> list[Result]:
+    """Train one model in float, and from there one in 8 bits for each of the names."""
+    learns = names[0].startswith("learned")
+    preset = {"sparse": names[0] != "standard", "selection": options.selection, "threshold": options.threshold}
     preset |= {"learn_max_pixels": learns, "learn_threshold": learns}
-    torch.manual_seed(seed)
-    floating = sp.models.digits(options.max_pixels, bits=None, **preset)
-    quantized = sp.models.digits(options.max_pixels, bits=8, learn_bits=learns_bits, **preset)
-    task = progress.add_task(f"{name}, seed {seed}", total=options.epochs + options.fine_tune)
+    task = progress.add_task(f"{names[0]}, seed {seed}", total=options.epochs + options.fine_tune * len(names))
     common = {
         "seed": seed,
         "augment": random_shifts(3),  # one pixel of the digits before they were inflated
         "label_smoothing": 0.1,
         "on_epoch": lambda *_: progress.advance(task),
     }
+    torch.manual_seed(seed)
+    floating = sp.models.digits(options.max_pixels, bits=None, **preset)
     weights = {"budget": options.budget, "masked_intensity": options.masked_intensity} if learns else None
     fit(floating, data, options.epochs, 1e-2, penalties=weights, **common)
-    # The formats that are learned have parameters of their own.
-    quantized.load_state_dict(floating.state_dict(), strict=False)
-    if learns:
-        stand_still(quantized.reduce)
-    weights = {"ebops": options.ebops} if learns_bits else None
-    history = fit(quantized, data, options.fine_tune, 5e-3 if learns_bits else 1e-3, penalties=weights, **common)
+    found = []
+    for name in names:
+        learns_bits = name == "learned, widths too"
+        quantized = sp.models.digits(options.max_pixels, bits=8, learn_bits=learns_bits, **preset)
+        # The formats that are learned have parameters of their own.
+        quantized.load_state_dict(floating.state_dict(), strict=False)
+        if learns:
+            stand_still(quantized.reduce)
+        weights = {"ebops": options.ebops} if learns_bits else None
+        history = fit(quantized, data, options.fine_tune, 5e-3 if learns_bits else 1e-3, penalties=weights, **common)
+        operations = sp.ebops(quantized, data.test.images)
+        reduce = getattr(quantized, "reduce", None)
+        found.append(
+            Result(
+                name,
+                seed,
+                reduce.max_pixels if reduce else None,
+                reduce.threshold if reduce else None,
+                history.validation_accuracy[history.best_epoch],
+                accuracy(predict(floating, data.test.images), data.test.labels),
+                accuracy(predict(quantized, data.test.images), data.test.labels),
+                sum(row.ebops for row in operations.layers),
+                {row.name: [row.weight_bits, row.activation_bits] for row in operations.layers},
+            )
+        )
     progress.remove_task(task)
-    operations = sp.ebops(quantized, data.test.images)
-    reduce = getattr(quantized, "reduce", None)
-    return Result(
-        name,
-        seed,
-        reduce.max_pixels if reduce else None,
-        reduce.threshold if reduce else None,
-        history.validation_accuracy[history.best_epoch],
-        accuracy(predict(floating, data.test.images), data.test.labels),
-        accuracy(predict(quantized, data.test.images), data.test.labels),
-        sum(row.ebops for row in operations.layers),
-        {row.name: [row.weight_bits, row.activation_bits] for row in operations.layers},
-    )
+    return found
 
 
 def results(options: argparse.Namespace, console: Console) -> Iterator[Result]:
     """All models of all seeds."""
-    names = ["standard"] if options.standard else []
-    names += ["fixed", "learned", "learned, widths too"]
+    groups = [["standard"]] if options.standard else []
+    groups += [["fixed"], ["learned", "learned, widths too"]]
     with Progress(console=console, transient=True) as progress:
         for seed in options.seeds:
             data = sp.datasets.digits(seed=seed)
-            for name in names:
-                yield train(name, data, seed, options, progress)
+            for names in groups:
+                yield from train(names, data, seed, options, progress)
 
 
 def show(found: list[Result], options: argparse.Namespace, console: Console) -> None:
@@ -138,14 +144,14 @@ def main() -> None:
     """Run the benchmark from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of split, weights, training (default 0)")
-    parser.add_argument("--max-pixels", type=int, default=20, help="budget at first (default 20)")
+    parser.add_argument("--max-pixels", type=int, default=30, help="budget at first (default 30)")
     parser.add_argument("--threshold", type=float, default=0.1, help="threshold at first (default 0.1)")
     parser.add_argument("--selection", choices=("raster", "magnitude"), default="magnitude", help="(default magnitude)")
-    parser.add_argument("--budget", type=float, default=0.2, help="weight of the penalty (default 0.2)")
-    parser.add_argument("--masked-intensity", type=float, default=0.1, help="weight of the penalty (default 0.1)")
-    parser.add_argument("--ebops", type=float, default=2e-6, help="weight of the penalty (default 2e-6)")
-    parser.add_argument("--epochs", type=int, default=80, help="of the float training (default 80)")
-    parser.add_argument("--fine-tune", type=int, default=30, help="epochs of the 8-bit training (default 30)")
+    parser.add_argument("--budget", type=float, default=0.15, help="weight of the penalty (default 0.15)")
+    parser.add_argument("--masked-intensity", type=float, default=0.3, help="weight of the penalty (default 0.3)")
+    parser.add_argument("--ebops", type=float, default=1e-6, help="weight of the penalty (default 1e-6)")
+    parser.add_argument("--epochs", type=int, default=40, help="of the float training (default 40)")
+    parser.add_argument("--fine-tune", type=int, default=15, help="epochs of the 8-bit training (default 15)")
     parser.add_argument(
         "--no-standard", dest="standard", action="store_false", help="leave the standard CNN out (slow)"
     )

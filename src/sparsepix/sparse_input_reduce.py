@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from sparsepix.checks import check_choice, check_image, check_positive
 from sparsepix.last_forward import LastForward
 from sparsepix.recording import emit_sparse, exporting
-from sparsepix.soft_selection import LearnedBudget, LearnedThreshold, presence
+from sparsepix.soft_selection import LearnedBudget, LearnedThreshold, presence, weighed
 from sparsepix.sparse_pixels import SparsePixels
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedPoint
@@ -142,7 +142,7 @@ class SparseInputReduce(nn.Module):
             factor = presence(kept, score.gather(1, read), self.learned_max_pixels, learned, by_score)
             self.last_forward.image, self.last_forward.features = image.detach(), features.detach()
             self.last_forward.presence = factor
-            features = features * factor[..., None]
+            features = weighed(features, factor)
         return SparsePixels(features, coords, (height, width), factor)
 
     def _slots(self) -> tuple[int, Tensor | None]:
