@@ -62,10 +62,11 @@ def test_kept_pixels_of_several_reductions_stand_below_each_other():
     reductions = {name: sp.SparseInputReduce(5, selection=name) for name in ("raster", "magnitude")}
     panels = kept_pixels(images_with(7, 12, 3), reductions).axes
     assert [axes.get_title() for axes in panels[2:5]] == [
-        "event 2, raster: 3 of 3 kept",
-        "event 0, magnitude: 5 of 7 kept",
-        "event 1, magnitude: 5 of 12 kept",
+        "event 2: 3 of 3 kept",
+        "event 0: 5 of 7 kept",
+        "event 1: 5 of 12 kept",
     ]
+    assert [axes.get_ylabel() for axes in panels] == ["raster", "", "", "magnitude", "", ""]
     assert panels[0].get_gridspec().get_geometry() == (2, 3)
     first_five, last_five = {(i, 0) for i in range(5)}, {(i, 0) for i in range(2, 7)}
     assert (markers(panels[0], KEPT), markers(panels[3], KEPT)) == (first_five, last_five)

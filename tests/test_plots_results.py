@@ -64,8 +64,8 @@ COLUMNS = {
 
 def test_training_history_stacks_the_penalties_on_the_task_loss():
     loss, *others = training_history(COLUMNS).axes
-    tops = [area.get_paths()[0].vertices[:, 1].max() for area in loss.collections]
-    np.testing.assert_allclose(tops, [0.9, 1.2, 1.4])
+    tops = [[bar.get_y() + bar.get_height() for bar in part] for part in loss.containers]
+    np.testing.assert_allclose(tops, [[0.9, 0.6, 0.5], [1.2, 0.8, 0.6], [1.4, 1.0, 0.8]])
     names = [text.get_text() for text in loss.get_legend().get_texts()]
     assert names == ["train, task", "train, budget", "train, ebops", "validation, task"]
     shown = {axes.get_ylabel(): axes.lines[0].get_ydata().tolist() for axes in others if axes.axison}
@@ -82,6 +82,9 @@ def test_training_history_shows_only_what_was_recorded():
     loss, accuracy = training_history({name: COLUMNS[name] for name in recorded}).axes
     assert [line.get_label() for line in loss.lines] == ["train", "validation"]
     assert accuracy.get_ylabel() == "validation accuracy"
+    constant = {"budget": [20, 20, 20], "threshold": [0.0, 0.1, 0.1]}
+    _, threshold = training_history({"train_loss": [3.0, 2.0, 1.0]} | constant).axes
+    assert threshold.get_ylabel() == "threshold"
     (alone,) = training_history({"threshold": [0.5]}).axes
     assert alone.get_ylabel() == "threshold"
 
@@ -153,6 +156,16 @@ def test_bit_widths_follow_what_is_learned():
     with torch.no_grad():
         model.relu.quantizer.learned.scaling_impl.value.fill_(4.0)
     assert [text.get_text() for text in bit_widths(model).axes[1].texts] == ["ap_ufixed<6, 4>"]
+
+
+def test_bit_widths_of_learned_widths():
+    model = sp.models.neutrino(learn_bits=True)
+    with torch.no_grad():
+        model.relu1.quantizer.learned.msb_clamp_bit_width_impl.share.fill_(0.5)
+    names = [label.get_text() for label in bit_widths(model).axes[1].get_yticklabels()]
+    texts = dict(zip(names, (text.get_text() for text in bit_widths(model).axes[1].texts), strict=True))
+    assert texts["relu1"] == "ap_ufixed<4, 2>"
+    assert texts["relu2"] == "ap_ufixed<8, 2>"
 
 
 def test_bit_width_table_has_a_row_for_each_layer():

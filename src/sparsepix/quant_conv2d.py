@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -56,6 +57,8 @@ class QuantConv2d(nn.Conv2d):
         check_image("QuantConv2d", image)
         check_channels("QuantConv2d", self.in_channels, image.shape[1])
         self.last_forward.spatial_shape = tuple(image.shape[2:])
+        # oneDNN takes several times as long for the gradient of few channels in the other order.
+        image = image.to(memory_format=torch.channels_last)
 
         def plain() -> tuple[Tensor, None]:
             return F.conv2d(image, self.weight, self.bias, padding=self.padding).movedim(1, -1), None

@@ -130,11 +130,7 @@ def kept_pixels(
     if isinstance(reduce, Mapping):
         nonempty("kept_pixels", "reduce", reduce)
         columns = len(images)
-        panels = [
-            (image, one, f"{name}, {key}")
-            for key, one in reduce.items()
-            for image, name in zip(images, names, strict=True)
-        ]
+        panels = [(image, one, name) for one in reduce.values() for image, name in zip(images, names, strict=True)]
     else:
         panels = [(image, reduce, name) for image, name in zip(images, names, strict=True)]
     rows = -(-len(panels) // columns)
@@ -146,6 +142,9 @@ def kept_pixels(
             _kept_and_dropped(axes, *panels[i])
         else:
             axes.axis("off")
+    if isinstance(reduce, Mapping):
+        for axes, name in zip(figure.axes[::columns], reduce, strict=True):
+            axes.set_ylabel(name, fontsize=10)
     handles = [
         figure.axes[0].scatter([], [], s=28, marker="s", color=KEPT, label="kept"),
         figure.axes[0].scatter([], [], s=28, marker="x", color=DROPPED, label="dropped"),
@@ -163,8 +162,8 @@ def _kept_and_dropped(axes: "Axes", image: np.ndarray, reduce: SparseInputReduce
     kept = np.zeros((height, width), dtype=bool)
     kept[tuple(coords[coords[:, 0] >= 0].T)] = True
     # A marker is as large as a pixel, but never too small to be seen. Sizes are areas in points.
-    area = max(72 * 0.95 * PANEL / max(height, width), 2.5) ** 2
-    for shown, marker, colour, edge in ((kept, "s", KEPT, 0), (active & ~kept, "x", DROPPED, None)):
+    area = max(72 * 0.95 * PANEL / max(height, width), 3) ** 2
+    for shown, marker, colour, edge in ((kept, "s", KEPT, 0), (active & ~kept, "x", DROPPED, 1)):
         rows, columns = np.nonzero(shown)
         axes.scatter(columns, rows, s=area, marker=marker, linewidths=edge, color=colour)
     axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), aspect="equal", xticks=[], yticks=[])

@@ -50,6 +50,7 @@ def training_history(columns: Mapping[str, Sequence[float]]) -> "Figure":
     """One training in all its parts: a panel for each of loss, accuracy, budget, threshold and cost that was recorded.
 
     The first panel stacks the penalties on the task loss of training, so that its upper edge is what was minimized.
+    A budget or threshold beside it is drawn only if it changed.
 
     Args:
         columns: an entry an epoch, by name, as ``History.columns()`` or the columns of a history.csv:
@@ -59,13 +60,16 @@ def training_history(columns: Mapping[str, Sequence[float]]) -> "Figure":
     Raises:
         SparsePixError: nothing to draw, columns of different lengths, or entries that are not finite numbers.
     """
+    fixed = ("budget", "threshold")  # unless they are learned
     known = ("train_loss", "validation_loss", "validation_accuracy", "budget", "threshold", "ebops")
     values = {name: list(column) for name, column in columns.items() if name in known or name.startswith("penalty_")}
     arrays = _columns(values)
     penalties = {name.removeprefix("penalty_"): array for name, array in arrays.items() if name.startswith("penalty_")}
     epochs = np.arange(1, len(next(iter(arrays.values()))) + 1)
-    panels = {name: arrays[name] for name in known[2:] if name in arrays}
     has_loss = any(name in arrays for name in known[:2]) or penalties
+    panels = {name: arrays[name] for name in known[2:] if name in arrays}
+    if has_loss:
+        panels = {name: array for name, array in panels.items() if not (name in fixed and np.ptp(array) == 0)}
     count = len(panels) + bool(has_loss)
     across = min(count, 3)
     figure = new_figure(3.6 * across + 0.4, 2.9 * -(-count // across) + 0.3)
@@ -89,6 +93,7 @@ def training_history(columns: Mapping[str, Sequence[float]]) -> "Figure":
     for axes in grid[len(panels) :]:
         axes.axis("off")
     for axes in figure.axes:
+        axes.set_xlim(0.5, len(epochs) + 0.5)
         axes.xaxis.get_major_locator().set_params(integer=True)
     return figure
 
@@ -143,14 +148,19 @@ def _losses(
         parts = {"task": arrays.get("train_loss", np.zeros(len(epochs))), **penalties}
         colours = ("#9ecae1", "#fdae6b", "#a1d99b", "#dadaeb", "#d9d9d9")
         colours = [colours[i % len(colours)] for i in range(len(parts))]
-        axes.stackplot(epochs, *parts.values(), labels=[f"train, {name}" for name in parts], colors=colours)
+        below = np.zeros(len(epochs))
+        for (name, part), colour in zip(parts.items(), colours, strict=True):
+            axes.bar(epochs, part, width=1, bottom=below, color=colour, label=f"train, {name.replace('_', ' ')}")
+            below = below + part
     elif "train_loss" in arrays:
         axes.plot(epochs, arrays["train_loss"], color=PALETTE[0], label="train")
     if "validation_loss" in arrays:
         label = "validation, task" if penalties else "validation"
-        axes.plot(epochs, arrays["validation_loss"], color=PALETTE[1], linestyle="--", label=label)
+        axes.plot(epochs, arrays["validation_loss"], color=PALETTE[1], linestyle="--", marker=".", label=label)
     axes.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
-    axes.legend(frameon=False, fontsize=8)
+    # Matplotlib lists lines before bars.
+    entries = sorted(zip(*axes.get_legend_handles_labels(), strict=True), key=lambda entry: "validation" in entry[1])
+    axes.legend(*zip(*entries, strict=True), frameon=False, fontsize=8)
     plain(axes)
 
 
