@@ -39,6 +39,11 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/emulation.py
 	$(BIN)/python benchmarks/models.py
 	$(BIN)/python benchmarks/estimator.py
+	$(BIN)/python benchmarks/epoch.py
+	$(BIN)/python benchmarks/scaling.py
+	$(BIN)/python benchmarks/datasets.py
+	$(BIN)/python benchmarks/selection.py
+	$(BIN)/python benchmarks/learned_budget.py
 
 clean:
 	rm -rf $(VENV) demo .pytest_cache .ruff_cache .hypothesis
