@@ -119,7 +119,7 @@ def ratios(slow: list[float], fast: list[float]) -> dict[str, float | list[float
 
 
 def compare(name: str, bits: int | None, options: argparse.Namespace) -> list[dict]:
-    """Time the sparse model and its dense counterpart in both layouts; the median ratio of neighbouring steps counts."""
+    """Time the sparse model and its dense counterpart in both layouts; the median of neighbouring steps counts."""
     image, label = make_images(options.batch, seed=0)
     torch.manual_seed(0)
     sparse = sp.models.neutrino(options.max_pixels, bits)

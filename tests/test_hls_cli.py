@@ -152,8 +152,9 @@ def test_mismatch_gives_exit_status_1(tmp_path, capsys, monkeypatch):
     write = translation.write_project
 
     def write_wrong(design, folder, part, clock, inputs, outputs):
-        outputs = outputs.copy()
-        outputs[5, 1, 0] += 1
+        (name, values), *_ = outputs.items()
+        outputs = outputs | {name: values.copy()}
+        outputs[name][5, 1, 0] += 1
         write(design, folder, part, clock, inputs, outputs)
 
     monkeypatch.setattr(translation, "write_project", write_wrong)

@@ -93,8 +93,9 @@ def test_mismatch_gives_exit_status_1(tmp_path, capsys, model, monkeypatch):
     write = translation.write_rtl_project
 
     def write_wrong(design, modules, folder, part, clock, inputs, outputs):
-        outputs = outputs.copy()
-        outputs[5, 1] += 1
+        (name, values), *_ = outputs.items()
+        outputs = outputs | {name: values.copy()}
+        outputs[name][5, 1] += 1
         write(design, modules, folder, part, clock, inputs, outputs)
 
     monkeypatch.setattr(translation, "write_rtl_project", write_wrong)

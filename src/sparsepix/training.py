@@ -339,6 +339,7 @@ class _Training:
         ).write(self.path)
 
     def _go_on_from(self, path: Path) -> None:
+        distributed.barrier()  # process 0 may still be writing the checkpoint of a stop
         found = read_checkpoint(path, self.settings) if path.exists() else None
         distributed.require_same(
             [found.epoch, found.step] if found else [0, 0],
