@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import reduce
 
 import numpy as np
-from da4ml.trace import FixedVariable, HWConfig
+from da4ml.trace import FixedVariable, FixedVariableArray, HWConfig
 
 from sparsepix_ops.fixed_point import FixedPoint
 
@@ -205,3 +205,28 @@ def _fit(value: FixedVariable, dropped: int, target: FixedPoint, relu: bool) -> 
             missing = 0
         signed = as_variable(select(missing, floor, signed))
     return as_variable(select(negative(value), signed, result))
+
+
+def selected(keys: list[Number], values: np.ndarray) -> Number:
+    """The value whose key is 1, or 0; at most one is."""
+    return total([select(key, value, 0) for key, value in zip(keys, values, strict=True) if known(key) != 0])
+
+
+def matrix(vector: np.ndarray, weights: np.ndarray) -> list[Number]:
+    """``vector @ weights``, a graph of adders."""
+    used = [i for i, value in enumerate(vector) if known(value) != 0 and weights[i].any()]
+    if not used:
+        return [0] * weights.shape[1]
+    array = FixedVariableArray(
+        np.array([as_variable(vector[i]) for i in used], dtype=object), {"search_all_decompose_dc": False}
+    )
+    return list((array @ weights[used].astype(np.float64))._vars.ravel())
+
+
+def by_coordinate(coordinate: Number, extent: int, value: Callable[[int], int], empty: int = 0) -> Number:
+    """A function of a coordinate -1 ... extent - 1, looked up; ``empty`` is its value at -1."""
+    variable = as_variable(coordinate)
+    values = [empty if c < 0 else value(min(c, extent - 1)) for c in range(int(variable.low), int(variable.high) + 1)]
+    if known(coordinate) is not None or len(set(values)) == 1:
+        return values[0]
+    return variable.lookup(np.array(values, dtype=np.float64))

@@ -7,7 +7,7 @@ import numpy as np
 
 from sparsepix_hls import ir
 from sparsepix_hls.design import Design
-from sparsepix_hls.rtl import layers
+from sparsepix_hls.rtl import layers, vectors
 from sparsepix_hls.rtl.arithmetic import inverse, negative
 from sparsepix_hls.rtl.function import Field, unsigned
 from sparsepix_hls.rtl.pairs import PairCode, code_of
@@ -83,12 +83,12 @@ def run(step: Step, values: dict[str, np.ndarray], arrays: Arrays) -> None:
         case ir.SparseGlobalMaxPool2d():
             values[step.output.name] = layers.global_max(step, values[step.features.name], values[step.coords.name])
         case ir.SparseFlatten():
-            values[step.output.name] = layers.flatten(step, values[step.features.name], values[step.coords.name])
+            values[step.output.name] = vectors.flatten(step, values[step.features.name], values[step.coords.name])
         case ir.SparseFlattenDense():
-            sums = layers.flatten_dense(step, values[step.features.name], values[step.coords.name])
+            sums = vectors.flatten_dense(step, values[step.features.name], values[step.coords.name])
             values[step.output.name] = sums + np.array(layers.bias_of(step), dtype=object)
         case ir.Dense():
-            sums = layers.dense(step, values[step.input.name])
+            sums = vectors.dense(step, values[step.input.name])
             values[step.output.name] = sums + np.array(layers.bias_of(step), dtype=object)
         case ir.Add():
             values[step.output.name] = layers.add(step, values[step.first.name], values[step.second.name])

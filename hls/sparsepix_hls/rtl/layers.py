@@ -7,7 +7,6 @@ from round to round comes in as a variable, what never does as a number, and the
 from collections.abc import Callable
 
 import numpy as np
-from da4ml.trace import FixedVariableArray
 
 from sparsepix_hls import ir
 from sparsepix_hls.rtl.arithmetic import (
@@ -15,14 +14,17 @@ from sparsepix_hls.rtl.arithmetic import (
     any_of,
     as_variable,
     both,
+    by_coordinate,
     either,
     equal,
     inverse,
     known,
     largest,
+    matrix,
     negative,
     quantize,
     select,
+    selected,
     table,
     total,
     tree,
@@ -181,53 +183,28 @@ def conv_gather(
                 else:
                     here.append(table(row[j], mirrored if turn else straight))
             for channel in range(features.shape[1]):
-                window.append(_selected(here, features[:, channel]))
-        summed = _matrix(np.array(window, dtype=object), _kernels(layer).reshape(len(window), -1))
+                window.append(selected(here, features[:, channel]))
+        summed = matrix(np.array(window, dtype=object), _kernels(layer).reshape(len(window), -1))
         for out, value in enumerate(summed):
             result[k, out] = with_bias(layer, value, out, active[k], masked=not code.raster_order)
     return result
-
-
-def _selected(keys: list[Number], values: np.ndarray) -> Number:
-    """The value whose key is 1, or 0; at most one is."""
-    return total([select(key, value, 0) for key, value in zip(keys, values, strict=True) if known(key) != 0])
-
-
-def _matrix(vector: np.ndarray, weights: np.ndarray) -> list[Number]:
-    """``vector @ weights``, a graph of adders."""
-    used = [i for i, value in enumerate(vector) if known(value) != 0 and weights[i].any()]
-    if not used:
-        return [0] * weights.shape[1]
-    array = FixedVariableArray(
-        np.array([as_variable(vector[i]) for i in used], dtype=object), {"search_all_decompose_dc": False}
-    )
-    return list((array @ weights[used].astype(np.float64))._vars.ravel())
 
 
 def _cells(layer: ir.Merging, coords: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[Number], list[Number]]:
     """Row and column of the cells of some slots, their number, and whether they lie in the grid."""
     (height, width), (kh, kw), grid = layer.spatial_shape, layer.cell, layer.grid
     area = grid[0] * grid[1]
-    rows = np.array([_by_coordinate(c, height, lambda r: r // kh) for c in coords[:, 0]], dtype=object)
-    columns = np.array([_by_coordinate(c, width, lambda x: x // kw) for c in coords[:, 1]], dtype=object)
+    rows = np.array([by_coordinate(c, height, lambda r: r // kh) for c in coords[:, 0]], dtype=object)
+    columns = np.array([by_coordinate(c, width, lambda x: x // kw) for c in coords[:, 1]], dtype=object)
     numbers, inside = [], []
     for row, column in coords:
-        start = _by_coordinate(row, height, lambda r: r // kh * grid[1] if r // kh < grid[0] else area, area)
-        step = _by_coordinate(column, width, lambda x: x // kw if x // kw < grid[1] else area)
+        start = by_coordinate(row, height, lambda r: r // kh * grid[1] if r // kh < grid[0] else area, area)
+        step = by_coordinate(column, width, lambda x: x // kw if x // kw < grid[1] else area)
         numbers.append(start + step)
-        in_row = _by_coordinate(row, height, lambda r: int(r // kh < grid[0]))
-        in_column = _by_coordinate(column, width, lambda x: int(x // kw < grid[1]))
+        in_row = by_coordinate(row, height, lambda r: int(r // kh < grid[0]))
+        in_column = by_coordinate(column, width, lambda x: int(x // kw < grid[1]))
         inside.append(both(in_row, in_column))
     return rows, columns, numbers, inside
-
-
-def _by_coordinate(coordinate: Number, extent: int, value: Callable[[int], int], empty: int = 0) -> Number:
-    """A function of a coordinate -1 ... extent - 1, looked up; ``empty`` is its value at -1."""
-    variable = as_variable(coordinate)
-    values = [empty if c < 0 else value(min(c, extent - 1)) for c in range(int(variable.low), int(variable.high) + 1)]
-    if known(coordinate) is not None or len(set(values)) == 1:
-        return values[0]
-    return variable.lookup(np.array(values, dtype=np.float64))
 
 
 def _merged(
@@ -306,8 +283,8 @@ def _strided(
     codes = np.empty((len(own), len(coords)), dtype=object)
     for k, (row, column) in enumerate(own):
         centre = np.empty(2, dtype=object)
-        centre[0] = _by_coordinate(row, height, lambda r: r - r % layer.strides[0])
-        centre[1] = _by_coordinate(column, width, lambda c: c - c % layer.strides[1])
+        centre[0] = by_coordinate(row, height, lambda r: r - r % layer.strides[0])
+        centre[1] = by_coordinate(column, width, lambda c: c - c % layer.strides[1])
         for j, place in enumerate(coords):
             codes[k, j] = code_of(code, centre, place)
     kernel = conv_gather if implementation == "gather" else conv_pairs
@@ -359,64 +336,6 @@ def global_max(layer: ir.SparseGlobalMaxPool2d, features: np.ndarray, coords: np
     return aligned_all(values, layer.features.type.exponent, layer.output.type.exponent)
 
 
-def flatten(layer: ir.SparseFlatten, features: np.ndarray, coords: np.ndarray) -> np.ndarray:
-    """Some slots scattered to the vector [height * width * channels]."""
-    height, width = layer.spatial_shape
-    result = np.empty((height, width, features.shape[1]), dtype=object)
-    rows = [[_by_coordinate(place[0], height, lambda r, y=y: int(r == y)) for y in range(height)] for place in coords]
-    columns = [[_by_coordinate(place[1], width, lambda c, x=x: int(c == x)) for x in range(width)] for place in coords]
-    for y in range(height):
-        for x in range(width):
-            here = [both(rows[i][y], columns[i][x]) for i in range(len(features))]
-            for channel in range(features.shape[1]):
-                result[y, x, channel] = aligned(
-                    _selected(here, features[:, channel]),
-                    layer.features.type.exponent,
-                    layer.output.type.exponent,
-                )
-    return result.ravel()
-
-
-def flatten_dense(layer: ir.SparseFlattenDense, features: np.ndarray, coords: np.ndarray) -> np.ndarray:
-    """What some slots add to a dense layer behind a flatten [out_features]; without the bias."""
-    height, width = layer.spatial_shape
-    _, channels, outs = layer.weight.raw.shape
-    terms: list[list[Number]] = [[] for _ in range(outs)]
-    for i, (row, column) in enumerate(coords):
-        start = _by_coordinate(row, height, lambda r: r * width)
-        place = start + _by_coordinate(column, width, lambda c: c)
-        for channel in range(channels):
-            for out in range(outs):
-                weights = layer.weight.raw[:, channel, out].tolist()
-                weight = table(place, weights)
-                terms[out].append(as_variable(weight) * features[i, channel])
-    return _sums(layer, terms)
-
-
-def dense_round(layer: ir.Dense, values: np.ndarray, number: Number, rounds: int) -> np.ndarray:
-    """What the inputs of a round add to the outputs [out_features]; without the bias.
-
-    Args:
-        layer: the layer.
-        values: inputs of the round [copies]; 0 behind the last one.
-        number: of the round.
-        rounds: how many there are.
-    """
-    copies, (size, outs) = len(values), layer.weight.raw.shape
-    weights = np.zeros((rounds * copies, outs), dtype=np.int64)
-    weights[:size] = layer.weight.raw
-    terms: list[list[Number]] = [[] for _ in range(outs)]
-    for k, value in enumerate(values):
-        for out in range(outs):
-            terms[out].append(as_variable(table(number, weights[k::copies, out].tolist())) * value)
-    return _sums(layer, terms)
-
-
-def dense(layer: ir.Dense, values: np.ndarray) -> np.ndarray:
-    """All of a dense layer by a graph of adders, without the bias."""
-    return _sums(layer, [[value] for value in _matrix(values, layer.weight.raw)])
-
-
 def add(layer: ir.Add, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Sum of two arrays of one shape [...]."""
     to = layer.output.type.exponent
@@ -436,9 +355,3 @@ def aligned_all(values: np.ndarray, exponent: int, to: int) -> np.ndarray:
     for index, value in np.ndenumerate(values):
         result[index] = aligned(value, exponent, to)
     return result
-
-
-def _sums(layer: ir.Dense | ir.SparseFlattenDense, terms: list[list[Number]]) -> np.ndarray:
-    source = layer.input if isinstance(layer, ir.Dense) else layer.features
-    exponent = source.type.exponent + layer.weight.type.exponent
-    return np.array([aligned(total(row), exponent, layer.output.type.exponent) for row in terms], dtype=object)

@@ -6,7 +6,7 @@ import numpy as np
 
 from sparsepix_hls import ir
 from sparsepix_hls.design import LayerDesign
-from sparsepix_hls.rtl import layers
+from sparsepix_hls.rtl import layers, vectors
 from sparsepix_hls.rtl.fields import Arrays, pair_index, title
 from sparsepix_hls.rtl.function import ADDER_LEVELS, Body, Field, Function, trace, unsigned
 from sparsepix_hls.rtl.text import bits_for, connected, instance, module_text, port, ports
@@ -129,7 +129,7 @@ def _round(layer: ir.Layer, how: LayerDesign, arrays: Arrays) -> tuple[list[_Vie
             return views, merge
         case ir.SparseFlatten() | ir.SparseFlattenDense():
             views = [_items(arrays, layer.features, how), _items(arrays, layer.coords, how)]
-            kernel = layers.flatten if isinstance(layer, ir.SparseFlatten) else layers.flatten_dense
+            kernel = vectors.flatten if isinstance(layer, ir.SparseFlatten) else vectors.flatten_dense
 
             def flatten(**v: np.ndarray) -> dict[str, np.ndarray]:
                 return {layer.output.name: kernel(layer, v[layer.features.name], v[layer.coords.name])}
@@ -141,7 +141,7 @@ def _round(layer: ir.Layer, how: LayerDesign, arrays: Arrays) -> tuple[list[_Vie
 
             def dense(**v: np.ndarray) -> dict[str, np.ndarray]:
                 values, number = v[layer.input.name], v["number"][()]
-                return {layer.output.name: layers.dense_round(layer, values, number, how.rounds)}
+                return {layer.output.name: vectors.dense_round(layer, values, number, how.rounds)}
 
             return views, dense
     raise TypeError(f"no RTL for {type(layer).__name__}")
