@@ -38,6 +38,12 @@ def small_model(format):
     )
 
 
+@pytest.fixture(autouse=True)
+def nothing_compiled_before():
+    """Sizes that changed in other tests would be symbols here."""
+    torch._dynamo.reset()
+
+
 class GlobalPools(nn.Module):
     """Average and maximum over the image, side by side."""
 
@@ -134,3 +140,12 @@ def test_pixels_go_into_and_out_of_a_compiled_module():
     assert isinstance(result, SparsePixels)
     assert result.spatial_shape == (9, 13)
     same(result.features, layer(pixels).features)
+
+
+def test_global_average_of_images_of_several_sizes():
+    """From the second size on torch.compile has symbols for height and width; the reciprocal needs numbers."""
+    model = nn.Sequential(SparseInputReduce(4), SparseGlobalAvgPool2d(8, FixedPoint(8, 3)))
+    compiled = torch.compile(model, fullgraph=True, backend="eager")
+    for side in (9, 11, 13):
+        image = torch.rand(2, 1, side, side)
+        assert_array_equal(compiled(image), model(image))

@@ -32,7 +32,8 @@ class SparseGlobalAvgPool2d(nn.Module):
 
     def forward(self, pixels: SparsePixels) -> Tensor:
         """Pool features [B, N, C] to [B, C]; an empty image gives 0."""
-        height, width = pixels.spatial_shape
+        # Under torch.compile a size that has changed is a symbol, which has no reciprocal; range pins it down.
+        height, width = (len(range(size)) for size in pixels.spatial_shape)
         # True division is refused by the exporter, which names the module and goes on looking for other problems.
         bits = MAX_RECIPROCAL_BITS if exporting() and self.reciprocal_bits is None else self.reciprocal_bits
         factor = None if bits is None else reciprocal_factor("SparseGlobalAvgPool2d", height * width, bits)
