@@ -3,7 +3,7 @@
 import numpy as np
 import onnxruntime as ort
 import torch
-from hypothesis import HealthCheck, Phase
+from hypothesis import HealthCheck, Phase, reject
 from hypothesis import strategies as st
 from torch import nn
 
@@ -236,7 +236,12 @@ def hard_images(rng, input_shape, count=24):
 def exported_and_checked(model, input_shape, seed, path):
     """Export; compare torch, ONNX Runtime and the integer reference; return images and result (a dict of several)."""
     images = hard_images(np.random.default_rng(seed), input_shape)
-    exported = sp.export_onnx(model, path, input_shape)
+    try:
+        exported = sp.export_onnx(model, path, input_shape)
+    except sp.SparsePixError as error:
+        if "more than the 53 that double holds" not in str(error):
+            raise
+        reject()  # rightly refused: leaky ReLUs and wide formats may add up to more
     outputs = [output.name for output in exported.graph.output]
     in_onnx = dict(zip(outputs, ort.InferenceSession(path).run(outputs, {"image": images}), strict=True))
     values = integer.run_all(exported, images)
