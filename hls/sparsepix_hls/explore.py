@@ -85,9 +85,10 @@ def explore(
         except SparsePixError as error:
             first_error = first_error or error
             continue
-        if design in seen:  # another way to ask for it
+        layout = replace(design, graph=graph)  # its own graph may be rewritten, anew each time
+        if layout in seen:  # another way to ask for it
             continue
-        seen.append(design)
+        seen.append(layout)
         points.append(Point(variant, command(variant, backend), estimated(design, clock_ns, backend).total))
     if not points:
         assert first_error is not None

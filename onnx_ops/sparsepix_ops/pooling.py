@@ -46,6 +46,17 @@ _CELLS_BODY = """
     pooled_coords = Where (first_3d, cell, last)
 """
 
+# Defines 'maximum' by the attribute 'over', from 'largest' of the active pixels, 'full' (there is no inactive one) and
+# 'zero_like'.
+OVER_BODY = """
+    over_string = Constant <value_string: string = @over> ()
+    active_string = Constant <value_string = "active"> ()
+    over_active = Equal (over_string, active_string)
+    only_active = Or (over_active, full)
+    not_negative = Max (largest, zero_like)
+    maximum = Where (only_active, largest, not_negative)
+"""
+
 
 def cells_body(cell_shape: str, round_up: bool) -> str:
     """The beginning of the body of an op that merges the pixels of a cell.

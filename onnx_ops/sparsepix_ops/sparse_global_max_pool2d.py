@@ -7,8 +7,10 @@ import numpy as np
 
 from sparsepix_ops.fixed_point import FixedArray
 from sparsepix_ops.op import DOMAIN, Attribute, Attributes, Op, Value
+from sparsepix_ops.pooling import OVER_BODY
 
-BODY = """
+BODY = (
+    """
     axis1 = Constant <value_ints = [1]> ()
     last = Constant <value_ints = [-1]> ()
     zero = Constant <value_int = 0> ()
@@ -27,15 +29,13 @@ BODY = """
     area = ReduceProd <keepdims = 0> (spatial)
     area_like = CastLike (area, features)
     full = Equal (pixels, area_like)
-    over_string = Constant <value_string: string = @over> ()
-    active_string = Constant <value_string = "active"> ()
-    over_active = Equal (over_string, active_string)
-    only_active = Or (over_active, full)
-    not_negative = Max (largest, zero_like)
-    maximum = Where (only_active, largest, not_negative)
+"""
+    + OVER_BODY
+    + """
     some = Greater (pixels, zero_like)
     output = Where (some, maximum, zero_like)
 """
+)
 
 
 def _compute(inputs: Sequence[np.ndarray], attributes: Attributes) -> list[np.ndarray]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from sparsepix_ops.fixed_point import FixedArray
 from sparsepix_ops.op import DOMAIN, Attribute, Attributes, Op, Value
-from sparsepix_ops.pooling import CELLS_BODY, cells_of, pooled_coords
+from sparsepix_ops.pooling import CELLS_BODY, OVER_BODY, cells_of, pooled_coords
 
 BODY = (
     CELLS_BODY
@@ -21,13 +21,10 @@ BODY = (
     area = ReduceProd <keepdims = 0> (kernel)
     area_like = CastLike (area, features)
     pixels_in_cell = ReduceSum <keepdims = 1> (same_like, axis2)
-    cell_full = Equal (pixels_in_cell, area_like)
-    over_string = Constant <value_string: string = @over> ()
-    active_string = Constant <value_string = "active"> ()
-    over_active = Equal (over_string, active_string)
-    only_active = Or (over_active, cell_full)
-    not_negative = Max (largest, zero_like)
-    maximum = Where (only_active, largest, not_negative)
+    full = Equal (pixels_in_cell, area_like)
+"""
+    + OVER_BODY
+    + """
     pooled_features = Where (first_3d, maximum, zero_like)
 """
 )

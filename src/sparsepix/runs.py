@@ -41,7 +41,6 @@ OWN_FILES = (
     "confusion.png",
     "roc.png",
 )
-_SELECTION = ("budget", "threshold")
 
 
 @dataclass(frozen=True)
@@ -144,6 +143,22 @@ def build_model(options: RunOptions) -> models.SparseCNN:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
         return models.SparseCNN(architecture)
+
+
+def fit_arguments(options: RunOptions) -> dict[str, Any]:
+    """What the options say of ``fit``, as its keyword arguments."""
+    return {
+        "epochs": options.epochs,
+        "learning_rate": options.learning_rate,
+        "batch_size": options.batch_size,
+        "seed": options.seed,
+        "augment": random_shifts(options.augment) if options.augment else None,
+        "label_smoothing": options.label_smoothing,
+        "schedule": options.schedule,
+        "penalties": options.penalties,
+        "monitor": options.monitor,
+        "patience": options.patience,
+    }
 
 
 def _narrowed(wide: FixedPoint, bits: int) -> FixedPoint:
@@ -338,18 +353,9 @@ def train(
     history = fit(
         model,
         data,
-        options.epochs,
-        options.learning_rate,
-        options.batch_size,
-        options.seed,
-        random_shifts(options.augment) if options.augment else None,
-        options.label_smoothing,
-        after_epoch,
+        **fit_arguments(options),
+        on_epoch=after_epoch,
         on_step=on_step,
-        schedule=options.schedule,
-        penalties=options.penalties,
-        monitor=options.monitor,
-        patience=options.patience,
         compiled=compiled,
         checkpoint=folder / "checkpoint.pt",
         stop=stop,
@@ -371,12 +377,8 @@ def train(
 def _draw(folder: Path, history: History, data: Dataset, output: np.ndarray) -> None:
     from sparsepix import plots
 
-    # A budget and a threshold that nobody learned stay where they are.
-    moving = {
-        name: values for name, values in history.columns().items() if name not in _SELECTION or len(set(values)) > 1
-    }
     figures = {
-        "history.png": plots.training_history(moving),
+        "history.png": plots.training_history(history.columns()),
         "confusion.png": plots.confusion(data.test.labels, decisions(output), data.classes),
     }
     if output.shape[1] == 1 and len(np.unique(data.test.labels)) == 2:

@@ -17,9 +17,9 @@ from sparsepix.checkpoint import require_same_settings
 from sparsepix.datasets import Dataset
 from sparsepix.files import written_beside
 from sparsepix.firmware_estimate import firmware_estimate, require_translator
-from sparsepix.runs import RunOptions, area_under_roc, build_model
+from sparsepix.runs import RunOptions, area_under_roc, build_model, fit_arguments
 from sparsepix.saving import save
-from sparsepix.training import fit, predict, random_shifts
+from sparsepix.training import fit, predict
 from sparsepix_ops.errors import SparsePixError
 
 if TYPE_CHECKING:
@@ -195,20 +195,7 @@ def _try(
             return tuple(other.values)
     begun = time.monotonic()
     model = build_model(options).to(device)
-    history = fit(
-        model,
-        data,
-        options.epochs,
-        options.learning_rate,
-        options.batch_size,
-        options.seed,
-        random_shifts(options.augment) if options.augment else None,
-        options.label_smoothing,
-        schedule=options.schedule,
-        penalties=options.penalties,
-        monitor=options.monitor,
-        patience=options.patience,
-    )
+    history = fit(model, data, **fit_arguments(options))
     reached = history.validation_accuracy[history.best_epoch]
     if metric == "auc":
         reached = area_under_roc(predict(model, data.validation.images), data.validation.labels)
