@@ -6,9 +6,10 @@
 
 Ours: clocks by Verilator, LUTs by Yosys, stage by stage. Published: C synthesis by Vitis HLS, LUTs after Vivado's logic
 synthesis. So the two areas come from two synthesis tools; Yosys usually maps less tightly. Each design is the quickest
-of some whose estimate needs at most 45 % of the published LUTs. Weights are random, seeded. Every output of 200
-synthetic events is compared with the integer reference. Results are kept in FOLDER/firmware.csv, and what stands there
-is not measured again.
+of some whose estimate needs at most 45 % of the published LUTs. Weights are trained, in FOLDER/models (see
+trained_models.py; 'right' is the fraction of right decisions on the test images). Every output of 200 of those images
+and of hard synthetic ones is compared with the integer reference. Results are kept in FOLDER/firmware.csv, and what
+stands there is not measured again.
 """
 
 import argparse
@@ -18,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-from models import make_graph
 from rich.console import Console
 from rich.table import Table
+from trained_models import name_of, train_published
 
 import sparsepix_hls
 from sparsepix_hls.backends import backend_design
@@ -36,13 +37,9 @@ from sparsepix_hls.testbench_data import synthetic_events
 from sparsepix_ops import integer
 
 CLOCK_NS, PART, SHARE = 5.0, "xcu250-figd2104-2L-e", 0.45
-COLUMNS = ("model", "options", "estimated_latency", "estimated_lut", "latency", "interval", "mismatches")
+EVENTS = 200
+COLUMNS = ("model", "accuracy", "options", "estimated_latency", "estimated_lut", "latency", "interval", "mismatches")
 COLUMNS += ("lut", "ff", "dsp", "levels", "published_latency", "published_interval", "published_lut", "published_dsp")
-
-
-def name_of(published: PublishedModel) -> str:
-    """A short name of a model."""
-    return f"{published.dataset}_{published.max_pixels}"
 
 
 def choose(graph: Graph, published: PublishedModel) -> Options:
@@ -59,23 +56,32 @@ def choose(graph: Graph, published: PublishedModel) -> Options:
     return min(found, key=lambda point: point[:3])[3]
 
 
-def measure(published: PublishedModel, folder: Path, with_area: bool, console: Console) -> dict:
-    """Everything that is measured of a model, a row of the table."""
-    graph = make_graph(published, folder)
-    onnx = folder / f"{name_of(published)}.onnx"
-    options = choose(graph, published)
+def measure(published: PublishedModel, models: Path, folder: Path, with_area: bool, console: Console) -> dict:
+    """Everything that is measured of a model, a row of the table.
+
+    Args:
+        published: the model.
+        models: folder of the trained ones.
+        folder: of the firmware.
+        with_area: also synthesize.
+        console: shows progress.
+    """
+    trained = train_published(published, models, console)
+    model = read_model(trained.path)
+    options = choose(model.graph, published)
     project = sparsepix_hls.translate(
-        onnx, folder / name_of(published), part=PART, clock_ns=CLOCK_NS, options=options, backend="rtl"
+        trained.path, folder / name_of(published), part=PART, clock_ns=CLOCK_NS, options=options, backend="rtl"
     )
     estimated = read_report(project.directory)["estimate"]["total"]
     project.compile()
-    raw = np.concatenate([synthetic_events(graph)] * 10)[:200]
-    images = np.ldexp(raw.astype(np.float64), graph.input.type.exponent)
-    expected = integer.run(read_model(onnx).model, images).real
+    hard = np.ldexp(synthetic_events(model.graph).astype(np.float64), model.graph.input.type.exponent)
+    images = np.concatenate([hard, trained.images])[:EVENTS]
+    expected = integer.run(model.model, images).real
     wrong = int((project.predict(images) != expected).sum())
     measured = project.measure(images)
     row = {
         "model": name_of(published),
+        "accuracy": round(trained.accuracy, 4),
         "options": f"scan_pixels {options.scan_pixels}, reuse_factor {options.reuse_factor}",
         "estimated_latency": estimated["latency_cycles"],
         "estimated_lut": estimated["lut"],
@@ -132,10 +138,10 @@ def show(console: Console, rows: list[dict]) -> None:
     table = Table(title="cycles of 5 ns; areas: Vivado (published), Yosys (ours)")
     table.add_column("model", no_wrap=True)
     table.add_column("ours")
-    for heading in ("lat.", "was", "every", "was", "LUT", "estimate", "was", "DSP", "was", "levels", "wrong"):
+    for heading in ("right", "lat.", "was", "every", "was", "LUT", "estimate", "was", "DSP", "was", "levels", "wrong"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
-        keys = ("latency", "published_latency", "interval", "published_interval", "lut", "estimated_lut")
+        keys = ("accuracy", "latency", "published_latency", "interval", "published_interval", "lut", "estimated_lut")
         keys += ("published_lut", "dsp", "published_dsp", "levels", "mismatches")
         table.add_row(row["model"], row["options"], *("" if row.get(key) is None else str(row[key]) for key in keys))
     Console(width=max(console.width, 140)).print(table)
@@ -163,7 +169,7 @@ def main() -> None:
             continue
         console.print(f"{name} ...")
         with tempfile.TemporaryDirectory() as folder:
-            kept[name] = measure(models[name], Path(folder), not options.no_area, console)
+            kept[name] = measure(models[name], options.output / "models", Path(folder), not options.no_area, console)
         with file.open("w", newline="", encoding="utf-8") as stream:
             writer = csv.DictWriter(stream, COLUMNS)
             writer.writeheader()

@@ -9,6 +9,7 @@ import sparsepix as sp
 from small_training import toy, toy_model
 from sparsepix.batches import ImageStore, fingerprint
 from sparsepix.datasets import digits
+from sparsepix.runs import RunOptions, build_model, fit_arguments
 from sparsepix.training import History, accuracy, decisions, fit, loss_of, predict, random_shifts
 
 
@@ -160,6 +161,41 @@ def test_no_filter_of_a_preset_starts_dead():
             assert (model.conv1.weight.sum((1, 2, 3)) >= 0).all()
             assert (model.conv2.weight < 0).any()
         assert (features.amax((0, 1)) > 0).all(), seed
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda format: sp.SparseConv2d(3, 4, 9, weight_format=format),
+        lambda format: sp.SparseConv2d(4, 8, 9, groups=4, weight_format=format),
+        lambda format: sp.QuantConv2d(3, 4, 9, weight_format=format),
+        lambda format: sp.QuantLinear(196, 20, weight_format=format),
+    ],
+)
+@pytest.mark.parametrize("coarse", [sp.FixedPoint(8, 5), sp.LearnedFixedPoint(8, initial_integer=5)])
+def test_coarse_formats_leave_most_initial_weights(make, coarse):
+    def start(format):
+        torch.manual_seed(0)
+        return make(format)
+
+    layer, plain, fine = start(coarse), start(None), start(sp.FixedPoint(16, 2))
+    assert_array_equal(fine.weight.detach(), plain.weight.detach())
+    # Stretched, so that no filter is preferred, and within two steps of 1/8.
+    stretch = layer.weight / plain.weight
+    torch.testing.assert_close(stretch, stretch.mean().expand_as(stretch))
+    torch.testing.assert_close(layer.bias, plain.bias * stretch.mean())
+    assert float(layer.weight.detach().abs().max()) <= 0.25
+    assert float((layer.weight_quantizer(layer.weight) != 0).float().mean()) > 0.7
+
+
+@pytest.mark.parametrize("preset, bits", [("jet", 8), ("neutrino", 5)])
+def test_coarse_presets_learn(preset, bits):
+    data = sp.datasets.load(preset, events=4000)
+    options = RunOptions(preset, bits=bits, epochs=3, learning_rate=1e-2)
+    model = build_model(options)
+    fit(model, data, **fit_arguments(options))
+    chance = 1 / len(data.classes)
+    assert accuracy(predict(model, data.test.images), data.test.labels) > chance + 0.1
 
 
 def test_decisions():

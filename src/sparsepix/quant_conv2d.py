@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from sparsepix.batch_norm import quantized_weights
 from sparsepix.checks import as_pair, check_channels, check_image, check_positive
 from sparsepix.last_forward import LastForward
-from sparsepix.quantizers import Format, Quantizer, bias_format_of
+from sparsepix.quantizers import Format, Quantizer, bias_format_of, start_above_rounding
 
 
 class QuantConv2d(nn.Conv2d):
@@ -46,6 +46,7 @@ class QuantConv2d(nn.Conv2d):
         window = as_pair("QuantConv2d", "kernel_size", kernel_size, odd=True)
         super().__init__(in_channels, out_channels, window, padding=(window[0] // 2, window[1] // 2), bias=bias)
         self.weight_quantizer = Quantizer(weight_format, "QuantConv2d weight")
+        start_above_rounding(self, weight_format)
         self.bias_quantizer = (
             Quantizer(bias_format or bias_format_of(weight_format), "QuantConv2d bias") if bias or batch_norm else None
         )

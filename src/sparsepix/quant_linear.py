@@ -5,7 +5,7 @@ from torch.nn import functional as F
 
 from sparsepix.batch_norm import quantized_weights
 from sparsepix.checks import check_channels, check_positive
-from sparsepix.quantizers import Format, Quantizer, bias_format_of
+from sparsepix.quantizers import Format, Quantizer, bias_format_of, start_above_rounding
 
 
 class QuantLinear(nn.Linear):
@@ -39,6 +39,7 @@ class QuantLinear(nn.Linear):
         check_positive("QuantLinear", "out_features", out_features)
         super().__init__(in_features, out_features, bias)
         self.weight_quantizer = Quantizer(weight_format, "QuantLinear weight")
+        start_above_rounding(self, weight_format)
         self.bias_quantizer = (
             Quantizer(bias_format or bias_format_of(weight_format), "QuantLinear bias") if bias or batch_norm else None
         )

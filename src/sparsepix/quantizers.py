@@ -69,6 +69,23 @@ def bias_format_of(weight_format: Format) -> Format:
     return weight_format
 
 
+@torch.no_grad()
+def start_above_rounding(layer: nn.Module, format: Format) -> None:
+    """Scale up the random initial ``weight`` and ``bias`` of a layer where their format would round most of them to 0.
+
+    torch draws them between -1 / sqrt(inputs) and 1 / sqrt(inputs). Where that is less than two steps of the format
+    they are stretched to two: a layer of zeros passes no gradient back, and many a coarse model would stay so.
+    """
+    if format is None:
+        return
+    step = (format.initial if isinstance(format, LearnedFixedPoint) else format).scale
+    stretch = 2 * step * math.sqrt(layer.weight[0].numel())
+    if stretch > 1:
+        layer.weight.mul_(stretch)
+        if layer.bias is not None:
+            layer.bias.mul_(stretch)
+
+
 class LearnedWidth(nn.Module):
     """A width that is learned: the bit width that Brevitas's quantizer asks for, as a whole number.
 

@@ -12,7 +12,7 @@ from sparsepix.checks import as_pair, check_channels, check_choice, check_positi
 from sparsepix.last_forward import LastForward
 from sparsepix.neighbours import gather_windows, neighbour_table
 from sparsepix.pooling import Merge, merge_slots, pooled_presence
-from sparsepix.quantizers import Format, Quantizer, bias_format_of
+from sparsepix.quantizers import Format, Quantizer, bias_format_of, start_above_rounding
 from sparsepix.recording import emit, emit_sparse, exporting
 from sparsepix.sparse_pixels import SparsePixels
 from sparsepix_ops.errors import SparsePixError
@@ -89,6 +89,7 @@ class SparseConv2d(nn.Module):
         dense = nn.Conv2d(in_channels, out_channels, self.kernel_size, bias=bias, groups=groups)
         self.weight, self.bias = dense.weight, dense.bias
         self.weight_quantizer = Quantizer(weight_format, "SparseConv2d weight")
+        start_above_rounding(self, weight_format)
         self.bias_quantizer = (
             Quantizer(bias_format or bias_format_of(weight_format), "SparseConv2d bias") if bias or batch_norm else None
         )
