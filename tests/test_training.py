@@ -188,7 +188,7 @@ def test_coarse_formats_leave_most_initial_weights(make, coarse):
     assert float((layer.weight_quantizer(layer.weight) != 0).float().mean()) > 0.7
 
 
-@pytest.mark.parametrize("preset, bits", [("jet", 8), ("neutrino", 5)])
+@pytest.mark.parametrize(("preset", "bits"), [("jet", 8), ("neutrino", 5)])
 def test_coarse_presets_learn(preset, bits):
     data = sp.datasets.load(preset, events=4000)
     options = RunOptions(preset, bits=bits, epochs=3, learning_rate=1e-2)
