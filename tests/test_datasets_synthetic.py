@@ -56,7 +56,7 @@ def test_shapes_values_and_parts(generator):
     assert np.bincount(data.train.labels, minlength=classes).min() > 0.8 * 1400 / classes
     # Sparse: far from every pixel is active, and hardly two images are alike.
     assert 5 < np.median(active(images)) < 40
-    assert len({image.tobytes() for image in images if image.any()}) > 0.85 * len(images)
+    assert len({image.tobytes() for image in images if image.any()}) > 0.95 * (active(images) > 0).sum()
 
 
 def test_a_seed_gives_the_same_events_in_sets_of_any_size(generator):
@@ -104,9 +104,9 @@ def test_neutrinos_have_the_threshold_of_the_real_windows(neutrinos):
 def test_neutrinos_look_like_the_published_events(neutrinos):
     images, _ = neutrinos
     real = images_of(read_events(EVENTS))
-    assert np.median(active(images)) == pytest.approx(np.median(active(real)), abs=10)
-    assert np.quantile(active(images), 0.9) == pytest.approx(np.quantile(active(real), 0.9), rel=0.2)
-    assert (active(images) == 0).mean() == pytest.approx((active(real) == 0).mean(), abs=0.2)
+    # The 100 events alone know each of these fractions to 0.05.
+    for count in (0, 1, 8, 12, 16, 20, 40, 60):
+        assert (active(images) <= count).mean() == pytest.approx((active(real) <= count).mean(), abs=0.08)
     for quantile in (0.1, 0.5, 0.9):
         ours, theirs = (np.quantile(some[some > 0], quantile) for some in (images, real))
         assert ours == pytest.approx(theirs, rel=0.1)
@@ -115,7 +115,7 @@ def test_neutrinos_look_like_the_published_events(neutrinos):
 def test_no_single_number_tells_neutrinos_from_background(neutrinos):
     images, labels = neutrinos
     for number in (active(images), images.sum(axis=(1, 2, 3)), images.max(axis=(1, 2, 3))):
-        assert 0.6 < roc_auc_score(labels, number) < 0.88
+        assert 0.6 < roc_auc_score(labels, number) < 0.91
 
 
 def test_jets_have_the_angle_of_their_mass():

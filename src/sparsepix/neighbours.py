@@ -6,6 +6,7 @@ convolutions on the same pixels share one.
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 
 def neighbour_table(
@@ -55,10 +56,11 @@ def neighbour_table(
     grid = grid.scatter_(0, place, number)
     centre = place if centres is None else places(centres)[1]
 
-    rows = torch.arange(-reach_rows, reach_rows + 1, device=device)
-    columns = torch.arange(-reach_columns, reach_columns + 1, device=device)
+    index = _index_type(len(grid))
+    rows = torch.arange(-reach_rows, reach_rows + 1, dtype=index, device=device)
+    columns = torch.arange(-reach_columns, reach_columns + 1, dtype=index, device=device)
     offsets = (rows[:, None] * pitch + columns).view(-1)
-    return grid.index_select(0, (offsets[:, None] + centre).view(-1)).view(offsets.numel(), nothing)
+    return grid.index_select(0, (offsets[:, None] + centre.to(index)).view(-1)).view(offsets.numel(), nothing)
 
 
 def gather_windows(features: Tensor, table: Tensor) -> Tensor:
@@ -74,5 +76,31 @@ def gather_windows(features: Tensor, table: Tensor) -> Tensor:
     Returns:
         [C * K, B * N], 0 where the table names no pixel.
     """
-    padded = torch.cat((features, features.new_zeros(features.shape[0], 1)), dim=1)
-    return padded.index_select(1, table.view(-1)).view(-1, table.shape[1])
+    return _columns(F.pad(features, (0, 1)), table.view(-1)).view(-1, table.shape[1])
+
+
+def add_windows(products: Tensor, table: Tensor) -> Tensor:
+    """Add up what each kernel position contributes to each slot.
+
+    Args:
+        products: [C * K, B * N + 1]; the last column is 0.
+        table: [K, B * N] of ``neighbour_table``: the column of ``products`` that contributes.
+
+    Returns:
+        [C, B * N]
+    """
+    positions, slots = table.shape
+    index = _index_type(products.numel())
+    start = torch.arange(positions, dtype=index, device=table.device)[:, None] * (slots + 1)
+    found = _columns(products.view(-1, positions * (slots + 1)), (table + start).view(-1))
+    return found.view(-1, positions, slots).sum(1)
+
+
+def _columns(rows: Tensor, which: Tensor) -> Tensor:
+    # torch is quicker where there is one axis alone.
+    return rows.view(-1).index_select(0, which) if len(rows) == 1 else rows.index_select(1, which)
+
+
+def _index_type(size: int) -> torch.dtype:
+    # 32 bits are half the memory to write and to read, wherever they suffice.
+    return torch.int32 if size < 2**31 else torch.int64

@@ -6,11 +6,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
 
 from sparsepix.batch_norm import NEEDS_ACTIVE_BIAS, SparseBatchNorm2d, quantized_weights
 from sparsepix.checks import as_pair, check_channels, check_choice, check_positive
 from sparsepix.last_forward import LastForward
-from sparsepix.neighbours import gather_windows, neighbour_table
+from sparsepix.neighbours import add_windows, gather_windows, neighbour_table
 from sparsepix.pooling import Merge, merge_slots, pooled_presence
 from sparsepix.quantizers import Format, Quantizer, bias_format_of, start_above_rounding
 from sparsepix.recording import emit, emit_sparse, exporting
@@ -224,17 +225,22 @@ class _WindowSum(torch.autograd.Function):
         grad = grad.reshape(batch * slots, filters).t()
         grad_features = grad_weight = grad_bias = None
         if ctx.needs_input_grad[0]:
-            around = gather_windows(grad, back)
-            if groups == 1:
-                turned = weight.flip(2, 3).transpose(0, 1).reshape(weight.shape[1], -1)
-            else:
-                turned = weight.flip(2, 3).view(groups, filters // groups, *weight.shape[1:]).transpose(1, 2)
-                turned = turned.reshape(groups, weight.shape[1], -1)
-                around = around.view(groups, -1, batch * slots)
-            grad_features = (turned @ around).view(-1, batch * slots).t().reshape(batch, slots, -1)
+            grad_features = _gradient_of_features(grad, weight, back, groups).t().reshape(batch, slots, -1)
         if ctx.needs_input_grad[1]:
             by_group = grad if groups == 1 else grad.reshape(groups, filters // groups, batch * slots)
             grad_weight = (by_group @ windows.mT).view(weight.shape)
         if mask is not None and ctx.needs_input_grad[2]:
             grad_bias = (grad @ mask.t()).view(filters)
         return grad_features, grad_weight, grad_bias, None, None, None, None
+
+
+def _gradient_of_features(grad: Tensor, weight: Tensor, back: Tensor, groups: int) -> Tensor:
+    """[C, B * N] from the gradient [F, B * N] of the outputs; ``back`` as in ``_WindowSum``."""
+    filters, channels = weight.shape[0] // groups, weight.shape[1]
+    turned = weight.flip(2, 3).view(groups, filters, channels, -1)
+    # Reading the windows costs most, so that is done on the side with fewer channels.
+    if filters <= channels:
+        around = gather_windows(grad, back).view(groups, -1, grad.shape[1])
+        return (turned.transpose(1, 2).reshape(groups, channels, -1) @ around).view(-1, grad.shape[1])
+    padded = F.pad(grad, (0, 1)).view(groups, filters, -1)
+    return add_windows((turned.view(groups, filters, -1).mT @ padded).view(-1, padded.shape[-1]), back)

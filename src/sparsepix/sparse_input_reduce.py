@@ -124,10 +124,10 @@ class SparseInputReduce(nn.Module):
         learned = self.learned_threshold
         threshold = self.initial_threshold if learned is None else learned.snapped().to(score.dtype)
         slots, budget = self._slots()
-        chosen = score > threshold
         if self.selection == "magnitude":
-            chosen = keep_largest(score, chosen, slots, budget)
-        place = first_places(chosen, slots)
+            place = first_places(keep_largest(score, score > threshold, slots, budget), 0.0, slots)
+        else:
+            place = first_places(score, threshold, slots)
         kept = place < height * width
         if budget is not None:
             kept = kept & (torch.arange(slots, device=kept.device) < budget)
@@ -166,11 +166,14 @@ def activity_score(image: Tensor, activity: Activity) -> Tensor:
     return image.amax(1) if activity == "any" else image.sum(1)
 
 
-def first_places(chosen: Tensor, count: int) -> Tensor:
-    """Places [B, count] of the first true elements of ``chosen`` [B, P], ascending; P where there are fewer."""
-    running = chosen.cumsum(1, dtype=torch.int32)
-    wanted = torch.arange(1, count + 1, dtype=torch.int32, device=chosen.device)
-    return torch.searchsorted(running, wanted.expand(len(chosen), count).contiguous())
+def first_places(score: Tensor, threshold: float | Tensor, count: int) -> Tensor:
+    """Places [B, count] of the first elements of ``score`` [B, P] above the threshold, ascending; P beyond the last."""
+    # One array that counts in place: fresh pages of memory for a mask and for its sums would cost more than the work.
+    # Floats count exactly that far, and comparing floats is quickest when the result is one.
+    counting = torch.float32 if score.shape[1] < 2**24 else torch.float64
+    running = torch.gt(score, threshold, out=torch.empty_like(score, dtype=counting)).cumsum_(1)
+    wanted = torch.arange(1, count + 1, dtype=counting, device=score.device)
+    return torch.searchsorted(running, wanted.expand(len(score), count).contiguous())
 
 
 def keep_largest(score: Tensor, active: Tensor, slots: int, count: Tensor | None = None) -> Tensor:

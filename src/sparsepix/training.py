@@ -200,7 +200,7 @@ class _Training:
         self.validation = data.validation
         self.validation_images = ImageStore(data.validation.images, like)
         self.steps = -(-len(self.labels) // settings["batch_size"])
-        self.optimizer = torch.optim.Adam(model.parameters(), lr=settings["learning_rate"])
+        self.optimizer = torch.optim.Adam(model.parameters(), lr=settings["learning_rate"], fused=True)
         self.schedule = _schedule(self.optimizer, settings, self.steps)
         self.epoch, self.step, self.seconds = 0, 0, 0.0
         self.history = History(penalties={name: [] for name in penalties}, monitor=settings["monitor"])

@@ -16,6 +16,9 @@ CLASSES = ("background", "signal")
 _SIDE = SHAPE[1]
 # As in the real windows: 700 of 3200.
 THRESHOLD = 700 / 3200
+# Mean numbers of cosmic rays and of single pixels in a window, for which the distribution of the number of active pixels
+# comes nearest to that of the 100 published events: largest difference of the cumulative distributions 0.06.
+_COSMICS, _SINGLES = 0.7, 0.5
 # Lengths are in pixels. A track is drawn in steps of this length.
 _STEP = 1 / 3
 # Longer than any way across the window.
@@ -89,7 +92,7 @@ def _draw(rng: np.random.Generator, labels: np.ndarray) -> np.ndarray:
 
 
 def _cosmics(rng: np.random.Generator, events: int) -> _Tracks:
-    event = np.repeat(np.arange(events), rng.poisson(0.9, events))
+    event = np.repeat(np.arange(events), rng.poisson(_COSMICS, events))
     count = len(event)
     angle = rng.uniform(0, 2 * np.pi, count)
     y, x = rng.uniform(0, _SIDE, (2, count))
@@ -164,7 +167,7 @@ def _knocked_out(rng: np.random.Generator, cosmics: _Tracks) -> _Charges:
 
 def _single(rng: np.random.Generator, events: int) -> _Charges:
     """Single pixels: noise, neutrons, decays."""
-    event = np.repeat(np.arange(events), rng.poisson(1.0, events))
+    event = np.repeat(np.arange(events), rng.poisson(_SINGLES, events))
     y, x = rng.uniform(0, _SIDE, (2, len(event)))
     bright = rng.random(len(event)) < 0.25
     return _Charges(event, y, x, 0.25 + rng.exponential(np.where(bright, 0.6, 0.06)))
