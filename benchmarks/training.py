@@ -88,7 +88,7 @@ def training_step(
         optimizer.zero_grad(set_to_none=True)
         loss = F.binary_cross_entropy_with_logits(model(image), label)
         if penalties:
-            values = sp.penalties(model)
+            values = sp.penalties(model, penalties)
             # A weight of nearly nothing: the costs of a step are the same, and the budget stays where it is.
             loss = loss + sum(1e-9 * values[name] for name in penalties)
         loss.backward()

@@ -136,7 +136,7 @@ def test_learned_scales(tmp_path, images):
     )  # fmt: skip
     before = model[3].quantizer.fixed_point
     optimizer = torch.optim.Adam(model.parameters(), lr=0.3)
-    for _ in range(5):
+    for _ in range(15):
         optimizer.zero_grad()
         (model(torch.from_numpy(images)) - 30).square().mean().backward()
         optimizer.step()

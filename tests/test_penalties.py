@@ -185,6 +185,10 @@ def test_names_are_those_that_apply(images):
         assert value.shape == ()
         assert value.dtype == torch.float32
         assert value.requires_grad
+    assert set(sp.penalties(compiled, ["budget"])) == {"budget"}
+    assert set(sp.penalties(compiled, ["masked_intensity", "ebops"])) == {"masked_intensity", "ebops"}
+    with pytest.raises(sp.SparsePixError, match="expected names of budget, masked_intensity, ebops, found bits"):
+        sp.penalties(compiled, ["budget", "bits"])
     model.double()(torch.rand(4, 1, 48, 48).double())
     assert {value.dtype for value in sp.penalties(model).values()} == {torch.float64}
 

@@ -1,5 +1,7 @@
 """Penalties for training: what a model costs, as numbers that a loss can include."""
 
+from collections.abc import Collection
+
 import torch
 from torch import Tensor, nn
 
@@ -7,8 +9,10 @@ from sparsepix.bit_operations import total_ebops
 from sparsepix.sparse_input_reduce import SparseInputReduce
 from sparsepix_ops.errors import SparsePixError
 
+NAMES = ("budget", "masked_intensity", "ebops")
 
-def penalties(model: nn.Module) -> dict[str, Tensor]:
+
+def penalties(model: nn.Module, names: Collection[str] = NAMES) -> dict[str, Tensor]:
     """What the last training step's model and images cost, each a scalar with a gradient.
 
     ``loss = task + sum(weight[name] * value for name, value in penalties(model).items())``: the weights are the
@@ -16,9 +20,10 @@ def penalties(model: nn.Module) -> dict[str, Tensor]:
 
     Args:
         model: any module made of the layers of this library, after a forward pass in training mode.
+        names: those wanted.
 
     Returns:
-        Those of the following that apply to the model:
+        Those of the following that are wanted and apply to the model:
 
         - 'budget', if a budget is learned: the budget as a share of where it started (1 at first);
         - 'masked_intensity', if a budget or threshold is learned: the share of an image's intensity (sum of absolute
@@ -27,21 +32,26 @@ def penalties(model: nn.Module) -> dict[str, Tensor]:
           not scaled: millions for a large model, so its weight is of the order of 1e-7.
 
     Raises:
-        SparsePixError: the model has not run in training mode yet.
+        SparsePixError: a name that is none of these; the model has not run in training mode yet.
     """
+    if unknown := set(names) - set(NAMES):
+        raise SparsePixError(f"penalties: expected names of {', '.join(NAMES)}, found {', '.join(sorted(unknown))}")
     model = getattr(model, "_orig_mod", model)  # what torch.compile has wrapped
     reduces = [module for module in model.modules() if isinstance(module, SparseInputReduce)]
-    budgets = [reduce.learned_max_pixels for reduce in reduces if reduce.learned_max_pixels is not None]
     learned = [r for r in reduces if r.learned_max_pixels is not None or r.learned_threshold is not None]
     values: dict[str, Tensor] = {}
-    if budgets:
-        shares = [budget.bounded_share().to(budget.share.dtype) for budget in budgets]
-        values["budget"] = torch.stack(shares).mean()
-    if learned:
-        values["masked_intensity"] = torch.stack([masked_intensity(reduce) for reduce in learned]).mean()
-    if (total := total_ebops(model)) is not None:
+    budgets = [reduce.learned_max_pixels for reduce in learned if reduce.learned_max_pixels is not None]
+    if "budget" in names and budgets:
+        values["budget"] = _mean([budget.bounded_share().to(budget.share.dtype) for budget in budgets])
+    if "masked_intensity" in names and learned:
+        values["masked_intensity"] = _mean([masked_intensity(reduce) for reduce in learned])
+    if "ebops" in names and (total := total_ebops(model)) is not None:
         values["ebops"] = total
     return values
+
+
+def _mean(values: list[Tensor]) -> Tensor:
+    return values[0] if len(values) == 1 else torch.stack(values).mean()
 
 
 def masked_intensity(reduce: SparseInputReduce) -> Tensor:
@@ -53,7 +63,8 @@ def masked_intensity(reduce: SparseInputReduce) -> Tensor:
     last = reduce.last_forward
     if not hasattr(last, "presence"):
         raise SparsePixError("penalties: the model has not run in training mode; call model.train() and model(images)")
-    intensity = last.image.abs().sum((1, 2, 3))
+    # Without an array of absolute values, as large as the images.
+    intensity = torch.linalg.vector_norm(last.image, 1, (1, 2, 3))
     kept = (last.features.abs().sum(2) * last.presence).sum(1)
     dropped = (intensity - kept) / intensity.masked_fill(intensity == 0, 1.0)
     return dropped.mean()

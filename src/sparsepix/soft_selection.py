@@ -85,9 +85,14 @@ class LearnedBudget(nn.Module):
         # In float64, so that a float and a double model round to the same number.
         return bounded(self.share.double(), 1 / self.largest, 1.0)
 
-    def pixels(self) -> Tensor:
-        """The budget as a whole number of pixels, a scalar tensor (int64), ties to even."""
-        return (self.bounded_share().detach() * self.largest).round().long()
+    def pixels(self, share: Tensor | None = None) -> Tensor:
+        """The budget as a whole number of pixels, a scalar tensor (int64), ties to even.
+
+        Args:
+            share: ``bounded_share()`` where it is known already.
+        """
+        share = self.bounded_share() if share is None else share
+        return (share.detach() * self.largest).round().long()
 
 
 class LearnedThreshold(nn.Module):
@@ -115,17 +120,19 @@ class LearnedThreshold(nn.Module):
         """The threshold before it is snapped, a differentiable scalar in float64."""
         return bounded(self.value.double(), self.low, self.high)
 
-    def snapped(self) -> Tensor:
-        """The threshold that pixels are compared with, a scalar tensor in float32."""
-        soft = self.soft().detach()
+    def snapped(self, soft: Tensor | None = None) -> Tensor:
+        """The threshold that pixels are compared with, a scalar tensor in float32.
+
+        Args:
+            soft: ``soft()`` where it is known already.
+        """
+        soft = (self.soft() if soft is None else soft).detach()
         if self.format is not None:
             soft = (soft / self.format.scale).round() * self.format.scale
         return soft.float()
 
 
-def presence(
-    kept: Tensor, score: Tensor, budget: LearnedBudget | None, threshold: LearnedThreshold | None, by_score: bool
-) -> Tensor:
+def presence(kept: Tensor, score: Tensor, budget: Tensor | None, threshold: Tensor | None, by_score: bool) -> Tensor:
     """1 for a kept pixel, 0 for an empty slot; the gradient goes to the budget and the threshold.
 
     Only kept pixels are in the list, so only they can speak: those within the reach of a surrogate stand for
@@ -134,8 +141,10 @@ def presence(
     Args:
         kept: [B, N] bool, the slots that hold a pixel.
         score: [B, N], their scores; anything in an empty slot.
-        budget: the soft rank ``sigmoid((budget - rank - 0.5) / temperature)``; None: not learned.
-        threshold: the soft threshold ``sigmoid((score - threshold) / temperature)``; None: not learned.
+        budget: in pixels, a scalar with a gradient, to the soft rank ``sigmoid((budget - rank - 0.5) / temperature)``;
+            None: not learned.
+        threshold: a scalar with a gradient, to the soft threshold ``sigmoid((score - threshold) / temperature)``;
+            None: not learned.
         by_score: the pixels with the smallest score go first when the budget shrinks, not the last of the list.
 
     Returns:
@@ -148,10 +157,9 @@ def presence(
             # Ties to the earlier pixel, as in the selection.
             order = score.masked_fill(~kept, -torch.inf).argsort(dim=1, descending=True, stable=True)
             rank = torch.empty_like(order).scatter_(1, order, rank.expand_as(order))
-        pixels = (budget.bounded_share() * budget.largest).to(score.dtype)
-        surrogates.append(2 * torch.sigmoid((pixels - rank - 0.5) / BUDGET_TEMPERATURE))
+        surrogates.append(2 * torch.sigmoid((budget.to(score.dtype) - rank - 0.5) / BUDGET_TEMPERATURE))
     if threshold is not None:
-        excess = score - threshold.soft().to(score.dtype)
+        excess = score - threshold.to(score.dtype)
         above = excess.detach().masked_fill(~kept, 0.0)
         mean = above.sum() / kept.sum().clamp(min=1)
         temperature = (THRESHOLD_TEMPERATURE * mean).clamp(min=torch.finfo(score.dtype).tiny)

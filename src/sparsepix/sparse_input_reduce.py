@@ -121,9 +121,13 @@ class SparseInputReduce(nn.Module):
 
         self.last_forward.image_shape = tuple(image.shape[1:])
         score = activity_score(image.detach(), self.activity).flatten(1)
-        learned = self.learned_threshold
-        threshold = self.initial_threshold if learned is None else learned.snapped().to(score.dtype)
-        slots, budget = self._slots()
+        learned_budget, learned_threshold = self.learned_max_pixels, self.learned_threshold
+        share = None if learned_budget is None else learned_budget.bounded_share()
+        soft_threshold = None if learned_threshold is None else learned_threshold.soft()
+        slots, budget = self._slots(share)
+        threshold = self.initial_threshold
+        if learned_threshold is not None:
+            threshold = learned_threshold.snapped(soft_threshold).to(score.dtype)
         if self.selection == "magnitude":
             place = first_places(keep_largest(score, score > threshold, slots, budget), 0.0, slots)
         else:
@@ -137,19 +141,20 @@ class SparseInputReduce(nn.Module):
         # masked_fill, not a product: 0 * inf would not be 0.
         features = features.masked_fill(~kept[..., None], 0.0).contiguous()
         factor = None
-        if self.training and (self.learned_max_pixels is not None or learned is not None):
+        if self.training and (share is not None or soft_threshold is not None):
             by_score = self.selection == "magnitude"
-            factor = presence(kept, score.gather(1, read), self.learned_max_pixels, learned, by_score)
+            soft_budget = None if share is None else share * learned_budget.largest
+            factor = presence(kept, score.gather(1, read), soft_budget, soft_threshold, by_score)
             self.last_forward.image, self.last_forward.features = image.detach(), features.detach()
             self.last_forward.presence = factor
             features = weighed(features, factor)
         return SparsePixels(features, coords, (height, width), factor)
 
-    def _slots(self) -> tuple[int, Tensor | None]:
+    def _slots(self, share: Tensor | None) -> tuple[int, Tensor | None]:
         """The slots of the list, and how many of them may be filled if that is less and known as a tensor only."""
         # A compiled model keeps its shapes whatever the budget is, and is not compiled again for each.
         if self.learned_max_pixels is not None and (self.training or torch.compiler.is_compiling()):
-            return self.initial_max_pixels, self.learned_max_pixels.pixels()
+            return self.initial_max_pixels, self.learned_max_pixels.pixels(share)
         return self.max_pixels, None
 
     def extra_repr(self) -> str:

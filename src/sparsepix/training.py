@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sparsepix import distributed
+from sparsepix import distributed, penalty_terms
 from sparsepix.batches import ImageStore
 from sparsepix.checkpoint import Checkpoint, read_checkpoint
 from sparsepix.datasets import Dataset
@@ -379,12 +379,10 @@ def _weighted_penalties(model: nn.Module, weights: Mapping[str, float]) -> list[
     """What each penalty adds to the loss."""
     if not weights:
         return []
-    import sparsepix
-
-    values = sparsepix.penalties(model)
+    # Only what is asked for: bit operations cost as much as a small layer.
+    values = penalty_terms.penalties(model, [name for name in weights if name in penalty_terms.NAMES])
     unknown = [name for name in weights if name not in values]
     if unknown:
-        raise SparsePixError(
-            f"fit: the model has no penalty {', '.join(unknown)}; it has {', '.join(values) or 'none'}"
-        )
+        known = penalty_terms.penalties(model)
+        raise SparsePixError(f"fit: the model has no penalty {', '.join(unknown)}; it has {', '.join(known) or 'none'}")
     return [weight * values[name] for name, weight in weights.items()]

@@ -16,8 +16,8 @@ CLASSES = ("background", "signal")
 _SIDE = SHAPE[1]
 # As in the real windows: 700 of 3200.
 THRESHOLD = 700 / 3200
-# Mean numbers of cosmic rays and of single pixels in a window, for which the distribution of the number of active pixels
-# comes nearest to that of the 100 published events: largest difference of the cumulative distributions 0.06.
+# Mean numbers of cosmic rays and of single pixels in a window. With these the numbers of active pixels are distributed
+# most like those of the 100 published events: the cumulative distributions differ by 0.06 at most.
 _COSMICS, _SINGLES = 0.7, 0.5
 # Lengths are in pixels. A track is drawn in steps of this length.
 _STEP = 1 / 3
