@@ -52,7 +52,7 @@ def measure(settings: list[dict[str, int]], rounds: int) -> list[float]:
     for setting in settings:
         torch.manual_seed(0)
         architecture = sp.models.neutrino(setting["max_pixels"]).architecture
-        model = sp.models.SparseCNN(replace(architecture, input_shape=(1, setting["side"], setting["side"])))
+        model = sp.SparseCNN(replace(architecture, input_shape=(1, setting["side"], setting["side"])))
         images = make_images(setting["batch"], setting["side"], max(ACTIVE, setting["max_pixels"]))
         steps.append(training_step(model, images, torch.arange(setting["batch"])[:, None].float() % 2))
         for _ in range(3):

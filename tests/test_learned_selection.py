@@ -281,7 +281,7 @@ def test_descriptions_of_before_still_load():
     plain = sp.models.digits().architecture.to_dict()
     for name in ("learn_max_pixels", "learn_threshold"):
         del plain[name]
-    assert sp.models.Architecture.from_dict(plain) == sp.models.digits().architecture
+    assert sp.Architecture.from_dict(plain) == sp.models.digits().architecture
 
 
 def test_copies_in_the_middle_of_training():

@@ -10,7 +10,7 @@ from numpy.testing import assert_array_equal
 from torch import nn
 
 import sparsepix as sp
-from sparsepix.models import Architecture, Layer, SparseCNN
+from sparsepix.architecture import Architecture, Layer, SparseCNN
 
 PRESETS = {
     # input_shape, convs (size, channels), pools, dense, weights, activations
@@ -43,7 +43,7 @@ def test_presets_are_those_of_the_paper(name, bits):
     assert model(torch.zeros(2, *shape)).shape == (2, dense[-1])
 
 
-@pytest.mark.parametrize("name", [*PRESETS, "digits"])
+@pytest.mark.parametrize("name", [*PRESETS, "digits", "muon"])
 def test_standard_cnn_has_the_same_weights(name):
     sparse = getattr(sp.models, name)()
     standard = getattr(sp.models, name)(sparse=False)

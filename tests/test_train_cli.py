@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from numpy.testing import assert_array_equal
 
 import sparsepix as sp
 from sparsepix import train_cli
@@ -15,6 +16,7 @@ from sparsepix.datasets import Dataset, Split, digits
 from sparsepix.runs import area_under_roc
 from sparsepix.train_cli import main
 from sparsepix.training import accuracy, predict
+from sparsepix_ops import integer
 from sparsepix_ops.version import __version__
 
 
@@ -104,6 +106,19 @@ def test_synthetic_events_of_two_classes(tmp_path, monkeypatch, capsys):
     assert main(["neutrino", "--data", str(tmp_path / "none.h5"), "-o", str(tmp_path / "other")]) == 2
     assert "none.h5: there is no such file" in capsys.readouterr().err
     assert not (tmp_path / "other").exists()
+
+
+def test_muons_are_trained_and_exported(tmp_path, monkeypatch, capsys):
+    monkeypatch.undo()
+    folder = tmp_path / "run"
+    options = ["--events", "2000", "--epochs", "3", "--learning-rate", "1e-2", "--device", "cpu"]
+    assert main(["muon", *options, "-o", str(folder)]) == 0
+    assert "mean of one class against the rest" in capsys.readouterr().out
+    assert json.loads((folder / "summary.json").read_text())["test_accuracy"] > 0.55
+    model = sp.load(folder / "model.pt")
+    exported = sp.export_onnx(model, folder / "model.onnx")
+    images = sp.datasets.synthetic_muons(2000).test.images
+    assert_array_equal(integer.run(exported, images).real, predict(model, images))
 
 
 def test_the_seed_decides(tmp_path):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         SparseLeakyReLU,
         SparseReLU,
     )
+    from sparsepix.architecture import Architecture, Layer, SparseCNN
     from sparsepix.batch_norm import SparseBatchNorm2d, fold_batch_norm
     from sparsepix.bit_operations import BitOperations, LayerOperations, ebops
     from sparsepix.export import export_onnx
@@ -39,8 +40,10 @@ if TYPE_CHECKING:
     from sparsepix_ops.fixed_point import FixedPoint
 
 _HOMES = {
+    "Architecture": "sparsepix.architecture",
     "BitOperations": "sparsepix.bit_operations",
     "FixedPoint": "sparsepix_ops.fixed_point",
+    "Layer": "sparsepix.architecture",
     "LayerOperations": "sparsepix.bit_operations",
     "LearnedFixedPoint": "sparsepix.quantizers",
     "QuantConv2d": "sparsepix.quant_conv2d",
@@ -51,6 +54,7 @@ _HOMES = {
     "Quantizer": "sparsepix.quantizers",
     "SparseAvgPool2d": "sparsepix.sparse_avg_pool2d",
     "SparseBatchNorm2d": "sparsepix.batch_norm",
+    "SparseCNN": "sparsepix.architecture",
     "SparseConv2d": "sparsepix.sparse_conv2d",
     "SparseFlatten": "sparsepix.sparse_flatten",
     "SparseGlobalAvgPool2d": "sparsepix.sparse_global_avg_pool2d",
@@ -74,8 +78,10 @@ _HOMES = {
 _MODULES = frozenset({"compat", "datasets", "models", "plots", "runs", "search", "training"})
 
 __all__ = [
+    "Architecture",
     "BitOperations",
     "FixedPoint",
+    "Layer",
     "LayerOperations",
     "LearnedFixedPoint",
     "QuantConv2d",
@@ -86,6 +92,7 @@ __all__ = [
     "Quantizer",
     "SparseAvgPool2d",
     "SparseBatchNorm2d",
+    "SparseCNN",
     "SparseConv2d",
     "SparseFlatten",
     "SparseGlobalAvgPool2d",

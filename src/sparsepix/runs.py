@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from sparsepix import distributed, models
+from sparsepix.architecture import Architecture, Layer, SparseCNN
 from sparsepix.batches import fingerprint
 from sparsepix.checkpoint import require_same_settings
 from sparsepix.datasets import Dataset
@@ -118,7 +119,7 @@ class Summary:
     firmware: "FirmwareEstimate | None" = None
 
 
-def build_model(options: RunOptions) -> models.SparseCNN:
+def build_model(options: RunOptions) -> SparseCNN:
     """The untrained model; its weights follow from the seed.
 
     Raises:
@@ -142,7 +143,7 @@ def build_model(options: RunOptions) -> models.SparseCNN:
         architecture = replace(architecture, layers=_with_channels(architecture, options.channels))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
-        return models.SparseCNN(architecture)
+        return SparseCNN(architecture)
 
 
 def fit_arguments(options: RunOptions) -> dict[str, Any]:
@@ -168,7 +169,7 @@ def _narrowed(wide: FixedPoint, bits: int) -> FixedPoint:
     return replace(wide, width=bits)
 
 
-def _with_channels(architecture: models.Architecture, channels: tuple[int, ...]) -> tuple[models.Layer, ...]:
+def _with_channels(architecture: Architecture, channels: tuple[int, ...]) -> tuple[Layer, ...]:
     convs = [i for i, layer in enumerate(architecture.layers) if layer.kind == "conv"]
     if len(channels) != len(convs) or min(channels) < 1:
         raise SparsePixError(

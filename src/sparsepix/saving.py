@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from sparsepix.files import written_beside
-from sparsepix.models import Architecture, SparseCNN
+from sparsepix.architecture import Architecture, SparseCNN
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.version import __version__
 

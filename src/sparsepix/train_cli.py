@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 EXIT_OK, EXIT_ERROR, EXIT_INTERRUPTED = 0, 2, 130
 
-PRESETS = ("neutrino", "jet", "mnist", "digits")
+PRESETS = ("neutrino", "jet", "mnist", "digits", "muon")
 
 EXAMPLE = """\
 examples:
