@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from sparsepix.files import written_beside
 from sparsepix.architecture import Architecture, SparseCNN
+from sparsepix.files import written_beside
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.version import __version__
 
