@@ -13,8 +13,8 @@ from rtl_networks import differences
 from rtl_tools import needs_verilator
 from sparsepix_hls import ir
 from sparsepix_hls.choices import make_design
-from sparsepix_hls.costs import layer_cost
 from sparsepix_hls.design import LayerOptions, Options
+from sparsepix_hls.layer_costs import layer_cost
 from sparsepix_hls.reader import read_model
 from sparsepix_ops import SparsePixError
 

@@ -12,14 +12,16 @@ from onnx_models import ModelBuilder, whole_model
 from random_networks import SETTINGS
 from sparsepix_hls import ir
 from sparsepix_hls.choices import make_design
-from sparsepix_hls.costs import RESTART, interval, layer_cost, reduce_cost
+from sparsepix_hls.costs import RESTART, interval
 from sparsepix_hls.design import LayerDesign, Options, layer_design, work
 from sparsepix_hls.estimate import KIND, estimate_design, estimate_json, utilization, warnings
 from sparsepix_hls.explore import explore, published_point, write_points
+from sparsepix_hls.layer_costs import layer_cost
 from sparsepix_hls.parts import Part, find_part
 from sparsepix_hls.pictures import estimate_figure, exploration_figure
 from sparsepix_hls.published_models import ARCHITECTURES, PUBLISHED_MODELS, architecture, find_published
 from sparsepix_hls.reader import read_model
+from sparsepix_hls.reduce_costs import reduce_cost
 from sparsepix_hls.stages import PairMap
 from sparsepix_ops import FixedPoint
 from sparsepix_ops.sparse_avg_pool2d import reciprocal

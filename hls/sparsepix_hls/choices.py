@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Callable
 
 from sparsepix_hls import ir
-from sparsepix_hls.costs import RESTART, Estimate, interval, layer_cost, reduce_cost
+from sparsepix_hls.costs import RESTART, Estimate, interval
 from sparsepix_hls.design import (
     AUTO,
     CONVS,
@@ -21,6 +21,8 @@ from sparsepix_hls.design import (
     work,
 )
 from sparsepix_hls.graph_rewrites import lookup_partner, with_activations_next, with_lookups
+from sparsepix_hls.layer_costs import layer_cost
+from sparsepix_hls.reduce_costs import reduce_cost
 from sparsepix_ops.errors import SparsePixError
 
 _DSP_IN_LUTS = 100  # what a DSP slice counts when two implementations are compared

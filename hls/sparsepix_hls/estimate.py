@@ -4,17 +4,11 @@ import math
 from dataclasses import asdict, dataclass
 
 from sparsepix_hls import ir
-from sparsepix_hls.costs import (
-    Estimate,
-    channel_cost,
-    interval,
-    layer_cost,
-    read_beats_cost,
-    receive_cost,
-    reduce_cost,
-)
+from sparsepix_hls.costs import Estimate, channel_cost, interval
 from sparsepix_hls.design import Design, LayerDesign
+from sparsepix_hls.layer_costs import layer_cost
 from sparsepix_hls.parts import Part
+from sparsepix_hls.reduce_costs import read_beats_cost, receive_cost, reduce_cost
 from sparsepix_hls.stages import Array, PairMap, Stage, Step, bits, plan
 
 HAND_OVER = 1  # clocks from one process to the next
