@@ -111,7 +111,7 @@ def main() -> None:
     parser.add_argument("--max-pixels", type=int, nargs="+", default=[8, 12, 16, 20], help="N (default 8 12 16 20)")
     parser.add_argument("--bits", type=int, choices=(8, 16), default=8, help="formats of the preset (default 8)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the trainings (default 0 1 2)")
-    parser.add_argument("--epochs", type=int, default=10, help="of each training (default 10)")
+    parser.add_argument("--epochs", type=int, default=25, help="of each training (default 25)")
     parser.add_argument("--learning-rate", type=float, default=1e-2, help="its largest value (default 0.01)")
     parser.add_argument("--csv", type=Path, help="also write a row for each training to this file")
     parser.add_argument("--png", type=Path, help="also draw AUC against N to this file")
