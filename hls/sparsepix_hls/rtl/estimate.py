@@ -107,7 +107,7 @@ def module_counts(module: Module, design: Design) -> Counts:
             if reduce.selection == "magnitude":
                 # A digit is picked, met with the limit and counted three times over, for each pixel.
                 work["pick"] += height * width * 2 * mux_luts(key_digits(reduce))
-                work["logic"] += height * width * 16
+                work["logic"] += height * width * 36
                 registers += height * width * 3 + 3 * width * place
         else:
             beat, entry = design.pixels_per_cycle, pixel + place // 2 + 1  # a row is known for a whole beat

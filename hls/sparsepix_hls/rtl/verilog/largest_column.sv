@@ -34,14 +34,19 @@ module largest_column #(
   localparam int LEVELS = SIXES > 1 ? $clog2(SIXES) : 0;
   localparam int LEAVES = 1 << LEVELS;
 
-  // How many of six bits are set: 3 bits for each of 64.
-  function automatic logic [191:0] of_six();
-    for (int i = 0; i < 64; i++) of_six[3*i+:3] = 3'(i[0]) + 3'(i[1]) + 3'(i[2]) + 3'(i[3]) + 3'(i[4]) + 3'(i[5]);
+  // How many of six bits are set: two full adders and what joins them, a LUT for each bit of the result. As a table it
+  // would become a tree of multiplexers.
+  function automatic logic [2:0] of_six(input logic [5:0] b);
+    logic low, high, low_carry, high_carry, carry;
+    low = b[0] ^ b[1] ^ b[2];
+    high = b[3] ^ b[4] ^ b[5];
+    low_carry = (b[0] & b[1]) | (b[2] & (b[0] | b[1]));
+    high_carry = (b[3] & b[4]) | (b[5] & (b[3] | b[4]));
+    carry = low & high;
+    of_six = {
+      (low_carry & high_carry) | (carry & (low_carry | high_carry)), low_carry ^ high_carry ^ carry, low ^ high
+    };
   endfunction
-  localparam logic [191:0] OF_SIX = of_six();
-
-  logic [HEIGHT-1:0] candidates;
-  logic [2*HEIGHT-1:0] digits;
 
   // --- the digit of each pixel that is read next
   logic [2*HEIGHT-1:0] next_digits;
@@ -67,6 +72,8 @@ module largest_column #(
     end
 
   // --- candidates
+  logic [HEIGHT-1:0] candidates;
+  logic [2*HEIGHT-1:0] digits;
   always_comb for (int r = 0; r < HEIGHT; r++) dropped[r] = narrow && candidates[r] && digits[2*r+:2] < limit;
 
   always_ff @(posedge clk) begin
@@ -76,7 +83,7 @@ module largest_column #(
       else if (narrow) candidates[r] <= candidates[r] && digits[2*r+:2] == limit;
   end
 
-  // --- their counts: sixes in one table, then a tree of adders (a heap: node n has 2n and 2n + 1 below it)
+  // --- their counts: sixes, then a tree of adders (a heap: node n has 2n and 2n + 1 below it)
   logic [6*SIXES-1:0] hits;
   logic [2*LEAVES*COUNT_BITS-1:0] sums;
   logic [3*COUNT_BITS-1:0] found;
@@ -85,7 +92,7 @@ module largest_column #(
       hits = '0;
       for (int r = 0; r < HEIGHT; r++) hits[r] = candidates[r] && digits[2*r+:2] >= 2'(k);
       sums = '0;
-      for (int i = 0; i < SIXES; i++) sums[(LEAVES+i)*COUNT_BITS+:COUNT_BITS] = COUNT_BITS'(OF_SIX[3*hits[6*i+:6]+:3]);
+      for (int i = 0; i < SIXES; i++) sums[(LEAVES+i)*COUNT_BITS+:COUNT_BITS] = COUNT_BITS'(of_six(hits[6*i+:6]));
       for (int n = LEAVES - 1; n > 0; n--)
         sums[n*COUNT_BITS+:COUNT_BITS] = sums[2*n*COUNT_BITS+:COUNT_BITS] + sums[(2*n+1)*COUNT_BITS+:COUNT_BITS];
       found[(k-1)*COUNT_BITS+:COUNT_BITS] = sums[COUNT_BITS+:COUNT_BITS];
