@@ -66,6 +66,8 @@ def nearest(graph, options):
         options = replace(options, conv="auto")
     if options.flatten == "lookup" and not all(lookup_partner(graph, layer) for layer in flattens):
         options = replace(options, flatten="auto")
+    if options.reduce in ("stream", "tree") and input_reduce(graph).selection != "raster":
+        options = replace(options, reduce="scan")
     return options
 
 

@@ -191,7 +191,6 @@ def test_all_problems_at_once(tmp_path, capsys):
     for part in (
         "cannot be built this way as RTL",
         "reduce 'tree' has no RTL: use 'scan' or 'stream'",
-        "reduce: selection 'magnitude' has no RTL: use --backend hls, or train with selection 'raster'",
         "has no RTL: leave it out (do not --keep-head)",
         "reuse_factor: expected 1 or more, found 0",
     ):

@@ -333,7 +333,7 @@ def _target_problems(graph: ir.Graph, options: Options, clock_ns: float, reducti
     if not kind and "tree" not in reductions:
         kind = min(known, key=lambda how: known[how])  # the fastest that 'auto' can choose
     cycles = known.get(kind, 0)
-    if reduce.selection != "raster":
+    if reduce.selection != "raster" and "tree" in reductions:  # a kernel of HLS; that of RTL is looked at there
         cycles = reduce_cost(reduce, "scan", 1, clock_ns).interval_cycles
     if kind and cycles > target:
         problems.append(

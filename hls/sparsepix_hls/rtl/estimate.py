@@ -17,7 +17,7 @@ from sparsepix_hls.design import Design
 from sparsepix_hls.estimate import DesignEstimate, Row, StageEstimate
 from sparsepix_hls.rtl.function import BINARY as BITWISE
 from sparsepix_hls.rtl.function import INPUT, LOOKUP, MUX, PRODUCT, UNARY, Field, Function, operands
-from sparsepix_hls.rtl.reductions import scan_interval
+from sparsepix_hls.rtl.reductions import key_digits, scan_interval, scan_start
 from sparsepix_hls.rtl.stages import Module
 from sparsepix_hls.rtl.verilog import register_bits
 from sparsepix_hls.stages import PairMap
@@ -104,6 +104,11 @@ def module_counts(module: Module, design: Design) -> Counts:
             work["pick"] += (2 * lanes - 1) * (pixel + place) * width * 0.5 + 6 * lanes * width + 4 * lanes * height
             work["adder"] += sum(field.bits for field in module.outputs if field.name in _sums(module))
             registers += height * width * (pixel + 1) + lines + given + size * (pixel + 2 * place)
+            if reduce.selection == "magnitude":
+                # A digit is picked, met with the limit and counted three times over, for each pixel.
+                work["pick"] += height * width * 2 * mux_luts(key_digits(reduce))
+                work["logic"] += height * width * 36
+                registers += height * width * 3 + 3 * width * place
         else:
             beat, entry = design.pixels_per_cycle, pixel + place // 2 + 1  # a row is known for a whole beat
             work["logic"] += beat * pixel / 2
@@ -131,10 +136,8 @@ def stage_cycles(module: Module, design: Design) -> tuple[int, int]:
         return stage.rounds + depth, stage.rounds
     if stage.kind == "pipeline":
         return depth if module.registered else depth - 1, 1
-    beats = design.beats if design.io == "stream" else 1
     if stage.kind == "scan":
-        start = 3 + design.scan_pixels - 1 + (beats if beats > 1 else 0)
-        latency = start + stage.rounds + depth
+        latency = scan_start(design) + 3 + design.scan_pixels - 1 + stage.rounds + depth
         return latency, scan_interval(design)
     image = 1 if design.io == "parallel" and design.beats > 1 else 0
     return design.beats - 1 + 3 + image, design.beats

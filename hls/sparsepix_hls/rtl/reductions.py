@@ -1,5 +1,6 @@
 """The input reduction by stream, and what it has in common with the scan."""
 
+from sparsepix_hls import ir
 from sparsepix_hls.design import Design
 from sparsepix_hls.rtl.fields import Arrays, title
 from sparsepix_hls.rtl.function import Field, Function
@@ -38,11 +39,27 @@ def input_pixels(arrays: Arrays) -> int:
     return height * width if arrays.design.io == "parallel" else arrays.design.pixels_per_cycle
 
 
+def key_digits(reduce: ir.InputReduce) -> int:
+    """Digits of two bits by which the largest pixels are found: score, row, column (see ``largest_column.sv``)."""
+    channels, height, width = reduce.image.shape
+    sum_bits = (channels - 1).bit_length() if reduce.activity == "sum" else 0
+    bits = (reduce.image.type.width + sum_bits, (height - 1).bit_length(), (width - 1).bit_length())
+    return sum((some + 1) // 2 for some in bits)
+
+
+def scan_start(design: Design) -> int:
+    """Clocks from the first beat of an image until a scan of it begins: 0 if it comes at once and none is dropped."""
+    reduce = design.input_reduce
+    beats = design.beats if design.io == "stream" else 1
+    if reduce.selection == "magnitude":
+        return beats + 1 + 4 * key_digits(reduce)
+    return beats if beats > 1 else 0
+
+
 def scan_interval(design: Design) -> int:
     """Clocks between two events of a scan: it takes what it lists in a clock, and starts anew."""
-    rounds = -(-design.input_reduce.max_pixels // design.scan_pixels)
-    beats = design.beats if design.io == "stream" else 1
-    return rounds + 1 + design.scan_pixels + (beats + 1 if beats > 1 else 0)
+    rounds, start = -(-design.input_reduce.max_pixels // design.scan_pixels), scan_start(design)
+    return rounds + 1 + design.scan_pixels + (start + 1 if start else 0)
 
 
 def stream_module(

@@ -27,8 +27,9 @@ OPTIONS = "-noiopad -abc9 -nodsp -flatten"
 # tables of weights take more.
 WIDE = "-widemux 5"
 # Modules that are used many times are mapped once: columns of an image (63 x 63 pixels take half a minute; as part of
-# their stage eleven), products, and tables of weights, whose levels abc would give away where it sees no need for them.
-REPEATED = "*image_column* *product* *adder* *_table*"
+# their stage eleven), what finds the largest pixels in each, products, and tables of weights, whose levels abc would
+# give away where it sees no need for them.
+REPEATED = "*image_column* *largest_column* *product* *adder* *_table*"
 RESOURCES = ("lut", "ff", "dsp", "bram")
 # A word in the family of a part, the first that fits, and the name that Yosys has for it.
 _FAMILIES = (("UltraScale+", "xcup"), ("Alveo", "xcup"), ("Kria", "xcup"), ("UltraScale", "xcu"), ("7", "xc7"))

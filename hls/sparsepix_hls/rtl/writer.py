@@ -41,11 +41,6 @@ def rtl_problems(graph: ir.Graph, reduction: str) -> list[str]:
     reduce, problems = ir.input_reduce(graph), []
     if reduction == "tree":
         problems.append("reduce 'tree' has no RTL: use 'scan' or 'stream'")
-    if reduce.selection != "raster":
-        problems.append(
-            f"{reduce.name}: selection {reduce.selection!r} has no RTL: use --backend hls, or train with selection "
-            "'raster'"
-        )
     if reduce.image.type != reduce.features.type:
         problems.append(f"{reduce.name}: expected features of the image's type, found {reduce.features.type}")
     problems += [

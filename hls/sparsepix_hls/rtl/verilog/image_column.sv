@@ -1,4 +1,5 @@
-// A column of an image in registers, with a flag for each active pixel; one or two of its rows can be read.
+// A column of an image in registers, with a flag for each active pixel; one or two of its rows can be read. If so asked
+// for, flags can be dropped again.
 //
 // All columns of an image are this one module, so synthesis may map it once.
 module image_column #(
@@ -8,14 +9,17 @@ module image_column #(
     parameter bit IS_SIGNED = 0,
     parameter int THRESHOLD = 0,  // active means above it
     parameter int RULE = 0,  // see activity
+    parameter bit DROPS = 0,  // flags can be dropped
     parameter int READS = 1,  // rows that are read at once
     parameter int INDEX_BITS = 1  // 2 ** INDEX_BITS >= HEIGHT
 ) (
     input  logic clk,
     input  logic [HEIGHT-1:0] write,  // the rows that are written
     input  logic [HEIGHT*CHANNELS*BITS-1:0] pixels,
+    input  logic [HEIGHT-1:0] dropped,
     output logic [HEIGHT-1:0] active,  // flags of the pixels that come
     output logic [HEIGHT-1:0] flags,  // and of those that stand
+    output logic [HEIGHT*CHANNELS*BITS-1:0] values,  // that stand
     input  logic [READS*INDEX_BITS-1:0] index,
     output logic [READS*CHANNELS*BITS-1:0] read_pixel,
     output logic [READS-1:0] read_flag
@@ -31,13 +35,12 @@ module image_column #(
       .active(active)
   );
 
-  logic [HEIGHT*PIXEL_BITS-1:0] values;
   always_ff @(posedge clk)
     for (int r = 0; r < HEIGHT; r++)
       if (write[r]) begin
         values[r*PIXEL_BITS+:PIXEL_BITS] <= pixels[r*PIXEL_BITS+:PIXEL_BITS];
         flags[r] <= active[r];
-      end
+      end else if (DROPS && dropped[r]) flags[r] <= 1'b0;
 
   // A tree of multiplexers over the rows, which synthesis maps to MUXF7 and MUXF8: a heap, where node n has the nodes
   // 2n and 2n + 1 below it and the rows stand at the end.

@@ -1,5 +1,5 @@
 // An image in registers, with a flag for each active pixel; one or two of its rows can be read. It arrives at once, or
-// in beats.
+// in beats. If only the largest pixels count, the flags of the others are dropped before the image is complete.
 module image_held #(
     parameter int HEIGHT = 1,
     parameter int WIDTH = 1,
@@ -8,6 +8,7 @@ module image_held #(
     parameter bit IS_SIGNED = 0,
     parameter int THRESHOLD = 0,  // active means above it
     parameter int RULE = 0,  // see activity
+    parameter int LARGEST = 0,  // how many of the active pixels count, the largest ones; 0: all
     parameter int BEAT_PIXELS = 1,  // pixels of a beat of the input
     parameter int BEATS = 1,  // beats of an image
     parameter int READS = 1,  // rows that are read at once
@@ -31,28 +32,75 @@ module image_held #(
   localparam int PIXEL_BITS = CHANNELS * BITS;
   wire take = in_valid && in_ready;
   wire [BEATS-1:0] write;  // the beats that are written
-  wire [HEIGHT*WIDTH-1:0] active, flags;  // column by column
+  wire [HEIGHT*WIDTH-1:0] active, flags, dropped;  // column by column
+  wire [HEIGHT*WIDTH*PIXEL_BITS-1:0] values;
+
+  // Digits of two bits of the keys by which the largest pixels are found, see largest_column
+  localparam int SCORE_DIGITS = (BITS + (RULE == 2 ? $clog2(CHANNELS) : 0) + 1) / 2;
+  localparam int ROW_DIGITS = ($clog2(HEIGHT) + 1) / 2;
+  localparam int COLUMN_DIGITS = ($clog2(WIDTH) + 1) / 2;
+  localparam int ROUNDS = SCORE_DIGITS + ROW_DIGITS + COLUMN_DIGITS;
+  localparam int ROUND_BITS = ROUNDS > 1 ? $clog2(ROUNDS) : 1;
+  localparam int PART_BITS = $clog2(HEIGHT + 1);
+  wire begins, selecting, selected, narrow;
+  wire [1:0] limit;
+  wire [ROUND_BITS-1:0] round;
+  wire [WIDTH*3*PART_BITS-1:0] parts;
 
   generate
-    if (BEATS == 1) begin : gen_at_once
+    if (BEATS == 1 && LARGEST == 0) begin : gen_at_once
       assign in_ready = !busy || done;
       assign start = take;
       assign write = take;
     end else begin : gen_beats
       logic [BEAT_BITS-1:0] beat;
-      logic complete;
-      assign in_ready = !busy && !complete;
+      logic stands, complete;  // all beats are here; only those pixels are flagged that count
+      assign in_ready = !busy && !stands && !selecting && !complete;
       assign start = complete;
       assign write = BEATS'(take) << beat;
-      always_ff @(posedge clk) begin
+      assign begins = stands;
+      always_ff @(posedge clk)
         if (!rst_n) begin
           beat <= '0;
-          complete <= 1'b0;
+          stands <= 1'b0;
         end else begin
-          complete <= take && beat == BEAT_BITS'(BEATS - 1);
+          stands <= take && beat == BEAT_BITS'(BEATS - 1);
           if (take) beat <= beat == BEAT_BITS'(BEATS - 1) ? '0 : beat + 1'b1;
         end
+      if (LARGEST == 0) begin : gen_all
+        assign complete = stands;
+      end else begin : gen_selected
+        always_ff @(posedge clk) complete <= rst_n && selected;
       end
+    end
+
+    if (LARGEST != 0) begin : gen_largest
+      largest_control #(
+          .COLUMNS(WIDTH), .PIXELS(HEIGHT * WIDTH), .MAX_PIXELS(LARGEST), .ROUNDS(ROUNDS), .ROUND_BITS(ROUND_BITS),
+          .PART_BITS(PART_BITS)
+      ) control (
+          .clk(clk), .rst_n(rst_n), .begins(begins), .parts(parts), .busy(selecting), .narrow(narrow), .limit(limit),
+          .round(round), .done(selected)
+      );
+      for (genvar x = 0; x < WIDTH; x++) begin : gen_column
+        logic [1:0] column_digit;
+        always_comb begin
+          column_digit = '0;
+          for (int d = 0; d < COLUMN_DIGITS; d++)
+            if (round == ROUND_BITS'(SCORE_DIGITS + ROW_DIGITS + d)) column_digit = ~2'(x >> (2 * (COLUMN_DIGITS - 1 - d)));
+        end
+        largest_column #(
+            .HEIGHT(HEIGHT), .CHANNELS(CHANNELS), .BITS(BITS), .IS_SIGNED(IS_SIGNED), .RULE(RULE),
+            .SCORE_DIGITS(SCORE_DIGITS), .ROW_DIGITS(ROW_DIGITS), .ROUND_BITS(ROUND_BITS), .COUNT_BITS(PART_BITS)
+        ) column (
+            .clk(clk), .values(values[x*HEIGHT*PIXEL_BITS+:HEIGHT*PIXEL_BITS]), .flags(flags[x*HEIGHT+:HEIGHT]),
+            .begins(begins), .narrow(narrow), .limit(limit), .round(round), .column_digit(column_digit),
+            .dropped(dropped[x*HEIGHT+:HEIGHT]), .counts(parts[x*3*PART_BITS+:3*PART_BITS])
+        );
+      end
+    end else begin : gen_every
+      assign dropped = '0;
+      assign selecting = 1'b0;
     end
 
     for (genvar x = 0; x < WIDTH; x++) begin : gen_column
@@ -71,10 +119,12 @@ module image_held #(
       end
       image_column #(
           .HEIGHT(HEIGHT), .CHANNELS(CHANNELS), .BITS(BITS), .IS_SIGNED(IS_SIGNED), .THRESHOLD(THRESHOLD),
-          .RULE(RULE), .READS(READS), .INDEX_BITS(INDEX_BITS)
+          .RULE(RULE), .DROPS(LARGEST != 0), .READS(READS), .INDEX_BITS(INDEX_BITS)
       ) column (
-          .clk(clk), .write(writes), .pixels(pixels), .active(active[x*HEIGHT+:HEIGHT]),
-          .flags(flags[x*HEIGHT+:HEIGHT]), .index(read_index), .read_pixel(read_pixel), .read_flag(read_flag)
+          .clk(clk), .write(writes), .pixels(pixels), .dropped(dropped[x*HEIGHT+:HEIGHT]),
+          .active(active[x*HEIGHT+:HEIGHT]), .flags(flags[x*HEIGHT+:HEIGHT]),
+          .values(values[x*HEIGHT*PIXEL_BITS+:HEIGHT*PIXEL_BITS]), .index(read_index), .read_pixel(read_pixel),
+          .read_flag(read_flag)
       );
     end
   endgenerate
@@ -82,6 +132,6 @@ module image_held #(
   always_comb begin
     listed = '0;
     for (int x = 0; x < WIDTH; x++)
-      listed |= BEATS == 1 ? active[x*HEIGHT+:HEIGHT] : flags[x*HEIGHT+:HEIGHT];
+      listed |= BEATS == 1 && LARGEST == 0 ? active[x*HEIGHT+:HEIGHT] : flags[x*HEIGHT+:HEIGHT];
   end
 endmodule

@@ -3,6 +3,7 @@
 // The image stands in registers. One bit a row says 'has a pixel that is not listed'. The first such row is picked
 // (a clock), read out of the image as a whole (a clock), and its pixels leave one by one (a clock each) while the
 // next row is picked and waits. Behind the last pixel empty slots follow, so that a list always takes MAX_PIXELS clocks.
+// Is it to list the largest pixels and not the first, the others lose their flags before, see largest_control.
 module reduce_scan #(
     parameter int HEIGHT = 1,
     parameter int WIDTH = 1,
@@ -12,6 +13,7 @@ module reduce_scan #(
     parameter int THRESHOLD = 0,  // active means above it
     parameter int RULE = 0,  // see activity
     parameter int MAX_PIXELS = 1,
+    parameter bit LARGEST = 0,  // list the largest pixels, not the first
     parameter int BEAT_PIXELS = 1,  // pixels of a beat of the input
     parameter int BEATS = 1,  // beats of an image
     parameter int COORD_BITS = 8,
@@ -67,7 +69,8 @@ module reduce_scan #(
 
   image_held #(
       .HEIGHT(HEIGHT), .WIDTH(WIDTH), .CHANNELS(CHANNELS), .BITS(BITS), .IS_SIGNED(IS_SIGNED), .THRESHOLD(THRESHOLD),
-      .RULE(RULE), .BEAT_PIXELS(BEAT_PIXELS), .BEATS(BEATS), .READS(1), .INDEX_BITS(INDEX_BITS)
+      .RULE(RULE), .LARGEST(LARGEST ? MAX_PIXELS : 0), .BEAT_PIXELS(BEAT_PIXELS), .BEATS(BEATS), .READS(1),
+      .INDEX_BITS(INDEX_BITS)
   ) held (
       .clk(clk), .rst_n(rst_n), .in_valid(in_valid), .in_ready(in_ready), .in_pixels(in_pixels),
       .busy(scanning), .done(finish), .start(start), .listed(listed),
