@@ -6,8 +6,9 @@
 
 A step is forward, loss, backward and Adam of the whole preset. Both models of the first table hold the same weights and
 quantizers and see the same images; their losses are compared before anything is timed. The second table is of 8-bit
-models that learn their budget, threshold or widths, with the penalties in the loss that push them. Steps of the
-models alternate, so that a slow spell of the machine hits all.
+models that learn their budget, threshold or widths, with the penalties in the loss that push them. The models
+take turns of a few steps, so that a slow spell of the machine hits all; a step behind one of another model, which left
+other memory in the caches, is not timed.
 """
 
 import argparse
@@ -30,6 +31,7 @@ import sparsepix as sp
 from sparsepix import dense
 
 SIDE, WINDOW = 63, 7
+TURN = 4  # timed steps of a model before the next one's
 
 
 class DenseAndMask(nn.Module):
@@ -99,27 +101,27 @@ def training_step(
 
 
 def time_steps(name: str, steps: Sequence[Callable[[], Tensor]], count: int) -> list[list[float]]:
-    """Milliseconds of each of ``count`` runs of each step, in turn."""
-    for step in steps:
-        for _ in range(3):
-            step()
+    """Milliseconds of each of ``count`` runs of each step, in turns of some runs."""
     times: list[list[float]] = [[] for _ in steps]
-    for _ in track(range(count), description=name, transient=True):
+    for _ in track(range(-(-count // TURN)), description=name, transient=True):
         for step, spent in zip(steps, times, strict=True):
-            start = time.perf_counter()
-            step()
-            spent.append(1e3 * (time.perf_counter() - start))
+            for _ in range(2):  # behind them the caches and the heap are as in a training of this model
+                step()
+            for _ in range(TURN):
+                start = time.perf_counter()
+                step()
+                spent.append(1e3 * (time.perf_counter() - start))
     return times
 
 
 def ratios(slow: list[float], fast: list[float]) -> dict[str, float | list[float]]:
-    """Median and quartiles of the ratios of neighbouring steps."""
+    """Median and quartiles of the ratios of steps of the same turn."""
     found = [a / b for a, b in zip(slow, fast, strict=True)]
     return {"ratio": statistics.median(found), "ratio_quartiles": statistics.quantiles(found)[::2]}
 
 
 def compare(name: str, bits: int | None, options: argparse.Namespace) -> list[dict]:
-    """Time the sparse model and its dense counterpart in both layouts; the median of neighbouring steps counts."""
+    """Time the sparse model and its dense counterpart in both layouts; the median of steps of the same turn counts."""
     image, label = make_images(options.batch, seed=0)
     torch.manual_seed(0)
     sparse = sp.models.neutrino(options.max_pixels, bits)
