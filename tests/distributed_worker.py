@@ -6,15 +6,15 @@ from pathlib import Path
 
 import torch
 
-import sparsepix
 from small_training import toy, toy_model
-from sparsepix import distributed, train_cli
+from sparsepix import distributed, penalty_terms, train_cli
 from sparsepix.training import fit
 from sparsepix_ops.errors import SparsePixError
 
 
-def weight_size(model):
+def weight_size(model, names):
     """Stands for a penalty: one that the weights alone decide."""
+    assert names == ["size"]
     return {"size": sum(parameter.square().sum() for parameter in model.parameters())}
 
 
@@ -55,7 +55,7 @@ def failed_together():
 
 
 def main(folder):
-    sparsepix.penalties = weight_size
+    penalty_terms.NAMES, penalty_terms.penalties = ("size",), weight_size
     with distributed.process_group(torch.device("cpu")):
         found = {
             "rank": distributed.rank(),

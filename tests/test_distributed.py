@@ -12,7 +12,7 @@ import torch
 import distributed_worker
 import sparsepix as sp
 from small_training import same_state
-from sparsepix import train_cli
+from sparsepix import penalty_terms, train_cli
 from sparsepix.distributed import choose_device
 from sparsepix.history import History
 
@@ -44,7 +44,8 @@ def found(folder):
 
 @pytest.fixture
 def alone(monkeypatch):
-    monkeypatch.setattr(sp, "penalties", distributed_worker.weight_size, raising=False)
+    monkeypatch.setattr(penalty_terms, "NAMES", ("size",))
+    monkeypatch.setattr(penalty_terms, "penalties", distributed_worker.weight_size)
     return distributed_worker.trained
 
 

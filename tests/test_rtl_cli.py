@@ -243,9 +243,13 @@ def test_explore(tmp_path, capsys):
     assert {key: str(value) for key, value in total.items()}.items() <= row.items()
     magnitude = ModelBuilder(1, 4, 4).image().reduce(selection="magnitude").conv().save(tmp_path / "large.onnx")
     capsys.readouterr()
-    status, _, message = run(capsys, magnitude, "--explore", "--backend", "rtl")
+    status, _, message = run(capsys, magnitude, "--explore", "--backend", "rtl", "--reduce", "tree")
     assert (status, "has no RTL" in message) == (2, True)
     assert not (tmp_path / "large_designs").exists()
+    assert main([str(magnitude), "--explore", "--backend", "rtl"]) == 0
+    designs = (tmp_path / "large_designs" / "designs.csv").read_text()
+    assert "--reduce scan --scan-pixels 2" in designs
+    assert "stream --" not in designs
 
 
 @pytest.mark.parametrize(
