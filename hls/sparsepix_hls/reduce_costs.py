@@ -22,7 +22,8 @@ from sparsepix_hls.primitives import (
 )
 
 
-def _score_bits(layer: ir.InputReduce) -> int:
+def score_bits(layer: ir.InputReduce) -> int:
+    """Bits of the number that decides whether a pixel is active, and which pixels are the largest."""
     extra = tree_levels(layer.image.shape[0]) if layer.activity == "sum" else 0
     return layer.image.type.width + extra
 
@@ -35,7 +36,7 @@ def _thresholds(layer: ir.InputReduce, pixels: int) -> Cost:
         "any": maximum_tree(channels, bits),
         "sum": adder_tree(channels, bits),
     }[layer.activity]
-    return pixels * (joined + less_than_constant(_score_bits(layer)))
+    return pixels * (joined + less_than_constant(score_bits(layer)))
 
 
 def _slot_bits(layer: ir.InputReduce) -> int:
@@ -92,7 +93,7 @@ def reduce_cost(layer: ir.InputReduce, reduce: str, pixels_per_cycle: int, clock
     if layer.selection == "raster":
         return scan
     # Before the scan the largest are found, one each turn of two tournaments; the loops follow each other.
-    bits = _score_bits(layer)
+    bits = score_bits(layer)
     row, column = maximum_tree(width, bits), maximum_tree(height, bits)
     best = (height * row + column) | mux(height, width * bits) | register(pixels + height * (bits + index_bits(width)))
     turn = depth_cycles(column + mux(height, width * bits) + row, clock_ns)

@@ -2,6 +2,7 @@
 
 from sparsepix_hls import ir
 from sparsepix_hls.design import Design
+from sparsepix_hls.reduce_costs import score_bits
 from sparsepix_hls.rtl.fields import Arrays, title
 from sparsepix_hls.rtl.function import Field, Function
 from sparsepix_hls.rtl.text import bits_for, instance, module_text, port, ports
@@ -41,9 +42,8 @@ def input_pixels(arrays: Arrays) -> int:
 
 def key_digits(reduce: ir.InputReduce) -> int:
     """Digits of two bits by which the largest pixels are found: score, row, column (see ``largest_column.sv``)."""
-    channels, height, width = reduce.image.shape
-    sum_bits = (channels - 1).bit_length() if reduce.activity == "sum" else 0
-    bits = (reduce.image.type.width + sum_bits, (height - 1).bit_length(), (width - 1).bit_length())
+    _, height, width = reduce.image.shape
+    bits = (score_bits(reduce), (height - 1).bit_length(), (width - 1).bit_length())
     return sum((some + 1) // 2 for some in bits)
 
 

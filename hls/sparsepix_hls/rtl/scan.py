@@ -34,7 +34,7 @@ def scan_module(
     pixel, place = function.inputs[2], function.inputs[3]
     lines += [f"  {port('wire', pixel)};", f"  {port('wire', place)};"]
     parameters = image_parameters(arrays) | {
-        "LARGEST": int(reduce.selection == "magnitude"),
+        "LARGEST": reduce.max_pixels if reduce.selection == "magnitude" else 0,
         "BEAT_PIXELS": pixels,
         "BEATS": -(-height * width // pixels),
         "SLOT_BITS": steps.bits,

@@ -42,7 +42,8 @@ module image_held #(
   localparam int ROUNDS = SCORE_DIGITS + ROW_DIGITS + COLUMN_DIGITS;
   localparam int ROUND_BITS = ROUNDS > 1 ? $clog2(ROUNDS) : 1;
   localparam int PART_BITS = $clog2(HEIGHT + 1);
-  wire begins, selecting, selected, narrow;
+  logic stands;  // all beats are here
+  wire selecting, selected, narrow;
   wire [1:0] limit;
   wire [ROUND_BITS-1:0] round;
   wire [WIDTH*3*PART_BITS-1:0] parts;
@@ -54,11 +55,10 @@ module image_held #(
       assign write = take;
     end else begin : gen_beats
       logic [BEAT_BITS-1:0] beat;
-      logic stands, complete;  // all beats are here; only those pixels are flagged that count
+      logic complete;  // only those pixels are flagged that count
       assign in_ready = !busy && !stands && !selecting && !complete;
       assign start = complete;
       assign write = BEATS'(take) << beat;
-      assign begins = stands;
       always_ff @(posedge clk)
         if (!rst_n) begin
           beat <= '0;
@@ -79,7 +79,7 @@ module image_held #(
           .COLUMNS(WIDTH), .PIXELS(HEIGHT * WIDTH), .MAX_PIXELS(LARGEST), .ROUNDS(ROUNDS), .ROUND_BITS(ROUND_BITS),
           .PART_BITS(PART_BITS)
       ) control (
-          .clk(clk), .rst_n(rst_n), .begins(begins), .parts(parts), .busy(selecting), .narrow(narrow), .limit(limit),
+          .clk(clk), .rst_n(rst_n), .begins(stands), .parts(parts), .busy(selecting), .narrow(narrow), .limit(limit),
           .round(round), .done(selected)
       );
       for (genvar x = 0; x < WIDTH; x++) begin : gen_column
@@ -94,7 +94,7 @@ module image_held #(
             .SCORE_DIGITS(SCORE_DIGITS), .ROW_DIGITS(ROW_DIGITS), .ROUND_BITS(ROUND_BITS), .COUNT_BITS(PART_BITS)
         ) column (
             .clk(clk), .values(values[x*HEIGHT*PIXEL_BITS+:HEIGHT*PIXEL_BITS]), .flags(flags[x*HEIGHT+:HEIGHT]),
-            .begins(begins), .narrow(narrow), .limit(limit), .round(round), .column_digit(column_digit),
+            .begins(stands), .narrow(narrow), .limit(limit), .round(round), .column_digit(column_digit),
             .dropped(dropped[x*HEIGHT+:HEIGHT]), .counts(parts[x*3*PART_BITS+:3*PART_BITS])
         );
       end

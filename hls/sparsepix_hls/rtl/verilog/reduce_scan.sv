@@ -13,7 +13,7 @@ module reduce_scan #(
     parameter int THRESHOLD = 0,  // active means above it
     parameter int RULE = 0,  // see activity
     parameter int MAX_PIXELS = 1,
-    parameter bit LARGEST = 0,  // list the largest pixels, not the first
+    parameter int LARGEST = 0,  // how many of the active pixels count, the largest ones; 0: all
     parameter int BEAT_PIXELS = 1,  // pixels of a beat of the input
     parameter int BEATS = 1,  // beats of an image
     parameter int COORD_BITS = 8,
@@ -69,8 +69,7 @@ module reduce_scan #(
 
   image_held #(
       .HEIGHT(HEIGHT), .WIDTH(WIDTH), .CHANNELS(CHANNELS), .BITS(BITS), .IS_SIGNED(IS_SIGNED), .THRESHOLD(THRESHOLD),
-      .RULE(RULE), .LARGEST(LARGEST ? MAX_PIXELS : 0), .BEAT_PIXELS(BEAT_PIXELS), .BEATS(BEATS), .READS(1),
-      .INDEX_BITS(INDEX_BITS)
+      .RULE(RULE), .LARGEST(LARGEST), .BEAT_PIXELS(BEAT_PIXELS), .BEATS(BEATS), .READS(1), .INDEX_BITS(INDEX_BITS)
   ) held (
       .clk(clk), .rst_n(rst_n), .in_valid(in_valid), .in_ready(in_ready), .in_pixels(in_pixels),
       .busy(scanning), .done(finish), .start(start), .listed(listed),
