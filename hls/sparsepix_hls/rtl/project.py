@@ -210,6 +210,7 @@ class RtlProject:
         )
 
     def _testbench_images(self) -> np.ndarray:
+        check_folder(Path(self.directory), "tb/data/inputs.dat")
         lines = (Path(self.directory) / "tb" / "data" / "inputs.dat").read_text(encoding="utf-8").splitlines()
         rows = [line.split() for line in lines if line and not line.startswith("#")]
         return np.array(rows, dtype=np.int64).reshape(-1, *self.graph.input.shape)
