@@ -131,7 +131,7 @@ def test_firmware_and_training_take_the_same(trained, tmp_path, kind):
     assert_array_equal(training.predict(model, x, batch_size=2), expected)
 
 
-@pytest.mark.parametrize("dtype", [np.bool_, np.int8, np.uint8, np.uint16, np.int32, np.uint32, np.int64, np.uint64])
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.uint16, np.int32, np.uint32, np.int64, np.uint64])
 def test_whole_numbers(trained, dtype):
     model, projects = trained
     images = np.floor(some_images(4) / 2).astype(dtype)
@@ -151,6 +151,7 @@ BAD = {
     "infinity, tensor": (torch.full((2, *SHAPE), -torch.inf), "expected finite values"),
     "None": (None, "found dtype object"),
     "strings": (np.full((1, *SHAPE), "1"), "found dtype <U1"),
+    "bools": (np.zeros((1, *SHAPE), bool), r"found dtype bool; convert with x\.astype\(numpy\.float32\)"),
     "complex": (torch.zeros(1, *SHAPE, dtype=torch.complex64), "found dtype complex64"),
     "dates": (np.zeros((1, *SHAPE), "M8[s]"), "found dtype datetime64"),
     "ragged": ([[[[1.0], [1.0, 2.0]]]], "expected an array, found a list"),
@@ -176,7 +177,8 @@ def test_firmware_and_training_refuse_the_same(trained, rtl, case, tmp_path):
     with pytest.raises(SparsePixError, match=r"^image: "):
         rtl.predict(x)
     if x is not None:  # which stands for synthetic ones
-        with pytest.raises(SparsePixError, match=rf"^testbench data: .*{message}"):
+        shape = r"one or more images of shape \(events, 1, 48, 48\), found"
+        with pytest.raises(SparsePixError, match=rf"^testbench data: .*({message}|{shape})"):
             hls.translate(projects["native"].directory.parent / "net.onnx", tmp_path / "out", testbench_inputs=x)
         assert not (tmp_path / "out").exists()
 
@@ -191,7 +193,7 @@ def test_testbench_images(trained, tmp_path):
         raw = np.array([line.split() for line in lines if not line.startswith("#")], int).reshape(images.shape)
         assert_array_equal(raw, project.graph.input.type.quantize(images).raw)
         assert raw.any()
-    with pytest.raises(SparsePixError, match=r"testbench data: expected one or more images, found \(0, 1, 48, 48\)"):
+    with pytest.raises(SparsePixError, match=r"\(events, 1, 48, 48\), found \(0, 1, 48, 48\)"):
         hls.translate(model, tmp_path / "none", testbench_inputs=images[:0])
 
 

@@ -10,6 +10,7 @@ from sparsepix_hls import ir
 from sparsepix_hls.cpp_constants import dims
 from sparsepix_hls.inputs import quantized_images
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.images import as_array
 
 EVENTS = 32
 _SEED = 2024
@@ -25,10 +26,14 @@ def given_events(graph: ir.Graph, images: Any) -> np.ndarray:
     Raises:
         SparsePixError: wrong shape or kind of numbers, no event at all, NaN or infinity.
     """
-    raw = quantized_images(replace(graph.input, name="testbench data"), images)
-    if not len(raw):
-        raise SparsePixError(f"testbench data: expected one or more images, found {raw.shape}")
-    return raw
+    source = replace(graph.input, name="testbench data")
+    array = as_array(images, source.name)
+    if array.dtype.kind in "fiu" and (array.shape[1:] != source.shape or not len(array)):
+        shape = ", ".join(map(str, source.shape))
+        raise SparsePixError(
+            f"testbench data: expected one or more images of shape (events, {shape}), found {array.shape}"
+        )
+    return quantized_images(source, array)
 
 
 def synthetic_events(graph: ir.Graph) -> np.ndarray:

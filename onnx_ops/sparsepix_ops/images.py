@@ -56,7 +56,7 @@ def as_images(x: Any, name: str, shape: tuple[int, int, int] | None = None) -> n
     """Images of real numbers as an array [B, C, H, W], not yet checked for NaN and infinity.
 
     Args:
-        x: see ``as_array``; floats, integers or bools. B may be 0.
+        x: see ``as_array``; floats or integers. B may be 0.
         name: of the images, for messages.
         shape: (C, H, W), if it is known.
 
@@ -68,10 +68,9 @@ def as_images(x: Any, name: str, shape: tuple[int, int, int] | None = None) -> n
         SparsePixError: no array of numbers, another shape, or integers beyond 2**53, which float64 would round.
     """
     array = as_array(x, name)
-    if array.dtype.kind == "b":
-        array = array.view(np.uint8)
     if array.dtype.kind not in "fiu":
-        raise SparsePixError(f"{name}: expected an array of float or integer numbers, found dtype {array.dtype}")
+        fix = "; convert with x.astype(numpy.float32)" if array.dtype.kind == "b" else ""
+        raise SparsePixError(f"{name}: expected an array of float or integer numbers, found dtype {array.dtype}{fix}")
     check_shape(array, name, shape)
     if array.dtype.kind in "iu" and array.dtype.itemsize == 8 and array.size:
         low, high = int(array.min()), int(array.max())
