@@ -267,8 +267,10 @@ def test_no_event(trained, small, rtl, tmp_path):
         raw = project.predict_raw(np.zeros((0, 1, 5, 4), int), threads=2)
         assert_array_equal(raw, np.zeros((0, 2), np.int64), strict=True)
         assert_array_equal(project.predict(np.zeros((0, 1, 5, 4))), np.zeros((0, 2)), strict=True)
-    builder = Builder("two", (1, 4, 4), U8).reduce(2).flatten().mark()
-    graph = builder.dense(2, S8, accumulator(24, -11)).graph(builder.marked[0], builder.x)
+    builder = Builder("two", (1, 4, 4), U8).reduce(2).flatten()
+    flat, first = builder.x, builder.dense(2, S8, accumulator(24, -11)).x
+    builder.x = flat
+    graph = builder.dense(3, S8, accumulator(24, -11)).graph(first, builder.x)
     (tmp_path / "two").mkdir()
     images = sparse_images(np.random.default_rng(0), 2, (1, 4, 4), U8)
     results = dict(zip(graph.results, (np.zeros((2, *t.shape), int) for t in graph.outputs), strict=True))
