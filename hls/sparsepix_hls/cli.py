@@ -6,13 +6,15 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from sparsepix_ops import command
+
 # Only the standard library up here: --help has to answer at once.
 if TYPE_CHECKING:
     from rich.console import Console
 
     from sparsepix_hls.design import Options
 
-EXIT_OK, EXIT_MISMATCH, EXIT_ERROR, EXIT_INTERRUPTED = 0, 1, 2, 130
+EXIT_OK, EXIT_MISMATCH = 0, 1
 
 _EPILOG = """\
 examples:
@@ -33,7 +35,8 @@ examples:
   sparsepix-hls dais model.onnx -o model.json
   writes the model for da4ml's own tools: da4ml convert model.json DIR.
 
-exit status: 0, or 1 if outputs of a simulation differ, or 2 on an error
+exit status: 0, or 1 if outputs of a simulation differ, or 2 on an error,
+  or 130 if interrupted (SIGTERM: 143, SIGHUP: 129)
 """
 
 
@@ -139,8 +142,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command.
 
     Returns:
-        The exit status: 0, 1 if a simulation found differences, 2 on an error of the user.
+        The exit status: 0, 1 if a simulation found differences, 2 on an error of the user, 128 and its number after a
+        signal.
     """
+    return command.run(lambda: _main(argv), leaving=argv is None)
+
+
+def _main(argv: Sequence[str] | None) -> int:
     given = list(sys.argv[1:] if argv is None else argv)
     if given[:1] == ["report"]:
         run, arguments = _report, make_report_parser().parse_args(given[1:])
@@ -149,17 +157,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         arguments = make_parser().parse_args(given)
         run = _explore if arguments.explore else _run
-    try:
-        from sparsepix_ops.errors import SparsePixError
-
-        try:
-            return run(arguments)
-        except (SparsePixError, OSError) as error:
-            print(f"error: {error}", file=sys.stderr)
-            return EXIT_ERROR
-    except KeyboardInterrupt:
-        print("error: interrupted", file=sys.stderr)
-        return EXIT_INTERRUPTED
+    return run(arguments)
 
 
 def _options(arguments: argparse.Namespace) -> "Options":

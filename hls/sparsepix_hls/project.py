@@ -4,7 +4,6 @@ import ctypes
 import itertools
 import os
 import re
-import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -14,6 +13,7 @@ import numpy as np
 from sparsepix_hls import ir, toolchain
 from sparsepix_hls.cpp_constants import dims
 from sparsepix_hls.results import Results, real, result_size, unpacked
+from sparsepix_ops import processes
 from sparsepix_ops.errors import SparsePixError
 
 NOT_FINITE = "expected finite values, found NaN or infinity"
@@ -154,7 +154,7 @@ class Project:
         """
         compiler = toolchain.find_compiler()
         command = [toolchain.find_make(), "csim", f"CXX={' '.join(compiler)}"]
-        done = subprocess.run(command, cwd=self.directory, capture_output=True, text=True, check=False)
+        done = processes.run(command, self.directory)
         summary = _SUMMARY.search(done.stdout)
         if summary is None or (done.returncode != 0) != (int(summary[2]) > 0):
             raise SparsePixError(

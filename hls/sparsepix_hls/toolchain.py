@@ -3,10 +3,10 @@
 import importlib.util
 import os
 import shutil
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from sparsepix_ops import processes
 from sparsepix_ops.errors import SparsePixError
 
 STANDARD = "c++14"
@@ -78,7 +78,7 @@ def build_library(directory: Path, sources: Sequence[str], library: Path, flags:
     """
     # The process keeps the library no longer than it runs, so nothing but the entry point need be visible.
     command = [*find_compiler(), *flags, "-fPIC", "-shared", "-o", str(library), *sources]
-    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+    done = processes.run(command, directory)
     if done.returncode != 0:
         raise SparsePixError(
             f"{directory}: the C++ compiler failed (exit status {done.returncode}): {' '.join(command)}\n"

@@ -78,3 +78,6 @@ def register_schemas() -> None:
     for op in CUSTOM_OPS:
         if not onnx.defs.has(op.name, domain=DOMAIN):
             onnx.defs.register_schema(op.schema())
+
+
+register_schemas()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sparsepix_ops import command
 from sparsepix_ops.version import __version__
 
 if TYPE_CHECKING:
@@ -49,29 +50,31 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit status (2 for wrong input)."""
+    """Run the command.
+
+    Returns:
+        Its exit status: 0, 2 for wrong input, 128 and its number after a signal.
+    """
+    return command.run(lambda: _main(argv), leaving=argv is None)
+
+
+def _main(argv: Sequence[str] | None) -> int:
     arguments = _parser().parse_args(argv)
     # Behind the arguments: torch takes seconds to import, and --help needs none of it.
     from rich.console import Console
 
-    from sparsepix_ops.errors import SparsePixError
-
     console = Console(stderr=True)
-    try:
-        with console.status("loading torch"):
-            from sparsepix.export import export_onnx
-        with console.status(f"exporting {arguments.model_file}"):
-            model = _load(arguments)
-            output = arguments.output or arguments.model_file.with_suffix(".onnx")
-            shape = tuple(arguments.input_shape) if arguments.input_shape else None
-            exported = export_onnx(model, output, shape)
-    except (SparsePixError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    with console.status("loading torch"):
+        from sparsepix.export import export_onnx
+    with console.status(f"exporting {arguments.model_file}"):
+        model = _load(arguments)
+        output = arguments.output or arguments.model_file.with_suffix(".onnx")
+        shape = tuple(arguments.input_shape) if arguments.input_shape else None
+        exported = export_onnx(model, output, shape)
     wide = exported.graph.node[0].op_type == "Cast"
     print(f"{output}: {output.stat().st_size / 1024:.0f} KiB, exact in {'float64' if wide else 'float32'}")
     print(f"next: sparsepix-hls {output} --part xcvu9p --csim")
-    return 0
+    return command.EXIT_OK
 
 
 def _load(arguments: argparse.Namespace) -> "nn.Module":

@@ -1,12 +1,14 @@
 """The command ``sparsepix-train``: train a preset on a data set, or search for a good one."""
 
 import argparse
-import sys
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sparsepix_ops import command
+from sparsepix_ops.command import EXIT_ERROR, EXIT_OK
 from sparsepix_ops.version import __version__
 
 # Nothing heavy up here: --help has to answer at once.
@@ -19,15 +21,13 @@ if TYPE_CHECKING:
     from sparsepix.history import History
     from sparsepix.runs import RunOptions, Summary
 
-EXIT_OK, EXIT_ERROR, EXIT_INTERRUPTED = 0, 2, 130
-
 PRESETS = ("neutrino", "jet", "mnist", "digits", "muon")
 
 EXAMPLE = """\
 examples:
   sparsepix-train digits -o runs/digits
   sparsepix-train neutrino --data synthetic --max-pixels 20 --bits 8 --epochs 50 -o runs/neutrino
-  Interrupted (Ctrl-C, SIGTERM, a power cut)? The same command goes on where it stopped, to the same result.
+  Interrupted (Ctrl-C, SIGTERM, SIGHUP, a power cut)? The same command goes on where it stopped, to the same result.
 
   torchrun --nproc-per-node 4 -m sparsepix.train_cli neutrino --data synthetic -o runs/neutrino
   the same on 4 GPUs (or CPUs); for several machines add --nnodes and --rdzv-endpoint, and share the folder.
@@ -37,7 +37,7 @@ examples:
   More machines: the same command on each, with --storage postgresql://... and its own folder of the same name.
 
 then: sparsepix-export runs/neutrino/model.pt
-exit status: 0, or 2 on an error, or 130 if interrupted
+exit status: 0, or 2 on an error, or 130 if interrupted (SIGTERM: 143, SIGHUP: 129)
 """
 
 
@@ -162,29 +162,52 @@ def _space(text: str) -> tuple[str, list[str]]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit status."""
-    arguments = make_parser().parse_args(argv)
+    """Run the command.
+
+    Returns:
+        Its exit status: 0, 2 for wrong input, 128 and its number after a signal.
+    """
+    arguments = argparse.Namespace()
+    return command.run(
+        lambda: _main(make_parser().parse_args(argv, arguments)),
+        leaving=argv is None,
+        interrupted=lambda what: _after_interruption(what, arguments),
+    )
+
+
+def _main(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
     from sparsepix_ops.errors import SparsePixError
 
     console = Console(stderr=True, highlight=False)
-    try:
-        with console.status("loading torch"):
-            from sparsepix import distributed
-        device = distributed.choose_device(arguments.device)
-        with distributed.process_group(device):
-            if distributed.rank():
-                console.quiet = True
+    with console.status("loading torch"):
+        from sparsepix import distributed
+    device = distributed.choose_device(arguments.device)
+    with distributed.process_group(device):
+        if distributed.rank():
+            console.quiet = True
+        try:
             return _run(arguments, device, console)
-    except (SparsePixError, OSError) as error:
-        if not console.quiet:
-            print(f"error: {error}", file=sys.stderr)
-        return EXIT_ERROR
-    except KeyboardInterrupt:
-        kept = "keeps its trials and tries more" if arguments.search else "goes on from there"
-        console.print(f"{arguments.output}: interrupted; the same command {kept}", soft_wrap=True)
-        return EXIT_INTERRUPTED
+        except (SparsePixError, OSError):
+            if not console.quiet:
+                raise
+            return EXIT_ERROR
+
+
+def _after_interruption(what: str, arguments: argparse.Namespace) -> str:
+    """What to print; of several processes the first alone talks."""
+    if int(os.environ.get("RANK", 0)):
+        return ""
+    if "output" not in arguments:
+        return f"error: {what}"
+    if arguments.search:
+        kept = "keeps its trials and tries more"
+    elif (arguments.output / "checkpoint.pt").exists():
+        kept = "goes on from there"
+    else:
+        kept = "begins anew: no step was kept"
+    return f"{arguments.output}: {what}; the same command {kept}"
 
 
 def _run(arguments: argparse.Namespace, device: Any, console: "Console") -> int:

@@ -2,8 +2,6 @@
 
 import re
 import shutil
-import subprocess
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +13,9 @@ from sparsepix_hls.parts import Part, find_part
 from sparsepix_hls.project import NOT_FINITE, CsimResult, checked_images
 from sparsepix_hls.results import Results, real, result_size, unpacked
 from sparsepix_hls.rtl.synthesis import Synthesis, known_family, synthesize, yosys_command
+from sparsepix_ops import processes
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.signals import temporary_folder
 
 _CHUNK = 500  # events of one run: about a hundred megabytes of a 63x63 image
 _SUMMARY = re.compile(r"^sim: (\d+) events, (\d+) mismatching outputs$", re.MULTILINE)
@@ -68,7 +68,7 @@ class RtlProject:
         """
         find_simulator()
         command = [toolchain.find_make(), "build/sim", f"CXX={' '.join(toolchain.find_compiler())}"]
-        done = subprocess.run(command, cwd=self.directory, capture_output=True, text=True, check=False)
+        done = processes.run(command, self.directory)
         if done.returncode:
             raise SparsePixError(
                 f"{self.directory}: {' '.join(command)} failed (exit status {done.returncode})\n"
@@ -86,7 +86,7 @@ class RtlProject:
             SparsePixError: not compiled yet, or the testbench could not run.
         """
         command = [str(self._compiled())]
-        done = subprocess.run(command, cwd=self.directory, capture_output=True, text=True, check=False)
+        done = processes.run(command, self.directory)
         summary = _SUMMARY.search(done.stdout)
         if summary is None or (done.returncode != 0) != (int(summary[2]) > 0):
             raise SparsePixError(f"{self.directory}: simulation: {done.stderr.strip() or done.returncode}")
@@ -124,13 +124,13 @@ class RtlProject:
     def _run(self, raw: np.ndarray, options: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
         """Results [B, numbers], and clocks [B, 3] of the first beat, the last beat and the result."""
         simulation, found, clocks = self._compiled(), [], []
-        with tempfile.TemporaryDirectory() as folder:
-            files = [str(Path(folder) / name) for name in ("inputs", "outputs", "times")]
+        with temporary_folder() as folder:
+            files = [str(folder / name) for name in ("inputs", "outputs", "times")]
             for start in range(0, len(raw), _CHUNK):
                 part = np.ascontiguousarray(raw[start : start + _CHUNK], dtype=np.int64)
                 part.tofile(files[0])
                 command = [str(simulation), *files, *options]
-                done = subprocess.run(command, capture_output=True, text=True, check=False)
+                done = processes.run(command)
                 if done.returncode:
                     raise SparsePixError(f"{self.directory}: simulation: {done.stderr.strip() or done.returncode}")
                 found.append(np.fromfile(files[1], dtype=np.int64).reshape(len(part), -1))

@@ -1,0 +1,143 @@
+"""Signals that end a command: they become an exception, and what must not stop half way holds them back.
+
+Little of the standard library is imported here, and nothing else: commands begin with this module.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+
+NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_AGAIN = 0.2  # seconds
+_PATIENCE = 150  # times that
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal asked this process to end.
+
+    Args:
+        number: of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        super().__init__(signal.Signals(number).name)
+
+
+def status_of(error: KeyboardInterrupt) -> int:
+    """Exit status that a shell expects: 130 after SIGINT, 143 after SIGTERM, 129 after SIGHUP."""
+    return 128 + (error.number if isinstance(error, Interrupted) else signal.SIGINT)
+
+
+def heard() -> tuple[int, ...]:
+    """Those of ``NUMBERS`` that may be handled here.
+
+    Python handles signals in the main thread. What was ignored when the process started stays so: SIGHUP under nohup,
+    SIGINT in the background of a script.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return ()
+    return tuple(number for number in NUMBERS if signal.getsignal(number) not in (signal.SIG_IGN, None))
+
+
+@contextlib.contextmanager
+def raised(leaving: bool = False) -> Iterator[Callable[[], None]]:
+    """Within the block a signal raises ``Interrupted`` in the main thread, so that every 'finally' runs.
+
+    Signals that come while the exception is on its way out are ignored, so no cleanup stops half way. Python drops an
+    exception that was raised in some callbacks, and so does an 'except' that catches everything: then it is raised
+    again. A cleanup that hangs is left after half a minute.
+
+    Args:
+        leaving: the process ends behind the block: from there on signals end it at once.
+
+    Yields:
+        A function that ends this: the rest of the block ignores signals.
+    """
+    numbers = heard()
+    first, times, over = 0, 0, False
+
+    def handle(number: int, _: FrameType | None) -> None:
+        nonlocal first, times
+        if over:
+            return
+        if not first:
+            first = number
+            signal.signal(signal.SIGALRM, handle)
+            signal.setitimer(signal.ITIMER_REAL, _AGAIN, _AGAIN)
+        elif number == signal.SIGALRM:
+            times += 1
+            if times == _PATIENCE:
+                os._exit(128 + first)
+        error = sys.exc_info()[1]
+        while error is not None:
+            if isinstance(error, KeyboardInterrupt):
+                return
+            error = error.__context__
+        raise Interrupted(first)
+
+    def settle() -> None:
+        nonlocal over
+        over = True
+
+    before = {number: signal.getsignal(number) for number in numbers}
+    alarm = signal.getsignal(signal.SIGALRM)
+    try:
+        for number in numbers:
+            signal.signal(number, handle)
+        yield settle
+    finally:
+        settle()
+        if first:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, alarm or signal.SIG_DFL)
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if leaving else handler)
+
+
+@contextlib.contextmanager
+def held() -> Iterator[None]:
+    """Within the block no signal raises anything; one that came does so at its end.
+
+    For what has to be done as a whole: to make a temporary file and to note its name, to remove it.
+    """
+    came: list[int] = []
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        before = {n: handler for n in (*NUMBERS, signal.SIGALRM) if callable(handler := signal.getsignal(n))}
+    try:
+        for number in before:
+            signal.signal(number, lambda number, _: came.append(number))
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in came[:1]:
+            signal.raise_signal(number)
+
+
+@contextlib.contextmanager
+def temporary_folder(prefix: str = "sparsepix-", parent: Path | None = None) -> Iterator[Path]:
+    """A folder that is removed behind the block, whatever signal comes.
+
+    Args:
+        prefix: of its name.
+        parent: folder that it is made in; None: the system's for temporary files.
+    """
+    import shutil
+    import tempfile
+
+    folder = None
+    try:
+        with held():
+            folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        yield folder
+    finally:
+        if folder is not None:
+            with held():
+                shutil.rmtree(folder, ignore_errors=True)
