@@ -36,12 +36,18 @@ def run(
     Returns:
         What the body returns; 2 on an error of the user; 130, 143 or 129 after SIGINT, SIGTERM or SIGHUP.
     """
-    with signals.raised(leaving) as settle, _output("stdout") as output, _output("stderr"):
+    with signals.raised(leaving) as came, _output("stdout") as output, _output("stderr"):
         try:
-            status = _status(body, output)
-            settle()
+            try:
+                status = _status(body, output, came)
+            except Exception:
+                # Packages turn what is raised while they are imported into an error of their own.
+                if came.first:
+                    raise signals.Interrupted(came.first) from None
+                raise
+            came.over = True
         except KeyboardInterrupt as error:
-            settle()
+            came.over = True
             if output is not None:
                 output.drop()  # whoever reads it may be waiting for us
             if text := interrupted(_what(error)):
@@ -50,7 +56,7 @@ def run(
         return status
 
 
-def _status(body: Callable[[], int], output: "_Descriptor | None") -> int:
+def _status(body: Callable[[], int], output: "_Descriptor | None", came: signals.Signals) -> int:
     try:
         status = body()
         return status if _complete(output) else EXIT_ERROR
@@ -59,6 +65,8 @@ def _status(body: Callable[[], int], output: "_Descriptor | None") -> int:
             raise SystemExit(EXIT_ERROR) from None
         raise
     except (SparsePixError, OSError, MemoryError, RecursionError, UnicodeError) as error:
+        if came.first:
+            raise
         _report(f"error: {_message(error)}")
         return EXIT_ERROR
 

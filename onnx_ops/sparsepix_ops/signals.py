@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
@@ -46,7 +46,7 @@ def heard() -> tuple[int, ...]:
 
 
 @contextlib.contextmanager
-def raised(leaving: bool = False) -> Iterator[Callable[[], None]]:
+def raised(leaving: bool = False) -> Iterator["Signals"]:
     """Within the block a signal raises ``Interrupted`` in the main thread, so that every 'finally' runs.
 
     Signals that come while the exception is on its way out are ignored, so no cleanup stops half way. Python drops an
@@ -57,47 +57,54 @@ def raised(leaving: bool = False) -> Iterator[Callable[[], None]]:
         leaving: the process ends behind the block: from there on signals end it at once.
 
     Yields:
-        A function that ends this: the rest of the block ignores signals.
+        What came so far.
     """
-    numbers = heard()
-    first, times, over = 0, 0, False
+    numbers, came = heard(), Signals()
+    before = {number: signal.getsignal(number) for number in numbers}
+    alarm, unraisable = signal.getsignal(signal.SIGALRM), sys.unraisablehook
+    try:
+        if numbers:
+            sys.unraisablehook = lambda lost: None if lost.exc_type is Interrupted else unraisable(lost)
+        for number in numbers:
+            signal.signal(number, came.handle)
+        yield came
+    finally:
+        came.over = True
+        if came.first:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, alarm or signal.SIG_DFL)
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if leaving else handler)
+        sys.unraisablehook = unraisable
 
-    def handle(number: int, _: FrameType | None) -> None:
-        nonlocal first, times
-        if over:
+
+class Signals:
+    """The signals that came to a command."""
+
+    def __init__(self) -> None:
+        self.first = 0  # number of the first one
+        self.over = False  # signals are ignored from now on
+        self._times = 0
+
+    def handle(self, number: int, _: FrameType | None) -> None:
+        """Raise ``Interrupted``, unless it is on its way already."""
+        if self.over:
             return
-        if not first:
-            first = number
-            signal.signal(signal.SIGALRM, handle)
+        if not self.first:
+            self.first = number
+            signal.signal(signal.SIGALRM, self.handle)
             signal.setitimer(signal.ITIMER_REAL, _AGAIN, _AGAIN)
         elif number == signal.SIGALRM:
-            times += 1
-            if times == _PATIENCE:
-                os._exit(128 + first)
+            self._times += 1
+            if self._times == _PATIENCE:
+                os.write(2, b"error: interrupted; what should clean up hangs\n")
+                os._exit(128 + self.first)
         error = sys.exc_info()[1]
         while error is not None:
             if isinstance(error, KeyboardInterrupt):
                 return
             error = error.__context__
-        raise Interrupted(first)
-
-    def settle() -> None:
-        nonlocal over
-        over = True
-
-    before = {number: signal.getsignal(number) for number in numbers}
-    alarm = signal.getsignal(signal.SIGALRM)
-    try:
-        for number in numbers:
-            signal.signal(number, handle)
-        yield settle
-    finally:
-        settle()
-        if first:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, alarm or signal.SIG_DFL)
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_DFL if leaving else handler)
+        raise Interrupted(self.first)
 
 
 @contextlib.contextmanager
