@@ -30,6 +30,7 @@ from pathlib import Path
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL)
 MARK = "SPARSEPIX_INTERRUPTED_RUN"
+MARKER = ".sparsepix.json"
 PATIENCE = 120.0  # seconds for a command to end after a signal
 GONE = 10.0  # seconds for what it started to end after it
 USER_FILES = {"notes.txt": b"mine", ".hidden": b"mine too", "other/thesis.tex": b"\\begin{document}"}
@@ -152,7 +153,9 @@ def digest(path: Path) -> str:
         return str([[cell for i, cell in enumerate(row) if i not in timed] for row in rows])
     if path.name == "summary.json":
         return str(json.loads(content) | {"seconds": 0})
-    if path.name in ("history.png", "checkpoint.pt"):
+    if path.name == MARKER and (path.parent / "options.json").exists():  # lists files of other times
+        return str(sorted(json.loads(content)))
+    if path.name == "history.png":
         return "picture" if content.startswith(b"\x89PNG") and b"IEND" in content else "damaged"
     return hashlib.sha256(content).hexdigest()
 
@@ -184,15 +187,23 @@ def prepare(command: Command, base: Path) -> Prepared:
     old = snapshot(folder / command.target)
     whole = folder.with_name("whole")
     shutil.copytree(folder, whole)
-    begun = time.monotonic()
     finish(command.words, whole)
-    seconds, stage = time.monotonic() - begun, {}
+    seconds, stage = min(_seconds(command, folder, f"timed{i}") for i in range(2)), {}
     if command.stage:
         half = folder.with_name("half")
         shutil.copytree(folder, half)
         finish(command.stage, half)
         stage = snapshot(half / command.target)
     return Prepared(folder, seconds, old, stage, snapshot(whole / command.target))
+
+
+def _seconds(command: Command, folder: Path, name: str) -> float:
+    """How long a command takes, with its files in the system's cache."""
+    copy = folder.with_name(name)
+    shutil.copytree(folder, copy)
+    begun = time.monotonic()
+    finish(command.words, copy)
+    return time.monotonic() - begun
 
 
 def marked(mark: str) -> list[str]:
@@ -212,9 +223,10 @@ def interrupt(command: Command, prepared: Prepared, number: int, share: float) -
     folder = Path(tempfile.mkdtemp(dir=prepared.folder.parent)) / "run"
     shutil.copytree(prepared.folder, folder)
     mark, found = uuid.uuid4().hex, Found()
-    process = start(command.words, folder, mark)
+    begun, process = time.monotonic(), start(command.words, folder, mark)
     try:
         process.wait(share * prepared.seconds)
+        prepared.seconds = min(prepared.seconds, time.monotonic() - begun)
     except subprocess.TimeoutExpired:
         if number == signal.SIGINT:
             os.killpg(process.pid, number)
@@ -250,7 +262,7 @@ def _processes_left(mark: str) -> list[str]:
 def _status_problems(status: int, number: int, log: str) -> list[str]:
     problems = []
     # A signal before the command begins, or behind its end, ends Python itself.
-    if status not in ((-number,) if number == signal.SIGKILL else (0, -number, 128 + number)):
+    if status not in (0, -number) and (number == signal.SIGKILL or status != 128 + number):
         problems.append(f"exit status {status}: {log[-1500:]}")
     # While Python itself starts, Ctrl-C still has Python's own message.
     began = number != signal.SIGINT or status != -number or re.search(r'command.py", line \d+, in run', log)
@@ -262,6 +274,7 @@ def _status_problems(status: int, number: int, log: str) -> list[str]:
 def _files_left(command: Command, prepared: Prepared, folder: Path, status: int, number: int) -> tuple[str, list[str]]:
     """What became of the target, in a word, and what is wrong with the files."""
     killed, problems, target = number == signal.SIGKILL and status != 0, [], folder / command.target
+    ours = {*prepared.old, *prepared.stage, *prepared.new}
     known = {str(path.relative_to(prepared.folder)) for path in prepared.folder.rglob("*")}
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
@@ -271,15 +284,21 @@ def _files_left(command: Command, prepared: Prepared, folder: Path, status: int,
             problems.append(f"left behind: {name}")
     problems += [f"changed: {name}" for name, content in USER_FILES.items() if (folder / name).read_bytes() != content]
     if not killed:
-        problems += [
-            f"left in the folder for temporary files: {path.name}" for path in folder.with_suffix(".tmp").iterdir()
+        temporary = [path.name for path in folder.with_suffix(".tmp").iterdir()]
+        # torch's compiler keeps its cache there.
+        problems += [f"left in the folder for temporary files: {name}" for name in temporary if "torchind" not in name]
+        inside = [
+            str(path.relative_to(target))
+            for path in target.rglob("*")
+            if path.name[0] == "." or path.suffix[1:].isdecimal()
         ]
-        hidden = [
-            path for path in target.rglob("*") if path.name.startswith(".") or path.suffix.lstrip(".").isdecimal()
-        ]
-        problems += [f"hidden or temporary in the target: {path.relative_to(target)}" for path in hidden]
+        problems += [f"hidden or temporary in the target: {name}" for name in inside if name not in ours]
+        if target.is_dir() and not any(target.iterdir()):
+            problems.append("the target is left empty")
     try:
-        left = snapshot(target)
+        left = {
+            name: found for name, found in snapshot(target).items() if name in ours or not killed or name[:1] != "."
+        }
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         return "damaged", [*problems, f"damaged: {error}"]
     if left == prepared.new:
@@ -292,8 +311,6 @@ def _files_left(command: Command, prepared: Prepared, folder: Path, status: int,
         return "new, not verified", problems
     if command.trains and set(left) <= set(prepared.new) and "options.json" in left:
         return "goes on", problems
-    if command.trains and killed and all(Path(name).name.startswith(".") for name in left):
-        return "as before", problems
     against = prepared.new if len(set(left) & set(prepared.new)) >= len(set(left) & set(prepared.old)) else prepared.old
     return "damaged", [*problems, f"neither old nor new: {differences(left, against)}"]
 

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import time
 from collections import Counter
 
 import numpy as np
@@ -85,6 +86,25 @@ def test_measure(project):
         assert found.interval_cycles <= found.latency_cycles
     with pytest.raises(SparsePixError, match="one image or more"):
         project.measure(images(0))
+
+
+def test_two_builds_at_once_do_not_meet(tmp_path):
+    """A stand-in for Verilator that writes slowly: until it has ended, nobody else finds its file."""
+    folder, slow, writing = tmp_path / "net", tmp_path / "slow", tmp_path / "writing"
+    hls.translate(small_model(tmp_path / "net.onnx"), folder, backend="rtl")
+    slow.write_text(
+        '#!/bin/sh\nwhile [ "$1" != --Mdir ]; do shift; done\nexec >"$2/sim"\n'
+        f"echo '#!/bin/sh'; chmod +x $2/sim; touch '{writing}'; sleep 2; echo echo simulated"
+    )
+    slow.chmod(0o755)
+    command = ["make", "sim", f"VERILATOR={slow}"]
+    first = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not writing.exists():
+        time.sleep(0.01)
+    second = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    for output, errors in (first.communicate(), (second.stdout, second.stderr)):
+        assert (output.splitlines()[-1], errors) == ("simulated", "")
+    assert [path.name for path in (folder / "build").iterdir()] == ["sim"]
 
 
 @needs_verilator
