@@ -187,23 +187,15 @@ def prepare(command: Command, base: Path) -> Prepared:
     old = snapshot(folder / command.target)
     whole = folder.with_name("whole")
     shutil.copytree(folder, whole)
+    begun, stage = time.monotonic(), {}
     finish(command.words, whole)
-    seconds, stage = min(_seconds(command, folder, f"timed{i}") for i in range(2)), {}
+    seconds = time.monotonic() - begun
     if command.stage:
         half = folder.with_name("half")
         shutil.copytree(folder, half)
         finish(command.stage, half)
         stage = snapshot(half / command.target)
     return Prepared(folder, seconds, old, stage, snapshot(whole / command.target))
-
-
-def _seconds(command: Command, folder: Path, name: str) -> float:
-    """How long a command takes, with its files in the system's cache."""
-    copy = folder.with_name(name)
-    shutil.copytree(folder, copy)
-    begun = time.monotonic()
-    finish(command.words, copy)
-    return time.monotonic() - begun
 
 
 def marked(mark: str) -> list[str]:
@@ -261,12 +253,13 @@ def _processes_left(mark: str) -> list[str]:
 
 def _status_problems(status: int, number: int, log: str) -> list[str]:
     problems = []
+    # While Python itself starts, Ctrl-C has Python's own message, and its status may be 1.
+    if number == signal.SIGINT and not re.search(r'command.py", line \d+, in run', log) and "KeyboardInterrupt" in log:
+        return [] if status in (1, -number) else [f"exit status {status}: {log[-1500:]}"]
     # A signal before the command begins, or behind its end, ends Python itself.
     if status not in (0, -number) and (number == signal.SIGKILL or status != 128 + number):
         problems.append(f"exit status {status}: {log[-1500:]}")
-    # While Python itself starts, Ctrl-C still has Python's own message.
-    began = number != signal.SIGINT or status != -number or re.search(r'command.py", line \d+, in run', log)
-    if began and ("Traceback" in log or "Exception ignored" in log):
+    if "Traceback" in log or "Exception ignored" in log:
         problems.append(f"a traceback: {log[-1500:]}")
     return problems
 
@@ -336,8 +329,8 @@ def _going_on(command: Command, prepared: Prepared, folder: Path) -> list[str]:
     return []
 
 
-def make_inputs(base: Path) -> None:
-    """The user's folder: a model of torch, an ONNX file, and what is not ours."""
+def make_inputs(base: Path, names: list[str]) -> None:
+    """The user's folder: models as far as the commands need them, and what is not ours."""
     from onnx_models import whole_model
 
     folder = base / "inputs"
@@ -345,36 +338,30 @@ def make_inputs(base: Path) -> None:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
     whole_model().save(folder / "tiny.onnx")
-    save = "import torch, sys, sparsepix as sp\nfor name, size in (('model', 20), ('other', 12)):\n"
-    save += "    torch.manual_seed(0)\n    sp.save(sp.models.digits(size), f'{name}.pt')"
-    subprocess.run([sys.executable, "-c", save], cwd=folder, check=True)
+    if any(COMMANDS[name].words[0] == _EXPORT[0] for name in names):
+        save = "import torch, sys, sparsepix as sp\nfor name, size in (('model', 20), ('other', 12)):\n"
+        save += "    torch.manual_seed(0)\n    sp.save(sp.models.digits(size), f'{name}.pt')"
+        subprocess.run([sys.executable, "-c", save], cwd=folder, check=True)
 
 
-def run_all(names: list[str], count: int, seed: int, jobs: int, base: Path) -> dict[str, Found]:
-    """Interrupt each command so many times; the moments follow from the seed."""
-    make_inputs(base)
-    results = {}
-    for name in names:
-        rng = random.Random(f"{seed} {name}")
-        begun, command = time.monotonic(), COMMANDS[name]
-        prepared = prepare(command, base)
-        first = rng.randrange(len(SIGNALS))
-        moments = [(SIGNALS[(first + i) % len(SIGNALS)], rng.random()) for i in range(count)]
-        total = Found()
-        with ThreadPoolExecutor(jobs) as pool:
-            for found in pool.map(lambda moment, c=command, p=prepared: interrupt(c, p, *moment), moments):
-                total.outcomes += found.outcomes
-                total.problems += found.problems
-        shutil.rmtree(prepared.folder.parent)
-        results[name] = total
-        counts = ", ".join(f"{outcome} {n}" for outcome, n in sorted(total.outcomes.items()))
-        print(
-            f"{name}: {count} interrupts, {len(total.problems)} failures ({counts}), {time.monotonic() - begun:.0f} s"
-        )
-        for problem in total.problems[:10]:
-            print(f"    {problem}")
-        sys.stdout.flush()
-    return results
+def run_command(name: str, count: int, seed: int, jobs: int, base: Path) -> Found:
+    """Interrupt a command so many times; the moments, as shares of its time, follow from the seed."""
+    rng, command = random.Random(f"{seed} {name}"), COMMANDS[name]
+    prepared = prepare(command, base)
+    first = rng.randrange(len(SIGNALS))
+    moments = [(SIGNALS[(first + i) % len(SIGNALS)], rng.random()) for i in range(count)]
+    total = Found()
+    with ThreadPoolExecutor(jobs) as pool:
+        for found in pool.map(lambda moment: interrupt(command, prepared, *moment), moments):
+            total.outcomes += found.outcomes
+            total.problems += found.problems
+    shutil.rmtree(prepared.folder.parent)
+    return total
+
+
+def summary(name: str, found: Found) -> str:
+    counts = ", ".join(f"{outcome} {n}" for outcome, n in sorted(found.outcomes.items()))
+    return f"{name}: {found.outcomes.total()} interrupts, {len(found.problems)} failures ({counts})"
 
 
 def main() -> int:
@@ -385,9 +372,13 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1, help="how many at once")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="sparsepix-interrupts-") as base:
-        results = run_all(given.only, given.count, given.seed, given.jobs, Path(base))
-    failures = sum(len(found.problems) for found in results.values())
-    print(f"{len(results) * given.count} interrupts, {failures} failures")
+        make_inputs(Path(base), given.only)
+        failures = 0
+        for name in given.only:
+            found = run_command(name, given.count, given.seed, given.jobs, Path(base))
+            failures += len(found.problems)
+            print("\n    ".join([summary(name, found), *found.problems[:10]]), flush=True)
+    print(f"{len(given.only) * given.count} interrupts, {failures} failures")
     return 1 if failures else 0
 
 
