@@ -11,6 +11,7 @@ from sparsepix_hls.backends import Backend
 from sparsepix_hls.design import Design
 from sparsepix_hls.parts import Part
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.files import atomic_write
 from sparsepix_ops.version import __version__
 
 REPORT = "report.json"
@@ -62,7 +63,8 @@ def make_report(
 
 def write_report(directory: Path, report: dict[str, Any]) -> None:
     """Write the report of a project."""
-    (directory / REPORT).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    with atomic_write(directory / REPORT) as temporary:
+        temporary.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 
 def read_report(directory: Path) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from sparsepix.files import written_beside
+from sparsepix_ops.files import atomic_write
 
 Monitor = Literal["accuracy", "loss"]
 
@@ -66,7 +66,7 @@ class History:
             SparsePixError: the folder does not exist.
         """
         columns = self.columns()
-        with written_beside(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["epoch", *columns])
             writer.writerows([epoch, *row] for epoch, row in enumerate(zip(*columns.values(), strict=True), start=1))

@@ -20,11 +20,11 @@ from sparsepix.architecture import Architecture, Layer, SparseCNN
 from sparsepix.batches import fingerprint
 from sparsepix.checkpoint import require_same_settings
 from sparsepix.datasets import Dataset
-from sparsepix.files import written_beside
 from sparsepix.history import History, Monitor
 from sparsepix.saving import save
 from sparsepix.training import Schedule, accuracy, decisions, fit, loss_of, predict, random_shifts
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.files import atomic_write
 from sparsepix_ops.fixed_point import FixedPoint
 from sparsepix_ops.version import __version__
 
@@ -265,7 +265,7 @@ def read_options(folder: Path) -> dict[str, Any]:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a file beside and rename it."""
-    with written_beside(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
@@ -386,5 +386,5 @@ def _draw(folder: Path, history: History, data: Dataset, output: np.ndarray) -> 
         background, signal = data.classes
         figures["roc.png"] = plots.roc(data.test.labels, output, signal, background)
     for name, figure in figures.items():
-        with written_beside(folder / name) as temporary:
+        with atomic_write(folder / name) as temporary:
             figure.savefig(temporary, format="png", dpi=150)

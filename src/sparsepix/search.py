@@ -15,12 +15,12 @@ from optuna.trial import FrozenTrial, TrialState
 from sparsepix.batches import fingerprint
 from sparsepix.checkpoint import require_same_settings
 from sparsepix.datasets import Dataset
-from sparsepix.files import written_beside
 from sparsepix.firmware_estimate import firmware_estimate, require_translator
 from sparsepix.runs import RunOptions, area_under_roc, build_model, fit_arguments
 from sparsepix.saving import save
 from sparsepix.training import fit, predict
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.files import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -218,10 +218,10 @@ def _write(study: optuna.Study, folder: Path, metric: Metric) -> Found:
     ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.FAIL))
     front = pareto_front([trial for trial in ended if trial.state == TrialState.COMPLETE])
     found = Found(tuple(sorted(ended, key=lambda trial: trial.number)), front)
-    with written_beside(folder / "trials.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(folder / "trials.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         _write_trials(csv.writer(file), found, metric)
     if front:
-        with written_beside(folder / "pareto.png") as temporary:
+        with atomic_write(folder / "pareto.png") as temporary:
             pareto(found, metric).savefig(temporary, format="png", dpi=150)
     for trial in found.trials:
         if trial.number not in front:
