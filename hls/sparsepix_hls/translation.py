@@ -35,12 +35,16 @@ PRODUCTS = (
     "yosys.txt",
     "build/V*",
     "build/verilated*",
+    "build/verilator.*/",
+    "build/yosys.*/",
+    "build/yosys/",
     "build/sim",
     "build/*_tb",
+    "build/*_tb.*",
     "build/*.so",
+    "build/*.so.*",
     "build/*.o",
     "build/*.d",
-    "build/yosys/*.json",
 )
 
 

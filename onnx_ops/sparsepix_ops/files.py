@@ -5,24 +5,18 @@ The files of a folder are not waited for: they are many, and the command that ma
 """
 
 import contextlib
-import errno
-import functools
 import os
 import secrets
 import shlex
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from sparsepix_ops.errors import SparsePixError
-from sparsepix_ops.marker import check_unchanged, note, write_marker
-
-# What a process that was killed may leave behind begins with this.
-TEMPORARY = ".sparsepix-tmp-"
-_NO_REPLACE, _EXCHANGE = 1, 2  # flags of renameat2
-_HERE = -100  # AT_FDCWD: names are relative to the current folder
+from sparsepix_ops.marker import MARKER, TEMPORARY, check_unchanged, note, read_marker, write_marker
+from sparsepix_ops.renaming import exchange, move
 
 
 @contextlib.contextmanager
@@ -214,6 +208,52 @@ def atomic_directory(place: OutputFolder) -> Iterator[Path]:
         raise
 
 
+@contextlib.contextmanager
+def claimed_folder(folder: Path, what: str, older: tuple[str, str] | None = None) -> Iterator[None]:
+    """A folder that is filled little by little and never removed: new, empty, or of the same kind from before.
+
+    Args:
+        folder: to make or go on with. If the block fails, one that was new is removed again.
+        what: it is: 'search' and the like.
+        older: name and beginning of a file by which one is known that was made before there were markers.
+
+    Raises:
+        SparsePixError: it holds something else, or cannot be made.
+    """
+    try:
+        if os.path.lexists(folder) and not folder.is_dir():
+            raise SparsePixError(f"{folder}: expected a folder, found a file or a link to nothing; choose another name")
+        missing = [path for path in (folder, *folder.parents) if not path.exists()]
+        names = sorted(path.name for path in folder.iterdir()) if not missing else []
+        marker = read_marker(folder)
+        old = older is not None and older[0] in names and _begins_with(folder / older[0], older[1])
+        if names and not old and (marker is None or marker.what != what):
+            more = ", ..." if len(names) > 5 else ""
+            raise SparsePixError(
+                f"{folder}: expected a new or an empty folder, or that of a {what} of SparsePix, found "
+                f"{', '.join(names[:5])}{more}; choose another"
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        if marker is None:
+            write_marker(folder, what, {})
+    except OSError as error:
+        raise cannot_write(folder, error, what) from error
+    try:
+        yield
+    except BaseException:
+        if not names and [path.name for path in folder.iterdir()] == [MARKER]:
+            (folder / MARKER).unlink()
+            for path in missing:
+                with contextlib.suppress(OSError):  # not empty
+                    path.rmdir()
+        raise
+
+
+def _begins_with(path: Path, text: str) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(text)) == text.encode()
+
+
 def cannot_write(path: str | Path, error: OSError, what: str = "") -> SparsePixError:
     """The error of a write that failed, by the name that the user knows.
 
@@ -268,18 +308,9 @@ def _identity(path: Path) -> tuple[int, int]:
 def _move(fresh: Path, place: OutputFolder) -> None:
     """Move the folder to a place where nothing is."""
     try:
-        if not _renamed(fresh, place.path, _NO_REPLACE):
-            place.path.mkdir()  # fails if anything is there
-            try:
-                fresh.rename(place.path)  # fails if something is in it
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    place.path.rmdir()
-                raise
-    except OSError as error:
-        if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
-            raise _taken(place) from None
-        raise
+        move(fresh, place.path)
+    except FileExistsError:
+        raise _taken(place) from None
 
 
 def _taken(place: OutputFolder) -> SparsePixError:
@@ -292,7 +323,7 @@ def _taken(place: OutputFolder) -> SparsePixError:
 def _replace(fresh: Path, place: OutputFolder, own: tuple[int, int]) -> None:
     """Put the folder, of that identity, in the place of the one that ``output_folder`` found, and remove that."""
     try:
-        _exchange(fresh, place.path)
+        exchange(fresh, place.path)
         # Looked at only now, when nobody finds it by its name any more.
         if _identity(fresh) != place.replaces:
             raise _taken(place)
@@ -306,7 +337,7 @@ def _replace(fresh: Path, place: OutputFolder, own: tuple[int, int]) -> None:
         # Interrupted or refused: what was there goes back, and only our own folder is left to be removed.
         if _identity(fresh) != own:
             if os.path.lexists(place.path):
-                _exchange(fresh, place.path)
+                exchange(fresh, place.path)
             else:
                 fresh.rename(place.path)
         raise
@@ -315,45 +346,3 @@ def _replace(fresh: Path, place: OutputFolder, own: tuple[int, int]) -> None:
     except BaseException:  # interrupted: the old one has been given up, and goes all the same
         shutil.rmtree(fresh, ignore_errors=True)
         raise
-
-
-def _exchange(one: Path, other: Path) -> None:
-    """Swap two names."""
-    if _renamed(one, other, _EXCHANGE):
-        return
-    aside = one.with_name(f"{one.name}-aside")
-    try:
-        other.rename(aside)
-        one.rename(other)
-    except BaseException:
-        if aside.exists() and not os.path.lexists(other):
-            aside.rename(other)
-        raise
-    aside.rename(one)
-
-
-def _renamed(old: Path, new: Path, flag: int) -> bool:
-    """Rename by ``renameat2``; False if this system or this file system does not have it."""
-    call = _renameat2()
-    if call is None:
-        return False
-    import ctypes
-
-    if call(_HERE, os.fsencode(old), _HERE, os.fsencode(new), flag) == 0:
-        return True
-    number = ctypes.get_errno()
-    if number in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
-        return False
-    raise OSError(number, os.strerror(number), str(new))
-
-
-@functools.cache
-def _renameat2() -> Callable[..., int] | None:
-    import ctypes
-
-    try:
-        call = ctypes.CDLL(None, use_errno=True).renameat2
-    except (AttributeError, OSError, TypeError):
-        return None
-    call.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]
-    return call

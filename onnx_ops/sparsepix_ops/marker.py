@@ -13,6 +13,7 @@ from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.version import __version__
 
 MARKER = ".sparsepix.json"
+TEMPORARY = ".sparsepix-tmp-"  # begins the names of files that are being written
 _SHOWN = 10  # files that a message names
 
 
@@ -47,7 +48,7 @@ def write_marker(folder: Path, what: str, files: dict[str, tuple[str, ...]] | No
         "what": what,
         "files": {name: list(digests) for name, digests in sorted(files.items())},
     }
-    temporary = folder / f".sparsepix-tmp-{secrets.token_hex(8)}"
+    temporary = folder / f"{TEMPORARY}{secrets.token_hex(8)}"
     try:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         temporary.replace(folder / MARKER)
@@ -146,7 +147,7 @@ def foreign(folder: Path, marker: Marker, products: tuple[str, ...] = ()) -> lis
         for entry in sorted(os.scandir(folder / prefix), key=lambda entry: entry.name):
             name, plain = prefix + entry.name, entry.is_file(follow_symlinks=False)
             if entry.is_dir(follow_symlinks=False):
-                if f"{name}/" in products:
+                if any(_fits(f"{name}/", pattern) for pattern in products):
                     continue
                 if name in inner:
                     look(f"{name}/")
@@ -155,11 +156,16 @@ def foreign(folder: Path, marker: Marker, products: tuple[str, ...] = ()) -> lis
             elif name in marker.files:
                 if not plain or _digest(Path(entry.path)) not in marker.files[name]:
                     found.append(f"{name} (changed)")
-            elif name != MARKER and not (plain and any(_fits(name, pattern) for pattern in products)):
+            elif not (plain and (name == MARKER or _is_left(entry.name) or any(_fits(name, p) for p in products))):
                 found.append(name)
 
     look("")
     return found
+
+
+def _is_left(name: str) -> bool:
+    """Whether a process of ours that was killed left the file."""
+    return name.startswith(TEMPORARY)
 
 
 def _fits(name: str, pattern: str) -> bool:
