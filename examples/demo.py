@@ -208,8 +208,8 @@ def run(arguments: argparse.Namespace) -> int:
         import torch
 
         import sparsepix as sp
-        from sparsepix_ops.files import atomic_write
         from sparsepix.training import accuracy, decisions, predict
+        from sparsepix_ops.files import atomic_write
 
         # Small tensors gain little from a second thread, and lose ten times as much where another program runs.
         torch.set_num_threads(1)
