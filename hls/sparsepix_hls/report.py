@@ -62,9 +62,8 @@ def make_report(
 
 
 def write_report(directory: Path, report: dict[str, Any]) -> None:
-    """Write the report of a project."""
-    with atomic_write(directory / REPORT) as temporary:
-        temporary.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    """Write the report of a project that nobody sees yet."""
+    (directory / REPORT).write_text(_text(report), encoding="utf-8")
 
 
 def read_report(directory: Path) -> dict[str, Any]:
@@ -103,7 +102,13 @@ def add_to_report(directory: Path, key: str, found: dict[str, Any]) -> None:
         key: 'csim', 'measured' or 'synthesis'.
         found: plain data.
     """
-    write_report(directory, read_report(directory) | {key: found})
+    text = _text(read_report(directory) | {key: found})
+    with atomic_write(directory / REPORT) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _text(report: dict[str, Any]) -> str:
+    return json.dumps(report, indent=2) + "\n"
 
 
 def _tensor(tensor: ir.Tensor) -> dict[str, Any]:

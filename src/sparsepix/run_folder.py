@@ -22,7 +22,7 @@ from sparsepix.checkpoint import require_same_settings
 from sparsepix.datasets import Dataset
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.files import atomic_write, cannot_write
-from sparsepix_ops.marker import MARKER, TEMPORARY, check_unchanged, write_marker
+from sparsepix_ops.marker import MARKER, TEMPORARY, check_unchanged, read_marker, write_marker
 from sparsepix_ops.version import __version__
 
 # Everything that a run writes. Put aside in this order, and put back in the opposite one: a checkpoint in the folder
@@ -70,9 +70,10 @@ def run_folder(
     exists = os.path.isfile(folder / "options.json")  # noqa: PTH113 (raises for no name, however long)
     distributed.require_same([int(exists)], f"{folder}: all machines have to share this folder", device)
     first, problem, written = distributed.rank() == 0, None, []
+    going_on = False
 
     def begin() -> None:
-        if first and not (folder / "options.json").exists():
+        if first and not going_on and not written:
             written.extend([folder / "options.json", folder / MARKER])
             _write_options(folder, wanted, data)
 
@@ -87,7 +88,7 @@ def run_folder(
             try:
                 stack.enter_context(_locked(folder))
                 stack.callback(end)
-                _check(folder, wanted, force)
+                going_on = _check(folder, wanted, force)
             except SparsePixError as error:
                 problem = error
         if distributed.any_of([problem is not None], device)[0]:
@@ -117,15 +118,21 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def _check(folder: Path, wanted: Mapping[str, Any], force: bool) -> None:
-    """Refuse a folder that is not of this run; with ``force``, put what is there aside."""
+def _check(folder: Path, wanted: Mapping[str, Any], force: bool) -> bool:
+    """Refuse a folder that is not of this run; with ``force``, put what is there aside.
+
+    Returns:
+        Whether there is a run to go on with.
+    """
     _put_back(folder)  # what a start that was killed had put aside
     names = sorted(path.name for path in folder.iterdir())
     strange = [name for name in names if name not in (_LOCK, MARKER) and not name.startswith(TEMPORARY)]
+    if strange == ["options.json"] and read_marker(folder) is not None:
+        return False  # killed before its first checkpoint: nothing came of it
     if "options.json" in names:
         if not force:
             require_same_settings(read_options(folder)["options"], wanted, str(folder))
-            return
+            return True
         check_unchanged(folder, _KIND, str(folder), products=(_LOCK,))
         _put_aside(folder)
     elif strange:
@@ -134,6 +141,7 @@ def _check(folder: Path, wanted: Mapping[str, Any], force: bool) -> None:
             f"{folder}: expected a new or an empty folder, or one of sparsepix-train, found {', '.join(strange[:5])}"
             f"{more}; choose another"
         )
+    return False
 
 
 def _write_options(folder: Path, wanted: Mapping[str, Any], data: Dataset) -> None:
