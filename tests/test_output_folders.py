@@ -179,6 +179,24 @@ def test_rtl_in_a_folder_with_spaces_and_force_after_it(tmp_path, capsys):
     assert main([str(model), "--backend", "rtl", "--force"]) == 0
 
 
+@pytest.mark.skipif(shutil.which("tclsh") is None, reason="needs tclsh")
+def test_the_script_for_vivado_in_a_folder_with_spaces(tmp_path):
+    """Its commands take lists of files: a path has to be a list of one."""
+    folder = tmp_path / "a b {c} $d"
+    folder.mkdir()
+    model = ModelBuilder(1, 3, 3).image().reduce(2).flatten().dense("dense1", 2).save(folder / "net.onnx")
+    project = hls.translate(model, folder / "net_rtl", backend="rtl").directory
+    others = "synth_design report_utilization opt_design place_design phys_opt_design route_design"
+    (tmp_path / "run.tcl").write_text(
+        "foreach name {read_verilog read_xdc} {proc $name args {foreach file [lindex $args end] {puts [file exists $file]}}}\n"
+        f"foreach name {{{others} report_timing_summary write_checkpoint}} {{proc $name args {{}}}}\n"
+        "source [lindex $argv 0]\n"
+    )
+    command = ["tclsh", tmp_path / "run.tcl", project / "build_vivado.tcl"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1"] * (1 + len(list((project / "rtl").glob("*.sv"))))
+
+
 @needs_compiler
 def test_the_next_command_can_be_pasted(tmp_path, capsys, model, monkeypatch):
     name = "-dash 'a' \"b\" $HOME `c`;d & (e)\nline"

@@ -63,7 +63,7 @@ def output_file(path: str | Path) -> Path:
     if text.endswith("/"):
         raise SparsePixError(f"{text}: expected the name of a file to write, found that of a folder; add a name to it")
     target = Path(os.path.realpath(text))
-    shown = f"{text} (a link to {target})" if Path(text).is_symlink() else text
+    shown = f"{text} (a link to {target})" if os.path.islink(text) else text  # noqa: PTH114 (raises for no name)
     try:
         mode = target.lstat().st_mode
     except FileNotFoundError:
