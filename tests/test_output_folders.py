@@ -188,7 +188,7 @@ def test_the_script_for_vivado_in_a_folder_with_spaces(tmp_path):
     project = hls.translate(model, folder / "net_rtl", backend="rtl").directory
     others = "synth_design report_utilization opt_design place_design phys_opt_design route_design"
     (tmp_path / "run.tcl").write_text(
-        "foreach name {read_verilog read_xdc} {proc $name args {foreach file [lindex $args end] {puts [file exists $file]}}}\n"
+        "foreach name {read_verilog read_xdc} {proc $name args {foreach file [lindex $args end] {puts [file exists $file]}}}\n"  # noqa: E501
         f"foreach name {{{others} report_timing_summary write_checkpoint}} {{proc $name args {{}}}}\n"
         "source [lindex $argv 0]\n"
     )
