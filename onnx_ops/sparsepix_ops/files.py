@@ -1,7 +1,7 @@
 """Files and folders that appear whole or not at all, and that never cost the user what stood there before.
 
 A file reaches the disk before it takes its place (fsync), so that even a power cut leaves the old one or the new one.
-The files of a folder are not waited for: they are many, and the command that made them makes them again.
+What the same command makes again is not waited for: the many files of a project, a table of what a checkpoint holds.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from sparsepix_ops.renaming import exchange, move
 
 
 @contextlib.contextmanager
-def atomic_write(path: str | Path) -> Iterator[Path]:
+def atomic_write(path: str | Path, sync: bool = True) -> Iterator[Path]:
     """A temporary file beside ``path`` that takes its place when the block ends well.
 
     A link is followed, and an existing file keeps its permissions. If the folder has a marker of ours that lists the
@@ -28,6 +28,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 
     Args:
         path: of the file to write or replace.
+        sync: wait until the file is on the disk, which takes milliseconds; False: a power cut may leave it empty.
 
     Yields:
         The path to write to.
@@ -43,7 +44,8 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
             yield temporary
             if target.exists():
                 temporary.chmod(stat.S_IMODE(target.stat().st_mode))
-            _sync(temporary)
+            if sync:
+                _sync(temporary)
             note(target, temporary)
             temporary.replace(target)
         finally:
