@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from sparsepix_hls.subcommands import make_dais_parser, make_report_parser, parsed
+
 # Only the standard library up here: --help has to answer at once.
 if TYPE_CHECKING:
     from rich.console import Console
@@ -145,9 +147,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if argv is None else argv)
     if given[:1] == ["report"]:
-        run, arguments = _report, _parsed(make_report_parser(), given)
+        run, arguments = _report, parsed(make_report_parser(), given)
     elif given[:1] == ["dais"]:
-        run, arguments = _dais, _parsed(make_dais_parser(), given)
+        run, arguments = _dais, parsed(make_dais_parser(), given)
     else:
         arguments = make_parser().parse_args(given)
         run = _explore if arguments.explore else _run
@@ -162,21 +164,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("error: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
-
-
-def _parsed(parser: argparse.ArgumentParser, given: Sequence[str]) -> argparse.Namespace:
-    """The arguments of a subcommand; a first word that may stand for a file of that name is explained."""
-    import os
-
-    try:
-        return parser.parse_args(given[1:])
-    except SystemExit as end:
-        if end.code and os.path.isfile(given[0]):  # noqa: PTH113 (pathlib takes longer to import than the rest)
-            print(
-                f"note: {given[0]!r} is a subcommand; for the model file of that name write ./{given[0]}",
-                file=sys.stderr,
-            )
-        raise
 
 
 def _options(arguments: argparse.Namespace) -> "Options":
@@ -333,27 +320,6 @@ def _explore(arguments: argparse.Namespace) -> int:
         save(exploration_figure(points, published, graph.name, arguments.clock), folder / "designs.png")
     print(f"all {len(points)} designs: {Path(target) / 'designs.csv'}, {Path(target) / 'designs.png'}")
     return EXIT_OK
-
-
-def make_report_parser() -> argparse.ArgumentParser:
-    """The arguments of ``sparsepix-hls report``."""
-    parser = argparse.ArgumentParser(
-        prog="sparsepix-hls report",
-        description="Show what is known of a project: the estimate, and what simulation, synthesis or Vitis HLS found.",
-    )
-    parser.add_argument("project", metavar="DIR", help="a project that sparsepix-hls made")
-    return parser
-
-
-def make_dais_parser() -> argparse.ArgumentParser:
-    """The arguments of ``sparsepix-hls dais``."""
-    parser = argparse.ArgumentParser(
-        prog="sparsepix-hls dais",
-        description="Write what follows the input reduction, fully parallel, as a file that 'da4ml convert' reads.",
-    )
-    parser.add_argument("model", help="ONNX file, as sparsepix-export writes it")
-    parser.add_argument("-o", "--output", metavar="FILE.json", help="file to write (default: <model>.json beside it)")
-    return parser
 
 
 def _dais(arguments: argparse.Namespace) -> int:
