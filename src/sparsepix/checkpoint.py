@@ -5,12 +5,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from sparsepix.files import written_beside
 from sparsepix.history import History
-from sparsepix.saving import read_file
+from sparsepix.saving import read_file, write_file
 from sparsepix_ops.errors import SparsePixError
 
 FILE_FORMAT = "sparsepix-checkpoint-1"
@@ -45,10 +43,9 @@ class Checkpoint:
     schedule: dict[str, Any]
 
     def write(self, path: Path) -> None:
-        """Write the file beside ``path`` and rename it: an interruption leaves the old one or the new one."""
+        """Write the file; an interruption leaves the old one or the new one."""
         plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        with written_beside(path) as temporary:
-            torch.save({"format": FILE_FORMAT} | plain | {"history": asdict(self.history)}, temporary)
+        write_file(path, {"format": FILE_FORMAT} | plain | {"history": asdict(self.history)})
 
 
 def read_checkpoint(path: Path, settings: Mapping[str, Any]) -> Checkpoint:

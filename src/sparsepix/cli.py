@@ -27,7 +27,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("model_file", type=Path, metavar="model.pt", help="file of sparsepix.save, or a state_dict")
-    parser.add_argument("-o", "--output", type=Path, help="ONNX file to write (default: beside the input, same name)")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", help="ONNX file to write (default: beside the input, same name)"
+    )
     parser.add_argument(
         "--model",
         metavar="PACKAGE.MODULE:FACTORY",
@@ -63,17 +65,19 @@ def _main(argv: Sequence[str] | None) -> int:
     # Behind the arguments: torch takes seconds to import, and --help needs none of it.
     from rich.console import Console
 
+    from sparsepix_ops.files import output_of, shell_word
+
     console = Console(stderr=True)
+    output = output_of(arguments.model_file, ".onnx", arguments.output, b"sparsepix")
     with console.status("loading torch"):
         from sparsepix.export import export_onnx
-    with console.status(f"exporting {arguments.model_file}"):
+    with console.status("exporting the model"):
         model = _load(arguments)
-        output = arguments.output or arguments.model_file.with_suffix(".onnx")
         shape = tuple(arguments.input_shape) if arguments.input_shape else None
         exported = export_onnx(model, output, shape)
     wide = exported.graph.node[0].op_type == "Cast"
     print(f"{output}: {output.stat().st_size / 1024:.0f} KiB, exact in {'float64' if wide else 'float32'}")
-    print(f"next: sparsepix-hls {output} --part xcvu9p --csim")
+    print(f"next: sparsepix-hls {shell_word(output)} --part xcvu9p --csim")
     return command.EXIT_OK
 
 

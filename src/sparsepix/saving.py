@@ -1,5 +1,6 @@
 """Model files: the description of the architecture and the state_dict, nothing that could run code."""
 
+import io
 import pickle
 import zipfile
 from pathlib import Path
@@ -9,8 +10,8 @@ import torch
 from torch import nn
 
 from sparsepix.architecture import Architecture, SparseCNN
-from sparsepix.files import written_beside
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.files import atomic_write
 from sparsepix_ops.version import __version__
 
 FILE_FORMAT = "sparsepix-model-1"
@@ -20,7 +21,7 @@ def save(model: SparseCNN, path: str | Path) -> None:
     """Write a model to a file that ``load`` reads back, on any machine and without unpickling code.
 
     Raises:
-        SparsePixError: the model is no ``SparseCNN``; its architecture has no description.
+        SparsePixError: the model is no ``SparseCNN``; its architecture has no description; the file cannot be written.
     """
     model = getattr(model, "_orig_mod", model)  # what torch.compile has wrapped
     if not isinstance(model, SparseCNN):
@@ -34,8 +35,20 @@ def save(model: SparseCNN, path: str | Path) -> None:
         "architecture": model.architecture.to_dict(),
         "state_dict": model.state_dict(),
     }
-    with written_beside(path) as temporary:
-        torch.save(content, temporary)
+    write_file(path, content)
+
+
+def write_file(path: str | Path, content: Any) -> None:
+    """Write a torch file; an interruption leaves the old one or the new one.
+
+    Raises:
+        SparsePixError: the file cannot be written.
+    """
+    # In memory first: torch's own writing to a file ends in a RuntimeError of its C++ code when the disk is full.
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(buffer.getbuffer())
 
 
 def read_file(path: str | Path, allow_pickle: bool = False) -> Any:

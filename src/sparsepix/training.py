@@ -23,6 +23,7 @@ from sparsepix.modes import evaluating
 from sparsepix.saving import load_state
 from sparsepix.sparse_input_reduce import SparseInputReduce
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.files import output_file
 
 __all__ = ["Augment", "History", "accuracy", "decisions", "fit", "loss_of", "predict", "random_shifts"]
 
@@ -107,6 +108,7 @@ def fit(
     compiled: bool = False,
     checkpoint: str | Path | None = None,
     save_every: float = 60.0,
+    on_save: Callable[[], None] | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> History:
     """Train with Adam, on the model's device; the model ends with the weights of its best epoch.
@@ -133,6 +135,7 @@ def fit(
         checkpoint: file to go on from, if it is there, and to write: after each epoch, after ``save_every``
             seconds within one, and when ``stop`` asks. All processes have to see the same file.
         save_every: seconds.
+        on_save: called before each write of the checkpoint.
         stop: asked after each step (in several processes every 32, and behind an epoch's last); on True the
             checkpoint is written and KeyboardInterrupt raised.
 
@@ -167,11 +170,13 @@ def fit(
         "training images": len(data.train),
     }
     path = Path(checkpoint) if checkpoint is not None else None
+    if path is not None:
+        output_file(path)  # refused now, not after a minute of training
     like = next(model.parameters())
     devices = [like.device] if like.device.type == "cuda" else []
     # The draws of the model come from torch's own generators, whose state belongs to the caller.
     with torch.random.fork_rng(devices):
-        training = _Training(model, data, settings, augment, penalties, compiled, path)
+        training = _Training(model, data, settings, augment, penalties, compiled, path, on_save)
         while training.epoch < epochs and not training.out_of_patience(patience):
             training.run_epoch(on_step, stop, save_every)
             if on_epoch is not None:
@@ -192,8 +197,10 @@ class _Training:
         penalties: dict[str, float],
         compiled: bool,
         path: Path | None,
+        on_save: Callable[[], None] | None,
     ) -> None:
         like = next(model.parameters())
+        self.on_save = on_save
         self.model, self.settings, self.augment, self.penalties, self.path = model, settings, augment, penalties, path
         self.device = like.device
         self.images, self.labels = ImageStore(data.train.images, like), torch.from_numpy(data.train.labels)
@@ -325,6 +332,8 @@ class _Training:
         sums = torch.tensor(self._finite_sums(), dtype=torch.float64)
         if self.path is None or distributed.rank():
             return
+        if self.on_save is not None:
+            self.on_save()
         Checkpoint(
             self.settings,
             self.epoch,
