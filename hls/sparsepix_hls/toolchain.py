@@ -19,6 +19,8 @@ _COMMON = (f"-std={STANDARD}", "-Ifirmware", "-Isimulation", "-Wno-unknown-pragm
 FLAGS = (*_COMMON, "-isystem", "ap_types")
 # The folder's headers have the same names: the include path alone decides what ap_fixed is.
 NATIVE_FLAGS = (*_COMMON, "-Inative_types")
+# Two projects may hold functions of one name: hidden, each library calls its own, whatever else is loaded.
+LIBRARY_FLAGS = ("-fPIC", "-shared", "-pthread", "-fvisibility=hidden")
 _SHOWN_LINES = 20  # of a compiler's output, in an error message
 
 
@@ -76,8 +78,7 @@ def build_library(directory: Path, sources: Sequence[str], library: Path, flags:
     Raises:
         SparsePixError: no compiler, or it refuses the sources.
     """
-    # The process keeps the library no longer than it runs, so nothing but the entry point need be visible.
-    command = [*find_compiler(), *flags, "-fPIC", "-shared", "-o", str(library), *sources]
+    command = [*find_compiler(), *flags, *LIBRARY_FLAGS, "-o", str(library), *sources]
     done = processes.run(command, directory)
     if done.returncode != 0:
         raise SparsePixError(

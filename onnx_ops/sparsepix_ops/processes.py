@@ -8,6 +8,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from sparsepix_ops.signals import held
@@ -143,6 +144,25 @@ def process_group() -> Iterator[ProcessGroup]:
         if group is not None:
             with held():
                 group.end()
+
+
+@contextlib.contextmanager
+def process_pool(threads: int) -> Iterator[tuple[ThreadPoolExecutor, ProcessGroup]]:
+    """Threads, and a group of processes for them to run.
+
+    An exception that leaves the block ends the processes, so that no thread is waited for.
+
+    Args:
+        threads: how many.
+    """
+    with process_group() as group, ThreadPoolExecutor(threads) as pool:
+        try:
+            yield pool, group
+        except BaseException:
+            with held():
+                pool.shutdown(wait=False, cancel_futures=True)
+                group.end()
+            raise
 
 
 def run(

@@ -78,6 +78,16 @@ def raised(leaving: bool = False) -> Iterator["Signals"]:
         sys.unraisablehook = unraisable
 
 
+def on_the_way() -> bool:
+    """Whether a signal has been raised and what it ended is being cleaned up; asked by a handler of signals."""
+    error = sys.exc_info()[1]
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__context__
+    return False
+
+
 class Signals:
     """The signals that came to a command."""
 
@@ -99,12 +109,8 @@ class Signals:
             if self._times == _PATIENCE:
                 os.write(2, b"error: interrupted; what should clean up hangs\n")
                 os._exit(128 + self.first)
-        error = sys.exc_info()[1]
-        while error is not None:
-            if isinstance(error, KeyboardInterrupt):
-                return
-            error = error.__context__
-        raise Interrupted(self.first)
+        if not on_the_way():
+            raise Interrupted(self.first)
 
 
 @contextlib.contextmanager

@@ -25,7 +25,7 @@ from sparsepix.training import Schedule, accuracy, decisions, fit, loss_of, pred
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.files import atomic_write
 from sparsepix_ops.fixed_point import FixedPoint
-from sparsepix_ops.signals import Interrupted, heard
+from sparsepix_ops.signals import Interrupted, heard, on_the_way
 
 if TYPE_CHECKING:
     from sparsepix.firmware_estimate import FirmwareEstimate
@@ -225,7 +225,7 @@ def stop_on_signals(notify: Callable[[], None]) -> Iterator[Callable[[], bool]]:
     def handle(number: int, _: Any) -> None:
         asked.append(number)
         # torchrun passes on a signal that the terminal has already sent.
-        if len(asked) > 1 and number == signal.SIGINT and alone:
+        if len(asked) > 1 and number == signal.SIGINT and alone and not on_the_way():
             raise Interrupted(number)
         if len(asked) == 1:
             notify()

@@ -18,6 +18,7 @@ from sparsepix import distributed, penalty_terms
 from sparsepix.batches import ImageStore
 from sparsepix.checkpoint import Checkpoint, read_checkpoint
 from sparsepix.datasets import Dataset
+from sparsepix.evaluation import EVALUATED, accuracy, decisions, predict
 from sparsepix.history import History, Monitor
 from sparsepix.modes import evaluating
 from sparsepix.saving import load_state
@@ -29,7 +30,6 @@ __all__ = ["Augment", "History", "accuracy", "decisions", "fit", "loss_of", "pre
 
 # Steps between two looks at what may stop a training, where a look costs a word with the other processes or the GPU.
 _LOOK = 32
-_EVALUATED = 512  # images that a model evaluates at once
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 Schedule = Literal["one-cycle", "constant"]
@@ -68,25 +68,6 @@ def random_shifts(step: int, probability: float = 0.5) -> Augment:
         return padded[torch.arange(batch)[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
     return shift
-
-
-def decisions(output: np.ndarray) -> np.ndarray:
-    """Class numbers [E] of logits: the largest of [E, classes], the sign of [E, 1]."""
-    return (output[:, 0] > 0).astype(np.int64) if output.shape[1] == 1 else output.argmax(axis=1)
-
-
-@torch.no_grad()
-def predict(model: nn.Module, images: np.ndarray, batch_size: int = _EVALUATED) -> np.ndarray:
-    """Outputs of a model for images [E, C, H, W], in evaluation mode, on the model's device and in its dtype."""
-    like = next(model.parameters())
-    batches = np.array_split(images, max(1, -(-len(images) // batch_size)))
-    with evaluating(model):
-        return np.concatenate([model(torch.from_numpy(batch).to(like)).cpu().numpy() for batch in batches])
-
-
-def accuracy(output: np.ndarray, labels: np.ndarray) -> float:
-    """Fraction of right decisions."""
-    return float((decisions(output) == labels).mean())
 
 
 def fit(
@@ -307,7 +288,7 @@ class _Training:
         mine = torch.arange(distributed.rank(), len(labels), distributed.world_size())
         sums = torch.zeros(2, dtype=torch.float64, device=self.device)
         with evaluating(self.model):
-            for part in mine.split(_EVALUATED):
+            for part in mine.split(EVALUATED):
                 output = self.model(self.validation_images[part])
                 loss = loss_of(output, labels[part].to(self.device))
                 right = (decisions(output.cpu().numpy()) == labels[part].numpy()).sum()

@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +16,8 @@ from sparsepix_hls import toolchain
 from sparsepix_hls.parts import Part
 from sparsepix_hls.rtl.netlist import LongestPath, read_netlist
 from sparsepix_ops.errors import SparsePixError
-from sparsepix_ops.processes import process_group
-from sparsepix_ops.signals import held, temporary_folder
+from sparsepix_ops.processes import process_pool
+from sparsepix_ops.signals import temporary_folder
 
 METHOD = (
     "Yosys synth_xilinx, each stage for itself and a column of the image once for all columns: nothing is shared or "
@@ -173,23 +173,15 @@ def synthesize(
     found: dict[str, Area] = {}
     columns = (TextColumn("synthesizing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with (
-        process_group() as tools,
         temporary_folder("yosys.", build) as folder,
-        ThreadPoolExecutor(max(os.cpu_count() or 1, 1)) as pool,
+        process_pool(max(os.cpu_count() or 1, 1)) as (pool, tools),
         Progress(*columns, console=console, disable=console is None, transient=True) as progress,
     ):
         task = progress.add_task("", total=len(modules))
-        try:
-            jobs = {pool.submit(area, name): name for name in modules}
-            for job in as_completed(jobs):
-                found[jobs[job]] = job.result()
-                progress.advance(task)
-        except BaseException:
-            # Else the pool would wait until the others are synthesized.
-            pool.shutdown(wait=False, cancel_futures=True)
-            with held():
-                tools.end()
-            raise
+        jobs = {pool.submit(area, name): name for name in modules}
+        for job in as_completed(jobs):
+            found[jobs[job]] = job.result()
+            progress.advance(task)
     return Synthesis(family, {name: found[name] for name in modules})
 
 
