@@ -324,7 +324,9 @@ def _going_on(command: Command, prepared: Prepared, folder: Path) -> list[str]:
     status = start(words, folder).wait()
     if status:
         return [f"the same command again: exit status {status}: {log_of(folder)[-1500:]}"]
-    if (left := {k: v for k, v in snapshot(folder / command.target).items() if not k.startswith(".")}) != prepared.new:
+    left = snapshot(folder / command.target)
+    left = {name: found for name, found in left.items() if name in prepared.new or not name.startswith(".")}
+    if left != prepared.new:
         return [f"the same command again ends differently: {differences(left, prepared.new)}"]
     return []
 
