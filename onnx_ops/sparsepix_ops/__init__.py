@@ -10,10 +10,8 @@ from sparsepix_ops.analysis import analyze
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedArray, FixedPoint, FixedRange
 from sparsepix_ops.op import DOMAIN
-from sparsepix_ops.registry import CUSTOM_OPS, register_schemas
+from sparsepix_ops.registry import CUSTOM_OPS
 from sparsepix_ops.version import __version__
-
-register_schemas()
 
 __all__ = [
     "CUSTOM_OPS",
