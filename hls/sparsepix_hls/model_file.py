@@ -7,6 +7,7 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import numpy_helper
 
+from sparsepix_hls.file_checks import file_problems
 from sparsepix_ops.analysis import label
 from sparsepix_ops.errors import SparsePixError
 
@@ -29,6 +30,9 @@ def load(path: Path) -> onnx.ModelProto:
     # Protobuf takes an empty or cut file for a message with fewer fields.
     if not model.HasField("graph") or not model.graph.node:
         raise SparsePixError(f"{path}: not an ONNX file, or a damaged one: it holds no graph with nodes")
+    problems = file_problems(model, path.parent)
+    if problems:
+        raise SparsePixError(list(dict.fromkeys(problems)), f"{path}: not a usable ONNX model")
     try:
         onnx.load_external_data_for_model(model, str(path.parent))
         onnx.checker.check_model(model)
