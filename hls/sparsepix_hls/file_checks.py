@@ -94,7 +94,7 @@ def tensor_problems(tensor: onnx.TensorProto, folder: Path) -> Iterator[str]:
 def _external(tensor: onnx.TensorProto, folder: Path, size: int, shape: str) -> Iterator[str]:
     try:
         info = ExternalDataInfo(tensor)
-        offset, length = int(info.offset or 0), int(info.length or size)
+        offset, length = int(info.offset or 0), None if info.length is None else int(info.length)
     except (ValueError, TypeError):
         yield "its external data have an offset or a length that is no number"
         return
@@ -104,8 +104,11 @@ def _external(tensor: onnx.TensorProto, folder: Path, size: int, shape: str) -> 
         yield f"its external data must lie in the folder of the file, found {info.location!r}"
     elif not path.is_file():
         yield f"its external data are in {info.location!r}, and there is no such file beside the model"
-    elif offset < 0 or length != size or path.stat().st_size < offset + length:
-        yield f"{shape}, found {max(path.stat().st_size - max(offset, 0), 0):,} in {info.location!r}: it is damaged"
+    else:
+        rest = path.stat().st_size - max(offset, 0)
+        found = rest if length is None else min(length, rest)
+        if offset < 0 or found != size:
+            yield f"{shape}, found {max(found, 0):,} in {info.location!r}: one of the two is damaged"
 
 
 def _names(model: onnx.ModelProto) -> Iterator[str]:

@@ -21,7 +21,8 @@ from sparsepix_hls.rtl.estimate import KIND as RTL_KIND
 from sparsepix_hls.rtl.estimate import estimate_rtl
 from sparsepix_hls.rtl.project import RtlProject
 from sparsepix_hls.rtl.writer import rtl_modules, write_rtl_project
-from sparsepix_hls.testbench_data import given_events, synthetic_events
+from sparsepix_hls.size_checks import check_memory
+from sparsepix_hls.testbench_data import EVENTS, given_events, synthetic_events
 from sparsepix_hls.writer import write_project
 from sparsepix_ops import integer
 from sparsepix_ops.errors import SparsePixError
@@ -68,6 +69,7 @@ def translate(
     check_target(target, force)
     read = read_model(source, keep_head)
     graph = read.graph
+    check_memory(graph, EVENTS if testbench_inputs is None else len(testbench_inputs))
     design, chosen = backend_design(graph, options, clock_ns, backend)
     modules = rtl_modules(design, clock_ns) if backend == "rtl" else []
     notices = read.notices + chosen

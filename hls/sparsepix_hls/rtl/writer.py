@@ -18,6 +18,7 @@ from sparsepix_hls.rtl.reductions import input_pixels
 from sparsepix_hls.rtl.stages import Module, stage_modules
 from sparsepix_hls.rtl.synthesis import no_family, yosys_family
 from sparsepix_hls.rtl.text import instance, module_text, port
+from sparsepix_hls.size_checks import check_rtl_memory
 from sparsepix_hls.stages import plan
 from sparsepix_hls.testbench_data import data_text
 from sparsepix_ops.errors import SparsePixError
@@ -60,6 +61,7 @@ def rtl_modules(design: Design, clock_ns: float) -> list[Module]:
     problems = rtl_problems(design.graph, design.reduce)
     if problems:
         raise SparsePixError(problems, heading=f"model {design.graph.name} cannot be written as RTL")
+    check_rtl_memory(design)
     modules = stage_modules(Arrays(design), plan(design, sums_apart=True), max(clock_ns * LEVELS_PER_NS, 3.0))
     _check_names(design.graph.name, modules)
     return modules
