@@ -18,6 +18,7 @@ import signal
 import sys
 import tempfile
 import traceback
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -113,12 +114,16 @@ def run_case(case: Case, folder: Path, seconds: float = SECONDS) -> tuple[str, s
     return (LEFT, f"left: {left}, gone: {gone}") if left or gone else (outcome, "")
 
 
+def _generator(name: str, seed: int, number: int) -> np.random.Generator:
+    return np.random.default_rng([seed, number, zlib.crc32(name.encode())])
+
+
 def run_range(mutate: Mutate, name: str, seed: int, numbers: range, seconds: float = SECONDS) -> Counts:
     """Run some cases of a fuzzer; case ``i`` of a seed is the same whatever ran before it."""
     counts = Counts()
     for number in numbers:
         with tempfile.TemporaryDirectory(prefix="fuzz") as folder:
-            case = mutate(np.random.default_rng([seed, number]))
+            case = mutate(_generator(name, seed, number))
             outcome, problem = run_case(case, Path(folder), seconds)
         counts.outcomes[outcome] += 1
         if problem:
@@ -157,9 +162,9 @@ def _run_chunk(name: str, seed: int, numbers: range) -> Counts:
     return run_range(fuzzers()[name], name, seed, numbers)
 
 
-def _replay(mutate: Mutate, seed: int, number: int) -> int:
+def _replay(mutate: Mutate, name: str, seed: int, number: int) -> int:
     folder = Path(tempfile.mkdtemp(prefix="fuzz"))
-    case = mutate(np.random.default_rng([seed, number]))
+    case = mutate(_generator(name, seed, number))
     print(f"{case.what}\nfiles: {folder}")
     case.write(folder)
     try:
@@ -182,7 +187,7 @@ def main() -> int:
     chosen = {name: f for name, f in fuzzers().items() if arguments.only in (None, name)}
     if arguments.replay is not None:
         seed, number = arguments.replay.split(":")
-        return _replay(chosen[arguments.only], int(seed), int(number))
+        return _replay(chosen[arguments.only], arguments.only, int(seed), int(number))
     counts = {name: Counts() for name in chosen}
     each = -(-arguments.count // len(chosen))
     chunks = [(name, range(i, min(i + 50, each))) for i in range(0, each, 50) for name in chosen]
