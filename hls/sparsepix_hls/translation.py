@@ -1,7 +1,7 @@
 """From an ONNX file to a firmware project on disk."""
 
-import math
 import os
+import reprlib
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from sparsepix_hls.backends import Backend, backend_design, check_backend
+from sparsepix_hls.choices import check_clock
 from sparsepix_hls.design import Options
 from sparsepix_hls.estimate import KIND, estimate_design, estimate_json
 from sparsepix_hls.parts import find_part
@@ -63,13 +64,14 @@ def translate(
     """
     check_backend(backend)
     source, target = Path(model), Path(output_dir)
-    if not (math.isfinite(clock_ns) and clock_ns > 0):
-        raise SparsePixError(f"clock: expected a positive number of nanoseconds, found {clock_ns}")
+    check_clock(clock_ns)
+    if not isinstance(options, Options | None):
+        raise SparsePixError(f"options: expected Options(...), found {reprlib.repr(options)}")
     device = find_part(part)
     check_target(target, force)
     read = read_model(source, keep_head)
     graph = read.graph
-    check_memory(graph, EVENTS if testbench_inputs is None else len(testbench_inputs))
+    check_memory(graph, EVENTS if testbench_inputs is None else (np.shape(testbench_inputs) or (1,))[0])
     design, chosen = backend_design(graph, options, clock_ns, backend)
     modules = rtl_modules(design, clock_ns) if backend == "rtl" else []
     notices = read.notices + chosen
