@@ -77,8 +77,8 @@ def make_design(
     return design, tuple(notices)
 
 
-def check_clock(clock_ns: float) -> None:
-    """Refuse a clock period that no FPGA can have.
+def check_clock(clock_ns: float) -> float:
+    """A clock period as a float.
 
     Raises:
         SparsePixError: no number of nanoseconds between those of 2 GHz and of 100 kHz.
@@ -89,6 +89,7 @@ def check_clock(clock_ns: float) -> None:
             f"clock: expected a number of nanoseconds, {FASTEST_NS} ... {SLOWEST_NS:g} (2 GHz, which no FPGA reaches, "
             f"to 100 kHz), found {reprlib.repr(clock_ns)}"
         )
+    return float(clock_ns)
 
 
 def _area_of(layer: ir.Layer, clock_ns: float) -> Callable[[LayerDesign], tuple]:

@@ -6,6 +6,7 @@ consumer, as the vendor's dataflow wants it (UG1399, 'Canonical Forms'): what a 
 from stage to stage.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -14,6 +15,7 @@ from sparsepix_hls import ir
 from sparsepix_hls.design import Design
 from sparsepix_hls.primitives import index_bits
 
+_OURS = re.compile(r"(receive|reduce|layers|pairs)(_[0-9]+)?", re.IGNORECASE)  # stages that have no layer's name
 Kind = Literal["receive", "scan", "stream", "pipeline", "loop"]
 
 
@@ -146,7 +148,8 @@ def plan(design: Design, sums_apart: bool = False) -> tuple[Stage, ...]:
         if rounds == 1:
             last.steps.append(layer)
         else:
-            drafts.append(_Draft(layer.name, "loop", [layer], rounds))
+            name = f"{layer.name}_rounds" if _OURS.fullmatch(layer.name) else layer.name
+            drafts.append(_Draft(name, "loop", [layer], rounds))
     _name_pipelines(drafts, first)
     return _connected(drafts, design)
 

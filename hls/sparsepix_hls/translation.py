@@ -64,7 +64,7 @@ def translate(
     """
     check_backend(backend)
     source, target = Path(model), Path(output_dir)
-    check_clock(clock_ns)
+    clock_ns = check_clock(clock_ns)
     if not isinstance(options, Options | None):
         raise SparsePixError(f"options: expected Options(...), found {reprlib.repr(options)}")
     device = find_part(part)

@@ -98,7 +98,7 @@ def write_project(
         "input_dims": dims(graph.input.shape),
         "input_first": "[0]" * len(graph.input.shape),
         "input_size": str(math.prod(graph.input.shape)),
-        "guard": graph.name.upper(),
+        "guard": f"FIRMWARE_{graph.name.upper()}",
     }
     values |= _output_values(design)
     for template, target in (
@@ -181,7 +181,7 @@ def _tensors(graph: ir.Graph, layers: list[cpp_layers.Layer]) -> dict[str, ir.Te
 
 
 def _guarded(name: str, body: str) -> str:
-    guard = f"{name.upper()}_H"
+    guard = f"FIRMWARE_{name.upper()}_H"  # those of the kernels begin with SPARSEPIX
     return f"#ifndef {guard}\n#define {guard}\n\n{body}\n#endif\n"
 
 
