@@ -34,13 +34,14 @@ untyped use uwire var vectored wait_order wand weak weak0 weak1 wildcard wire wi
 # Macros of the C library that are not in capitals; those in capitals are avoided by rule.
 MACROS = """
 alloca ap_bigint ap_biguint assert assert_perror be16toh be32toh be64toh bswap_16 bswap_32 bswap_64 complex d_fileno
-errno h_addr h_addr_list h_errno htobe16 htobe32 htobe64 htole16 htole32 htole64 i386 isascii imaginary issubnormal le16toh
-le32toh le64toh linux major makedev math_errhandling minor noreturn offsetof pthread_cleanup_pop
+errno h_addr h_addr_list h_errno htobe16 htobe32 htobe64 htole16 htole32 htole64 i386 imaginary isascii issubnormal
+le16toh le32toh le64toh linux major makedev math_errhandling minor noreturn offsetof pthread_cleanup_pop
 pthread_cleanup_pop_restore_np pthread_cleanup_push pthread_cleanup_push_defer_np s6_addr s6_addr16 s6_addr32
 sa_handler sa_sigaction sched_priority setjmp si_addr si_addr_lsb si_arch si_band si_call_addr si_fd si_int si_lower
 si_overrun si_pid si_pkey si_ptr si_status si_stime si_syscall si_timerid si_uid si_upper si_utime si_value
 sigev_notify_attributes sigev_notify_function sigev_thread_id sigmask sigsetjmp st_atime st_ctime st_mtime stderr
-stdin stdout strdupa strndupa timeradd timerclear timercmp timerisset timersub toascii unix va_arg va_copy va_end va_start
+stdin stdout strdupa strndupa timeradd timerclear timercmp timerisset timersub toascii unix va_arg va_copy va_end
+va_start
 """
 # A tensor x gets the type x_t: these are types of the C library already.
 TYPE_STEMS = """
@@ -78,10 +79,12 @@ Dl_info Dl_serinfo Dl_serpath activity adder af_bit_ref af_range_ref ap_bit_ref 
 ap_int ap_int_base ap_private ap_private_enable_if ap_private_ops ap_range_ref ap_slong ap_ufixed ap_uint ap_ulong at
 at_least at_least_two bit bit_index dais data data_types daylight directory endorder environ event events fd_mask
 fd_set firmware get getdate_err handed handed_on hls image image_beats image_column image_held in6addr_any
-in6addr_loopback input input_values inputs jmp_buf largest largest_column largest_control leaf line loop loop_control
-name optarg opterr optind optopt output output_values outputs parameters pipeline pipeline_control pixel pixel_read
-postorder preorder product program_invocation_name program_invocation_short_name put raw reduce reduce_scan
-reduce_scan_two reduce_stream report run sim testbench weights words
+in6addr_loopback input input_values inputs isalnum_l isalpha_l isascii_l isblank_l iscntrl_l isdigit_l isgraph_l
+islower_l isprint_l ispunct_l isspace_l isupper_l isxdigit_l jmp_buf largest largest_column largest_control leaf line
+loop loop_control name optarg opterr optind optopt output output_values outputs parameters pipeline pipeline_control
+pixel pixel_read postorder preorder product program_invocation_name program_invocation_short_name put raw reduce
+reduce_scan reduce_scan_two reduce_stream report retval run sigjmp_buf signgam sim ssdm_int_sim testbench timezone
+toascii_l tzname u_char u_int u_long u_short uint ulong ushort va_list valtype weights words
 """
 # A file firmware/<top>.h would stand in for one of these.
 HEADERS = """
