@@ -15,7 +15,7 @@ from sparsepix_hls import ir
 from sparsepix_hls.design import Design
 from sparsepix_hls.primitives import index_bits
 
-_OURS = re.compile(r"(receive|reduce|layers|pairs)(_[0-9]+)?", re.IGNORECASE)  # stages that have no layer's name
+_OURS = re.compile(r"(receive|reduce|layers|pairs)(_.*)?", re.IGNORECASE)  # stages without a layer's name
 Kind = Literal["receive", "scan", "stream", "pipeline", "loop"]
 
 

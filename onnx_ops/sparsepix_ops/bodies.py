@@ -43,7 +43,7 @@ def digest(function: onnx.FunctionProto) -> str:
         for i, name in enumerate(node.output):
             # A name that is given twice would hide what the first one was used for.
             values[name] = hashed(key, i) if name not in values else hashed("twice", name, key, i)
-    declared = sorted([a.encode() for a in function.attribute] + [attribute(a) for a in function.attribute_proto])
+    declared = sorted([repr(a).encode() for a in function.attribute] + [attribute(a) for a in function.attribute_proto])
     results = [values.get(name, f"undefined {name}") for name in function.output]
     return hashed(len(function.input), results, declared)[:32]
 

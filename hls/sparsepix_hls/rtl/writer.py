@@ -62,21 +62,7 @@ def rtl_modules(design: Design, clock_ns: float) -> list[Module]:
     if problems:
         raise SparsePixError(problems, heading=f"model {design.graph.name} cannot be written as RTL")
     check_rtl_memory(design)
-    modules = stage_modules(Arrays(design), plan(design, sums_apart=True), max(clock_ns * LEVELS_PER_NS, 3.0))
-    _check_names(design.graph.name, modules)
-    return modules
-
-
-def _check_names(top: str, modules: list[Module]) -> None:
-    """Refuse names of a model or a layer that make one of our modules twice."""
-    text = "\n".join(module.source for module in modules)
-    names = [top, *_used(modules), *re.findall(r"^module (\w+)", text, re.MULTILINE)]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise SparsePixError(
-            [f"the module name {name!r} stands for two things: rename the model file or the layer" for name in twice],
-            heading=f"model {top} cannot be written as RTL",
-        )
+    return stage_modules(Arrays(design), plan(design, sums_apart=True), max(clock_ns * LEVELS_PER_NS, 3.0))
 
 
 def write_rtl_project(
