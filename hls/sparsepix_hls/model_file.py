@@ -11,6 +11,8 @@ from sparsepix_hls.file_checks import file_problems
 from sparsepix_ops.analysis import label
 from sparsepix_ops.errors import SparsePixError
 
+_OVERRIDABLE = 4  # IR version; before it every weight had to be an input
+
 
 def load(path: Path) -> onnx.ModelProto:
     """Read and check an ONNX file.
@@ -74,6 +76,12 @@ def tidy(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[str]]:
     graph.node.extend(kept)
     graph.initializer.extend(used)
     constants = {i.name for i in graph.initializer}
+    notices += [
+        f"{i.name}: it is an input of the file too, which ONNX Runtime lets one override; the firmware has the value "
+        "of the file"
+        for i in graph.input
+        if i.name in constants and model.ir_version >= _OVERRIDABLE
+    ]
     inputs = [onnx.ValueInfoProto.FromString(i.SerializeToString()) for i in graph.input if i.name not in constants]
     del graph.input[:]
     graph.input.extend(inputs)
