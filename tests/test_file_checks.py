@@ -107,7 +107,7 @@ def outside(model):
 
 FAULTS = {
     # what is done to a whole model: words of the message
-    "another body": (other_tie, ["image/Quant, conv1/Quant", "not that of qonnx.custom_op.general::Quant", "export the"]),
+    "another body": (other_tie, ["image/Quant, conv1/Quant", "not that of qonnx.custom_op.general::Quant"]),
     "another default in a body": (other_default, ["conv1/SparseConv2d", "function body"]),
     "a body cut short": (lambda m: function(m, "SparseFlatten").node.pop(), ["flatten/SparseFlatten", "function body"]),
     "a function for a standard op": (lambda m: function_of(m, "Relu", ""), ["act1/Relu", "standard op", "remove it"]),

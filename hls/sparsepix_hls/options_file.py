@@ -54,7 +54,10 @@ def read_options(path: Path | str) -> Options:
     own = {str(name): _checked(options, LayerOptions, f"layers: {name}", problems) for name, options in layers.items()}
     if problems:
         raise SparsePixError(problems, f"{path}: the options cannot be read")
-    return Options(**fields, layers={name: LayerOptions(**options) for name, options in own.items()})
+    try:
+        return Options(**fields, layers={name: LayerOptions(**options) for name, options in own.items()})
+    except SparsePixError as error:
+        raise SparsePixError(error.problems, f"{path}: the options cannot be read") from None
 
 
 def _checked(content: Any, target: type, where: str, problems: list[str]) -> dict[str, Any]:

@@ -56,7 +56,10 @@ def given_events(graph: ir.Graph, images: np.ndarray) -> np.ndarray:
     Raises:
         SparsePixError: wrong shape or kind of numbers, no event at all, NaN or infinity.
     """
-    images = np.asarray(images)
+    try:
+        images = np.asarray(images)
+    except ValueError as error:
+        raise SparsePixError("testbench data: expected an array of numbers, found lists of several lengths") from error
     shape = graph.input.shape
     if images.dtype.kind not in "fiu":
         raise SparsePixError(f"testbench data: expected an array of numbers, found dtype {images.dtype}")

@@ -71,16 +71,17 @@ def translate(
     check_target(target, force)
     read = read_model(source, keep_head)
     graph = read.graph
-    check_memory(graph, EVENTS if testbench_inputs is None else (np.shape(testbench_inputs) or (1,))[0])
+    given = None if testbench_inputs is None else given_events(graph, testbench_inputs)
+    check_memory(graph, EVENTS if given is None else len(given))
     design, chosen = backend_design(graph, options, clock_ns, backend)
     modules = rtl_modules(design, clock_ns) if backend == "rtl" else []
     notices = read.notices + chosen
     if not device.known:
         notices += (f"{device.full_name}: the table of parts has no such device; its utilization is unknown",)
-    if testbench_inputs is None:
+    if given is None:
         inputs, origin = synthetic_events(graph), "synthetic events: hard cases and random images, no real data"
     else:
-        inputs, origin = given_events(graph, testbench_inputs), "events given by the user"
+        inputs, origin = given, "events given by the user"
     image = np.ldexp(inputs.astype(np.float64), graph.input.type.exponent)
     found = integer.run(read.model, image, keep_head)
     exact = found if isinstance(found, dict) else {next(iter(graph.results)): found}
