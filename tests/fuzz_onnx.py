@@ -372,8 +372,8 @@ def other_parts(model, rng):
 
 
 def chain(model, rng):
-    """Thousands of nodes in a row."""
-    kind, length = pick(rng, ("Relu", "Identity", "Cast", "Quant")), int(pick(rng, (50, 1500)))
+    """Many nodes in a row; a test has thousands."""
+    kind, length = pick(rng, ("Relu", "Identity", "Cast", "Quant")), int(pick(rng, (50, 400)))
     last = model.graph.output[0].name
     quant = next(n for n in model.graph.node if n.op_type == "Quant")
     for i in range(length):

@@ -71,14 +71,14 @@ def tensor_problems(tensor: onnx.TensorProto, folder: Path) -> Iterator[str]:
     """Why the data of a tensor are not what its type and shape say."""
     name = tensor.name or "a tensor without a name"
     if tensor.data_type not in _ELEMENTS:
-        yield f"{name}: expected numbers, found element type {_type_name(tensor.data_type)}"
+        yield f"{name}: expected numbers, found element type {type_text(tensor.data_type)}"
         return
     if any(size < 0 for size in tensor.dims):
         yield f"{name}: expected a shape without negative numbers, found {_short(list(tensor.dims))}"
         return
     width, field = _ELEMENTS[tensor.data_type]
     count = math.prod(tensor.dims)
-    shape = f"shape {_short(list(tensor.dims))} of {_type_name(tensor.data_type)} takes {count * width:,} bytes"
+    shape = f"shape {_short(list(tensor.dims))} of {type_text(tensor.data_type)} takes {count * width:,} bytes"
     if tensor.data_location == TensorProto.EXTERNAL:
         yield from (f"{name}: {problem}" for problem in _external(tensor, folder, count * width, shape))
     elif tensor.HasField("raw_data"):
@@ -201,7 +201,8 @@ def _node(node: onnx.NodeProto, folder: Path) -> Iterator[str]:
             yield from (f"{where}: {problem}" for problem in tensor_problems(found.t, folder))
 
 
-def _type_name(number: int) -> str:
+def type_text(number: object) -> str:
+    """How a message names an element type."""
     return TensorProto.DataType.Name(number) if number in TensorProto.DataType.values() else f"{number} (unknown)"
 
 

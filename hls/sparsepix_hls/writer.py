@@ -2,6 +2,7 @@
 
 import math
 import shutil
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -153,7 +154,7 @@ def _check_graph(design: Design, layers: list[cpp_layers.Layer]) -> None:
     names = [graph.name, f"{graph.name}_run", *channel_names(design)]
     names += [name for base in (*tensors, *constants) for name in (base, f"{base}_t")]
     names += [f"{layer.name}_config" for layer in layers]
-    for name in sorted({name for name in names if names.count(name) > 1}):
+    for name in sorted(name for name, count in Counter(names).items() if count > 1):
         problems.append(f"the identifier {name!r} stands for two things: rename the layer or tensor it comes from")
     for layer in layers:
         problems += [
