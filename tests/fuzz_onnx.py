@@ -404,7 +404,7 @@ def wide(model, rng):
                 if found.name == "spatial_shape" and choice == 2:
                     found.ints[:] = [size, size]
                 if found.name == "max_pixels" and rng.random() < 0.5:
-                    found.i = min(size * size, int(pick(rng, (5, 10**6, 10**9))))
+                    found.i = min(size * size, int(pick(rng, (10**6, 10**9)))) if size > 1000 else 5
 
 
 MUTATIONS: tuple[Mutation, ...] = (
