@@ -7,7 +7,6 @@ the compiled C++ of the firmware. Exit status 1 if one output of the last three 
 
 import argparse
 import json
-import subprocess
 import sys
 import sysconfig
 import time
@@ -21,6 +20,9 @@ from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+
+from sparsepix_ops import processes
+from sparsepix_ops.command import run as run_command
 
 console = Console(highlight=False)
 
@@ -65,7 +67,7 @@ def command(folder: Path, name: str, *arguments: str) -> None:
     """Run one of the installed commands in a folder and show its output; ends the demo if it fails."""
     console.print(f"\n[bold]$ {name} {' '.join(arguments)}")
     script = Path(sysconfig.get_path("scripts")) / name
-    status = subprocess.run([script, *arguments], cwd=folder, check=False).returncode
+    status = processes.run([script, *arguments], folder, capture=False).returncode
     if status:
         console.print(f"[bold red]{name} failed with exit status {status}")
         raise SystemExit(status)
@@ -173,7 +175,11 @@ def show(results: dict[str, Any]) -> None:
 
 
 def main() -> int:
-    """Read the arguments and run the demo; returns its exit status."""
+    """Run the demo; returns its exit status."""
+    return run_command(_main, leaving=True)
+
+
+def _main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=Path("demo"), help="folder for everything (default: demo)")
     parser.add_argument("--max-pixels", type=int, default=20, help="slots of the list (default: 20)")
@@ -189,15 +195,10 @@ def main() -> int:
     parser.add_argument("--part", default="xcvu9p", help="FPGA (default: xcvu9p)")
     parser.add_argument("--seed", type=int, default=0, help="of the data split, the weights, the training (default: 0)")
     arguments = parser.parse_args()
-    from sparsepix_ops import SparsePixError
     from sparsepix_ops.files import claimed_folder
 
-    try:
-        with claimed_folder(arguments.output, "demo"):
-            return run(arguments)
-    except SparsePixError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    with claimed_folder(arguments.output, "demo"):
+        return run(arguments)
 
 
 def run(arguments: argparse.Namespace) -> int:

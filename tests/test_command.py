@@ -81,6 +81,19 @@ LOST = {
 }
 
 
+def test_no_import_is_interrupted(tmp_path):
+    """Of compiled modules some abort, some crash, and some stay half made."""
+    (tmp_path / "package.py").write_text(
+        "import signal, time\nfrom pathlib import Path\nPath('ready').touch()\ntime.sleep(1)\nPath('whole').touch()"
+    )
+    process = start("def body():\n    sys.path.insert(0, '')\n    import package\n    time.sleep(1000)", tmp_path)
+    wait_for(tmp_path / "ready")
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (143, "error: interrupted by SIGTERM\n")
+    assert (tmp_path / "whole").exists()
+
+
 @pytest.mark.parametrize("code", LOST.values(), ids=LOST)
 def test_a_signal_is_not_lost(tmp_path, code):
     process = start(f"def body():\n    Path('ready').touch(){code}", tmp_path)
@@ -97,7 +110,7 @@ def test_a_cleanup_that_hangs_is_left(tmp_path):
     wait_for(tmp_path / "ready")
     process.send_signal(signal.SIGHUP)
     _, errors = process.communicate(timeout=60)
-    assert (process.returncode, errors) == (129, "error: interrupted; what should clean up hangs\n")
+    assert (process.returncode, errors) == (129, "error: interrupted, and ended while it was still busy\n")
 
 
 @pytest.mark.parametrize("number", NUMBERS)

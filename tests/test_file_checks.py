@@ -176,6 +176,10 @@ FAULTS = {
     "an output twice": (lambda m: add_output(m, "dense2.output"), ["'dense2.output'", "2 outputs"]),
     "no output of a node": (lambda m: node(m, "conv1.features").output.pop(), ["conv1/SparseConv2d", "has no output"]),
     "an image of strings": (lambda m: setattr(m.graph.input[0].type.tensor_type, "elem_type", 8), ["image", "STRING"]),
+    "an image without pixels": (
+        lambda m: setattr(m.graph.input[0].type.tensor_type.shape.dim[2], "dim_value", 0),
+        ["image: expected an image with pixels and channels", "[None, 1, 0, 8]"],
+    ),
     "a rank of 3": (lambda m: m.graph.input[0].type.tensor_type.shape.dim.pop(), ["reduce/InputReduce", "4 axes"]),
     "nodes out of order": (lambda m: m.graph.node.insert(0, m.graph.node.pop()), ["topological"]),
 }  # fmt: skip

@@ -57,6 +57,10 @@ def file_problems(model: onnx.ModelProto, folder: Path) -> list[str]:
         problems += _dimensions(value)
     for node in graph.node:
         problems += _node(node, folder)
+    for value in graph.input:
+        sizes = [d.dim_value if d.HasField("dim_value") else None for d in value.type.tensor_type.shape.dim]
+        if 0 in sizes[1:]:
+            problems.append(f"{value.name}: expected an image with pixels and channels, found shape {_short(sizes)}")
     made = {name for node in graph.node for name in node.output}
     problems += [
         f"{output.name}: expected an output that a layer computes, found "

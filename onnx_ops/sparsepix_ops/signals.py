@@ -13,8 +13,8 @@ from pathlib import Path
 from types import FrameType
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_AGAIN = 0.2  # seconds
-_PATIENCE = 150  # times that
+_AGAIN = 0.1  # seconds
+_PATIENCE = 300  # times that
 
 
 class Interrupted(KeyboardInterrupt):
@@ -49,9 +49,10 @@ def heard() -> tuple[int, ...]:
 def raised(leaving: bool = False) -> Iterator["Signals"]:
     """Within the block a signal raises ``Interrupted`` in the main thread, so that every 'finally' runs.
 
-    Signals that come while the exception is on its way out are ignored, so no cleanup stops half way. Python drops an
-    exception that was raised in some callbacks, and so does an 'except' that catches everything: then it is raised
-    again. A cleanup that hangs is left after half a minute.
+    Signals that come while the exception is on its way out are ignored, so no cleanup stops half way. Nothing is raised
+    while a package is imported, but behind that: compiled modules abort or crash where their start is interrupted.
+    Python drops an exception that was raised in some callbacks, and so does an 'except' that catches everything: then
+    it is raised again. A process that has not come to its end by then is ended half a minute after the signal.
 
     Args:
         leaving: the process ends behind the block: from there on signals end it at once.
@@ -88,6 +89,14 @@ def on_the_way() -> bool:
     return False
 
 
+def _importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
+
+
 class Signals:
     """The signals that came to a command."""
 
@@ -96,7 +105,7 @@ class Signals:
         self.over = False  # signals are ignored from now on
         self._times = 0
 
-    def handle(self, number: int, _: FrameType | None) -> None:
+    def handle(self, number: int, frame: FrameType | None) -> None:
         """Raise ``Interrupted``, unless it is on its way already."""
         if self.over:
             return
@@ -107,9 +116,9 @@ class Signals:
         elif number == signal.SIGALRM:
             self._times += 1
             if self._times == _PATIENCE:
-                os.write(2, b"error: interrupted; what should clean up hangs\n")
+                os.write(2, b"error: interrupted, and ended while it was still busy\n")
                 os._exit(128 + self.first)
-        if not on_the_way():
+        if not (on_the_way() or _importing(frame)):
             raise Interrupted(self.first)
 
 
