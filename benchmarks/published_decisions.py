@@ -3,14 +3,15 @@
     python benchmarks/published_decisions.py FOLDER                    # 24 models, 100 published events each
     python benchmarks/published_decisions.py FOLDER --mnist FOLDER     # and the 10,000 test images of MNIST
 
-The first FOLDER is a checkout of github.com/hftsoi/sparse-pixels (v0.2.1). Of it are read ``weights/*.h5``, and in
-``hls_proj`` the events and stored predictions of each project (``tb_data``). The second holds MNIST's IDX files. Without
-these files, which are not part of the project, there is nothing to show.
+The first FOLDER is a checkout of github.com/hftsoi/sparse-pixels at v0.2.1: of it are read ``weights/*.h5``, and in
+``hls_proj`` the events and stored predictions of each project (``tb_data``). The second holds MNIST's IDX files. They
+are not part of the project, and without them there is nothing to show.
 
 The paper quantizes weights and activations only. The presets also round the image and the pooled averages, as firmware
-must. A decision is the largest of the logits, the first of equal ones; with one logit, whether it exceeds 0. On the published events
-our outputs are compared with the authors' stored predictions; on MNIST with our layers without the two roundings, which
-reproduce those predictions to 3e-6. Outputs are those of the exported file in integers: the firmware's, bit for bit.
+must. A decision is the largest of the logits, the first of equal ones; with one logit, whether it exceeds 0. On the
+published events our decisions are compared with the authors' stored predictions; on MNIST with those of our layers
+without the two roundings, which reproduce the stored predictions to 2e-6 but for one event on a tie of a rounding. Our
+outputs are those of the exported file in integers: the firmware's, bit for bit.
 """
 
 import argparse
@@ -29,6 +30,7 @@ from rich.table import Table
 import sparsepix as sp
 from sparsepix.architecture import SparseCNN
 from sparsepix.datasets.idx_files import prepare_images, read_idx
+from sparsepix.training import decisions
 from sparsepix_ops import integer
 
 SIZES = {"t": 8, "s": 12, "m": 16, "l": 20}
@@ -63,11 +65,6 @@ class Decisions:
     def ties(self) -> list[int]:
         """The images on which the two largest logits are equal without any rounding of ours."""
         return np.flatnonzero(margins(self.exact) == 0).tolist()
-
-
-def decisions(logits: np.ndarray) -> np.ndarray:
-    """[E] classes of logits [E, K]: the first of the largest; with one logit whether it exceeds 0."""
-    return (logits[:, 0] > 0).astype(int) if logits.shape[1] == 1 else logits.argmax(1)
 
 
 def margins(logits: np.ndarray) -> np.ndarray:
@@ -112,7 +109,7 @@ def on_published_events(folder: Path, name: str, bits: int, size: str) -> tuple[
     """A model on its own events, and the differences [E] of its probabilities without rounding from the stored ones."""
     images, stored = published_events(folder, name, bits, size)
     exact = unrounded(published_model(folder, name, bits, size, **UNROUNDED), images)
-    decided = (stored[:, 0] > 0.5).astype(int) if stored.shape[1] == 1 else stored.argmax(1)
+    decided = decisions(stored - 0.5 if stored.shape[1] == 1 else stored)
     logits = torch.from_numpy(exact)
     probabilities = logits.sigmoid() if stored.shape[1] == 1 else logits.softmax(1)
     ours = in_integers(published_model(folder, name, bits, size), images)
@@ -163,8 +160,7 @@ def main() -> int:
     parser.add_argument("folder", type=Path, help="a checkout of github.com/hftsoi/sparse-pixels")
     parser.add_argument("--mnist", type=Path, metavar="FOLDER", help="MNIST's IDX files: the 10,000 test images too")
     options = parser.parse_args()
-    console = Console()
-    console = Console(width=max(console.width, 130), highlight=False)
+    console = Console(width=max(Console().width, 130), highlight=False)
     if not (options.folder / "weights").is_dir() or not (options.folder / "hls_proj").is_dir():
         console.print(f"{options.folder}: expected the folders weights and hls_proj of the published repository")
         return 2

@@ -29,17 +29,20 @@ def _unsigned(width: int, integer: int) -> FixedPoint:
     return FixedPoint(width, integer, signed=False)
 
 
-# What the published models were trained without, they must not need: with these formats none of their 24 changes a
-# decision on its 100 published events (benchmarks/published_decisions.py). Images are scaled to 0 ... 1. A format of
-# [0, 1) holds 1 as its largest value and has, for the same width, twice the resolution of one of [0, 2).
+# The published models were trained without rounding the image and the pooled averages. With these formats none of the
+# 24 changes a decision on its published events (benchmarks/published_decisions.py). Images are scaled to 0 ... 1; a
+# format without integer bits holds 1 as its largest value, just below 1, and the rest in half the steps.
+
 # 16-bit models share their formats.
 _WIDE = _Formats(FixedPoint(16, 7), _unsigned(16, 6), _unsigned(16, 1), _unsigned(16, 6), 16)
-# Neutrino: 12 bits of input, and 11 of reciprocal for the sum of a whole 7x7 cell, keep every sum within the 24 bits of
-# float32. The average stays below 2, since 24 pixels of less than 4 would have to lie in one cell.
-# Jets: weights of up to 16 meet activations in steps of 1/16, so a step too few changes a logit by half a unit; 15 bits
-# are the fewest that change no decision. Where the worst sum of the weights at hand exceeds 24 bits, export takes double.
-# MNIST: pools of 4x4 and 2x2 shift, and 12 bits hold the averages of the 8-bit model without rounding. In 16 bits most
-# averages lie below 1 (none of the 10,000 test images exceeds 4.2), so 3 integer bits round them 8 times finer than 6.
+# Neutrino: a 12-bit image, and 11 bits of reciprocal for the sum of a whole 7x7 cell, keep every sum within the 24 bits
+# of float32. The average stays below 2, since 24 pixels of less than 4 would have to lie in one cell.
+# Jets: their activations have steps of 1/16 and their weights reach 16, so that an activation rounded the other way
+# moves a logit by up to a half. 15 bits of image are the fewest with which no decision changes. For some weights the
+# worst sum is then longer than 24 bits, and export takes double.
+# MNIST: pools of 4x4 and 2x2 shift, and 12 bits hold the averages of the 8-bit model exactly; with a 12-bit image no
+# decision changes on the 10,000 test images either. In 16 bits their averages stay below 4.2: 3 integer bits are enough
+# and leave 13 for the fraction, where the 10 of 6 integer bits changed two decisions.
 _FORMATS: dict[str, dict[int, _Formats]] = {
     "neutrino": {
         8: _Formats(FixedPoint(8, 3), _unsigned(8, 2), _unsigned(12, 1), _unsigned(11, 1), 11),
