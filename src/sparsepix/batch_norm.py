@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from sparsepix.blank import is_blank
 from sparsepix.checks import check_channels, check_positive
 from sparsepix.quantizers import Quantizer, bias_format_of
 from sparsepix.recording import exporting, name_constant
@@ -48,7 +49,7 @@ class SparseBatchNorm2d(nn.BatchNorm1d):
     def forward(self, pixels: SparsePixels) -> SparsePixels:
         """Normalize the features."""
         check_channels("SparseBatchNorm2d", self.num_features, pixels.channels, "num_features")
-        if exporting():
+        if is_blank(pixels.features):
             raise SparsePixError(
                 "SparseBatchNorm2d: firmware has no batch norm of its own; call sparsepix.fold_batch_norm(model) "
                 "before the export, or build the convolution with batch_norm=True"

@@ -18,8 +18,9 @@ from brevitas.core.zero_point import ZeroZeroPoint
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from sparsepix.blank import is_blank
 from sparsepix.bounded import bounded
-from sparsepix.recording import emit, exporting
+from sparsepix.recording import emit, exporting, note_quantized
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import AP_ROUNDING, FixedPoint, Rounding
 
@@ -251,8 +252,14 @@ class Quantizer(nn.Module):
         """Quantize ``x`` [...]; the result has its shape and dtype."""
         if self.format is None:
             return x
+        if is_blank(x):
+            return emit("Quant", (x, *self._constants(x)), self._attributes(), x.shape)
+        result = self._quantize(x)
         if exporting():
-            return self._emit(x)
+            note_quantized(x, result, self._constants(x), self._attributes())
+        return result
+
+    def _quantize(self, x: Tensor) -> Tensor:
         format = self.format
         floor = format.rounding == "FLOOR"
         if self.learned is not None:
@@ -260,11 +267,14 @@ class Quantizer(nn.Module):
             return _LearnedQuantize.apply(x, exponent, width, format.signed, floor)
         return _FixedQuantize.apply(x, self._scale, self._inverse, format.raw_min, format.raw_max, floor)
 
-    def _emit(self, x: Tensor) -> Tensor:
+    def _constants(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Scale, zero point and width of the ``Quant`` node of ``x``."""
         format = self.fixed_point
-        constants = (torch.tensor(value, dtype=x.dtype) for value in (format.scale, 0.0, float(format.width)))
-        attributes = {"signed": int(format.signed), "narrow": 0, "rounding_mode": format.rounding}
-        return emit("Quant", (x, *constants), attributes, x.shape)
+        scale, zero, width = (torch.tensor(v, dtype=x.dtype) for v in (format.scale, 0.0, float(format.width)))
+        return scale, zero, width
+
+    def _attributes(self) -> dict[str, int | str]:
+        return {"signed": int(self.format.signed), "narrow": 0, "rounding_mode": self.format.rounding}
 
     def extra_repr(self) -> str:
         """The format, for ``print(model)``."""

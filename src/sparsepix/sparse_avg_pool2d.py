@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from sparsepix.blank import is_blank
 from sparsepix.checks import as_pair, check_positive, check_window
 from sparsepix.pooling import emit_pool, merge_slots, pooled_presence
 from sparsepix.quantizers import Format, Quantizer
-from sparsepix.recording import exporting
 from sparsepix.sparse_pixels import SparsePixels
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.sparse_avg_pool2d import MAX_RECIPROCAL_BITS, real_reciprocal
@@ -41,7 +41,7 @@ class SparseAvgPool2d(nn.Module):
     def forward(self, pixels: SparsePixels) -> SparsePixels:
         """Pool; spatial_shape becomes (H // rows, W // columns)."""
         check_window("SparseAvgPool2d", self.kernel_size, pixels.spatial_shape)
-        if exporting():
+        if is_blank(pixels.features):
             # True division is refused by the exporter, which names the module and goes on looking for other problems.
             factor = _factor(self.kernel_size, MAX_RECIPROCAL_BITS) if self._factor is None else self._factor
             pooled = emit_pool("SparseAvgPool2d", pixels, self.kernel_size, {"reciprocal": factor})

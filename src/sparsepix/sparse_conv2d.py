@@ -9,12 +9,13 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from sparsepix.batch_norm import NEEDS_ACTIVE_BIAS, SparseBatchNorm2d, quantized_weights
+from sparsepix.blank import is_blank
 from sparsepix.checks import as_pair, check_channels, check_choice, check_positive
 from sparsepix.last_forward import LastForward
 from sparsepix.neighbours import add_windows, gather_windows, neighbour_table
 from sparsepix.pooling import Merge, merge_slots, pooled_presence
 from sparsepix.quantizers import Format, Quantizer, bias_format_of, start_above_rounding
-from sparsepix.recording import emit, emit_sparse, exporting
+from sparsepix.recording import emit, emit_sparse
 from sparsepix.sparse_pixels import SparsePixels
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.sparse_conv2d import check_groups
@@ -102,7 +103,7 @@ class SparseConv2d(nn.Module):
     def forward(self, pixels: SparsePixels) -> SparsePixels:
         """Convolve; the coordinates stay, unless there is a stride."""
         check_channels("SparseConv2d", self.in_channels, pixels.channels)
-        if exporting():
+        if is_blank(pixels.features):
             return self._emit(pixels)
         merge = None if self.stride == (1, 1) else merge_slots(pixels, self.stride, round_up=True)
         active = pixels.active if merge is None else merge.leader

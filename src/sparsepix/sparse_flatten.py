@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor, nn
 
+from sparsepix.blank import is_blank
 from sparsepix.last_forward import LastForward
-from sparsepix.recording import emit, exporting
+from sparsepix.recording import emit
 from sparsepix.sparse_pixels import SparsePixels
 
 
@@ -18,7 +19,7 @@ class SparseFlatten(nn.Module):
     def forward(self, pixels: SparsePixels) -> Tensor:
         """Flatten to [B, H * W * C]."""
         height, width = pixels.spatial_shape
-        if exporting():
+        if is_blank(pixels.features):
             inputs = (pixels.features, pixels.coords)
             shape = (pixels.features.shape[0], height * width * pixels.channels)
             return emit("SparseFlatten", inputs, {"spatial_shape": [height, width]}, shape)

@@ -2,8 +2,9 @@
 
 from torch import Tensor, nn
 
+from sparsepix.blank import is_blank
 from sparsepix.quantizers import Format, Quantizer
-from sparsepix.recording import emit, exporting
+from sparsepix.recording import emit
 from sparsepix.sparse_avg_pool2d import reciprocal_factor
 from sparsepix.sparse_pixels import SparsePixels
 from sparsepix_ops.sparse_avg_pool2d import MAX_RECIPROCAL_BITS
@@ -35,9 +36,11 @@ class SparseGlobalAvgPool2d(nn.Module):
         # Under torch.compile a size that has changed is a symbol, which has no reciprocal; range pins it down.
         height, width = (len(range(size)) for size in pixels.spatial_shape)
         # True division is refused by the exporter, which names the module and goes on looking for other problems.
-        bits = MAX_RECIPROCAL_BITS if exporting() and self.reciprocal_bits is None else self.reciprocal_bits
+        bits = (
+            MAX_RECIPROCAL_BITS if is_blank(pixels.features) and self.reciprocal_bits is None else self.reciprocal_bits
+        )
         factor = None if bits is None else reciprocal_factor("SparseGlobalAvgPool2d", height * width, bits)
-        if exporting():
+        if is_blank(pixels.features):
             inputs = (pixels.features, pixels.coords)
             attributes = {"spatial_shape": [height, width], "reciprocal": factor}
             shape = (pixels.features.shape[0], pixels.channels)

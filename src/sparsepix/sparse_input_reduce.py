@@ -7,9 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sparsepix.blank import is_blank
 from sparsepix.checks import check_choice, check_image, check_positive
 from sparsepix.last_forward import LastForward
-from sparsepix.recording import emit_sparse, exporting
+from sparsepix.recording import emit_sparse
 from sparsepix.soft_selection import LearnedBudget, LearnedThreshold, presence, weighed
 from sparsepix.sparse_pixels import SparsePixels
 from sparsepix_ops.errors import SparsePixError
@@ -108,7 +109,7 @@ class SparseInputReduce(nn.Module):
                 f"SparseInputReduce: max_pixels must not exceed the {height * width} pixels of a {height}x{width} "
                 f"image, found {self.initial_max_pixels}"
             )
-        if exporting():
+        if is_blank(image):
             attributes = {
                 "max_pixels": self.max_pixels,
                 "threshold": self.threshold,

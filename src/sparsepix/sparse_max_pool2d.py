@@ -7,9 +7,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from sparsepix.blank import is_blank
 from sparsepix.checks import as_pair, check_choice, check_window
 from sparsepix.pooling import Merge, emit_pool, merge_slots, pooled_presence
-from sparsepix.recording import exporting
 from sparsepix.sparse_pixels import SparsePixels
 
 Over = Literal["active", "cell"]
@@ -37,7 +37,7 @@ class SparseMaxPool2d(nn.Module):
     def forward(self, pixels: SparsePixels) -> SparsePixels:
         """Pool; spatial_shape becomes (H // rows, W // columns)."""
         check_window("SparseMaxPool2d", self.kernel_size, pixels.spatial_shape)
-        if exporting():
+        if is_blank(pixels.features):
             return emit_pool("SparseMaxPool2d", pixels, self.kernel_size, {"over": self.over})
         return max_pool(pixels, self.kernel_size, self.over)
 
