@@ -15,9 +15,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from sparsepix.blank import is_blank
 from sparsepix.checks import check_channels, check_positive
+from sparsepix.precision import in_full_precision
 from sparsepix.quantizers import Quantizer, bias_format_of
 from sparsepix.recording import exporting, name_constant
-from sparsepix.sparse_pixels import SparsePixels
+from sparsepix.sparse_pixels import SparsePixels, check_pixels
 from sparsepix_ops.errors import SparsePixError
 
 NEEDS_ACTIVE_BIAS = (
@@ -48,6 +49,7 @@ class SparseBatchNorm2d(nn.BatchNorm1d):
 
     def forward(self, pixels: SparsePixels) -> SparsePixels:
         """Normalize the features."""
+        check_pixels("SparseBatchNorm2d", pixels)
         check_channels("SparseBatchNorm2d", self.num_features, pixels.channels, "num_features")
         if is_blank(pixels.features):
             raise SparsePixError(
@@ -124,7 +126,7 @@ def quantized_weights(
         plain: the layer's output [..., out] by its own weights, unquantized, and which rows of it count; not needed
             in evaluation.
     """
-    weight, bias = layer.weight, layer.bias
+    weight, bias = in_full_precision(type(layer).__name__, layer.weight, "weights"), layer.bias
     if layer.batch_norm is not None:
         if layer.batch_norm.training:
             mean, variance = batch_statistics(layer.batch_norm, *plain())

@@ -59,8 +59,20 @@ def check_channels(layer: str, expected: int, found: int, argument: str = "in_ch
         )
 
 
-def check_image(layer: str, image: Tensor) -> None:
-    """Check that ``image`` is a floating-point tensor [B, C, H, W].
+def check_vector(layer: str, x: Tensor) -> None:
+    """Check that ``x`` is a tensor.
+
+    Raises:
+        SparsePixError: it is something else.
+    """
+    if not isinstance(x, Tensor):
+        raise SparsePixError(
+            f"{layer}: expected a tensor, found {type(x).__name__}; behind pixels put SparseFlatten or a global pool first"
+        )
+
+
+def check_image(layer: str, image: Tensor) -> Tensor:
+    """Return ``image`` if it is a floating-point tensor [B, C, H, W].
 
     Raises:
         SparsePixError: another rank or dtype.
@@ -72,6 +84,7 @@ def check_image(layer: str, image: Tensor) -> None:
         )
     if not image.dtype.is_floating_point:
         raise SparsePixError(f"{layer}: expected float32 or float64, found {image.dtype}; convert with image.float()")
+    return image
 
 
 def check_window(layer: str, kernel_size: tuple[int, int], spatial_shape: tuple[int, int]) -> None:

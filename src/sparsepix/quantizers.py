@@ -20,6 +20,7 @@ from torch.autograd.function import once_differentiable
 
 from sparsepix.blank import is_blank
 from sparsepix.bounded import bounded
+from sparsepix.precision import in_full_precision
 from sparsepix.recording import emit, exporting, note_quantized
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import AP_ROUNDING, FixedPoint, Rounding
@@ -252,6 +253,7 @@ class Quantizer(nn.Module):
         """Quantize ``x`` [...]; the result has its shape and dtype."""
         if self.format is None:
             return x
+        x = in_full_precision(self.owner, x)
         if is_blank(x):
             return emit("Quant", (x, *self._constants(x)), self._attributes(), x.shape)
         result = self._quantize(x)

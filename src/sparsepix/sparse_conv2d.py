@@ -14,9 +14,10 @@ from sparsepix.checks import as_pair, check_channels, check_choice, check_positi
 from sparsepix.last_forward import LastForward
 from sparsepix.neighbours import add_windows, gather_windows, neighbour_table
 from sparsepix.pooling import Merge, merge_slots, pooled_presence
+from sparsepix.precision import full_precision
 from sparsepix.quantizers import Format, Quantizer, bias_format_of, start_above_rounding
 from sparsepix.recording import emit, emit_sparse
-from sparsepix.sparse_pixels import SparsePixels
+from sparsepix.sparse_pixels import SparsePixels, check_pixels, pixels_of
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.sparse_conv2d import check_groups
 from sparsepix_ops.sparse_strided_conv2d import grid_of
@@ -102,6 +103,7 @@ class SparseConv2d(nn.Module):
 
     def forward(self, pixels: SparsePixels) -> SparsePixels:
         """Convolve; the coordinates stay, unless there is a stride."""
+        check_pixels("SparseConv2d", pixels)
         check_channels("SparseConv2d", self.in_channels, pixels.channels)
         if is_blank(pixels.features):
             return self._emit(pixels)
@@ -121,7 +123,7 @@ class SparseConv2d(nn.Module):
         features = sums(*quantized_weights(self, lambda: (sums(self.weight, self.bias), active)))
         if merge is None:
             return pixels.replace(features)
-        return SparsePixels(features, merge.coords, merge.spatial_shape, presence)
+        return pixels_of(features, merge.coords, merge.spatial_shape, presence)
 
     def _tables(self, pixels: SparsePixels, merge: Merge | None) -> tuple[Tensor, Tensor | None]:
         """The pixels in the window of each output, and the outputs in whose windows each pixel lies, seen from it.
@@ -153,7 +155,7 @@ class SparseConv2d(nn.Module):
             "group": self.groups,
         }
         features, coords = emit_sparse("SparseStridedConv2d", inputs, attributes, slots, self.out_channels)
-        return SparsePixels(features, coords, grid_of(pixels.spatial_shape, self.stride))
+        return pixels_of(features, coords, grid_of(pixels.spatial_shape, self.stride))
 
     def products(self) -> Tensor:
         """Multiplications an image in the last forward, mean over the batch: a scalar.
@@ -208,11 +210,12 @@ class _WindowSum(torch.autograd.Function):
             windows = windows.view(groups, -1, batch * slots)
             matrix = weight.reshape(groups, weight.shape[0] // groups, -1)
         mask = None if bias is None else active.reshape(1, batch * slots).to(features.dtype)
-        if bias is None or groups > 1:
-            out = (matrix @ windows).view(weight.shape[0], batch * slots)
-            out = out if bias is None else out.addcmul_(bias[:, None], mask)
-        else:
-            out = torch.addmm(bias[:, None] * mask, matrix, windows)
+        with full_precision(features.device):
+            if bias is None or groups > 1:
+                out = (matrix @ windows).view(weight.shape[0], batch * slots)
+                out = out if bias is None else out.addcmul_(bias[:, None], mask)
+            else:
+                out = torch.addmm(bias[:, None] * mask, matrix, windows)
         ctx.save_for_backward(windows, weight, table if back is None else back, mask)
         ctx.groups = groups
         return out.t().reshape(batch, slots, -1)
@@ -225,13 +228,14 @@ class _WindowSum(torch.autograd.Function):
         batch, slots, filters = grad.shape
         grad = grad.reshape(batch * slots, filters).t()
         grad_features = grad_weight = grad_bias = None
-        if ctx.needs_input_grad[0]:
-            grad_features = _gradient_of_features(grad, weight, back, groups).t().reshape(batch, slots, -1)
-        if ctx.needs_input_grad[1]:
-            by_group = grad if groups == 1 else grad.reshape(groups, filters // groups, batch * slots)
-            grad_weight = (by_group @ windows.mT).view(weight.shape)
-        if mask is not None and ctx.needs_input_grad[2]:
-            grad_bias = (grad @ mask.t()).view(filters)
+        with full_precision(grad.device):
+            if ctx.needs_input_grad[0]:
+                grad_features = _gradient_of_features(grad, weight, back, groups).t().reshape(batch, slots, -1)
+            if ctx.needs_input_grad[1]:
+                by_group = grad if groups == 1 else grad.reshape(groups, filters // groups, batch * slots)
+                grad_weight = (by_group @ windows.mT).view(weight.shape)
+            if mask is not None and ctx.needs_input_grad[2]:
+                grad_bias = (grad @ mask.t()).view(filters)
         return grad_features, grad_weight, grad_bias, None, None, None, None
 
 

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from sparsepix.blank import is_blank
 from sparsepix.last_forward import LastForward
 from sparsepix.recording import emit
-from sparsepix.sparse_pixels import SparsePixels
+from sparsepix.sparse_pixels import SparsePixels, check_pixels
 
 
 class SparseFlatten(nn.Module):
@@ -18,6 +18,7 @@ class SparseFlatten(nn.Module):
 
     def forward(self, pixels: SparsePixels) -> Tensor:
         """Flatten to [B, H * W * C]."""
+        check_pixels("SparseFlatten", pixels)
         height, width = pixels.spatial_shape
         if is_blank(pixels.features):
             inputs = (pixels.features, pixels.coords)

@@ -6,7 +6,7 @@ from sparsepix.blank import is_blank
 from sparsepix.quantizers import Format, Quantizer
 from sparsepix.recording import emit
 from sparsepix.sparse_avg_pool2d import reciprocal_factor
-from sparsepix.sparse_pixels import SparsePixels
+from sparsepix.sparse_pixels import SparsePixels, check_pixels
 from sparsepix_ops.sparse_avg_pool2d import MAX_RECIPROCAL_BITS
 
 
@@ -33,6 +33,7 @@ class SparseGlobalAvgPool2d(nn.Module):
 
     def forward(self, pixels: SparsePixels) -> Tensor:
         """Pool features [B, N, C] to [B, C]; an empty image gives 0."""
+        check_pixels("SparseGlobalAvgPool2d", pixels)
         # Under torch.compile a size that has changed is a symbol, which has no reciprocal; range pins it down.
         height, width = (len(range(size)) for size in pixels.spatial_shape)
         # True division is refused by the exporter, which names the module and goes on looking for other problems.

@@ -6,7 +6,7 @@ from sparsepix.blank import is_blank
 from sparsepix.checks import check_choice
 from sparsepix.recording import emit
 from sparsepix.sparse_max_pool2d import Over, max_pool
-from sparsepix.sparse_pixels import SparsePixels
+from sparsepix.sparse_pixels import SparsePixels, check_pixels
 
 
 class SparseGlobalMaxPool2d(nn.Module):
@@ -26,6 +26,7 @@ class SparseGlobalMaxPool2d(nn.Module):
 
     def forward(self, pixels: SparsePixels) -> Tensor:
         """Pool features [B, N, C] to [B, C]; an image without active pixels gives 0."""
+        check_pixels("SparseGlobalMaxPool2d", pixels)
         if is_blank(pixels.features):
             inputs = (pixels.features, pixels.coords)
             attributes = {"spatial_shape": list(pixels.spatial_shape), "over": self.over}

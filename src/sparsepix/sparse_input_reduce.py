@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from sparsepix.blank import is_blank
 from sparsepix.checks import check_choice, check_image, check_positive
 from sparsepix.last_forward import LastForward
+from sparsepix.precision import in_full_precision
 from sparsepix.recording import emit_sparse
 from sparsepix.soft_selection import LearnedBudget, LearnedThreshold, presence, weighed
-from sparsepix.sparse_pixels import SparsePixels
+from sparsepix.sparse_pixels import SparsePixels, pixels_of
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedPoint
 
@@ -102,7 +103,7 @@ class SparseInputReduce(nn.Module):
 
     def forward(self, image: Tensor) -> SparsePixels:
         """Reduce images [B, C, H, W] to their active pixels."""
-        check_image("SparseInputReduce", image)
+        image = in_full_precision("SparseInputReduce", check_image("SparseInputReduce", image))
         height, width = image.shape[2:]
         if self.initial_max_pixels > height * width:
             raise SparsePixError(
@@ -118,7 +119,7 @@ class SparseInputReduce(nn.Module):
             }
             slots = attributes["max_pixels"]
             features, coords = emit_sparse("InputReduce", (image,), attributes, slots, image.shape[1])
-            return SparsePixels(features, coords, (height, width))
+            return pixels_of(features, coords, (height, width))
 
         self.last_forward.image_shape = tuple(image.shape[1:])
         score = activity_score(image.detach(), self.activity).flatten(1)
@@ -149,7 +150,7 @@ class SparseInputReduce(nn.Module):
             self.last_forward.image, self.last_forward.features = image.detach(), features.detach()
             self.last_forward.presence = factor
             features = weighed(features, factor)
-        return SparsePixels(features, coords, (height, width), factor)
+        return pixels_of(features, coords, (height, width), factor)
 
     def _slots(self, share: Tensor | None) -> tuple[int, Tensor | None]:
         """The slots of the list, and how many of them may be filled if that is less and known as a tensor only."""
