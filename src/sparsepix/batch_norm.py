@@ -20,6 +20,7 @@ from sparsepix.quantizers import Quantizer, bias_format_of
 from sparsepix.recording import exporting, name_constant
 from sparsepix.sparse_pixels import SparsePixels, check_pixels
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.whole import real_number
 
 NEEDS_ACTIVE_BIAS = (
     "a batch norm shifts every active pixel, so its layer must add the bias to each of them: take bias_on='active'"
@@ -45,7 +46,13 @@ class SparseBatchNorm2d(nn.BatchNorm1d):
     """
 
     def __init__(self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1) -> None:
-        super().__init__(check_positive("SparseBatchNorm2d", "num_features", num_features), eps, momentum)
+        count = check_positive("SparseBatchNorm2d", "num_features", num_features)
+        small, weight = real_number(eps), None if momentum is None else real_number(momentum)
+        if small is None or small < 0:
+            raise SparsePixError(f"SparseBatchNorm2d: eps must be a number of at least 0, found {eps!r}")
+        if momentum is not None and (weight is None or not 0 <= weight <= 1):
+            raise SparsePixError(f"SparseBatchNorm2d: momentum must be None or 0 ... 1, found {momentum!r}")
+        super().__init__(count, small, weight)
 
     def forward(self, pixels: SparsePixels) -> SparsePixels:
         """Normalize the features."""

@@ -85,6 +85,8 @@ def ebops(model: nn.Module, images: Tensor | np.ndarray | None = None) -> BitOpe
         return _rows(_uses(model))
     like = next(model.parameters())
     images = torch.as_tensor(images).to(like)
+    if len(images) == 0:
+        raise SparsePixError("ebops: expected one image or more to count on, found none")
     # A copy that shares the parameters: the last forward of the model stays what it was.
     copy, _ = evaluation_copy(model, own_tensors=False)
     with torch.no_grad():

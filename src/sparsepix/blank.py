@@ -24,7 +24,6 @@ class Blank(Tensor):
 
     value: str
 
-    @staticmethod
     def __new__(cls, shape: Sequence[int], dtype: torch.dtype, device: torch.device, value: str) -> "Blank":
         blank = Tensor._make_wrapper_subclass(cls, tuple(shape), dtype=dtype, device=device)
         blank.value = value
@@ -34,7 +33,10 @@ class Blank(Tensor):
     __torch_function__ = torch._C._disabled_torch_function_impl
 
     @classmethod
-    def __torch_dispatch__(cls, function: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(
+        cls: type["Blank"], function: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None
+    ) -> Any:
+        """Refuse what has not been recorded."""
         raise SparsePixError(
             f"{function} on a value of the image, which has no numbers while a model is exported; use the layers of "
             "sparsepix"

@@ -1,7 +1,9 @@
 """Export of a torch module to ONNX."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import onnx
 from torch import nn
 
@@ -11,6 +13,7 @@ from sparsepix.module_copy import evaluation_copy, unwrapped
 from sparsepix.onnx_graph import contract_model
 from sparsepix.recording import Recorder
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.whole import whole_number
 
 
 def export_onnx(model: nn.Module, path: str | Path, input_shape: tuple[int, int, int] | None = None) -> onnx.ModelProto:
@@ -32,13 +35,16 @@ def export_onnx(model: nn.Module, path: str | Path, input_shape: tuple[int, int,
     Raises:
         SparsePixError: all reasons why firmware could not carry the model, each naming its module.
     """
-    shape = input_shape or getattr(model, "input_shape", None)
-    if shape is None or len(shape) != 3:
+    shape = getattr(model, "input_shape", None) if input_shape is None else input_shape
+    sizes = [whole_number(size) for size in shape] if isinstance(shape, Sequence | np.ndarray) else []
+    if len(sizes) != 3 or any(size is None or size < 1 for size in sizes):
         raise SparsePixError(
-            f"export needs input_shape = (channels, height, width), found {shape}: pass it to export_onnx, "
-            "or set model.input_shape"
+            f"export needs input_shape = (channels, height, width), three numbers of at least 1, found {shape!r}: pass "
+            "it to export_onnx, or set model.input_shape"
         )
-    exported = _exported(model, tuple(shape), Path(path).stem)
+    if not isinstance(model, nn.Module):
+        raise SparsePixError(f"export needs a module of torch, found {type(model).__name__}")
+    exported = _exported(model, tuple(sizes), Path(path).stem)
     with written_beside(path) as temporary:
         onnx.save(exported, temporary)
     return exported

@@ -56,8 +56,8 @@ def _foreign(module: nn.Module) -> str | None:
         kind = next(b.__name__ for b in type(module).__mro__ if b.__module__.split(".")[0] == "brevitas")
         instead = _INSTEAD.get(kind, "the layers of sparsepix")
         return (
-            f"{kind} is a layer of Brevitas, which cannot be exported; use {instead} (a format such as FixedPoint(8, 3) "
-            "takes the place of Brevitas's quantizer classes)"
+            f"{kind} is a layer of Brevitas, which cannot be exported; use {instead} (a format such as FixedPoint(8, "
+            "3) takes the place of Brevitas's quantizer classes)"
         )
     return None
 
@@ -131,8 +131,8 @@ def run_hooks(model: nn.Module, images: Tensor) -> None:
             plain = _run(model, images)
         if not _equal(hooked, plain):
             raise SparsePixError(
-                "a hook on all modules (torch.nn.modules.module.register_module_forward_hook) changes what they give, and "
-                "the file would not be the model; remove it"
+                "a hook on all modules (torch.nn.modules.module.register_module_forward_hook) changes what they give, "
+                "and the file would not be the model; remove it"
             )
 
 
@@ -222,9 +222,9 @@ def prove(model: nn.Module, exported: onnx.ModelProto, images: Tensor) -> None:
         result = result.detach().cpu().double().numpy()
         if result.shape != expected.shape or (np.abs(result - expected) > allowed * np.abs(expected).max()).any():
             raise SparsePixError(
-                f"the file would not be the model: for {len(images)} test images the output {name!r} of the model is not "
-                "what was recorded. Its forward depends on something that no file can hold: the number of images, what "
-                "it did in an earlier call, or numbers that change between two calls"
+                f"the file would not be the model: for {len(images)} test images the output {name!r} of the model is "
+                "not what was recorded. Its forward depends on something that no file can hold: the number of images, "
+                "what it did in an earlier call, or numbers that change between two calls"
             )
 
 

@@ -30,9 +30,10 @@ def in_full_precision(layer: str, x: Tensor, what: str = "an input") -> Tensor:
         return x
     if torch.is_autocast_enabled(x.device.type):
         return x.float()
+    owner = "model" if what == "weights" else "x"
     raise SparsePixError(
-        f"{layer}: expected {what} of float32 or float64, found {x.dtype}, which rounds what fixed-point numbers hold; use "
-        f"{'model' if what == 'weights' else 'x'}.float() (torch.autocast may stay: the layers compute in full precision)"
+        f"{layer}: expected {what} of float32 or float64, found {x.dtype}, which rounds what fixed-point numbers hold; "
+        f"use {owner}.float() (torch.autocast may stay: the layers compute in full precision)"
     )
 
 

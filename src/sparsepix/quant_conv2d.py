@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sparsepix.batch_norm import quantized_weights
-from sparsepix.checks import as_pair, check_channels, check_image, check_positive
+from sparsepix.checks import as_pair, check_channels, check_flag, check_image, check_positive, check_weights
 from sparsepix.last_forward import LastForward
 from sparsepix.precision import full_precision, in_full_precision
 from sparsepix.quantizers import Format, Quantizer, bias_format_of, start_above_rounding
@@ -42,9 +42,13 @@ class QuantConv2d(nn.Conv2d):
         bias_format: Format = None,
         batch_norm: bool = False,
     ) -> None:
-        check_positive("QuantConv2d", "in_channels", in_channels)
-        check_positive("QuantConv2d", "out_channels", out_channels)
+        in_channels = check_positive("QuantConv2d", "in_channels", in_channels)
+        out_channels = check_positive("QuantConv2d", "out_channels", out_channels)
+        bias, batch_norm = (
+            check_flag("QuantConv2d", name, value) for name, value in (("bias", bias), ("batch_norm", batch_norm))
+        )
         window = as_pair("QuantConv2d", "kernel_size", kernel_size, odd=True)
+        check_weights("QuantConv2d", out_channels, in_channels, *window)
         super().__init__(in_channels, out_channels, window, padding=(window[0] // 2, window[1] // 2), bias=bias)
         self.weight_quantizer = Quantizer(weight_format, "QuantConv2d weight")
         start_above_rounding(self, weight_format)

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from sparsepix.batch_norm import quantized_weights
-from sparsepix.checks import check_channels, check_positive, check_vector
+from sparsepix.checks import check_channels, check_flag, check_positive, check_vector, check_weights
 from sparsepix.precision import in_full_precision, linear
 from sparsepix.quantizers import Format, Quantizer, bias_format_of, start_above_rounding
 
@@ -35,8 +35,12 @@ class QuantLinear(nn.Linear):
         bias_format: Format = None,
         batch_norm: bool = False,
     ) -> None:
-        check_positive("QuantLinear", "in_features", in_features)
-        check_positive("QuantLinear", "out_features", out_features)
+        in_features = check_positive("QuantLinear", "in_features", in_features)
+        out_features = check_positive("QuantLinear", "out_features", out_features)
+        bias, batch_norm = (
+            check_flag("QuantLinear", name, value) for name, value in (("bias", bias), ("batch_norm", batch_norm))
+        )
+        check_weights("QuantLinear", out_features, in_features)
         super().__init__(in_features, out_features, bias)
         self.weight_quantizer = Quantizer(weight_format, "QuantLinear weight")
         start_above_rounding(self, weight_format)

@@ -93,8 +93,8 @@ class NoRandomNumbers(TorchFunctionMode):
         """Refuse a call of torch or let it through."""
         if draws_random_numbers(function, args, kwargs or {}):
             raise SparsePixError(
-                f"{self.scope or 'the forward'}: {_name(function)} draws random numbers in evaluation too, which no file "
-                "can hold; do so in training only (training=self.training)"
+                f"{self.scope or 'the forward'}: {_name(function)} draws random numbers in evaluation too, which no "
+                "file can hold; do so in training only (training=self.training)"
             )
         return function(*args, **(kwargs or {}))
 
@@ -235,8 +235,8 @@ class Recorder(NoRandomNumbers):
         result = same_value(function, args, kwargs) if result is None else result
         if result is None:
             raise SparsePixError(
-                f"{self.scope or type(self._model).__name__}: {_name(function)} on values of the image has no firmware; "
-                "use the layers of sparsepix"
+                f"{self.scope or type(self._model).__name__}: {_name(function)} on values of the image has no "
+                "firmware; use the layers of sparsepix"
             )
         return result
 

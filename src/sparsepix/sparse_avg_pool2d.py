@@ -34,8 +34,10 @@ class SparseAvgPool2d(nn.Module):
     ) -> None:
         super().__init__()
         self.kernel_size = as_pair("SparseAvgPool2d", "kernel_size", kernel_size)
-        self.reciprocal_bits = reciprocal_bits
-        self._factor = None if reciprocal_bits is None else _factor(self.kernel_size, reciprocal_bits)
+        self.reciprocal_bits = None
+        if reciprocal_bits is not None:
+            self.reciprocal_bits = check_positive("SparseAvgPool2d", "reciprocal_bits", reciprocal_bits)
+        self._factor = None if reciprocal_bits is None else _factor(self.kernel_size, self.reciprocal_bits)
         self.quantizer = Quantizer(format, "SparseAvgPool2d")
 
     def forward(self, pixels: SparsePixels) -> SparsePixels:

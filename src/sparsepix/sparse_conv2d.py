@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from sparsepix.batch_norm import NEEDS_ACTIVE_BIAS, SparseBatchNorm2d, quantized_weights
 from sparsepix.blank import is_blank
-from sparsepix.checks import as_pair, check_channels, check_choice, check_positive
+from sparsepix.checks import as_pair, check_channels, check_choice, check_flag, check_positive, check_weights
 from sparsepix.last_forward import LastForward
 from sparsepix.neighbours import add_windows, gather_windows, neighbour_table
 from sparsepix.pooling import Merge, merge_slots, pooled_presence
@@ -79,24 +79,28 @@ class SparseConv2d(nn.Module):
         self.kernel_size = as_pair("SparseConv2d", "kernel_size", kernel_size, odd=True)
         self.bias_on = check_choice("SparseConv2d", "bias_on", bias_on, ("active", "nonzero"))
         self.stride = as_pair("SparseConv2d", "stride", stride)
+        bias, batch_norm = (
+            check_flag("SparseConv2d", name, value) for name, value in (("bias", bias), ("batch_norm", batch_norm))
+        )
         if self.stride != (1, 1) and bias_on != "active":
             raise SparsePixError(
                 f"SparseConv2d: bias_on='nonzero' needs stride 1, found {stride}; take bias_on='active'"
             )
         self.groups = check_positive("SparseConv2d", "groups", groups)
         try:
-            check_groups(groups, in_channels, out_channels)
+            check_groups(self.groups, self.in_channels, self.out_channels)
         except SparsePixError as error:
             raise SparsePixError(f"SparseConv2d: {error}") from None
         # Borrowed for its initial values.
-        dense = nn.Conv2d(in_channels, out_channels, self.kernel_size, bias=bias, groups=groups)
+        check_weights("SparseConv2d", self.out_channels, self.in_channels // self.groups, *self.kernel_size)
+        dense = nn.Conv2d(self.in_channels, self.out_channels, self.kernel_size, bias=bias, groups=self.groups)
         self.weight, self.bias = dense.weight, dense.bias
         self.weight_quantizer = Quantizer(weight_format, "SparseConv2d weight")
         start_above_rounding(self, weight_format)
         self.bias_quantizer = (
             Quantizer(bias_format or bias_format_of(weight_format), "SparseConv2d bias") if bias or batch_norm else None
         )
-        self.batch_norm = self.norm_type(out_channels) if batch_norm else None
+        self.batch_norm = self.norm_type(self.out_channels) if batch_norm else None
         if batch_norm and bias_on != "active":
             raise SparsePixError(f"SparseConv2d: {NEEDS_ACTIVE_BIAS}")
         self.last_forward = LastForward()
@@ -158,7 +162,7 @@ class SparseConv2d(nn.Module):
         return pixels_of(features, coords, grid_of(pixels.spatial_shape, self.stride))
 
     def products(self) -> Tensor:
-        """Multiplications an image in the last forward, mean over the batch: a scalar.
+        """Multiplications an image in the last forward, mean over the batch (0 for none): a scalar.
 
         One for each output and kept pixel in its window, and each pair of channels in a group.
         The gradient goes to a learned selection: dropping a pixel drops its pairs with itself and its neighbours
@@ -172,7 +176,7 @@ class SparseConv2d(nn.Module):
             # Each pair counts for both of its pixels, of which an output of a stride is none.
             ends = 2 if self.stride == (1, 1) else 1
             pairs = pairs + ends * (neighbours * (last.presence - last.presence.detach())).sum()
-        return pairs * (self.in_channels // self.groups * self.out_channels / batch)
+        return pairs * (self.in_channels // self.groups * self.out_channels / max(batch, 1))
 
     def extra_repr(self) -> str:
         """The arguments, for ``print(model)``."""

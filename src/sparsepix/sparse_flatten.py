@@ -29,10 +29,10 @@ class SparseFlatten(nn.Module):
         return pixels.to_rows().flatten(1)
 
     def kept_features(self) -> Tensor:
-        """Features of kept pixels in a vector of the last forward, mean over the batch: a scalar.
+        """Features of kept pixels in a vector of the last forward, mean over the batch (0 for none): a scalar.
 
         The gradient goes to a learned selection.
         """
         last = self.last_forward
         kept = last.active.to(torch.get_default_dtype()) if last.presence is None else last.presence
-        return kept.sum(1).mean() * last.channels
+        return kept.sum() / max(len(kept), 1) * last.channels

@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from sparsepix.blank import is_blank
+from sparsepix.checks import check_positive
 from sparsepix.quantizers import Format, Quantizer
 from sparsepix.recording import emit
 from sparsepix.sparse_avg_pool2d import reciprocal_factor
@@ -27,6 +28,7 @@ class SparseGlobalAvgPool2d(nn.Module):
     def __init__(self, reciprocal_bits: int | None = 16, format: Format = None) -> None:
         super().__init__()
         if reciprocal_bits is not None:
+            reciprocal_bits = check_positive("SparseGlobalAvgPool2d", "reciprocal_bits", reciprocal_bits)
             reciprocal_factor("SparseGlobalAvgPool2d", 1, reciprocal_bits)
         self.reciprocal_bits = reciprocal_bits
         self.quantizer = Quantizer(format, "SparseGlobalAvgPool2d")

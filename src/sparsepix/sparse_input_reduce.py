@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sparsepix.blank import is_blank
-from sparsepix.checks import check_choice, check_image, check_positive
+from sparsepix.checks import check_choice, check_flag, check_image, check_positive
 from sparsepix.last_forward import LastForward
 from sparsepix.precision import in_full_precision
 from sparsepix.recording import emit_sparse
@@ -16,6 +16,7 @@ from sparsepix.soft_selection import LearnedBudget, LearnedThreshold, presence, 
 from sparsepix.sparse_pixels import SparsePixels, pixels_of
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedPoint
+from sparsepix_ops.whole import real_number
 
 Activity = Literal["first", "any", "sum"]
 Selection = Literal["raster", "magnitude"]
@@ -59,10 +60,15 @@ class SparseInputReduce(nn.Module):
         super().__init__()
         self.initial_max_pixels = check_positive("SparseInputReduce", "max_pixels", max_pixels)
         # The comparison is made in float32 and in float64: the threshold must be the same number in both.
+        number = real_number(threshold)
         with np.errstate(over="ignore"):
-            self.initial_threshold = float(np.float32(threshold))
+            self.initial_threshold = math.nan if number is None else float(np.float32(number))
         if not math.isfinite(self.initial_threshold):
-            raise SparsePixError(f"SparseInputReduce: threshold must be finite in float32, found {threshold}")
+            raise SparsePixError(
+                f"SparseInputReduce: threshold must be finite in float32, a single number, found {threshold!r}"
+            )
+        learn_max_pixels = check_flag("SparseInputReduce", "learn_max_pixels", learn_max_pixels)
+        learn_threshold = check_flag("SparseInputReduce", "learn_threshold", learn_threshold)
         if input_format is not None and not isinstance(input_format, FixedPoint):
             raise SparsePixError(f"SparseInputReduce: input_format must be FixedPoint or None, found {input_format!r}")
         self.learned_max_pixels = LearnedBudget(self.initial_max_pixels) if learn_max_pixels else None

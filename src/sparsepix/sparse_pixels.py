@@ -51,8 +51,8 @@ class SparsePixels:
         features = in_full_precision("SparsePixels", features, "features")
         if features.dim() != 3 or features.shape[:2] != self.coords.shape[:2]:
             raise SparsePixError(
-                f"SparsePixels: features must be [B, N, C] with the B and N of coords {tuple(self.coords.shape)}, found "
-                f"{tuple(features.shape)}"
+                f"SparsePixels: features must be [B, N, C] with the B and N of coords {tuple(self.coords.shape)}, "
+                f"found {tuple(features.shape)}"
             )
         pixels = pixels_of(features, self.coords, self.spatial_shape)
         pixels._cache = self._cache
