@@ -25,6 +25,7 @@ class Blank(Tensor):
     value: str
 
     def __new__(cls, shape: Sequence[int], dtype: torch.dtype, device: torch.device, value: str) -> "Blank":
+        """Without memory for its numbers."""
         blank = Tensor._make_wrapper_subclass(cls, tuple(shape), dtype=dtype, device=device)
         blank.value = value
         return blank

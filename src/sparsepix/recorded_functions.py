@@ -200,7 +200,7 @@ def same_value(function: Callable, args: Sequence[Any], kwargs: Mapping[str, Any
     elif name in _DROPOUTS:
         if _trains(name, args, kwargs):
             return None
-    elif name not in _ARRANGING and function is not Tensor.data.__get__:
+    elif name not in _ARRANGING and function != Tensor.data.__get__:
         return None
     zeros = pytree.tree_map_only(
         Blank, lambda x: torch.zeros(x.shape, dtype=x.dtype, device=x.device), (tuple(args), dict(kwargs))
