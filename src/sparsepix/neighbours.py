@@ -76,7 +76,8 @@ def gather_windows(features: Tensor, table: Tensor) -> Tensor:
     Returns:
         [C * K, B * N], 0 where the table names no pixel.
     """
-    return _columns(F.pad(features, (0, 1)), table.view(-1)).view(-1, table.shape[1])
+    # Every size is given: a batch of no images leaves none to be found out.
+    return _columns(F.pad(features, (0, 1)), table.view(-1)).view(len(features) * len(table), table.shape[1])
 
 
 def add_windows(products: Tensor, table: Tensor) -> Tensor:
@@ -92,8 +93,9 @@ def add_windows(products: Tensor, table: Tensor) -> Tensor:
     positions, slots = table.shape
     index = _index_type(products.numel())
     start = torch.arange(positions, dtype=index, device=table.device)[:, None] * (slots + 1)
-    found = _columns(products.view(-1, positions * (slots + 1)), (table + start).view(-1))
-    return found.view(-1, positions, slots).sum(1)
+    channels = len(products) // positions
+    found = _columns(products.view(channels, positions * (slots + 1)), (table + start).view(-1))
+    return found.view(channels, positions, slots).sum(1)
 
 
 def _columns(rows: Tensor, which: Tensor) -> Tensor:

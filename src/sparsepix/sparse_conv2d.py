@@ -211,7 +211,7 @@ class _WindowSum(torch.autograd.Function):
         if groups == 1:
             matrix = weight.reshape(weight.shape[0], -1)
         else:  # side by side, a matrix product each
-            windows = windows.view(groups, -1, batch * slots)
+            windows = windows.view(groups, len(windows) // groups, batch * slots)
             matrix = weight.reshape(groups, weight.shape[0] // groups, -1)
         mask = None if bias is None else active.reshape(1, batch * slots).to(features.dtype)
         with full_precision(features.device):
@@ -222,7 +222,7 @@ class _WindowSum(torch.autograd.Function):
                 out = torch.addmm(bias[:, None] * mask, matrix, windows)
         ctx.save_for_backward(windows, weight, table if back is None else back, mask)
         ctx.groups = groups
-        return out.t().reshape(batch, slots, -1)
+        return out.t().reshape(batch, slots, len(weight))
 
     @staticmethod
     @once_differentiable
@@ -234,7 +234,8 @@ class _WindowSum(torch.autograd.Function):
         grad_features = grad_weight = grad_bias = None
         with full_precision(grad.device):
             if ctx.needs_input_grad[0]:
-                grad_features = _gradient_of_features(grad, weight, back, groups).t().reshape(batch, slots, -1)
+                grad_features = _gradient_of_features(grad, weight, back, groups).t()
+                grad_features = grad_features.reshape(batch, slots, grad_features.shape[1])
             if ctx.needs_input_grad[1]:
                 by_group = grad if groups == 1 else grad.reshape(groups, filters // groups, batch * slots)
                 grad_weight = (by_group @ windows.mT).view(weight.shape)
@@ -249,7 +250,9 @@ def _gradient_of_features(grad: Tensor, weight: Tensor, back: Tensor, groups: in
     turned = weight.flip(2, 3).view(groups, filters, channels, -1)
     # Reading the windows costs most, so that is done on the side with fewer channels.
     if filters <= channels:
-        around = gather_windows(grad, back).view(groups, -1, grad.shape[1])
-        return (turned.transpose(1, 2).reshape(groups, channels, -1) @ around).view(-1, grad.shape[1])
-    padded = F.pad(grad, (0, 1)).view(groups, filters, -1)
+        around = gather_windows(grad, back)
+        around = around.view(groups, len(around) // groups, grad.shape[1])
+        found = turned.transpose(1, 2).reshape(groups, channels, -1) @ around
+        return found.view(groups * channels, grad.shape[1])
+    padded = F.pad(grad, (0, 1)).view(groups, filters, grad.shape[1] + 1)
     return add_windows((turned.view(groups, filters, -1).mT @ padded).view(-1, padded.shape[-1]), back)
