@@ -80,7 +80,7 @@ def batch_statistics(norm: _BatchNorm, values: Tensor, active: Tensor | None = N
     if not norm.training:
         return norm.running_mean, norm.running_var
     rows = values.reshape(-1, values.shape[-1])
-    mask = rows.new_ones(len(rows), 1) if active is None else active.reshape(-1, 1).to(rows.dtype)
+    mask = rows.new_ones(rows.shape[0], 1) if active is None else active.reshape(-1, 1).to(rows.dtype)
     count = mask.sum()
     enough = count > 1
     mean = torch.where(enough, (rows * mask).sum(0) / count.clamp(min=1), norm.running_mean)

@@ -186,7 +186,7 @@ def first_places(score: Tensor, threshold: float | Tensor, count: int) -> Tensor
     counting = torch.float32 if score.shape[1] < 2**24 else torch.float64
     running = torch.gt(score, threshold, out=torch.empty_like(score, dtype=counting)).cumsum_(1)
     wanted = torch.arange(1, count + 1, dtype=counting, device=score.device)
-    return torch.searchsorted(running, wanted.expand(len(score), count).contiguous())
+    return torch.searchsorted(running, wanted.expand(score.shape[0], count).contiguous())
 
 
 def keep_largest(score: Tensor, active: Tensor, slots: int, count: Tensor | None = None) -> Tensor:
