@@ -335,7 +335,7 @@ REFUSED = {
 
 REASONS = (
     "Model: .* has no firmware|would not be the model|draws random numbers in evaluation|does not run on an image|"
-    "the model must return|no quantizer|no numbers while a model is exported|needs? an? .*axis|(Add|Concat|Softmax).*must"
+    "the model must return|no quantizer|no numbers while a model is exported"
 )
 
 

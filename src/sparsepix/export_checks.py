@@ -110,10 +110,9 @@ def run_hooks(model: nn.Module, images: Tensor) -> None:
     if any(own) or everywhere:
         changing: dict[str, None] = {}
         for name, module in modules.items():
-            for hooks in (module._forward_pre_hooks, module._forward_hooks):
-                hooks.update(
-                    {key: _watched(hook, name or type(module).__name__, changing) for key, hook in hooks.items()}
-                )
+            for hooks, ahead in ((module._forward_pre_hooks, True), (module._forward_hooks, False)):
+                for key, hook in hooks.items():
+                    hooks[key] = _watched(hook, name or type(module).__name__, changing, ahead=ahead)
         hooked = _run(model, images)
         if changing:
             raise SparsePixError(
@@ -136,18 +135,18 @@ def run_hooks(model: nn.Module, images: Tensor) -> None:
             )
 
 
-def _watched(hook: Callable[..., Any], name: str, changing: dict[str, None]) -> Callable[..., Any]:
-    """The hook, which then enters ``name`` where it changes or replaces one of its arguments."""
+def _watched(hook: Callable[..., Any], name: str, changing: dict[str, None], *, ahead: bool) -> Callable[..., Any]:
+    """The hook, which then enters ``name`` where it changes what it is given, or returns something else in its place."""
 
     def watched(module: nn.Module, *arguments: Any) -> Any:
         before = _snapshot(arguments)
         result = hook(module, *arguments)
-        # It may replace the last one: the inputs, the inputs and keywords, or the output.
-        replaced = arguments[-1]
-        if result is not None and not isinstance(result, tuple) and isinstance(replaced, tuple):
-            replaced = replaced[0] if len(replaced) == 1 else replaced
-        unchanged = result is None or result is replaced or _equal(result, replaced)
-        if not unchanged or not _equal(before, arguments):
+        if ahead:  # it may return one input, all, or all and the keywords
+            given = arguments if len(arguments) == 2 else arguments[0]
+            returned = result if isinstance(result, tuple) else (result,)
+        else:
+            given, returned = arguments[-1], result
+        if (result is not None and not _equal(returned, given)) or not _equal(before, arguments):
             changing[name] = None
         return result
 

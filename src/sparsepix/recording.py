@@ -159,6 +159,11 @@ class Recorder(NoRandomNumbers):
             for name, value in outputs.items()
             if not isinstance(value, Blank)
         ]
+        problems += [
+            f"the model must return what it has computed, found the image itself{f' as {name!r}' if len(outputs) > 1 else ''}"
+            for name, value in outputs.items()
+            if isinstance(value, Blank) and value.value == INPUT_NAME
+        ]
         if problems or not outputs:
             raise SparsePixError(problems or ["the model must return one tensor or more, found none"])
         return {name: value.value for name, value in outputs.items()}
