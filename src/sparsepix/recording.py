@@ -160,7 +160,7 @@ class Recorder(NoRandomNumbers):
             if not isinstance(value, Blank)
         ]
         problems += [
-            f"the model must return what it has computed, found the image itself{f' as {name!r}' if len(outputs) > 1 else ''}"
+            f"the model must return what it has computed, found the image itself as {name!r}"
             for name, value in outputs.items()
             if isinstance(value, Blank) and value.value == INPUT_NAME
         ]
