@@ -12,7 +12,6 @@ torch compute as it does on any x86-64 processor, and says whether its figures a
 import argparse
 import json
 import os
-import subprocess
 import sys
 import sysconfig
 import time

@@ -1,16 +1,19 @@
 """Sparse CNNs as data: an architecture, and the module that it describes."""
 
 from collections import Counter, OrderedDict
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from sparsepix.activations import QuantIdentity, QuantReLU, SparseReLU
+from sparsepix.checks import check_flag, check_positive
 from sparsepix.quant_conv2d import QuantConv2d
 from sparsepix.quant_linear import QuantLinear
-from sparsepix.quantizers import Format, LearnedFixedPoint
+from sparsepix.quantizers import Format, LearnedFixedPoint, check_format
 from sparsepix.sparse_avg_pool2d import SparseAvgPool2d
 from sparsepix.sparse_conv2d import SparseConv2d
 from sparsepix.sparse_flatten import SparseFlatten
@@ -18,6 +21,7 @@ from sparsepix.sparse_input_reduce import SparseInputReduce
 from sparsepix.sparse_max_pool2d import SparseMaxPool2d
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedPoint
+from sparsepix_ops.whole import real_number, whole_number
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,14 @@ class Layer:
     kind: Literal["conv", "avg_pool", "max_pool", "dense"]
     size: int
     out_channels: int = 0
+
+    def __post_init__(self) -> None:
+        label = f"Layer {self.kind!r}"
+        object.__setattr__(self, "size", check_positive(label, "size", self.size))
+        channels = 0
+        if self.kind == "conv" or whole_number(self.out_channels) != 0:
+            channels = check_positive(label, "out_channels", self.out_channels)
+        object.__setattr__(self, "out_channels", channels)
 
 
 @dataclass(frozen=True)
@@ -59,6 +71,9 @@ class Architecture:
         batch_norm: whether the convolutions normalize their outputs, see ``SparseConv2d``.
         learn_max_pixels: learn the budget, with ``max_pixels`` as start and largest (see ``SparseInputReduce``).
         learn_threshold: learn the threshold, with ``threshold`` as start.
+
+    Raises:
+        SparsePixError: numbers that are none of these; whole ones may be floats or of numpy, and become ints.
     """
 
     name: str
@@ -79,6 +94,29 @@ class Architecture:
     batch_norm: bool = False
     learn_max_pixels: bool = False
     learn_threshold: bool = False
+
+    def __post_init__(self) -> None:
+        label, values = str(self.name), {}
+        shape = self.input_shape
+        whole = [whole_number(size) for size in shape] if isinstance(shape, Sequence | np.ndarray) else []
+        if len(whole) != 3 or any(size is None or size < 1 for size in whole):
+            raise SparsePixError(
+                f"{label}: input_shape must be (channels, height, width), numbers of at least 1, found {shape!r}"
+            )
+        values["input_shape"] = tuple(whole)
+        values["layers"] = tuple(self.layers)
+        values["max_pixels"] = check_positive(label, "max_pixels", self.max_pixels)
+        values["threshold"] = real_number(self.threshold)
+        if values["threshold"] is None:
+            raise SparsePixError(f"{label}: threshold must be a finite number, found {self.threshold!r}")
+        for name in ("sparse", "batch_norm", "learn_max_pixels", "learn_threshold"):
+            values[name] = check_flag(label, name, getattr(self, name))
+        for name in ("weight_format", "activation_format", "input_format", "pool_format"):
+            check_format(getattr(self, name), f"{label}: {name}")
+        if self.reciprocal_bits is not None:
+            values["reciprocal_bits"] = check_positive(label, "reciprocal_bits", self.reciprocal_bits)
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data (numbers, strings, lists, dicts), for a file."""
