@@ -114,7 +114,7 @@ def test_save_and_load(model, tmp_path):
     x = torch.rand(3, *model.input_shape, dtype=next(model.parameters()).dtype)
     assert_array_equal(again(x).detach().numpy(), model(x).detach().numpy())
     assert set(torch.load(tmp_path / "model.pt", weights_only=True)) == {
-        "format", "version", "architecture", "state_dict",
+        "format", "version", "architecture", "state_dict", "frozen", "digest",
     }  # fmt: skip
 
 
@@ -151,7 +151,7 @@ def test_load_refuses(tmp_path):
         sp.load(path)
     for content in (b"", b"nonsense", b"\x80\x04N.", b"PK\x03\x04broken"):
         path.write_bytes(content)
-        with pytest.raises(sp.SparsePixError, match=r"expected a (model )?file"):
+        with pytest.raises(sp.SparsePixError, match=r"expected a (whole )?model file"):
             sp.load(path)
     torch.save(nn.Linear(2, 2), path)
     with pytest.raises(sp.SparsePixError, match=r"(?s)pickled module.*--model .*--allow-pickle"):
@@ -161,7 +161,7 @@ def test_load_refuses(tmp_path):
         sp.load(path)
     sp.save(sp.models.digits(), path)
     content = torch.load(path, weights_only=True)
-    del content["state_dict"]["conv1.bias"]
+    del content["digest"], content["state_dict"]["conv1.bias"]
     content["state_dict"]["dense2.weight"] = torch.zeros(3, 3)
     torch.save(content, path)
     with pytest.raises(sp.SparsePixError, match=r"(?s)conv1.bias.*dense2.weight"):

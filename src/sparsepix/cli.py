@@ -77,50 +77,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _load(arguments: argparse.Namespace) -> "nn.Module":
     from torch import nn
 
-    from sparsepix.saving import load, load_state, read_file
-    from sparsepix_ops.errors import SparsePixError
+    from sparsepix import user_code
+    from sparsepix.saving import load
+    from sparsepix.state_dicts import find_state, load_state
+    from sparsepix.torch_files import read_file
 
     path = arguments.model_file
     if arguments.model:
-        model = _factory(arguments.model)()
-        if not isinstance(model, nn.Module):
-            raise SparsePixError(
-                f"--model {arguments.model}: expected a torch module, it made a {type(model).__name__}"
-            )
         content = read_file(path, arguments.allow_pickle)
-        state = content.get("state_dict", content) if isinstance(content, dict) else content
-        if isinstance(state, nn.Module):
-            state = state.state_dict()
-        if not isinstance(state, dict):
-            raise SparsePixError(f"{path}: expected a state_dict, found a {type(state).__name__}")
-        load_state(model, state, str(path))
+        model = user_code.build(arguments.model)
+        load_state(model, find_state(content, list(model.state_dict()), str(path)), str(path))
         return model
     if arguments.allow_pickle:
         content = read_file(path, allow_pickle=True)
         if isinstance(content, nn.Module):
             return content
     return load(path)
-
-
-def _factory(name: str) -> "type[nn.Module]":
-    """The function that 'package.module:factory' names; modules in the current folder are found too."""
-    import importlib
-
-    from sparsepix_ops.errors import SparsePixError
-
-    module_name, _, attribute = name.partition(":")
-    if not module_name or not attribute:
-        raise SparsePixError(f"--model: expected package.module:factory, found {name!r}")
-    sys.path.insert(0, str(Path.cwd()))
-    try:
-        factory = getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError) as error:
-        raise SparsePixError(f"--model {name}: {error}") from None
-    finally:
-        sys.path.pop(0)
-    if not callable(factory):
-        raise SparsePixError(f"--model {name}: expected a function or class, found a {type(factory).__name__}")
-    return factory
 
 
 if __name__ == "__main__":

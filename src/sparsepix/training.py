@@ -16,11 +16,10 @@ from torch.nn import functional as F
 
 from sparsepix import distributed, penalty_terms
 from sparsepix.batches import ImageStore
-from sparsepix.checkpoint import Checkpoint, read_checkpoint
+from sparsepix.checkpoint import Checkpoint, read_checkpoint, require_fitting
 from sparsepix.datasets import Dataset
 from sparsepix.history import History, Monitor
 from sparsepix.modes import evaluating
-from sparsepix.saving import load_state
 from sparsepix.sparse_input_reduce import SparseInputReduce
 from sparsepix_ops.errors import SparsePixError
 
@@ -323,9 +322,11 @@ class _Training:
 
     def _save(self) -> None:
         sums = torch.tensor(self._finite_sums(), dtype=torch.float64)
-        if self.path is None or distributed.rank():
-            return
-        Checkpoint(
+        if self.path is not None and not distributed.rank():
+            self._state(sums).write(self.path)
+
+    def _state(self, sums: Tensor) -> Checkpoint:
+        return Checkpoint(
             self.settings,
             self.epoch,
             self.step,
@@ -336,7 +337,7 @@ class _Training:
             self.model.state_dict(),
             self.optimizer.state_dict(),
             self.schedule.state_dict(),
-        ).write(self.path)
+        )
 
     def _go_on_from(self, path: Path) -> None:
         distributed.barrier()  # process 0 may still be writing the checkpoint of a stop
@@ -348,7 +349,8 @@ class _Training:
         )
         if found is None:
             return
-        load_state(self.model, found.model, str(path))
+        require_fitting(found, self._state(self.sums), list(self.model.parameters()), self.steps, str(path))
+        self.model.load_state_dict(found.model)
         self.optimizer.load_state_dict(found.optimizer)
         self.schedule.load_state_dict(found.schedule)
         self.epoch, self.step, self.seconds = found.epoch, found.step, found.seconds
