@@ -4,7 +4,6 @@ import math
 from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from sparsepix.activations import QuantIdentity, QuantReLU, SparseReLU
+from sparsepix.numbers_given import finite, whole
 from sparsepix.quant_conv2d import QuantConv2d
 from sparsepix.quant_linear import QuantLinear
 from sparsepix.quantizers import Format, LearnedFixedPoint, check_format
@@ -118,8 +118,8 @@ class Architecture:
         _set_whole(self, "max_pixels", 1, problems)
         if self.reciprocal_bits is not None:
             _set_whole(self, "reciprocal_bits", 1, problems)
-        if isinstance(self.threshold, bool) or not isinstance(self.threshold, Real):
-            problems.append(f"threshold must be a number, found {self.threshold!r}")
+        if finite(self.threshold) is None:
+            problems.append(f"threshold must be a finite number, found {self.threshold!r}")
         else:
             object.__setattr__(self, "threshold", float(self.threshold))
         for name in ("sparse", "batch_norm", "learn_max_pixels", "learn_threshold"):
@@ -213,13 +213,6 @@ class Architecture:
             return cls(**values)
         except (KeyError, TypeError) as error:
             raise SparsePixError(f"the description of the architecture is not complete or not known: {error}") from None
-
-
-def whole(value: Any) -> int | None:
-    """A whole number as an int, from a numpy scalar or a float too; None for anything else."""
-    if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
-        return None
-    return int(value) if math.isfinite(value) and value == int(value) else None
 
 
 def _set_whole(data: Layer | Architecture, name: str, least: int, problems: list[str]) -> None:

@@ -3,11 +3,10 @@
 import csv
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from sparsepix.files import written_beside
-
-Monitor = Literal["accuracy", "loss"]
+from sparsepix.run_options import Monitor
 
 
 @dataclass

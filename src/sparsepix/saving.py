@@ -17,6 +17,9 @@ from sparsepix_ops.version import __version__
 
 FILE_FORMAT = "sparsepix-model-1"
 
+# Weights for which the right message is worth their memory.
+_FEW = 1 << 20
+
 _KIND = "a file of sparsepix.save"
 _INSTEAD = (
     "for a module of your own use torch.save(model.state_dict(), path) and sparsepix-export --model "
@@ -108,7 +111,8 @@ def _from_content(content: Mapping[str, Any], source: str) -> SparseCNN:
     try:
         architecture = Architecture.from_dict(content["architecture"])
         # Before anything is allocated: a description costs nothing to write.
-        if architecture.weights > (held := sum(t.numel() for t in state.values() if isinstance(t, torch.Tensor))):
+        held = sum(tensor.numel() for tensor in state.values() if isinstance(tensor, torch.Tensor))
+        if architecture.weights > max(held, _FEW):
             raise SparsePixError(
                 f"the description is of a model of {architecture.weights:,} weights, the state_dict holds {held:,}"
             )

@@ -101,7 +101,10 @@ def load_state(model: nn.Module, state: Mapping[str, Tensor], source: str) -> No
     heading = f"{source}: the weights do not fit the model"
     if not isinstance(state, Mapping):
         raise SparsePixError(f"{source}: expected a state_dict, found a {type(state).__name__}")
-    if problems := _state_problems(state, model.state_dict()):
+    expected = model.state_dict()
+    if problems := _state_problems(state, expected):
+        problems += [f"{name}: it is missing" for name in expected if name not in state]
+        problems += [f"{name}: the model has nothing of this name" for name in state if name not in expected]
         raise SparsePixError(problems, heading)
     floats = _float_types(state)
     if floats in ({torch.float64}, {torch.float32}):
