@@ -164,7 +164,10 @@ def test_load_refuses(tmp_path):
     del content["digest"], content["state_dict"]["conv1.bias"]
     content["state_dict"]["dense2.weight"] = torch.zeros(3, 3)
     torch.save(content, path)
-    with pytest.raises(sp.SparsePixError, match=r"(?s)dense2.weight: expected the shape \(10, 24\), found \(3, 3\).*conv1.bias: it is missing"):
+    with pytest.raises(
+        sp.SparsePixError,
+        match=r"(?s)dense2.weight: expected the shape \(10, 24\), found \(3, 3\).*conv1.bias: it is missing",
+    ):
         sp.load(path)
     content["architecture"].pop("layers")
     torch.save(content, path)

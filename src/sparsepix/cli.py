@@ -54,11 +54,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Behind the arguments: torch takes seconds to import, and --help needs none of it.
     from rich.console import Console
 
+    from sparsepix.extras import needed_for
     from sparsepix_ops.errors import SparsePixError
 
     console = Console(stderr=True)
     try:
-        with console.status("loading torch"):
+        with console.status("loading torch"), needed_for("sparsepix-export"):
             from sparsepix.export import export_onnx
         with console.status(f"exporting {arguments.model_file}"):
             model = _load(arguments)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from sparsepix.extras import needed_for
 from sparsepix.quant_conv2d import QuantConv2d
 from sparsepix.quant_linear import QuantLinear
 from sparsepix.sparse_conv2d import SparseConv2d
@@ -78,7 +79,8 @@ def read_keras_file(path: str | Path) -> dict[str, dict[str, np.ndarray]]:
     Raises:
         SparsePixError: no such file, no HDF5 file, or no weights in it.
     """
-    import h5py
+    with needed_for("reading a Keras file"):
+        import h5py
 
     if not Path(path).is_file():
         raise SparsePixError(f"{path}: there is no such file")

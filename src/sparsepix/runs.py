@@ -20,6 +20,7 @@ from sparsepix.architecture import Architecture, Layer, SparseCNN
 from sparsepix.batches import fingerprint
 from sparsepix.checkpoint import require_same_settings
 from sparsepix.datasets import Dataset
+from sparsepix.extras import needed_for
 from sparsepix.files import written_beside
 from sparsepix.history import History
 from sparsepix.run_options import FIT_OPTIONS, RunOptions
@@ -142,7 +143,8 @@ def area_under_roc(output: np.ndarray, labels: np.ndarray) -> float | None:
 
     None where no class can be told from others because all labels are the same.
     """
-    from sklearn.metrics import roc_auc_score
+    with needed_for("the area under the ROC curve"):
+        from sklearn.metrics import roc_auc_score
 
     if output.shape[1] == 1:
         return float(roc_auc_score(labels, output[:, 0])) if len(np.unique(labels)) > 1 else None

@@ -166,12 +166,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = make_parser().parse_args(argv)
     from rich.console import Console
 
+    from sparsepix.extras import needed_for
     from sparsepix_ops.errors import SparsePixError
 
     console = Console(stderr=True, highlight=False)
     try:
         options = _options(arguments)  # what is wrong with them is told before torch is loaded
-        with console.status("loading torch"):
+        with console.status("loading torch"), needed_for("sparsepix-train"):
             from sparsepix import distributed
         device = distributed.choose_device(arguments.device)
         with distributed.process_group(device):
