@@ -59,6 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     console = Console(stderr=True)
     try:
+        _check(arguments)
         with console.status("loading torch"), needed_for("sparsepix-export"):
             from sparsepix.export import export_onnx
         with console.status(f"exporting {arguments.model_file}"):
@@ -67,12 +68,33 @@ def main(argv: Sequence[str] | None = None) -> int:
             shape = tuple(arguments.input_shape) if arguments.input_shape else None
             exported = export_onnx(model, output, shape)
     except (SparsePixError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        from sparsepix.user_code import at
+
+        print(f"error: {error}{at(error.__cause__)}", file=sys.stderr)
         return 2
     wide = exported.graph.node[0].op_type == "Cast"
     print(f"{output}: {output.stat().st_size / 1024:.0f} KiB, exact in {'float64' if wide else 'float32'}")
     print(f"next: sparsepix-hls {output} --part xcvu9p --csim")
     return 0
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """What can be told from the arguments alone."""
+    from math import prod
+
+    from sparsepix.user_code import name_problems
+    from sparsepix_ops.errors import SparsePixError
+
+    problems = [] if arguments.model is None else name_problems(arguments.model)
+    shape = arguments.input_shape
+    if shape and min(shape) < 1:
+        problems.append(f"--input-shape: expected channels, height and width of at least 1, found {shape}")
+    elif shape and 4 * prod(shape) >= 1 << 31:
+        problems.append(
+            f"--input-shape: an image of {shape} takes {4 * prod(shape) / 2**30:,.1f} GiB; at most 2 are read"
+        )
+    if problems:
+        raise SparsePixError(problems)
 
 
 def _load(arguments: argparse.Namespace) -> "nn.Module":

@@ -8,11 +8,12 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from sparsepix_ops.errors import SparsePixError
+
+if TYPE_CHECKING:
+    from torch import nn
 
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 # Not where a user looks for his own mistake.
@@ -23,20 +24,30 @@ _NOT_THEIRS = (
 )
 
 
-def build(name: str) -> nn.Module:
+def name_problems(name: str) -> list[str]:
+    """What is wrong with the name of a factory, before anything is imported."""
+    path_like = re.search(r"[/\\]|\.py(:|$)", name)
+    if _NAME.fullmatch(name) and not path_like:
+        return []
+    hint = ""
+    if path_like:
+        path, _, factory = name.partition(":")
+        dotted = ".".join(part for part in re.split(r"[/\\]+", path.removesuffix(".py")) if part.strip("."))
+        hint = f"; a module goes by its name, not by its path: {dotted}:{factory or 'factory'}"
+    return [f"--model: expected package.module:factory, found {name!r}{hint}"]
+
+
+def build(name: str) -> "nn.Module":
     """Call the function or class that 'package.module:factory' names; modules in the current folder are found too.
 
     Raises:
         SparsePixError: there is none of that name, it does not run, or it makes something else.
     """
+    from torch import nn
+
     option = f"--model {name}"
-    if not _NAME.fullmatch(name):
-        hint = ""
-        if re.search(r"[/\\]|\.py(:|$)", name):
-            path, _, factory = name.partition(":")
-            dotted = ".".join(part for part in re.split(r"[/\\]+", path.removesuffix(".py")) if part.strip("."))
-            hint = f"; a module goes by its name, not by its path: {dotted}:{factory or 'factory'}"
-        raise SparsePixError(f"--model: expected package.module:factory, found {name!r}{hint}")
+    if problems := name_problems(name):
+        raise SparsePixError(problems)
     module_name, _, attribute = name.partition(":")
     here = str(Path.cwd())
     sys.path.insert(0, here)
@@ -84,13 +95,14 @@ def own_code(what: str) -> Iterator[None]:
         place = _place(error)
         raise SparsePixError(error.problems, f"{what} ({place})" if place else what) from error
     except SystemExit as error:
-        raise SparsePixError(f"{what} ended the program with sys.exit({error.code!r}){_at(error)}") from error
+        raise SparsePixError(f"{what} ended the program with sys.exit({error.code!r}){at(error)}") from error
     except Exception as error:
-        raise SparsePixError(f"{what} raised {type(error).__name__}: {error}{_at(error)}") from error
+        raise SparsePixError(f"{what} raised {type(error).__name__}: {error}{at(error)}") from error
 
 
-def _at(error: BaseException) -> str:
-    place = _place(error)
+def at(error: BaseException | None) -> str:
+    """Where in the user's code an exception came from, in brackets; '' if it came from nowhere in it."""
+    place = "" if error is None else _place(error)
     return f" ({place})" if place else ""
 
 
