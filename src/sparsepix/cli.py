@@ -54,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Behind the arguments: torch takes seconds to import, and --help needs none of it.
     from rich.console import Console
 
+    from sparsepix import user_code
     from sparsepix.extras import needed_for
     from sparsepix_ops.errors import SparsePixError
 
@@ -66,11 +67,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             model = _load(arguments)
             output = arguments.output or arguments.model_file.with_suffix(".onnx")
             shape = tuple(arguments.input_shape) if arguments.input_shape else None
-            exported = export_onnx(model, output, shape)
+            try:
+                exported = export_onnx(model, output, shape)
+            except SparsePixError as error:
+                raise SparsePixError(f"{error}{user_code.at(error.__cause__)}") from error
     except (SparsePixError, OSError) as error:
-        from sparsepix.user_code import at
-
-        print(f"error: {error}{at(error.__cause__)}", file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         return 2
     wide = exported.graph.node[0].op_type == "Cast"
     print(f"{output}: {output.stat().st_size / 1024:.0f} KiB, exact in {'float64' if wide else 'float32'}")
@@ -91,7 +93,7 @@ def _check(arguments: argparse.Namespace) -> None:
         problems.append(f"--input-shape: expected channels, height and width of at least 1, found {shape}")
     elif shape and 4 * prod(shape) >= 1 << 31:
         problems.append(
-            f"--input-shape: an image of {shape} takes {4 * prod(shape) / 2**30:,.1f} GiB; at most 2 are read"
+            f"--input-shape: an image of {shape} takes {4 * prod(shape) / 2**30:,.1f} GiB; an ONNX file holds 2 GiB"
         )
     if problems:
         raise SparsePixError(problems)
