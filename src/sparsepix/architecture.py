@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from sparsepix.activations import QuantIdentity, QuantReLU, SparseReLU
-from sparsepix.numbers_given import finite, whole
+from sparsepix.numbers_given import finite, require_plain, shown, whole
 from sparsepix.quant_conv2d import QuantConv2d
 from sparsepix.quant_linear import QuantLinear
 from sparsepix.quantizers import Format, LearnedFixedPoint, check_format
@@ -50,12 +50,12 @@ class Layer:
 
     def __post_init__(self) -> None:
         problems = []
-        if self.kind not in _KINDS:
-            problems.append(f"the unknown kind {self.kind!r}; expected one of {', '.join(_KINDS)}")
-        for name, least in (("size", 1), ("out_channels", int(self.kind == "conv"))):
+        if not isinstance(self.kind, str) or self.kind not in _KINDS:
+            problems.append(f"the unknown kind {shown(self.kind)}; expected one of {', '.join(_KINDS)}")
+        for name, least in (("size", 1), ("out_channels", int(not problems and self.kind == "conv"))):
             _set_whole(self, name, least, problems)
         if problems:
-            raise SparsePixError(problems, f"Layer({self.kind!r})")
+            raise SparsePixError(problems, f"Layer({shown(self.kind)})")
 
 
 @dataclass(frozen=True)
@@ -108,30 +108,33 @@ class Architecture:
     def __post_init__(self) -> None:
         problems: list[str] = []
         if not isinstance(self.name, str) or not self.name:
-            problems.append(f"name must be a text, found {self.name!r}")
+            problems.append(f"name must be a text, found {shown(self.name)}")
         self._check_shape(problems)
         layers = self.layers
         if not isinstance(layers, Sequence) or not layers or not all(isinstance(layer, Layer) for layer in layers):
-            problems.append(f"layers must be one Layer at least, found {layers!r:.200}")
+            problems.append(f"layers must be one Layer at least, found {shown(layers)}")
         else:
             object.__setattr__(self, "layers", tuple(layers))
         _set_whole(self, "max_pixels", 1, problems)
         if self.reciprocal_bits is not None:
             _set_whole(self, "reciprocal_bits", 1, problems)
         if finite(self.threshold) is None:
-            problems.append(f"threshold must be a finite number, found {self.threshold!r}")
+            problems.append(f"threshold must be a finite number, found {shown(self.threshold)}")
         else:
             object.__setattr__(self, "threshold", float(self.threshold))
         for name in ("sparse", "batch_norm", "learn_max_pixels", "learn_threshold"):
             value = getattr(self, name)
-            if not isinstance(value, bool | np.bool_):
-                problems.append(f"{name} must be True or False, found {value!r}")
-            object.__setattr__(self, name, bool(value))
+            if isinstance(value, bool | np.bool_):
+                object.__setattr__(self, name, bool(value))
+            else:
+                problems.append(f"{name} must be True or False, found {shown(value)}")
         for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
-                problems.append(f"{name} must be one of {choices}, found {getattr(self, name)!r}")
+            value = getattr(self, name)
+            if not (value is None or isinstance(value, str)) or value not in choices:
+                problems.append(f"{name} must be one of {choices}, found {shown(getattr(self, name))}")
         for name in _FORMATS:
             try:
+                _check_types(getattr(self, name), name)
                 check_format(getattr(self, name), name)
             except SparsePixError as error:
                 problems += error.problems
@@ -143,7 +146,7 @@ class Architecture:
         shape = self.input_shape
         sizes = [whole(size) for size in shape] if isinstance(shape, Sequence) and not isinstance(shape, str) else []
         if len(sizes) != 3 or any(size is None or size < 1 for size in sizes):
-            problems.append(f"input_shape must be (channels, height, width), each at least 1, found {shape!r:.200}")
+            problems.append(f"input_shape must be (channels, height, width), each at least 1, found {shown(shape)}")
         else:
             object.__setattr__(self, "input_shape", tuple(sizes))
 
@@ -196,7 +199,8 @@ class Architecture:
         """
         if not isinstance(plain, Mapping):
             raise SparsePixError(f"expected the description of an architecture, found a {type(plain).__name__}")
-        known = {field.name: field for field in fields(cls)}
+        require_plain(plain, "the description of the architecture")
+        known = {field.name for field in fields(cls)}
         if unknown := [name for name in plain if name not in known]:
             raise SparsePixError(
                 f"the description of the architecture is not known: {', '.join(map(repr, unknown))} is no field of it"
@@ -215,11 +219,24 @@ class Architecture:
             raise SparsePixError(f"the description of the architecture is not complete or not known: {error}") from None
 
 
+def _check_types(format: Any, owner: str) -> None:
+    """Raises SparsePixError where a field of a learned format, as a file may hold it, is not of its type."""
+    if not isinstance(format, LearnedFixedPoint):
+        return
+    wrong = [
+        f"{field.name} = {shown(getattr(format, field.name))}"
+        for field in fields(format)
+        if field.type in (int, bool) and type(getattr(format, field.name)) is not field.type
+    ]
+    if wrong or not isinstance(format.rounding, str):
+        raise SparsePixError(f"{owner}: expected whole numbers and True or False, found {', '.join(wrong) or 'others'}")
+
+
 def _set_whole(data: Layer | Architecture, name: str, least: int, problems: list[str]) -> None:
     """Hold the field as an int, or add what is wrong with it."""
     value = whole(getattr(data, name))
     if value is None or value < least:
-        problems.append(f"{name} must be an int >= {least}, found {getattr(data, name)!r}")
+        problems.append(f"{name} must be an int >= {least}, found {shown(getattr(data, name))}")
     else:
         object.__setattr__(data, name, value)
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sparsepix.history import History
+from sparsepix.numbers_given import require_plain, shown
 from sparsepix.torch_files import read_own, tensor_problem, write_own
 from sparsepix_ops.errors import SparsePixError
 
@@ -63,6 +64,10 @@ def read_checkpoint(path: Path, settings: Mapping[str, Any]) -> Checkpoint:
         raise SparsePixError(f"{path}: the checkpoint is not complete: {error}") from None
     if not isinstance(found.settings, dict):
         raise SparsePixError(f"{path}: the checkpoint is not complete: settings: expected a dict")
+    require_plain(found.settings, f"{path}: the settings")
+    numbers = {"epoch": found.epoch, "step": found.step}
+    if wrong := [name for name, value in numbers.items() if type(value) is not int or not 0 <= value < 1 << 62]:
+        raise SparsePixError(f"{path}: expected a number of at least 0 as {' and '.join(wrong)}")
     require_same_settings(found.settings, settings, str(path))
     return found
 
@@ -84,13 +89,13 @@ def require_fitting(
     """
     epochs, count = fresh.settings["epochs"], found.epoch
     problems = [
-        f"{name}: expected a whole number 0 ... {most}, found {value!r:.80}"
+        f"{name}: expected a whole number 0 ... {most}, found {shown(value)}"
         for name, value, most in (("epoch", count, epochs), ("step", found.step, steps))
-        if type(value) is not int or not 0 <= value <= most
+        if value > most
     ]
     problems += _unlike(found.seconds, 0.0, "seconds")
     problems += _unlike(found.sums, fresh.sums.cpu(), "sums")
-    problems += _unlike(found.schedule, fresh.schedule, "schedule")
+    problems += _schedule_problems(found.schedule, fresh.schedule, count * steps + found.step)
     problems += _unlike(found.model, fresh.model, "model")
     problems += _unlike(found.best, fresh.model if count else {}, "best")
     if not problems:
@@ -117,18 +122,18 @@ def _unlike(value: Any, like: Any, where: str) -> Iterator[str]:
                 yield from _unlike(value[name], part, f"{where}.{name}")
     elif isinstance(like, list | tuple):
         if not isinstance(value, list | tuple) or len(value) != len(like):
-            yield f"{where}: expected a list of {len(like)}, found {value!r:.80}"
+            yield f"{where}: expected a list of {len(like)}, found {shown(value)}"
         else:
             for i, (part, counterpart) in enumerate(zip(value, like, strict=True)):
                 yield from _unlike(part, counterpart, f"{where}[{i}]")
     elif number and (isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value)):
-        yield f"{where}: expected a finite number, found {value!r:.80}"
+        yield f"{where}: expected a finite number, found {shown(value)}"
     elif not number and type(value) is not type(like):
-        yield f"{where}: expected {like!r:.80}, found {value!r:.80}"
+        yield f"{where}: expected {shown(like)}, found {shown(value)}"
 
 
 def _names(value: Any) -> str:
-    return ", ".join(map(str, value))[:200] if isinstance(value, Mapping) else type(value).__name__
+    return ", ".join(map(str, list(value)[:20])) if isinstance(value, Mapping) else type(value).__name__
 
 
 def _history_problems(found: History, fresh: History, epochs: int) -> Iterator[str]:
@@ -136,7 +141,7 @@ def _history_problems(found: History, fresh: History, epochs: int) -> Iterator[s
         yield f"history.penalties: expected {_names(fresh.penalties)}, found {_names(found.penalties)}"
         return
     if found.monitor != fresh.monitor:
-        yield f"history.monitor: expected {fresh.monitor!r}, found {found.monitor!r:.80}"
+        yield f"history.monitor: expected {fresh.monitor!r}, found {shown(found.monitor)}"
     optional = ("budget", "threshold", "ebops")
     lists = {name: value for name, value in vars(found).items() if name not in ("penalties", "monitor")}
     for name, values in (lists | found.penalties).items():
@@ -144,7 +149,25 @@ def _history_problems(found: History, fresh: History, epochs: int) -> Iterator[s
             continue
         # A loss of the validation images may be infinite or NaN: training goes on then.
         if not isinstance(values, list) or len(values) != epochs or not all(isinstance(v, float) for v in values):
-            yield f"history.{name}: expected {epochs} numbers, one an epoch, found {values!r:.80}"
+            yield f"history.{name}: expected {epochs} numbers, one an epoch, found {shown(values)}"
+
+
+# What a schedule changes as it goes.
+_MOVING = ("last_epoch", "_step_count", "_last_lr", "_get_lr_called_within_step", "_is_initial")
+
+
+def _schedule_problems(found: Any, fresh: Mapping[str, Any], steps: int) -> Iterator[str]:
+    # Versions of torch differ in what they keep: what is missing stays as it is.
+    if not isinstance(found, Mapping) or not set(found) <= set(fresh) or "last_epoch" not in found:
+        yield f"schedule: expected {', '.join(fresh)}, found {_names(found)}"
+        return
+    for name, value in found.items():
+        problems = list(_unlike(value, fresh[name], f"schedule.{name}"))
+        yield from problems
+        if not problems and name not in _MOVING and value != fresh[name]:
+            yield f"schedule.{name}: expected {shown(fresh[name])}, found {shown(value)}"
+    if not isinstance(found["last_epoch"], Tensor) and found["last_epoch"] != steps:
+        yield f"schedule.last_epoch: expected {steps}, the steps that were taken, found {shown(found['last_epoch'])}"
 
 
 def _optimizer_problems(found: Any, fresh: Mapping[str, Any], parameters: Sequence[Tensor]) -> Iterator[str]:
@@ -158,7 +181,7 @@ def _optimizer_problems(found: Any, fresh: Mapping[str, Any], parameters: Sequen
         return
     for index, values in state.items():
         if type(index) is not int or not 0 <= index < len(parameters):
-            yield f"optimizer.state: expected the numbers of {len(parameters)} parameters, found {index!r:.80}"
+            yield f"optimizer.state: expected the numbers of {len(parameters)} parameters, found {shown(index)}"
             continue
         like = parameters[index]
         # What Adam keeps of a parameter.

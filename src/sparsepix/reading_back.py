@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from sparsepix.last_forward import LastForward
 from sparsepix.modes import evaluating
+from sparsepix.numbers_given import shown
 from sparsepix.provenance import last_forward_kept
 
 # What every module has, whatever it computes: modes, hooks (the outputs tell what these do), compiled code.
@@ -40,7 +41,7 @@ def _differences(module: nn.Module, plain: nn.Module) -> Iterator[str]:
         if name not in mine:
             yield f"{name} is missing"
         elif name in theirs and not _same(mine[name], theirs[name]):
-            yield f"{name} is {mine[name]!r:.80}, by the description {theirs[name]!r:.80}"
+            yield f"{name} is {shown(mine[name])}, by the description {shown(theirs[name])}"
         elif name not in theirs and hasattr(type(module), name):
             yield f"{name} of {type(module).__name__} is replaced by another"
     for kind in ("_parameters", "_buffers"):

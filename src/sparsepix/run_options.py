@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sparsepix.numbers_given import finite, real_number, whole, whole_number
+from sparsepix.numbers_given import finite, real_number, shown, whole, whole_number
 from sparsepix_ops.errors import SparsePixError
 
 Monitor = Literal["accuracy", "loss"]
@@ -76,7 +76,7 @@ class RunOptions:
             changed["events"] = whole_number("events", self.events, problems, 10)
         if self.bits is not None:
             if (bits := whole(self.bits)) is None or not (2 <= bits <= 8 or bits == 16):
-                problems.append(f"bits must be 2 ... 8, 16 or float, found {self.bits!r:.80}")
+                problems.append(f"bits must be 2 ... 8, 16 or float, found {shown(self.bits)}")
             changed["bits"] = bits
         changed["learn"] = _several("learn", self.learn, problems)
         for name in changed["learn"]:
@@ -125,23 +125,23 @@ def checked_fit_options(given: Mapping[str, Any], problems: list[str]) -> dict[s
         _choice(name, found[name], choices, problems)
     penalties = found["penalties"]
     if not isinstance(penalties, Mapping):
-        problems.append(f"penalties: expected a weight by name, found {penalties!r:.80}")
+        problems.append(f"penalties: expected a weight by name, found {shown(penalties)}")
         return found
     for name, weight in penalties.items():
         _choice("penalties", name, PENALTIES, problems)
         if (number := finite(weight)) is None or number < 0:
-            problems.append(f"penalties: {name}: expected a weight of at least 0, found {weight!r:.80}")
+            problems.append(f"penalties: {name}: expected a weight of at least 0, found {shown(weight)}")
     found["penalties"] = {name: finite(weight) for name, weight in penalties.items()}
     return found
 
 
 def _choice(name: str, value: Any, choices: Sequence[str], problems: list[str]) -> None:
     if not isinstance(value, str) or value not in choices:
-        problems.append(f"{name}: expected one of {', '.join(choices)}, found {value!r:.80}")
+        problems.append(f"{name}: expected one of {', '.join(choices)}, found {shown(value)}")
 
 
 def _several(name: str, value: Any, problems: list[str]) -> tuple[Any, ...]:
     if isinstance(value, str) or not isinstance(value, Sequence):
-        problems.append(f"{name}: expected several in a tuple, found {value!r:.80}")
+        problems.append(f"{name}: expected several in a tuple, found {shown(value)}")
         return ()
     return tuple(value)

@@ -10,6 +10,7 @@ from torch import nn
 
 from sparsepix import reading_back
 from sparsepix.architecture import Architecture, SparseCNN
+from sparsepix.numbers_given import shown
 from sparsepix.state_dicts import load_state
 from sparsepix.torch_files import dump, own_content, read_own, write_bytes
 from sparsepix_ops.errors import SparsePixError
@@ -125,7 +126,7 @@ def _from_content(content: Mapping[str, Any], source: str) -> SparseCNN:
     parameters = dict(model.named_parameters())
     if not isinstance(frozen, list) or not all(isinstance(name, str) and name in parameters for name in frozen):
         raise SparsePixError(
-            f"{source}: expected names of the model's parameters under 'frozen', found {frozen!r:.200}"
+            f"{source}: expected names of the model's parameters under 'frozen', found {shown(frozen)}"
         )
     for name in frozen:
         parameters[name].requires_grad_(False)
@@ -134,8 +135,10 @@ def _from_content(content: Mapping[str, Any], source: str) -> SparseCNN:
 
 def _newer(version: Any) -> str:
     """What to add to a message about a description if a newer version wrote the file."""
+    if not isinstance(version, str):
+        return ""
     try:
         theirs, ours = (tuple(int(part) for part in text.split(".")[:3]) for text in (version, __version__))
-    except (AttributeError, ValueError):
+    except ValueError:
         return ""
     return f": written by SparsePix {version}, this is {__version__}: update it" if theirs > ours else ""

@@ -19,6 +19,8 @@ from sparsepix_ops.version import __version__
 
 # A file that unpacks to more than this, and to many times its own size, is no model.
 _UNPACKED, _TIMES = 64 << 20, 100
+# Much more than any model or checkpoint of ours.
+_PARTS, _BYTES = 1_000_000, 16 << 30
 _FORMAT = re.compile(r"(sparsepix-\w+)-(\d+)")
 _CUT_SHORT = "expected a whole model file, found one that is cut short or damaged; get it again"
 
@@ -124,11 +126,18 @@ def digest(content: Any) -> str:
     found = hashlib.sha256()
     # A list of what is to come in place of recursion: files may be nested deeper than Python can call.
     waiting: list[Any] = [content]
+    parts = size = 0
     while waiting:
         value = waiting.pop()
+        parts += 1
         if isinstance(value, Tensor):
             if problem := tensor_problem(value):
                 raise SparsePixError(f"expected plain tensors, found {problem}")
+            size += value.numel() * value.element_size()
+        # Lists in a file may hold each other, and so a few bytes hold any number of parts.
+        if parts > _PARTS or size > _BYTES:
+            raise SparsePixError(f"expected a model, found more than {_PARTS:,} parts or {_BYTES:,} bytes")
+        if isinstance(value, Tensor):
             found.update(f"tensor {value.dtype} {tuple(value.shape)}".encode())
             found.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
         elif isinstance(value, Mapping):
