@@ -17,6 +17,7 @@ from sparsepix.files import written_beside
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.version import __version__
 
+_IS_FOLDER = 0x10  # attribute of MS-DOS
 # A file that unpacks to more than this, and to many times its own size, is no model.
 _UNPACKED, _TIMES = 64 << 20, 100
 # Much more than any model or checkpoint of ours.
@@ -36,7 +37,7 @@ _SIGNATURES = (
 
 
 def dump(content: Mapping[str, Any]) -> bytes:
-    """The file of some plain data and tensors, with a digest that ``load_own`` compares."""
+    """The file of some plain data and tensors, with a digest that ``read_own`` compares."""
     content = {**content, "digest": digest(content)}
     buffer = io.BytesIO()
     # A program may have turned them off for its own files; then a damaged one could not be told.
@@ -252,14 +253,16 @@ def _check_archive(path: Path) -> None:
                     f"{path}: it would unpack from {size:,} to {unpacked:,} bytes, which is no model; write it anew "
                     "with torch.save"
                 )
-            wrong = archive.testzip()
+            # torch reads nothing where this says 'folder', zipfile does not look at it.
+            folders = [file.filename for file in files if file.external_attr & _IS_FOLDER]
+            wrong = archive.testzip() or next(iter(folders), None)
     except SparsePixError:
         raise
     except Exception:  # zipfile raises a dozen kinds for damaged headers
         raise SparsePixError(f"{path}: {_CUT_SHORT}") from None
     if wrong is not None:
         raise SparsePixError(
-            f"{path}: the file is damaged: the checksum of {wrong} in it is wrong; get it again (a file that was "
+            f"{path}: the file is damaged: {wrong} in it is not what its checksum says; get it again (a file that was "
             "written after torch.serialization.set_crc32_options(False) has none: write it anew)"
         )
 
