@@ -11,19 +11,29 @@ from sparsepix.last_forward import LastForward
 from sparsepix.modes import evaluating
 from sparsepix.numbers_given import shown
 from sparsepix.provenance import last_forward_kept
+from sparsepix_ops.fixed_point import FixedPoint
 
-# What every module has, whatever it computes: modes, hooks (the outputs tell what these do), compiled code.
-_EVERY = frozenset(vars(nn.Module())) | {"_compiled_call_impl", "_is_full_backward_hook"}
+# What says nothing of what a module computes: modes, hooks (the outputs tell what these do), compiled code, names.
+_EVERY = frozenset(vars(nn.Module())) | {"_compiled_call_impl", "_is_full_backward_hook", "owner"}
 
 
 def structure_problems(model: nn.Module, plain: nn.Module) -> list[str]:
     """Every module, setting and parameter of a model that is not as in the one built from its description."""
     ours, theirs = (dict(m.named_modules(remove_duplicate=False)) for m in (model, plain))
-    problems = [f"{name}: there is no such layer in the description" for name in ours if name not in theirs]
-    problems += [f"{name}: the description has this layer, the model has not" for name in theirs if name not in ours]
-    for name in ours:
-        if name in theirs:
-            problems += [f"{name or 'the model'}: {text}" for text in _differences(ours[name], theirs[name])]
+    problems: list[str] = []
+    told: tuple[str, ...] = ()  # layers of which the parts need not be told
+    for name in dict.fromkeys([*ours, *theirs]):
+        if told and name.startswith(told):
+            continue
+        if name not in theirs:
+            found = [f"it is a {type(ours[name]).__name__}, which the description does not have"]
+        elif name not in ours:
+            found = [f"the description has a {type(theirs[name]).__name__} here, the model has not"]
+        else:
+            found = list(_differences(ours[name], theirs[name]))
+        if found and name:
+            told += (f"{name}.",)
+        problems += [f"{name or 'the model'}: {text}" for text in found]
     if not problems and list(ours) != list(theirs):
         problems.append(f"the layers stand in the order {', '.join(dict(model.named_children()))}, which is another")
     return problems + list(_shared(model))
@@ -41,7 +51,7 @@ def _differences(module: nn.Module, plain: nn.Module) -> Iterator[str]:
         if name not in mine:
             yield f"{name} is missing"
         elif name in theirs and not _same(mine[name], theirs[name]):
-            yield f"{name} is {shown(mine[name])}, by the description {shown(theirs[name])}"
+            yield f"{name} is {_text(mine[name])}, by the description {_text(theirs[name])}"
         elif name not in theirs and hasattr(type(module), name):
             yield f"{name} of {type(module).__name__} is replaced by another"
     for kind in ("_parameters", "_buffers"):
@@ -54,6 +64,10 @@ def _differences(module: nn.Module, plain: nn.Module) -> Iterator[str]:
     for name in kept & expected:
         if not _same(vars(module)["_buffers"][name], vars(plain)["_buffers"][name]):
             yield f"{name} has other values than by the description"
+
+
+def _text(value: Any) -> str:
+    return str(value) if isinstance(value, FixedPoint) else shown(value)
 
 
 def _tensor_differences(name: str, tensor: Tensor | None, expected: Tensor | None) -> Iterator[str]:
