@@ -183,7 +183,7 @@ def read_file(path: str | Path, allow_pickle: bool = False) -> Any:
         SparsePixError: there is no such file, it is no torch file, it is damaged, or it holds pickled objects.
     """
     path = Path(path)
-    _require_file(path)
+    require_file(path)
     try:
         with path.open("rb") as file:
             start = file.read(64)
@@ -203,7 +203,13 @@ def read_file(path: str | Path, allow_pickle: bool = False) -> Any:
         ) from None
 
 
-def _require_file(path: Path) -> None:
+def require_file(path: str | Path) -> None:
+    """Refuse what is no file to read.
+
+    Raises:
+        SparsePixError: a folder, a device, a pipe, or nothing at all.
+    """
+    path = Path(path)
     if path.is_dir():
         raise SparsePixError(f"{path}: expected a file, found a folder; name the file in it, as {path / 'model.pt'}")
     if path.exists() and not path.is_file():
