@@ -65,7 +65,6 @@ def models():
 @cache
 def training():
     """A checkpoint in the middle of a training, and the weights that the training ends with."""
-
     epochs = []
 
     def stop(step, _):
