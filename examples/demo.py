@@ -125,6 +125,7 @@ def pixel_counts(reduce: Any, images: np.ndarray) -> dict[str, float]:
 def save_pictures(folder: Path, data: Any, reduce: Any, histories: dict[str, Any], decided: np.ndarray) -> None:
     """Write the three pictures."""
     from sparsepix import plots
+    from sparsepix_ops.files import atomic_write
 
     one_each = [int(np.flatnonzero(data.test.labels == label)[0]) for label in range(len(data.classes))]
     figures = {
@@ -136,7 +137,8 @@ def save_pictures(folder: Path, data: Any, reduce: Any, histories: dict[str, Any
     }
     with progress_bar("pictures", len(figures)) as advance:
         for name, figure in figures.items():
-            figure.savefig(folder / f"{name}.png", dpi=150)
+            with atomic_write(folder / f"{name}.png") as temporary:
+                figure.savefig(temporary, format="png", dpi=150)
             advance()
 
 
@@ -171,7 +173,7 @@ def show(results: dict[str, Any]) -> None:
 
 
 def main() -> int:
-    """Run the demo; returns its exit status."""
+    """Read the arguments and run the demo; returns its exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=Path("demo"), help="folder for everything (default: demo)")
     parser.add_argument("--max-pixels", type=int, default=20, help="slots of the list (default: 20)")
@@ -187,14 +189,27 @@ def main() -> int:
     parser.add_argument("--part", default="xcvu9p", help="FPGA (default: xcvu9p)")
     parser.add_argument("--seed", type=int, default=0, help="of the data split, the weights, the training (default: 0)")
     arguments = parser.parse_args()
+    from sparsepix_ops import SparsePixError
+    from sparsepix_ops.files import claimed_folder
+
+    try:
+        with claimed_folder(arguments.output, "demo"):
+            return run(arguments)
+    except SparsePixError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the demo in its folder; returns the exit status."""
     start, folder = time.perf_counter(), arguments.output
-    folder.mkdir(parents=True, exist_ok=True)
 
     with progress_bar("loading torch and the digits"):
         import torch
 
         import sparsepix as sp
         from sparsepix.training import accuracy, decisions, predict
+        from sparsepix_ops.files import atomic_write
 
         # Small tensors gain little from a second thread, and lose ten times as much where another program runs.
         torch.set_num_threads(1)
@@ -206,7 +221,8 @@ def main() -> int:
     quantized.load_state_dict(floating.state_dict())
     histories["8 bit"] = train(quantized, data, "8 bit", arguments.fine_tune, 1e-3, arguments.seed)
     sp.save(quantized, folder / "model.pt")
-    np.save(folder / "testbench_images.npy", data.test.images[:TESTBENCH_IMAGES])
+    with atomic_write(folder / "testbench_images.npy") as temporary, temporary.open("wb") as file:
+        np.save(file, data.test.images[:TESTBENCH_IMAGES])
 
     command(folder, "sparsepix-export", "model.pt")
     images_option = ("--testbench-data", "testbench_images.npy")
@@ -238,9 +254,10 @@ def main() -> int:
         "testbench": report["csim"],
         "seconds": round(time.perf_counter() - start, 1),
     }
-    (folder / "results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    with atomic_write(folder / "results.json") as temporary:
+        temporary.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     show(results)
-    console.print(f"{results['seconds']:.0f} s; pictures, model and firmware project: {folder}/", soft_wrap=True)
+    print(f"{results['seconds']:.0f} s; pictures, model and firmware project: {folder}/")
     return 1 if any(differing.values()) else 0
 
 

@@ -131,7 +131,7 @@ def test_an_interrupted_preparation_leaves_nothing(path, tmp_path, monkeypatch):
         raise OSError("no space left on device")
 
     monkeypatch.setattr(np, "savez", fails)
-    with pytest.raises(sp.SparsePixError, match=r"the cache cannot be written \(no space left.*give another folder"):
+    with pytest.raises(sp.SparsePixError, match=r"npz: cannot be written: no space left.*give another folder"):
         jets(path, cache=tmp_path / "cache")
     assert not list((tmp_path / "cache").iterdir())
 

@@ -104,7 +104,16 @@ def test_nan_in_one_process_stops_both(found):
 def test_the_command_writes_one_folder(folder, tmp_path, capsys):
     run = folder / "run"
     assert sorted(path.name for path in run.iterdir()) == sorted(
-        ["checkpoint.pt", "confusion.png", "history.csv", "history.png", "model.pt", "options.json", "summary.json"]
+        [
+            ".sparsepix.json",
+            "checkpoint.pt",
+            "confusion.png",
+            "history.csv",
+            "history.png",
+            "model.pt",
+            "options.json",
+            "summary.json",
+        ]
     )
     alone = ["digits", "--epochs", "2", "--selection", "magnitude", "--device", "cpu", "-o", str(tmp_path / "run")]
     assert train_cli.main(alone) == 0

@@ -231,7 +231,7 @@ def test_explore(tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "are not beaten by another" in shown
     folder = tmp_path / "net_designs"
-    assert {path.name for path in folder.iterdir()} == {"designs.csv", "designs.png"}
+    assert {path.name for path in folder.iterdir()} == {".sparsepix.json", "designs.csv", "designs.png"}
     assert main([str(model), "--explore"]) == 2
     assert "the output folder exists" in capsys.readouterr().err
     assert main([str(model), "--explore", "--force", "--io", "stream"]) == 0
@@ -239,7 +239,7 @@ def test_explore(tmp_path, capsys):
     assert "makes no project" in capsys.readouterr().err
     (tmp_path / "other").mkdir()
     assert main([str(model), "--explore", "--force", "-o", str(tmp_path / "other")]) == 2
-    assert "it has no designs.csv" in capsys.readouterr().err
+    assert "it has no .sparsepix.json" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

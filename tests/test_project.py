@@ -197,6 +197,15 @@ def test_build_script_runs_the_steps(project, tmp_path):
         assert found == expected.split()
 
 
+@pytest.mark.skipif(shutil.which("tclsh") is None, reason="needs tclsh")
+def test_build_script_in_a_folder_with_spaces(project, tmp_path):
+    (tmp_path / "a b").mkdir()
+    shutil.copy(project[0].directory / "build.tcl", tmp_path / "a b")
+    done = subprocess.run(["tclsh", tmp_path / "a b" / "build.tcl"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert f"builds in no folder with spaces in its path: move the project, found {tmp_path / 'a b'}" in done.stderr
+
+
 def test_writer_refuses(tmp_path):
     graph = small_graph()
     images = np.zeros((2, 1, 9, 8), np.int64)

@@ -224,7 +224,16 @@ def test_the_command_after_ctrl_c(tmp_path):
     assert "the same command goes on from there" in errors
     assert not (folder / "model.pt").exists()
     assert main([str(argument) for argument in arguments(folder)]) == 0
-    names = ["checkpoint.pt", "confusion.png", "history.csv", "history.png", "model.pt", "options.json", "summary.json"]
+    names = [
+        ".sparsepix.json",
+        "checkpoint.pt",
+        "confusion.png",
+        "history.csv",
+        "history.png",
+        "model.pt",
+        "options.json",
+        "summary.json",
+    ]
     assert sorted(path.name for path in folder.iterdir()) == names
     assert main([str(argument) for argument in arguments(tmp_path / "whole")]) == 0
     found, expected = (sp.load(tmp_path / name / "model.pt").state_dict() for name in ("run", "whole"))

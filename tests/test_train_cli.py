@@ -86,7 +86,7 @@ def test_a_run_leaves_model_history_summary_and_pictures(tmp_path, few_digits, c
     assert options["options"]["seed"] == 0
     for name in ("history.png", "confusion.png"):
         assert (folder / name).read_bytes().startswith(b"\x89PNG")
-    assert not list(folder.glob(".*"))
+    assert [path.name for path in folder.glob(".*")] == [".sparsepix.json"]
 
 
 def test_synthetic_events_of_two_classes(tmp_path, monkeypatch, capsys):

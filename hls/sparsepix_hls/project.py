@@ -50,7 +50,7 @@ class Project:
     """A firmware project on disk.
 
     Args:
-        directory: where ``write_project`` put it.
+        directory: where ``write_project`` put it; kept as an absolute path, which ``os.chdir`` does not change.
         graph: the model it was written from.
     """
 
@@ -58,6 +58,9 @@ class Project:
     graph: ir.Graph
     _library: ctypes.CDLL | None = field(default=None, init=False, repr=False)
     _backend: str | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.directory = Path(self.directory).absolute()
 
     def compile(self, backend: Backend = "native") -> None:
         """Compile the firmware with g++ (or the compiler that CXX names) and load it for ``predict``.
@@ -72,7 +75,7 @@ class Project:
         """
         if backend not in _FLAGS:
             raise SparsePixError(f"backend: expected one of {', '.join(map(repr, _FLAGS))}, found {backend!r}")
-        directory, top = Path(self.directory).resolve(), self.graph.name
+        directory, top = self.directory, self.graph.name
         build = directory / "build"
         build.mkdir(exist_ok=True)
         library = build / f"{top}_{backend}_{os.getpid()}_{next(_serial)}.so"

@@ -1,7 +1,6 @@
 """Write the firmware project of a graph: C++, weights, testbench, build scripts."""
 
 import math
-import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -58,10 +57,13 @@ def write_project(
 
     for folder in ("firmware/weights", "tb/data"):
         (directory / folder).mkdir(parents=True)
-    shutil.copytree(_KERNELS, directory / "firmware" / "sparsepix")
-    shutil.copytree(_NATIVE_TYPES, directory / "native_types")
-    shutil.copytree(_SIMULATION, directory / "simulation")
-    shutil.copytree(toolchain.ap_types_directory(), directory / "ap_types")
+    for source, name in (
+        (_KERNELS, "firmware/sparsepix"),
+        (_NATIVE_TYPES, "native_types"),
+        (_SIMULATION, "simulation"),
+        (toolchain.ap_types_directory(), "ap_types"),
+    ):
+        _copy(source, directory / name)
 
     files = {
         f"firmware/{graph.name}.h": _top_header(design),
@@ -111,6 +113,18 @@ def write_project(
         files[target] = _fill(template, values)
     for name, text in files.items():
         (directory / name).write_text(text, encoding="utf-8")
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy the contents of a folder of headers, not its permissions: an installed package may be read-only.
+
+    It ends with the first error; shutil.copytree goes on, and lists the same full disk for every file.
+    """
+    for path in sorted(source.rglob("*")):
+        if path.is_file():
+            copied = target / path.relative_to(source)
+            copied.parent.mkdir(parents=True, exist_ok=True)
+            copied.write_bytes(path.read_bytes())
 
 
 def _output_values(design: Design) -> dict[str, str]:

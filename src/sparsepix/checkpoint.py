@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sparsepix.history import History
 from sparsepix.numbers_given import require_plain, shown
-from sparsepix.torch_files import read_own, tensor_problem, write_own
+from sparsepix.torch_files import read_own, tensor_problem, write_file
 from sparsepix_ops.errors import SparsePixError
 
 FILE_FORMAT = "sparsepix-checkpoint-1"
@@ -46,9 +46,9 @@ class Checkpoint:
     schedule: dict[str, Any]
 
     def write(self, path: Path) -> None:
-        """Write the file beside ``path`` and rename it: an interruption leaves the old one or the new one."""
+        """Write the file; an interruption leaves the old one or the new one."""
         plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        write_own({"format": FILE_FORMAT} | plain | {"history": asdict(self.history)}, path)
+        write_file(path, {"format": FILE_FORMAT} | plain | {"history": asdict(self.history)})
 
 
 def read_checkpoint(path: Path, settings: Mapping[str, Any]) -> Checkpoint:

@@ -26,7 +26,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("model_file", type=Path, metavar="model.pt", help="file of sparsepix.save, or a state_dict")
-    parser.add_argument("-o", "--output", type=Path, help="ONNX file to write (default: beside the input, same name)")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", help="ONNX file to write (default: beside the input, same name)"
+    )
     parser.add_argument(
         "--model",
         metavar="PACKAGE.MODULE:FACTORY",
@@ -57,15 +59,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     from sparsepix import user_code
     from sparsepix.extras import needed_for
     from sparsepix_ops.errors import SparsePixError
+    from sparsepix_ops.files import output_of, shell_word
 
     console = Console(stderr=True)
     try:
         _check(arguments)
+        output = output_of(arguments.model_file, ".onnx", arguments.output, b"sparsepix")
         with console.status("loading torch"), needed_for("sparsepix-export"):
             from sparsepix.export import export_onnx
-        with console.status(f"exporting {arguments.model_file}"):
+        with console.status("exporting the model"):
             model = _load(arguments)
-            output = arguments.output or arguments.model_file.with_suffix(".onnx")
             shape = tuple(arguments.input_shape) if arguments.input_shape else None
             try:
                 exported = export_onnx(model, output, shape)
@@ -76,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     wide = exported.graph.node[0].op_type == "Cast"
     print(f"{output}: {output.stat().st_size / 1024:.0f} KiB, exact in {'float64' if wide else 'float32'}")
-    print(f"next: sparsepix-hls {output} --part xcvu9p --csim")
+    print(f"next: sparsepix-hls {shell_word(output)} --part xcvu9p --csim")
     return 0
 
 

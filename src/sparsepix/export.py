@@ -6,13 +6,13 @@ import onnx
 import torch
 from torch import nn
 
-from sparsepix.files import written_beside
 from sparsepix.modes import evaluating
 from sparsepix.onnx_graph import contract_model
 from sparsepix.recording import BLANK_BATCH, Recorder
 from sparsepix.sparse_avg_pool2d import SparseAvgPool2d
 from sparsepix.sparse_global_avg_pool2d import SparseGlobalAvgPool2d
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.files import atomic_write
 
 
 def export_onnx(model: nn.Module, path: str | Path, input_shape: tuple[int, int, int] | None = None) -> onnx.ModelProto:
@@ -43,7 +43,7 @@ def export_onnx(model: nn.Module, path: str | Path, input_shape: tuple[int, int,
     exported = contract_model(
         recorder.nodes, recorder.constants, outputs, tuple(shape), Path(path).stem, _module_problems(model)
     )
-    with written_beside(path) as temporary:
+    with atomic_write(path) as temporary:
         onnx.save(exported, temporary)
     return exported
 

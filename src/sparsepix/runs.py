@@ -1,13 +1,12 @@
 """A training in a folder: its options, its progress, its results; what ``sparsepix-train`` does.
 
-The folder holds ``options.json``, ``checkpoint.pt`` and ``history.csv`` from the first epoch on, and at the end
+The folder holds ``options.json``, ``checkpoint.pt`` and ``history.csv`` from the first checkpoint on, and at the end
 ``model.pt``, ``summary.json`` and pictures.
 """
 
 import contextlib
-import json
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,32 +16,18 @@ import torch
 
 from sparsepix import distributed, models
 from sparsepix.architecture import Architecture, Layer, SparseCNN
-from sparsepix.batches import fingerprint
-from sparsepix.checkpoint import require_same_settings
 from sparsepix.datasets import Dataset
 from sparsepix.extras import needed_for
-from sparsepix.files import written_beside
 from sparsepix.history import History
+from sparsepix.run_folder import run_folder, write_json
 from sparsepix.run_options import FIT_OPTIONS, RunOptions
 from sparsepix.saving import save
 from sparsepix.training import accuracy, decisions, fit, loss_of, predict, random_shifts
 from sparsepix_ops.errors import SparsePixError
-from sparsepix_ops.version import __version__
+from sparsepix_ops.files import atomic_write
 
 if TYPE_CHECKING:
     from sparsepix.firmware_estimate import FirmwareEstimate
-
-# Everything that a run writes; a folder with an options.json of another run is never touched.
-OWN_FILES = (
-    "options.json",
-    "checkpoint.pt",
-    "history.csv",
-    "model.pt",
-    "summary.json",
-    "history.png",
-    "confusion.png",
-    "roc.png",
-)
 
 
 @dataclass(frozen=True)
@@ -158,64 +143,6 @@ def area_under_roc(output: np.ndarray, labels: np.ndarray) -> float | None:
     return float(np.mean(areas)) if areas else None
 
 
-def prepare_folder(folder: Path, options: RunOptions, data: Dataset, device: torch.device) -> None:
-    """Make the folder of a run, or recognize it as that of the same run.
-
-    Raises:
-        SparsePixError: it holds something else, or a run with other options or other data.
-    """
-    wanted = {
-        **json.loads(json.dumps(asdict(options))),
-        "data set": f"{data.name}, {len(data.train)} + {len(data.validation)} + {len(data.test)} images",
-        "images and labels": fingerprint(data.train.images, data.train.labels),
-    }
-    path = folder / "options.json"
-    exists = path.is_file()
-    if exists:
-        require_same_settings(read_options(folder)["options"], wanted, str(folder))
-    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise SparsePixError(f"{folder}: expected a new or an empty folder, or one of sparsepix-train; choose another")
-    # No process makes the folder before all have looked.
-    distributed.require_same([int(exists)], f"{folder}: all machines have to share this folder", device)
-    if not exists and distributed.rank() == 0:
-        folder.mkdir(parents=True, exist_ok=True)
-        content = {
-            "sparsepix": __version__,
-            "torch": torch.__version__,
-            "classes": list(data.classes),
-            "options": wanted,
-        }
-        write_json(path, content)
-
-
-def read_options(folder: Path) -> dict[str, Any]:
-    """What ``options.json`` holds.
-
-    Raises:
-        SparsePixError: it is damaged.
-    """
-    path = folder / "options.json"
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(content, dict) and isinstance(content.get("options"), dict):
-            return content
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        pass
-    raise SparsePixError(f"{path}: expected the options of a run, found something else; choose another folder")
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a file beside and rename it."""
-    with written_beside(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-
-
-def clear_folder(folder: Path) -> None:
-    """Remove the files of an earlier run, and nothing else."""
-    for name in OWN_FILES:
-        (folder / name).unlink(missing_ok=True)
-
-
 @contextlib.contextmanager
 def stop_on_signals(notify: Callable[[], None]) -> Iterator[Callable[[], bool]]:
     """Within the block Ctrl-C and SIGTERM only ask to stop; a second Ctrl-C raises KeyboardInterrupt at once.
@@ -251,6 +178,7 @@ def train(
     folder: Path,
     device: torch.device,
     *,
+    force: bool = False,
     compiled: bool = False,
     estimate: bool = False,
     stop: Callable[[], bool] | None = None,
@@ -264,6 +192,7 @@ def train(
         data: on what.
         folder: new, empty, or of a run with the same options and data.
         device: where.
+        force: begin again in the folder of another run, whose files are removed with the first checkpoint.
         compiled: see ``fit``.
         estimate: also estimate latency and area of the firmware.
         stop: see ``fit``.
@@ -274,7 +203,7 @@ def train(
         The results; None in a process that is not the first.
 
     Raises:
-        SparsePixError: as ``prepare_folder``, ``build_model`` and ``fit`` raise it.
+        SparsePixError: as ``run_folder``, ``build_model`` and ``fit`` raise it.
         KeyboardInterrupt: ``stop`` asked for it; the same call goes on from there.
     """
     model = build_model(options).to(device)
@@ -283,37 +212,39 @@ def train(
             f"{options.preset}: expected images {model.input_shape}, the data set {data.name} has "
             f"{data.train.images.shape[1:]}"
         )
-    prepare_folder(folder, options, data, device)
     first = distributed.rank() == 0
+    with run_folder(folder, options, data, device, force) as begin:
 
-    def after_epoch(epoch: int, history: History) -> None:
-        if first:
-            history.to_csv(folder / "history.csv")
-        if on_epoch is not None:
-            on_epoch(epoch, history)
+        def after_epoch(epoch: int, history: History) -> None:
+            if first:
+                history.to_csv(folder / "history.csv")
+            if on_epoch is not None:
+                on_epoch(epoch, history)
 
-    history = fit(
-        model,
-        data,
-        **fit_arguments(options),
-        on_epoch=after_epoch,
-        on_step=on_step,
-        compiled=compiled,
-        checkpoint=folder / "checkpoint.pt",
-        stop=stop,
-    )
-    if not first:
-        return None
-    save(model.cpu(), folder / "model.pt")
-    history.to_csv(folder / "history.csv")
-    summary, output = evaluate(model, data, history)
-    if estimate:
-        from sparsepix.firmware_estimate import firmware_estimate
+        history = fit(
+            model,
+            data,
+            **fit_arguments(options),
+            on_epoch=after_epoch,
+            on_step=on_step,
+            compiled=compiled,
+            checkpoint=folder / "checkpoint.pt",
+            on_save=begin,
+            stop=stop,
+        )
+        if not first:
+            return None
+        begin()
+        save(model.cpu(), folder / "model.pt")
+        history.to_csv(folder / "history.csv")
+        summary, output = evaluate(model, data, history)
+        if estimate:
+            from sparsepix.firmware_estimate import firmware_estimate
 
-        summary = replace(summary, firmware=firmware_estimate(model))
-    _draw(folder, history, data, output)
-    write_json(folder / "summary.json", asdict(summary))
-    return summary
+            summary = replace(summary, firmware=firmware_estimate(model))
+        _draw(folder, history, data, output)
+        write_json(folder / "summary.json", asdict(summary))
+        return summary
 
 
 def _draw(folder: Path, history: History, data: Dataset, output: np.ndarray) -> None:
@@ -327,5 +258,5 @@ def _draw(folder: Path, history: History, data: Dataset, output: np.ndarray) -> 
         background, signal = data.classes
         figures["roc.png"] = plots.roc(data.test.labels, output, signal, background)
     for name, figure in figures.items():
-        with written_beside(folder / name) as temporary:
+        with atomic_write(folder / name) as temporary:
             figure.savefig(temporary, format="png", dpi=150)

@@ -53,7 +53,6 @@ def save(model: SparseCNN, path: str | Path) -> None:
         )
     problems, data = [], b""
     try:
-        # Without values: what the layers are is all that counts here.
         with torch.random.fork_rng(devices=[]), torch.device("cpu"):
             plain = SparseCNN(Architecture.from_dict(model.architecture.to_dict()))
         problems = reading_back.structure_problems(model, plain)

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sparsepix.files import written_beside
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.files import atomic_write
 from sparsepix_ops.version import __version__
 
 _IS_FOLDER = 0x10  # attribute of MS-DOS
@@ -50,7 +50,7 @@ def dump(content: Mapping[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
-def write_own(content: Mapping[str, Any], path: str | Path) -> None:
+def write_file(path: str | Path, content: Mapping[str, Any]) -> None:
     """Write the file of ``dump``: an interruption leaves the old one or the new one.
 
     Raises:
@@ -65,15 +65,12 @@ def write_bytes(data: bytes, path: str | Path) -> None:
     Raises:
         SparsePixError: it cannot be written; what was there stays.
     """
-    try:
-        with written_beside(path) as temporary:
-            temporary.write_bytes(data)
-    except OSError as error:
-        raise SparsePixError(f"{path}: the file cannot be written: {error.strerror or error}") from None
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(data)
 
 
 def read_own(path: str | Path, file_format: str, kind: str, otherwise: str = "") -> dict[str, Any]:
-    """The content of a file of ``write_own``, or of one that older versions wrote without a digest.
+    """The content of a file of ``write_file``, or of one that older versions wrote without a digest.
 
     Args:
         path: of the file.

@@ -52,8 +52,12 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("preset", choices=PRESETS, help="the model")
-    add("-o", "--output", type=Path, required=True, metavar="DIR", help="folder to make, or of a run to go on with")
-    add("--force", action="store_true", help="throw away a run in that folder and begin again")
+    add("-o", "--output", type=_folder, required=True, metavar="DIR", help="folder to make, or of a run to go on with")
+    add(
+        "--force",
+        action="store_true",
+        help="throw away a run in that folder and begin again; refused if the folder holds other files",
+    )
     add("--version", action="version", version=f"%(prog)s {__version__}")
 
     add = parser.add_argument_group("data").add_argument
@@ -135,6 +139,12 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _folder(text: str) -> Path:
+    if not text:  # as of an unset variable of a shell; pathlib would read it as the current folder
+        raise argparse.ArgumentTypeError("expected the name of a folder, found an empty one")
+    return Path(text)
+
+
 def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
@@ -185,23 +195,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_ERROR
     except KeyboardInterrupt:
         kept = "keeps its trials and tries more" if arguments.search else "goes on from there"
-        console.print(f"{arguments.output}: interrupted; the same command {kept}", soft_wrap=True)
+        console.print(f"{arguments.output}: interrupted; the same command {kept}", markup=False, soft_wrap=True)
         return EXIT_INTERRUPTED
 
 
 def _run(arguments: argparse.Namespace, options: "RunOptions", device: Any, console: "Console") -> int:
     import torch
 
-    from sparsepix import distributed, runs
+    from sparsepix import runs
 
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     if arguments.search:
         return _search(arguments, options, device, console)
-    if arguments.force:
-        if distributed.rank() == 0:
-            runs.clear_folder(arguments.output)
-        distributed.barrier()
     runs.build_model(options)  # what it refuses is told before data are read, which may take minutes
     data = load_data(options, console)
     with (
@@ -213,6 +219,7 @@ def _run(arguments: argparse.Namespace, options: "RunOptions", device: Any, cons
             data,
             arguments.output,
             device,
+            force=arguments.force,
             compiled=arguments.compile,
             estimate=arguments.estimate,
             stop=stop,
@@ -236,6 +243,10 @@ def _search(arguments: argparse.Namespace, options: "RunOptions", device: Any, c
             "--search: expected one process, found several of torchrun; start the command once on each machine or "
             "GPU, with the same --storage"
         )
+    if arguments.force:
+        raise SparsePixError(
+            "--search goes on with its study and throws none away: leave out --force, or choose another -o"
+        )
     fixed = [(name, [str(getattr(options, name))]) for name in ("max_pixels", "bits", "selection") if name in arguments]
     space = parse_space([*fixed, *arguments.space])
     if "channels" in arguments:
@@ -254,7 +265,7 @@ def _search(arguments: argparse.Namespace, options: "RunOptions", device: Any, c
     )
     output = Console(highlight=False)
     output.print(front_table(found, arguments.metric))
-    output.print(f"{arguments.output}: trials.csv, pareto.png, models/ of the front", soft_wrap=True)
+    print(f"{arguments.output}: trials.csv, pareto.png, models/ of the front")
     return EXIT_OK
 
 
@@ -324,8 +335,13 @@ def _progress(
 def _show(summary: "Summary", data: "Dataset", folder: Path) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=f"{folder}: the weights of epoch {summary.best_epoch} of {summary.epochs}", show_header=False)
+    from sparsepix_ops.files import shell_word
+
+    # A Text: in a string, a part of the path in square brackets would be a style.
+    title = Text(f"{folder}: the weights of epoch {summary.best_epoch} of {summary.epochs}", style="table.title")
+    table = Table(title=title, show_header=False)
     table.add_column()
     table.add_column(justify="right")
     table.add_row("test accuracy", f"{summary.test_accuracy:.2%}")
@@ -343,8 +359,8 @@ def _show(summary: "Summary", data: "Dataset", folder: Path) -> None:
         table.add_row("firmware, estimated: DSP", f"{found.dsp:,}")
     console = Console(highlight=False)
     console.print(table)
-    console.print(f"{folder}: model.pt, history.csv, summary.json and pictures", soft_wrap=True)
-    console.print(f"next: sparsepix-export {folder / 'model.pt'}", soft_wrap=True)
+    print(f"{folder}: model.pt, history.csv, summary.json and pictures")
+    print(f"next: sparsepix-export {shell_word(folder / 'model.pt')}")
 
 
 if __name__ == "__main__":

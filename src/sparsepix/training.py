@@ -25,6 +25,7 @@ from sparsepix.numbers_given import finite, whole_number
 from sparsepix.run_options import Monitor, Schedule, checked_fit_options
 from sparsepix.sparse_input_reduce import SparseInputReduce
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.files import output_file
 
 __all__ = ["Augment", "History", "accuracy", "decisions", "fit", "loss_of", "predict", "random_shifts"]
 
@@ -121,6 +122,7 @@ def fit(
     compiled: bool = False,
     checkpoint: str | Path | None = None,
     save_every: float = 60.0,
+    on_save: Callable[[], None] | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> History:
     """Train with Adam, on the model's device; the model ends with the weights of its best epoch.
@@ -147,6 +149,7 @@ def fit(
         checkpoint: file to go on from, if it is there, and to write: after each epoch, after ``save_every``
             seconds within one, and when ``stop`` asks. All processes have to see the same file.
         save_every: seconds.
+        on_save: called before each write of the checkpoint.
         stop: asked after each step (in several processes every 32, and behind an epoch's last); on True the
             checkpoint is written and KeyboardInterrupt raised.
 
@@ -180,11 +183,13 @@ def fit(
         raise SparsePixError(problems, "fit")
     settings |= {"augmented": augment is not None, "training images": len(splits["train"])}
     path = Path(checkpoint) if checkpoint is not None else None
+    if path is not None:
+        output_file(path)  # refused now, not after a minute of training
     like = next(model.parameters())
     devices = [like.device] if like.device.type == "cuda" else []
     # The draws of the model come from torch's own generators, whose state belongs to the caller.
     with torch.random.fork_rng(devices):
-        training = _Training(model, splits, settings, augment, compiled, path)
+        training = _Training(model, splits, settings, augment, compiled, path, on_save)
         while training.epoch < settings["epochs"] and not training.out_of_patience(settings["patience"]):
             training.run_epoch(on_step, stop, save_every)
             if on_epoch is not None:
@@ -204,9 +209,10 @@ class _Training:
         augment: Augment | None,
         compiled: bool,
         path: Path | None,
+        on_save: Callable[[], None] | None,
     ) -> None:
         like = next(model.parameters())
-        penalties = settings["penalties"]
+        penalties, self.on_save = settings["penalties"], on_save
         self.model, self.settings, self.augment, self.penalties, self.path = model, settings, augment, penalties, path
         self.device = like.device
         train, self.validation = splits["train"], splits["validation"]
@@ -336,8 +342,11 @@ class _Training:
 
     def _save(self) -> None:
         sums = torch.tensor(self._finite_sums(), dtype=torch.float64)
-        if self.path is not None and not distributed.rank():
-            self._state(sums).write(self.path)
+        if self.path is None or distributed.rank():
+            return
+        if self.on_save is not None:
+            self.on_save()
+        self._state(sums).write(self.path)
 
     def _state(self, sums: Tensor) -> Checkpoint:
         return Checkpoint(

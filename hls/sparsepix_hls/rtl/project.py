@@ -48,7 +48,7 @@ class RtlProject:
     """An RTL project on disk.
 
     Args:
-        directory: where ``translate`` put it.
+        directory: where ``translate`` put it; kept as an absolute path, which ``os.chdir`` does not change.
         graph: the model it was written from.
         part: the FPGA.
         modules: names of the modules of its stages, in order.
@@ -59,6 +59,9 @@ class RtlProject:
     part: Part
     modules: tuple[str, ...]
     _simulation: Path | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.directory = Path(self.directory).absolute()
 
     def compile(self) -> None:
         """Build the simulation with Verilator (``make build/sim``).
@@ -74,7 +77,7 @@ class RtlProject:
                 f"{self.directory}: {' '.join(command)} failed (exit status {done.returncode})\n"
                 f"{toolchain.first_lines(done.stderr or done.stdout)}"
             )
-        self._simulation = (Path(self.directory) / "build" / "sim").resolve()
+        self._simulation = self.directory / "build" / "sim"
 
     def simulate(self) -> CsimResult:
         """Run the testbench (``make sim``) on the events that the project holds.
@@ -179,7 +182,7 @@ class RtlProject:
         return self.graph.input.type.quantize(x).raw
 
     def _testbench_images(self) -> np.ndarray:
-        lines = (Path(self.directory) / "tb" / "data" / "inputs.dat").read_text(encoding="utf-8").splitlines()
+        lines = (self.directory / "tb" / "data" / "inputs.dat").read_text(encoding="utf-8").splitlines()
         rows = [line.split() for line in lines if line and not line.startswith("#")]
         return np.array(rows, dtype=np.int64).reshape(-1, *self.graph.input.shape)
 
@@ -193,7 +196,7 @@ class RtlProject:
             SparsePixError: there is no Yosys, it does not know the family, or it refuses a module.
         """
         find_synthesizer(self.part.full_name)
-        return synthesize(Path(self.directory), self.modules, self.graph.name, self.part, console)
+        return synthesize(self.directory, self.modules, self.graph.name, self.part, console)
 
 
 def find_simulator() -> None:

@@ -2,7 +2,6 @@
 
 import math
 import re
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -103,7 +102,7 @@ def write_rtl_project(
         (directory / folder).mkdir(parents=True)
     shared = sorted(_used(modules))
     for name in shared:
-        shutil.copy(_VERILOG / f"{name}.sv", directory / "rtl")
+        (directory / "rtl" / f"{name}.sv").write_bytes((_VERILOG / f"{name}.sv").read_bytes())
     values = _values(design, part, clock_ns)
     values["sources"] = " ".join(
         [*(f"rtl/{name}.sv" for name in shared), *(f"rtl/{m.name}.sv" for m in modules), _top(graph)]

@@ -13,8 +13,8 @@ import numpy as np
 
 from sparsepix.datasets.active_pixels import ActivePixels
 from sparsepix.datasets.parts import Dataset, Split
-from sparsepix.files import written_beside
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.files import atomic_write
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -90,10 +90,10 @@ def prepared(
         _check_folder(folder)
         parts = prepare()
         try:
-            with written_beside(path) as temporary, temporary.open("wb") as file:
+            with atomic_write(path) as temporary, temporary.open("wb") as file:
                 np.savez(file, stamp=np.array(stamp), **_arrays(parts))
-        except OSError as error:
-            raise SparsePixError(f"{path}: the cache cannot be written ({error}); give another folder") from None
+        except SparsePixError as error:
+            raise SparsePixError(f"{error}; give another folder for the cache") from None
     splits = (Split(part.dense(recipe.shape), part.labels.astype(np.int64)) for part in parts)
     return Dataset(recipe.name, recipe.classes, *splits)
 
