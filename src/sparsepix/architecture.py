@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from sparsepix.activations import QuantIdentity, QuantReLU, SparseReLU
-from sparsepix.numbers_given import finite, require_plain, shown, whole
+from sparsepix.numbers_given import require_plain, shown
 from sparsepix.quant_conv2d import QuantConv2d
 from sparsepix.quant_linear import QuantLinear
 from sparsepix.quantizers import Format, LearnedFixedPoint, check_format
@@ -22,6 +22,7 @@ from sparsepix.sparse_input_reduce import SparseInputReduce
 from sparsepix.sparse_max_pool2d import SparseMaxPool2d
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedPoint
+from sparsepix_ops.whole import real_number, truth, whole_number
 
 _KINDS = ("conv", "avg_pool", "max_pool", "dense")
 _CHOICES = {
@@ -55,7 +56,7 @@ class Layer:
         for name, least in (("size", 1), ("out_channels", int(not problems and self.kind == "conv"))):
             _set_whole(self, name, least, problems)
         if problems:
-            raise SparsePixError(problems, f"Layer({shown(self.kind)})")
+            raise SparsePixError(problems, f"Layer {shown(self.kind)}")
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,8 @@ class Architecture:
         learn_threshold: learn the threshold, with ``threshold`` as start.
 
     Raises:
-        SparsePixError: everything that is not of these types; more weights or pixels than an ONNX file can hold.
+        SparsePixError: everything that is not of these types (whole numbers may be floats or of numpy, and become
+            ints); more weights or pixels than an ONNX file can hold.
     """
 
     name: str
@@ -118,23 +120,21 @@ class Architecture:
         _set_whole(self, "max_pixels", 1, problems)
         if self.reciprocal_bits is not None:
             _set_whole(self, "reciprocal_bits", 1, problems)
-        if finite(self.threshold) is None:
+        threshold = real_number(self.threshold)
+        if threshold is None:
             problems.append(f"threshold must be a finite number, found {shown(self.threshold)}")
-        else:
-            object.__setattr__(self, "threshold", float(self.threshold))
+        object.__setattr__(self, "threshold", threshold)
         for name in ("sparse", "batch_norm", "learn_max_pixels", "learn_threshold"):
-            value = getattr(self, name)
-            if isinstance(value, bool | np.bool_):
-                object.__setattr__(self, name, bool(value))
-            else:
-                problems.append(f"{name} must be True or False, found {shown(value)}")
+            value = truth(getattr(self, name))
+            if value is None:
+                problems.append(f"{name} must be True or False, found {shown(getattr(self, name))}")
+            object.__setattr__(self, name, value)
         for name, choices in _CHOICES.items():
             value = getattr(self, name)
             if not (value is None or isinstance(value, str)) or value not in choices:
                 problems.append(f"{name} must be one of {choices}, found {shown(getattr(self, name))}")
         for name in _FORMATS:
             try:
-                _check_types(getattr(self, name), name)
                 check_format(getattr(self, name), name)
             except SparsePixError as error:
                 problems += error.problems
@@ -144,7 +144,7 @@ class Architecture:
 
     def _check_shape(self, problems: list[str]) -> None:
         shape = self.input_shape
-        sizes = [whole(size) for size in shape] if isinstance(shape, Sequence) and not isinstance(shape, str) else []
+        sizes = [whole_number(size) for size in shape] if isinstance(shape, Sequence | np.ndarray) else []
         if len(sizes) != 3 or any(size is None or size < 1 for size in sizes):
             problems.append(f"input_shape must be (channels, height, width), each at least 1, found {shown(shape)}")
         else:
@@ -219,22 +219,9 @@ class Architecture:
             raise SparsePixError(f"the description of the architecture is not complete or not known: {error}") from None
 
 
-def _check_types(format: Any, owner: str) -> None:
-    """Raises SparsePixError where a field of a learned format, as a file may hold it, is not of its type."""
-    if not isinstance(format, LearnedFixedPoint):
-        return
-    wrong = [
-        f"{field.name} = {shown(getattr(format, field.name))}"
-        for field in fields(format)
-        if field.type in (int, bool) and type(getattr(format, field.name)) is not field.type
-    ]
-    if wrong or not isinstance(format.rounding, str):
-        raise SparsePixError(f"{owner}: expected whole numbers and True or False, found {', '.join(wrong) or 'others'}")
-
-
 def _set_whole(data: Layer | Architecture, name: str, least: int, problems: list[str]) -> None:
     """Hold the field as an int, or add what is wrong with it."""
-    value = whole(getattr(data, name))
+    value = whole_number(getattr(data, name))
     if value is None or value < least:
         problems.append(f"{name} must be an int >= {least}, found {shown(getattr(data, name))}")
     else:

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sparsepix.datasets import Split
-from sparsepix.modes import evaluating
-from sparsepix.provenance import last_forward_kept
+from sparsepix.module_copy import evaluation_copy
 from sparsepix_ops.errors import SparsePixError
 
 _BLOCK = 4096  # images whose values are looked at together: no copy of a large array
@@ -129,12 +128,12 @@ def model_problems(model: nn.Module, splits: dict[str, Split]) -> list[str]:
 
 def _outputs(model: nn.Module, shape: tuple[int, ...]) -> int:
     """How many logits a model gives for an image of that shape."""
-    plain = getattr(model, "_orig_mod", model)  # compiling for one image would take longer than many steps
-    like = next(plain.parameters())
+    copy, _ = evaluation_copy(model, own_tensors=False)
+    like = next(copy.parameters())
     image = torch.zeros((1, *shape), dtype=like.dtype, device=like.device)
     try:
-        with torch.no_grad(), evaluating(plain), last_forward_kept(plain):
-            output = plain(image)
+        with torch.no_grad():
+            output = copy(image)
     except SparsePixError as error:
         raise SparsePixError(error.problems, f"the model does not run on images {shape}") from None
     except (RuntimeError, TypeError, ValueError, IndexError) as error:

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import Literal, TypedDict, Unpack
 
 from sparsepix.architecture import Architecture, Layer, SparseCNN
+from sparsepix.checks import check_flag
 from sparsepix.quantizers import Format, LearnedFixedPoint
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedPoint
+from sparsepix_ops.whole import whole_number
 
 
 @dataclass(frozen=True)
@@ -192,14 +194,14 @@ def _preset(name: str, max_pixels: int, bits: int | None, options: PresetOptions
         raise SparsePixError(
             f"{name}: unknown option {unknown[0]!r}; the options are {sorted(PresetOptions.__annotations__)}"
         )
-    if bits is not None and bits not in _FORMATS[name]:
-        raise SparsePixError(f"{name}: bits must be 8, 16 or None (float), found {bits}")
+    if bits is not None and whole_number(bits) not in _FORMATS[name]:
+        raise SparsePixError(f"{name}: bits must be 8, 16 or None (float), found {bits!r}")
     given = dict(options)
-    head, learn_bits = given.pop("head", False), given.pop("learn_bits", False)
+    head, learn_bits = (check_flag(name, option, given.pop(option, False)) for option in ("head", "learn_bits"))
     if learn_bits and bits is None:
         raise SparsePixError(f"{name}: learn_bits needs widths to start from, found bits=None; take bits=8 or bits=16")
     if bits is not None:
-        formats = _FORMATS[name][bits]
+        formats = _FORMATS[name][whole_number(bits)]
         given = {
             "weight_format": formats.weight,
             "activation_format": formats.activation,

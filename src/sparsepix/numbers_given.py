@@ -1,34 +1,15 @@
-"""Numbers as users give them: ints, floats, numpy scalars, and what only looks like one."""
+"""Numbers of users and files, checked all at once, and how they are shown in messages."""
 
 import math
 import reprlib
 from collections.abc import Mapping
-from numbers import Real
 from typing import Any
 
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.whole import real_number, whole_number
 
 # Lists in a file may hold each other, and so a few bytes hold any number of parts.
 _PARTS = 100_000
-
-
-def whole(value: Any) -> int | None:
-    """A whole number as an int, from a numpy scalar or a float too; None for anything else."""
-    real = finite(value)
-    if real is None or real != math.floor(real):
-        return None
-    return int(value)
-
-
-def finite(value: Any) -> float | None:
-    """A finite number as a float; None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, Real):
-        return None
-    try:
-        real = float(value)
-    except OverflowError:  # an int beyond any float
-        return None
-    return real if math.isfinite(real) else None
 
 
 def shown(value: Any) -> str:
@@ -61,7 +42,7 @@ def require_plain(content: Any, what: str) -> None:
             raise SparsePixError(f"{what}: expected numbers, text, lists and dicts, found {shown(value)}")
 
 
-def real_number(name: str, value: Any, problems: list[str], low: float, high: float | None = None) -> Any:
+def checked_real(name: str, value: Any, problems: list[str], low: float, high: float | None = None) -> Any:
     """The number as a float if it is above ``low`` (0: or equal to it where ``high`` is given) and below ``high``.
 
     Args:
@@ -74,7 +55,7 @@ def real_number(name: str, value: Any, problems: list[str], low: float, high: fl
     Returns:
         The float, or the value as it is where it is wrong.
     """
-    real = finite(value)
+    real = real_number(value)
     if real is None or (real <= low if high is None else not low <= real < high):
         limits = f"above {low:g}" if high is None else f"from {low:g} to less than {high:g}"
         problems.append(f"{name}: expected a number {limits}, found {shown(value)}")
@@ -82,7 +63,7 @@ def real_number(name: str, value: Any, problems: list[str], low: float, high: fl
     return real
 
 
-def whole_number(name: str, value: Any, problems: list[str], low: int, high: int = 2**31 - 1) -> Any:
+def checked_whole(name: str, value: Any, problems: list[str], low: int, high: int = 2**31 - 1) -> Any:
     """The number as an int if it is whole and ``low`` ... ``high``; else adds a problem and returns it as it is.
 
     Args:
@@ -92,7 +73,7 @@ def whole_number(name: str, value: Any, problems: list[str], low: int, high: int
         low: the smallest.
         high: the largest.
     """
-    number = whole(value)
+    number = whole_number(value)
     if number is None or not low <= number <= high:
         limits = f"of at least {low}" if high == 2**31 - 1 and (number is None or number < low) else f"{low} ... {high}"
         problems.append(f"{name}: expected a whole number {limits}, found {shown(value)}")

@@ -26,7 +26,8 @@ def penalties(model: nn.Module, names: Collection[str] = NAMES) -> dict[str, Ten
 
         - 'budget', if a budget is learned: the budget as a share of where it started (1 at first);
         - 'masked_intensity', if a budget or threshold is learned: the share of an image's intensity (sum of absolute
-          values) that the selection drops, mean over the batch; an empty image counts 0;
+          values) that the selection drops, mean over the batch; an empty image counts 0, and so does a batch
+          of none;
         - 'ebops', if all weights and inputs of layers have formats: bit operations an image (see ``ebops``). It is
           not scaled: millions for a large model, so its weight is of the order of 1e-7.
 
@@ -79,4 +80,4 @@ def masked_intensity(reduce: SparseInputReduce) -> Tensor:
     intensity = torch.linalg.vector_norm(last.image, 1, (1, 2, 3))
     kept = (last.features.abs().sum(2) * last.presence).sum(1)
     dropped = (intensity - kept) / intensity.masked_fill(intensity == 0, 1.0)
-    return dropped.mean()
+    return dropped.sum() / max(len(dropped), 1)

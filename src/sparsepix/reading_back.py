@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from sparsepix.last_forward import LastForward
 from sparsepix.modes import evaluating
+from sparsepix.module_copy import evaluation_copy
 from sparsepix.numbers_given import shown
-from sparsepix.provenance import last_forward_kept
 from sparsepix_ops.fixed_point import FixedPoint
 
 # What says nothing of what a module computes: modes, hooks (the outputs tell what these do), compiled code, names.
@@ -114,14 +114,11 @@ def value_problems(model: nn.Module, again: nn.Module) -> list[str]:
     if problems:
         return problems
     images = hard_images(again)
-    # The model on the CPU, in its own clothes: a GPU may add in another order each time.
-    values = dict(model.named_parameters()) | dict(model.named_buffers())
-    on_cpu = {name: tensor.detach().cpu() for name, tensor in values.items()}
     with torch.no_grad(), evaluating(again):
         expected = again(images)
         try:
-            with evaluating(model), last_forward_kept(model):
-                found = torch.func.functional_call(model, on_cpu, (images,))
+            # On the CPU: a GPU may add in another order each time.
+            found = evaluation_copy(model)[0].cpu()(images)
         except Exception as error:  # of the user's hooks
             return [f"the model does not run: {type(error).__name__}: {error}"]
     if not isinstance(found, Tensor) or found.shape != expected.shape or _bits(found) != _bits(expected):

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sparsepix.numbers_given import finite, real_number, shown, whole, whole_number
+from sparsepix.numbers_given import checked_real, checked_whole, shown
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.whole import real_number, whole_number
 
 Monitor = Literal["accuracy", "loss"]
 Schedule = Literal["one-cycle", "constant"]
@@ -70,20 +71,20 @@ class RunOptions:
         for name, choices in (("preset", PRESETS), ("selection", ("raster", "magnitude"))):
             _choice(name, getattr(self, name), choices, problems)
         changed: dict[str, Any] = {"data": tuple(str(part) for part in _several("data", self.data, problems))}
-        changed["max_pixels"] = whole_number("max_pixels", self.max_pixels, problems, 1)
-        changed["augment"] = whole_number("augment", self.augment, problems, 0, 1 << 16)
+        changed["max_pixels"] = checked_whole("max_pixels", self.max_pixels, problems, 1)
+        changed["augment"] = checked_whole("augment", self.augment, problems, 0, 1 << 16)
         if self.events is not None:
-            changed["events"] = whole_number("events", self.events, problems, 10)
+            changed["events"] = checked_whole("events", self.events, problems, 10)
         if self.bits is not None:
-            if (bits := whole(self.bits)) is None or not (2 <= bits <= 8 or bits == 16):
+            if (bits := whole_number(self.bits)) is None or not (2 <= bits <= 8 or bits == 16):
                 problems.append(f"bits must be 2 ... 8, 16 or float, found {shown(self.bits)}")
             changed["bits"] = bits
         changed["learn"] = _several("learn", self.learn, problems)
         for name in changed["learn"]:
             _choice("learn", name, LEARNED, problems)
         channels = _several("channels", self.channels, problems)
-        changed["channels"] = tuple(whole_number("channels", count, problems, 1) for count in channels)
-        changed["seed"] = whole_number("seed", self.seed, problems, 0, _LARGEST_SEED)
+        changed["channels"] = tuple(checked_whole("channels", count, problems, 1) for count in channels)
+        changed["seed"] = checked_whole("seed", self.seed, problems, 0, _LARGEST_SEED)
         fit = {name: getattr(self, name) for name in FIT_OPTIONS if name != "seed"}
         changed |= checked_fit_options(fit, problems)
         if problems:
@@ -114,13 +115,13 @@ def checked_fit_options(given: Mapping[str, Any], problems: list[str]) -> dict[s
     """
     found = dict(given)
     for name in ("epochs", "batch_size"):
-        found[name] = whole_number(name, found[name], problems, 1)
+        found[name] = checked_whole(name, found[name], problems, 1)
     if "seed" in found:
-        found["seed"] = whole_number("seed", found["seed"], problems, -(2**63), 2**64 - 1)
-    found["learning_rate"] = real_number("learning_rate", found["learning_rate"], problems, 0)
-    found["label_smoothing"] = real_number("label_smoothing", found["label_smoothing"], problems, 0, 1)
+        found["seed"] = checked_whole("seed", found["seed"], problems, -(2**63), 2**64 - 1)
+    found["learning_rate"] = checked_real("learning_rate", found["learning_rate"], problems, 0)
+    found["label_smoothing"] = checked_real("label_smoothing", found["label_smoothing"], problems, 0, 1)
     if found["patience"] is not None:
-        found["patience"] = whole_number("patience", found["patience"], problems, 1)
+        found["patience"] = checked_whole("patience", found["patience"], problems, 1)
     for name, choices in _CHOICES.items():
         _choice(name, found[name], choices, problems)
     penalties = found["penalties"]
@@ -129,9 +130,9 @@ def checked_fit_options(given: Mapping[str, Any], problems: list[str]) -> dict[s
         return found
     for name, weight in penalties.items():
         _choice("penalties", name, PENALTIES, problems)
-        if (number := finite(weight)) is None or number < 0:
+        if (number := real_number(weight)) is None or number < 0:
             problems.append(f"penalties: {name}: expected a weight of at least 0, found {shown(weight)}")
-    found["penalties"] = {name: finite(weight) for name, weight in penalties.items()}
+    found["penalties"] = {name: real_number(weight) for name, weight in penalties.items()}
     return found
 
 

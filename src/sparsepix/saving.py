@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from sparsepix import reading_back
 from sparsepix.architecture import Architecture, SparseCNN
+from sparsepix.module_copy import unwrapped
 from sparsepix.numbers_given import shown
 from sparsepix.state_dicts import load_state
 from sparsepix.torch_files import dump, own_content, read_own, write_bytes
@@ -44,7 +44,9 @@ def save(model: SparseCNN, path: str | Path) -> None:
         SparsePixError: the model is no ``SparseCNN``; the file would read back as another model (all differences are
             listed); it cannot be written.
     """
-    model = _unwrapped(model)
+    model = unwrapped(model)
+    while isinstance(model, torch.optim.swa_utils.AveragedModel):
+        model = unwrapped(model.module)
     if type(model) is not SparseCNN:
         kind = "a subclass of it, whose code no file holds" if isinstance(model, SparseCNN) else "no such module"
         raise SparsePixError(
@@ -77,18 +79,6 @@ def save(model: SparseCNN, path: str | Path) -> None:
             "save: the file holds the description of the architecture, and would read back as another model",
         )
     write_bytes(data, path)
-
-
-def _unwrapped(model: nn.Module) -> nn.Module:
-    """What torch.compile, DataParallel or an average has wrapped."""
-    wrappers = (nn.DataParallel, nn.parallel.DistributedDataParallel, torch.optim.swa_utils.AveragedModel)
-    while True:
-        if hasattr(model, "_orig_mod"):
-            model = model._orig_mod
-        elif isinstance(model, wrappers):
-            model = model.module
-        else:
-            return model
 
 
 def load(path: str | Path) -> SparseCNN:

@@ -21,11 +21,12 @@ from sparsepix.data_checks import checked_split, model_problems
 from sparsepix.datasets import Dataset, Split
 from sparsepix.history import History
 from sparsepix.modes import evaluating
-from sparsepix.numbers_given import finite, whole_number
+from sparsepix.numbers_given import checked_whole
 from sparsepix.run_options import Monitor, Schedule, checked_fit_options
 from sparsepix.sparse_input_reduce import SparseInputReduce
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.files import output_file
+from sparsepix_ops.whole import real_number
 
 __all__ = ["Augment", "History", "accuracy", "decisions", "fit", "loss_of", "predict", "random_shifts"]
 
@@ -63,8 +64,8 @@ def random_shifts(step: int, probability: float = 0.5) -> Augment:
         SparsePixError: a step below 1, or one that leaves nothing of an image; a probability outside 0 ... 1.
     """
     problems: list[str] = []
-    step = whole_number("step", step, problems, 1)
-    if finite(probability) is None or not 0 <= probability <= 1:
+    step = checked_whole("step", step, problems, 1)
+    if real_number(probability) is None or not 0 <= probability <= 1:
         problems.append(f"probability: expected 0 ... 1, found {probability!r}")
     if problems:
         raise SparsePixError(problems, "random_shifts")
