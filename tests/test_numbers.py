@@ -18,8 +18,8 @@ FORMS = [
     lambda n: torch.tensor(float(n)), Fraction, Decimal,
 ]  # fmt: skip
 NO_WHOLE_NUMBERS = [
-    True, np.True_, torch.tensor(True), "8", b"8", 8.5, np.float32(7.5), float("nan"), float("inf"), 1j, None, [8], (8,),
-    np.array([8]), torch.tensor([8]), {}, object(), Fraction(1, 2),
+    True, np.True_, torch.tensor(True), "8", b"8", 8.5, np.float32(7.5), float("nan"), float("inf"), 1j, None,
+    [8], (8,), np.array([8]), torch.tensor([8]), {}, object(), Fraction(1, 2),
 ]  # fmt: skip
 
 

@@ -136,7 +136,7 @@ def run_hooks(model: nn.Module, images: Tensor) -> None:
 
 
 def _watched(hook: Callable[..., Any], name: str, changing: dict[str, None], *, ahead: bool) -> Callable[..., Any]:
-    """The hook, which then enters ``name`` where it changes what it is given, or returns something else in its place."""
+    """The hook, which then enters ``name`` where it changes what it is given or returns something else instead."""
 
     def watched(module: nn.Module, *arguments: Any) -> Any:
         before = _snapshot(arguments)
