@@ -181,4 +181,4 @@ def test_arguments_that_cannot_be_are_all_told_before_torch_is_loaded(folder, ca
     assert "--input-shape: expected channels, height and width of at least 1, found [1, -6, 6]" in errors
     assert "--model: expected package.module:factory, found 'a/b'" in errors
     errors = failure(capsys, "weights.pt", "--input-shape", 1, 10**6, 10**6)
-    assert "an image of [1, 1000000, 1000000] takes 3,725.3 GiB" in errors
+    assert "an image of [1, 1000000, 1000000] takes 3,725 GiB" in errors

@@ -145,7 +145,7 @@ class Architecture:
     def _check_shape(self, problems: list[str]) -> None:
         shape = self.input_shape
         sizes = [whole_number(size) for size in shape] if isinstance(shape, Sequence | np.ndarray) else []
-        if len(sizes) != 3 or any(size is None or size < 1 for size in sizes):
+        if len(sizes) != 3 or any(size is None or not 1 <= size < 1 << 62 for size in sizes):
             problems.append(f"input_shape must be (channels, height, width), each at least 1, found {shown(shape)}")
         else:
             object.__setattr__(self, "input_shape", tuple(sizes))
@@ -154,7 +154,7 @@ class Architecture:
         """What no ONNX file could hold, so that nothing of the kind is allocated."""
         pixels = math.prod(self.input_shape)
         return [
-            f"{what} of {count:,} {things} take {4 * count / 2**30:,.1f} GiB; an ONNX file holds 2 GiB"
+            f"{what} of {count:,} {things} take {4 * count >> 30:,} GiB; an ONNX file holds 2 GiB"
             for what, count, things in (
                 (f"an image {self.input_shape}", pixels, "values"),
                 ("its layers", self.weights, "weights"),
@@ -222,7 +222,9 @@ class Architecture:
 def _set_whole(data: Layer | Architecture, name: str, least: int, problems: list[str]) -> None:
     """Hold the field as an int, or add what is wrong with it."""
     value = whole_number(getattr(data, name))
-    if value is None or value < least:
+    if value is not None and value >= 1 << 62:
+        problems.append(f"{name} must be an int below 2**62, found {shown(value)}")
+    elif value is None or value < least:
         problems.append(f"{name} must be an int >= {least}, found {shown(getattr(data, name))}")
     else:
         object.__setattr__(data, name, value)

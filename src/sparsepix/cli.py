@@ -92,11 +92,11 @@ def _check(arguments: argparse.Namespace) -> None:
 
     problems = [] if arguments.model is None else name_problems(arguments.model)
     shape = arguments.input_shape
-    if shape and min(shape) < 1:
+    if shape and not 1 <= min(shape) <= max(shape) < 1 << 62:
         problems.append(f"--input-shape: expected channels, height and width of at least 1, found {shape}")
     elif shape and 4 * prod(shape) >= 1 << 31:
         problems.append(
-            f"--input-shape: an image of {shape} takes {4 * prod(shape) / 2**30:,.1f} GiB; an ONNX file holds 2 GiB"
+            f"--input-shape: an image of {shape} takes {4 * prod(shape) >> 30:,} GiB; an ONNX file holds 2 GiB"
         )
     if problems:
         raise SparsePixError(problems)

@@ -15,6 +15,8 @@ _PARTS = 100_000
 def shown(value: Any) -> str:
     """Some value of a user or of a file in a message: short, however large or deep it is."""
     shape = getattr(value, "shape", None)
+    if isinstance(value, int) and value.bit_length() > 200:  # Python turns no int of 4,300 digits into text
+        return f"an int of {value.bit_length()} bits"
     return reprlib.repr(value) if shape is None or shape == () else f"a {type(value).__name__} {tuple(shape)}"
 
 

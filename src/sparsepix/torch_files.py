@@ -145,7 +145,8 @@ def digest(content: Any) -> str:
             found.update(f"list {len(value)}".encode())
             waiting += reversed(value)
         elif value is None or isinstance(value, bool | int | float | str):
-            text = repr(value)
+            # Python turns no int of 4,300 digits into decimals.
+            text = hex(value) if type(value) is int else repr(value)
             found.update(f"{type(value).__name__} {len(text)} {text}".encode("utf-8", "surrogatepass"))
         else:
             raise SparsePixError(f"expected numbers, text and tensors, found a {type(value).__name__}")

@@ -15,18 +15,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sparsepix import distributed, penalty_terms
+from sparsepix.augmentation import Augment, random_shifts
 from sparsepix.batches import ImageStore
 from sparsepix.checkpoint import Checkpoint, read_checkpoint, require_fitting
 from sparsepix.data_checks import checked_split, model_problems
 from sparsepix.datasets import Dataset, Split
 from sparsepix.history import History
 from sparsepix.modes import evaluating
-from sparsepix.numbers_given import checked_whole
 from sparsepix.run_options import Monitor, Schedule, checked_fit_options
 from sparsepix.sparse_input_reduce import SparseInputReduce
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.files import output_file
-from sparsepix_ops.whole import real_number
 
 __all__ = ["Augment", "History", "accuracy", "decisions", "fit", "loss_of", "predict", "random_shifts"]
 
@@ -35,8 +34,6 @@ _LOOK = 32
 _NOT_FINITE = "expected finite losses, found NaN or infinity"
 _LOWER = "lower the learning rate, or look at what the augmentation and the model make of the images"
 _EVALUATED = 512  # images that a model evaluates at once
-
-Augment = Callable[[Tensor, torch.Generator], Tensor]
 
 
 def loss_of(output: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
@@ -51,38 +48,6 @@ def loss_of(output: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Ten
         target = labels.to(output.dtype) * (1 - label_smoothing) + label_smoothing / 2
         return F.binary_cross_entropy_with_logits(output[:, 0], target)
     return F.cross_entropy(output, labels, label_smoothing=label_smoothing)
-
-
-def random_shifts(step: int, probability: float = 0.5) -> Augment:
-    """An augmentation for ``fit``: moves images [B, C, H, W]; what leaves an image is lost, zeros come in.
-
-    Args:
-        step: a moved image goes by -step, 0 or step rows, and as many columns, each with a third of the chance.
-        probability: with which an image is moved at all.
-
-    Raises:
-        SparsePixError: a step below 1, or one that leaves nothing of an image; a probability outside 0 ... 1.
-    """
-    problems: list[str] = []
-    step = checked_whole("step", step, problems, 1)
-    if real_number(probability) is None or not 0 <= probability <= 1:
-        problems.append(f"probability: expected 0 ... 1, found {probability!r}")
-    if problems:
-        raise SparsePixError(problems, "random_shifts")
-
-    def shift(images: Tensor, generator: torch.Generator) -> Tensor:
-        batch, _, height, width = images.shape
-        if step >= max(height, width):
-            raise SparsePixError(f"random_shifts: a shift by {step} leaves nothing of images of {height}x{width}")
-        by = torch.randint(-1, 2, (batch, 2), generator=generator) * step
-        by *= torch.rand(batch, 1, generator=generator) < probability
-        rows = torch.arange(height) + step - by[:, :1]
-        columns = torch.arange(width) + step - by[:, 1:]
-        padded = F.pad(images, (step, step, step, step))
-        # Two index arrays around a slice put the channel axis last.
-        return padded[torch.arange(batch)[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
-
-    return shift
 
 
 def decisions(output: np.ndarray) -> np.ndarray:

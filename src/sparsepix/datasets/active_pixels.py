@@ -91,7 +91,7 @@ def new_images(events: int, shape: tuple[int, int, int]) -> np.ndarray:
     free = shutil.disk_usage(folder).free
     if size > free:
         raise SparsePixError(
-            f"{events:,} images of {shape} take {size / 2**30:,.1f} GiB, {folder} has {free / 2**30:,.1f} GiB free; "
+            f"{events:,} images of {shape} take {size >> 30:,} GiB, {folder} has {free >> 30:,} GiB free; "
             "take fewer, or set TMPDIR to a larger disk"
         )
     file = tempfile.TemporaryFile(prefix="sparsepix-")  # noqa: SIM115 (the array keeps it open)
