@@ -1,6 +1,7 @@
 """The presets are those of the paper; saving, loading and Keras weights."""
 
 import pickle
+import zipfile
 
 import h5py
 import numpy as np
@@ -261,3 +262,23 @@ def test_keras_arrays_that_do_not_fit_change_nothing(tmp_path):
         file["layers/conv2d/vars/0"] = np.zeros((7, 7, 1, 1))
     with pytest.raises(sp.SparsePixError, match="expected 2 convolutions"):
         sp.compat.load_keras(model, path)
+
+
+def test_keras_files_that_are_something_else(tmp_path):
+    model = sp.models.neutrino()
+    path = tmp_path / "model.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model.weights.h5", b"x")
+    with pytest.raises(sp.SparsePixError, match=r"found an archive; unpack it, and give the model\.weights\.h5 in it"):
+        sp.compat.load_keras(model, path)
+    path = tmp_path / "weights.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("layers/conv2d/vars/0", (10**6, 10**6), "f4", chunks=True)
+    with pytest.raises(sp.SparsePixError, match=r"expected weights, found the type float32 and the shape \(1000000"):
+        sp.compat.load_keras(model, path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(sp.SparsePixError, match=r"weights\.h5: expected a Keras file in HDF5"):
+        sp.compat.load_keras(model, path)
+    with pytest.raises(sp.SparsePixError, match="expected a file, found a folder"):
+        sp.compat.load_keras(model, tmp_path)
