@@ -163,7 +163,7 @@ REFUSED = [
     (lambda: sp.SparseBatchNorm2d(2, NAN), "SparseBatchNorm2d: eps must be a number of at least 0, found nan"),
     (lambda: sp.SparseBatchNorm2d(2, momentum=2), "SparseBatchNorm2d: momentum must be None or 0 ... 1, found 2"),
     (lambda: sp.models.digits(-1), "digits: max_pixels must be an int >= 1, found -1"),
-    (lambda: sp.models.digits(10**12), "digits: max_pixels must be an int of at most"),
+    (lambda: sp.models.digits(10**12), "digits: max_pixels must not exceed the 2304 pixels"),
     (lambda: sp.models.digits("20"), "digits: max_pixels must be an int >= 1, found '20'"),
     (lambda: sp.models.digits(bits="8"), "digits: bits must be 8, 16 or None"),
     (lambda: sp.models.digits(bits=[8]), "digits: bits must be 8, 16 or None"),

@@ -15,8 +15,13 @@ from sparsepix_ops.registry import OPS
 GRAPH_OPSETS = range(13, 29)  # of the standard ops, in which those that a model may use mean the same
 BODY_OPSETS = range(19, 29)  # the same for the ops that the bodies use; tested in onnxruntime
 DOMAIN_VERSION = 1  # of our domain
-# Bodies of earlier versions of ours that mean the same for the attributes that they declare: conv without groups.
-_EARLIER = {(DOMAIN, "SparseConv2d"): ("11109b0d7b545604a6aad7eae8823f3b",)}
+# Bodies of earlier versions of ours that mean the same for the attributes that they declare: the convolution without
+# groups, reduction and flatten without a batch of no images.
+_EARLIER = {
+    (DOMAIN, "SparseConv2d"): ("11109b0d7b545604a6aad7eae8823f3b",),
+    (DOMAIN, "InputReduce"): ("46cb41a01de28545f5c7e9ca1a645aba",),
+    (DOMAIN, "SparseFlatten"): ("906c8cd5f55a1d476465205153873bc1",),
+}
 
 
 def _domain(name: str) -> str:

@@ -6,10 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from sparsepix.bit_operations import total_ebops
+from sparsepix.run_options import PENALTIES as NAMES
 from sparsepix.sparse_input_reduce import SparseInputReduce
 from sparsepix_ops.errors import SparsePixError
-
-NAMES = ("budget", "masked_intensity", "ebops")
 
 
 def penalties(model: nn.Module, names: Collection[str] = NAMES) -> dict[str, Tensor]:
@@ -49,6 +48,19 @@ def penalties(model: nn.Module, names: Collection[str] = NAMES) -> dict[str, Ten
     if "ebops" in names and (total := total_ebops(model)) is not None:
         values["ebops"] = total
     return values
+
+
+def missing(model: nn.Module, names: Collection[str]) -> list[str]:
+    """A message for each penalty of those names that can be seen to be none of the model's, before it has run."""
+    reduces = [module for module in model.modules() if isinstance(module, SparseInputReduce)]
+    budget = any(reduce.learned_max_pixels is not None for reduce in reduces)
+    learned = budget or any(reduce.learned_threshold is not None for reduce in reduces)
+    problems = []
+    if "budget" in names and not budget:
+        problems.append("the model has no penalty budget: it learns no max_pixels")
+    if "masked_intensity" in names and not learned:
+        problems.append("the model has no penalty masked_intensity: it learns neither max_pixels nor a threshold")
+    return problems
 
 
 def _mean(values: list[Tensor]) -> Tensor:
