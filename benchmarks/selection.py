@@ -24,9 +24,9 @@ from rich.table import Table
 
 import sparsepix as sp
 from sparsepix.datasets import Dataset
-from sparsepix.files import written_beside
 from sparsepix.plots import active_counts, against_max_pixels, auc
 from sparsepix.training import accuracy, fit, predict
+from sparsepix_ops.files import atomic_write
 
 STANDARD, SELECTIONS = "standard CNN", ("raster", "magnitude")
 
@@ -97,7 +97,7 @@ def summary(rows: Sequence[dict], data: Dataset, options: argparse.Namespace) ->
 
 def write(rows: Sequence[dict], path: Path) -> None:
     """A row for each training."""
-    with written_beside(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)

@@ -44,7 +44,6 @@ def found(folder):
 
 @pytest.fixture
 def alone(monkeypatch):
-    monkeypatch.setattr(penalty_terms, "NAMES", ("size",))
     monkeypatch.setattr(penalty_terms, "penalties", distributed_worker.weight_size)
     return distributed_worker.trained
 
@@ -63,7 +62,7 @@ def test_both_processes_end_with_the_same_weights(found):
     [
         ("batches of 10", {"batch_size": 10}),
         ("batches of 1", {"batch_size": 1, "epochs": 3}),
-        ("penalty", {"batch_size": 7, "penalties": {"size": 1e-3}, "label_smoothing": 0.1}),
+        ("penalty", {"batch_size": 7, "penalties": {"ebops": 1e-3}, "label_smoothing": 0.1}),
     ],
 )
 def test_the_result_is_that_of_one_process(found, alone, name, options):
@@ -104,7 +103,16 @@ def test_nan_in_one_process_stops_both(found):
 def test_the_command_writes_one_folder(folder, tmp_path, capsys):
     run = folder / "run"
     assert sorted(path.name for path in run.iterdir()) == sorted(
-        ["checkpoint.pt", "confusion.png", "history.csv", "history.png", "model.pt", "options.json", "summary.json"]
+        [
+            ".sparsepix.json",
+            "checkpoint.pt",
+            "confusion.png",
+            "history.csv",
+            "history.png",
+            "model.pt",
+            "options.json",
+            "summary.json",
+        ]
     )
     alone = ["digits", "--epochs", "2", "--selection", "magnitude", "--device", "cpu", "-o", str(tmp_path / "run")]
     assert train_cli.main(alone) == 0

@@ -50,7 +50,7 @@ def test_help_imports_nothing_heavy():
     text, modules = imported_by(["--help"])
     assert "sparsepix-hls model.onnx --part" in text
     assert "_hls" in text
-    assert not {"numpy", "onnx", "google", "rich", "sparsepix_ops", "da4ml", "torch"} & modules
+    assert not {"numpy", "onnx", "google", "rich", "da4ml", "torch"} & modules
 
 
 def test_version():
@@ -231,7 +231,7 @@ def test_explore(tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "are not beaten by another" in shown
     folder = tmp_path / "net_designs"
-    assert {path.name for path in folder.iterdir()} == {"designs.csv", "designs.png"}
+    assert {path.name for path in folder.iterdir()} == {".sparsepix.json", "designs.csv", "designs.png"}
     assert main([str(model), "--explore"]) == 2
     assert "the output folder exists" in capsys.readouterr().err
     assert main([str(model), "--explore", "--force", "--io", "stream"]) == 0
@@ -239,7 +239,7 @@ def test_explore(tmp_path, capsys):
     assert "makes no project" in capsys.readouterr().err
     (tmp_path / "other").mkdir()
     assert main([str(model), "--explore", "--force", "-o", str(tmp_path / "other")]) == 2
-    assert "it has no designs.csv" in capsys.readouterr().err
+    assert "it has no .sparsepix.json" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -94,8 +94,11 @@ def test_existing_folder_and_force(tmp_path, capsys, model):
     (project / "stale.txt").write_text("old")
     status, message = run(capsys, model, "-o", project)
     assert (status, "--force" in message) == (2, True)
+    status, message = run(capsys, model, "-o", project, "--force")
+    assert (status, "did not write: stale.txt; move these" in message) == (2, True)
+    assert (project / "stale.txt").read_text() == "old"
+    (project / "stale.txt").unlink()
     assert main([str(model), "-o", str(project), "--force"]) == 0
-    assert not (project / "stale.txt").exists()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["net.onnx", "out", "project"]
 
 

@@ -3,6 +3,8 @@
 import shutil
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -126,6 +128,29 @@ def test_csim_counts_mismatches_on_a_moved_project(project, tmp_path):
         copy.csim()
 
 
+def test_two_builds_at_once_do_not_meet(project, tmp_path, monkeypatch):
+    """A compiler that writes slowly: until it has ended, nobody else finds its file ('Text file busy')."""
+    project, images = project
+    assert project.csim().mismatches == 0
+    built = project.directory / "build/tiny_tb"
+    moved, slow, writing = tmp_path / "moved", tmp_path / "slow", tmp_path / "writing"
+    shutil.copytree(project.directory, moved, ignore=shutil.ignore_patterns("build"))
+    slow.write_text(
+        "#!/bin/sh\nwhile [ $1 != -o ]; do shift; done\nexec >$2\n"
+        f"cat '{built}'; chmod +x $2; touch '{writing}'; sleep 2"
+    )
+    slow.chmod(0o755)
+    monkeypatch.setenv("CXX", str(slow))
+    copy = Project(moved, project.graph)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(copy.csim)
+        while not writing.exists():
+            time.sleep(0.01)
+        found = [copy.csim(), first.result()]
+    assert found == [CsimResult(events=len(images), mismatches=0)] * 2
+    assert [path.name for path in (moved / "build").iterdir()] == ["tiny_tb"]
+
+
 def test_no_compiler(project, monkeypatch):
     monkeypatch.setenv("PATH", "/nonexistent")
     monkeypatch.delenv("CXX", raising=False)
@@ -195,6 +220,15 @@ def test_build_script_runs_the_steps(project, tmp_path):
         assert done.returncode == 0, done.stderr
         found = [line.split("_")[0] for line in done.stdout.splitlines() if "_design" in line.split()[0]]
         assert found == expected.split()
+
+
+@pytest.mark.skipif(shutil.which("tclsh") is None, reason="needs tclsh")
+def test_build_script_in_a_folder_with_spaces(project, tmp_path):
+    (tmp_path / "a b").mkdir()
+    shutil.copy(project[0].directory / "build.tcl", tmp_path / "a b")
+    done = subprocess.run(["tclsh", tmp_path / "a b" / "build.tcl"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert f"builds in no folder with spaces in its path: move the project, found {tmp_path / 'a b'}" in done.stderr
 
 
 def test_writer_refuses(tmp_path):

@@ -1,10 +1,12 @@
 """The command ``sparsepix-hls``."""
 
 import argparse
-import contextlib
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+from sparsepix_hls.subcommands import make_dais_parser, make_report_parser, parsed
+from sparsepix_ops import command
 
 # Only the standard library up here: --help has to answer at once.
 if TYPE_CHECKING:
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
 
     from sparsepix_hls.design import Options
 
-EXIT_OK, EXIT_MISMATCH, EXIT_ERROR, EXIT_INTERRUPTED = 0, 1, 2, 130
+EXIT_OK, EXIT_MISMATCH = 0, 1
 
 _EPILOG = """\
 examples:
@@ -33,7 +35,10 @@ examples:
   sparsepix-hls dais model.onnx -o model.json
   writes the model for da4ml's own tools: da4ml convert model.json DIR.
 
-exit status: 0, or 1 if outputs of a simulation differ, or 2 on an error
+A model file named 'report' or 'dais' is given as ./report or ./dais.
+
+exit status: 0, or 1 if outputs of a simulation differ, or 2 on an error,
+  or 130 if interrupted (SIGTERM: 143, SIGHUP: 129)
 """
 
 
@@ -139,27 +144,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command.
 
     Returns:
-        The exit status: 0, 1 if a simulation found differences, 2 on an error of the user.
+        The exit status: 0, 1 if a simulation found differences, 2 on an error of the user, 128 and its number after a
+        signal.
     """
+    return command.run(lambda: _main(argv), leaving=argv is None)
+
+
+def _main(argv: Sequence[str] | None) -> int:
     given = list(sys.argv[1:] if argv is None else argv)
     if given[:1] == ["report"]:
-        run, arguments = _report, make_report_parser().parse_args(given[1:])
+        run, arguments = _report, parsed(make_report_parser(), given)
     elif given[:1] == ["dais"]:
-        run, arguments = _dais, make_dais_parser().parse_args(given[1:])
+        run, arguments = _dais, parsed(make_dais_parser(), given)
     else:
         arguments = make_parser().parse_args(given)
         run = _explore if arguments.explore else _run
-    try:
-        from sparsepix_ops.errors import SparsePixError
-
-        try:
-            return run(arguments)
-        except (SparsePixError, OSError) as error:
-            print(f"error: {error}", file=sys.stderr)
-            return EXIT_ERROR
-    except KeyboardInterrupt:
-        print("error: interrupted", file=sys.stderr)
-        return EXIT_INTERRUPTED
+    return run(arguments)
 
 
 def _options(arguments: argparse.Namespace) -> "Options":
@@ -218,11 +218,12 @@ def _run(arguments: argparse.Namespace) -> int:
     model = Path(arguments.model)
     _check_actions(arguments)
     given = arguments.output
-    target = Path(given) if given is not None else model.parent / f"{model.stem}_{arguments.backend}"
+    target = given if given is not None else model.parent / f"{model.stem}_{arguments.backend}"
     with console.status("reading and translating the model"):
+        from sparsepix_hls.testbench_data import load_images
         from sparsepix_hls.translation import translate
 
-        data = _load(Path(arguments.testbench_data)) if arguments.testbench_data is not None else None
+        data = load_images(Path(arguments.testbench_data)) if arguments.testbench_data is not None else None
         project = translate(
             model,
             target,
@@ -233,17 +234,15 @@ def _run(arguments: argparse.Namespace) -> int:
             data,
             _options(arguments),
             arguments.backend,
+            picture=True,
         )
-    report = read_report(target)
+    report = read_report(project.directory)
     show_estimate(console, report)
-    from sparsepix_hls.pictures import estimate_figure, save
-
-    save(estimate_figure(report), target / "estimate.png")
     for notice in (*report["notices"], *report["estimate"]["warnings"]):
         console.print(f"note: {notice}", markup=False, soft_wrap=True)
     status = _verify(console, project, arguments)
-    console.print(f"project: {target}", markup=False, soft_wrap=True)
-    console.print(f"next: {_next(arguments, target)}", markup=False, soft_wrap=True)
+    # Not by rich: it would read ':name:' in a path as an emoji.
+    print(f"project: {target}\nnext: {_next(arguments, target)}")
     return status
 
 
@@ -270,12 +269,15 @@ def _verify(console: "Console", project: Any, arguments: argparse.Namespace) -> 
 
 
 def _next(arguments: argparse.Namespace, target: Any) -> str:
-    """The command that one would give now."""
+    """The command that one would give now, to be pasted into a shell."""
+    from sparsepix_ops.files import shell_word
+
+    folder = shell_word(target)
     if arguments.backend == "hls":
-        return f"cd {target} && vitis-run --mode hls --tcl build.tcl" if arguments.csim else f"make -C {target} csim"
+        return f"cd {folder} && vitis-run --mode hls --tcl build.tcl" if arguments.csim else f"make -C {folder} csim"
     if not arguments.simulate:
-        return f"make -C {target} sim"
-    return f"cd {target} && vivado -mode batch -source build_vivado.tcl"
+        return f"make -C {folder} sim"
+    return f"cd {folder} && vivado -mode batch -source build_vivado.tcl"
 
 
 def _explore(arguments: argparse.Namespace) -> int:
@@ -288,11 +290,11 @@ def _explore(arguments: argparse.Namespace) -> int:
     from sparsepix_hls.pictures import exploration_figure, save
     from sparsepix_hls.reader import read_model
     from sparsepix_hls.tables import show_points
-    from sparsepix_hls.translation import check_target, replaced_when_complete
+    from sparsepix_ops.files import atomic_directory, output_folder
 
     console = Console(highlight=False)
     model = Path(arguments.model)
-    target = Path(arguments.output) if arguments.output is not None else model.parent / f"{model.stem}_designs"
+    target = arguments.output if arguments.output is not None else model.parent / f"{model.stem}_designs"
     part = find_part(arguments.part)
     given = {
         "--csim": arguments.csim,
@@ -305,40 +307,16 @@ def _explore(arguments: argparse.Namespace) -> int:
 
         refused = " and ".join(option for option, there in given.items() if there)
         raise SparsePixError(f"--explore makes no project: leave out {refused}")
-    if target.exists():
-        check_target(target, arguments.force, made_by="designs.csv")
+    place = output_folder(target, "set of designs", arguments.force)
     graph = read_model(model, arguments.keep_head).graph
     points = explore(graph, _options(arguments), arguments.clock, console, arguments.backend)
     published = published_point(graph)
     show_points(console, points, published, part, graph.name)
-    with replaced_when_complete(target) as folder:
+    with atomic_directory(place) as folder:
         write_points(folder / "designs.csv", points)
         save(exploration_figure(points, published, graph.name, arguments.clock), folder / "designs.png")
-    console.print(
-        f"all {len(points)} designs: {target}/designs.csv, {target}/designs.png", markup=False, soft_wrap=True
-    )
+    print(f"all {len(points)} designs: {Path(target) / 'designs.csv'}, {Path(target) / 'designs.png'}")
     return EXIT_OK
-
-
-def make_report_parser() -> argparse.ArgumentParser:
-    """The arguments of ``sparsepix-hls report``."""
-    parser = argparse.ArgumentParser(
-        prog="sparsepix-hls report",
-        description="Show what is known of a project: the estimate, and what simulation, synthesis or Vitis HLS found.",
-    )
-    parser.add_argument("project", metavar="DIR", help="a project that sparsepix-hls made")
-    return parser
-
-
-def make_dais_parser() -> argparse.ArgumentParser:
-    """The arguments of ``sparsepix-hls dais``."""
-    parser = argparse.ArgumentParser(
-        prog="sparsepix-hls dais",
-        description="Write what follows the input reduction, fully parallel, as a file that 'da4ml convert' reads.",
-    )
-    parser.add_argument("model", help="ONNX file, as sparsepix-export writes it")
-    parser.add_argument("-o", "--output", metavar="FILE.json", help="file to write (default: <model>.json beside it)")
-    return parser
 
 
 def _dais(arguments: argparse.Namespace) -> int:
@@ -346,11 +324,13 @@ def _dais(arguments: argparse.Namespace) -> int:
 
     from sparsepix_hls.reader import read_model
     from sparsepix_hls.rtl.tracer import write_dais
+    from sparsepix_ops.files import output_of, shell_word
 
     model = Path(arguments.model)
-    target = Path(arguments.output) if arguments.output is not None else model.with_suffix(".json")
+    target = output_of(model, ".json", arguments.output, b"[[")
     operations = write_dais(read_model(model).graph, target)
-    print(f"{target}: {operations:,} operations; inputs are raw features and coords\nnext: da4ml convert {target} DIR")
+    print(f"{target}: {operations:,} operations; inputs are raw features and coords")
+    print(f"next: da4ml convert {shell_word(target)} DIR")
     return EXIT_OK
 
 
@@ -375,21 +355,6 @@ def _report(arguments: argparse.Namespace) -> int:
     show_estimate(console, report)
     show_vitis(console, report, vitis)
     return EXIT_OK
-
-
-def _load(path: Any) -> Any:
-    import numpy as np
-
-    from sparsepix_ops.errors import SparsePixError
-
-    if not path.is_file():
-        found = "a folder" if path.is_dir() else "no such file"
-        raise SparsePixError(f"{path}: expected a .npy file with images, found {found}")
-    with contextlib.suppress(ValueError, EOFError):
-        data = np.load(path, allow_pickle=False)
-        if isinstance(data, np.ndarray):
-            return data
-    raise SparsePixError(f"{path}: expected a .npy file with one array of numbers; write it with numpy.save")
 
 
 if __name__ == "__main__":

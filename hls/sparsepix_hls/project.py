@@ -1,9 +1,7 @@
 """A written firmware project: compile it, run it from Python, run its testbench."""
 
-import itertools
-import os
 import re
-import subprocess
+import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,8 +12,10 @@ from sparsepix_hls import ir, toolchain
 from sparsepix_hls.inputs import checked_threads, quantized_images, raw_images
 from sparsepix_hls.library import Backend, Entry, Library, load_library
 from sparsepix_hls.results import Results, real, result_size, unpacked
+from sparsepix_ops import processes
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.images import as_images, contiguous, not_finite
+from sparsepix_ops.signals import held
 
 _SUMMARY = re.compile(r"^csim: (\d+) events, (\d+) mismatching outputs$", re.MULTILINE)
 _FLAGS: dict[Backend, tuple[str, ...]] = {
@@ -23,7 +23,6 @@ _FLAGS: dict[Backend, tuple[str, ...]] = {
     "ap_fixed": (toolchain.OPTIMIZATION, *toolchain.FLAGS),
 }
 _TOO_WIDE = "SparsePix native build:"  # in the messages of native.h
-_serial = itertools.count()  # the loader returns the old library for a file name it knows
 
 
 @dataclass(frozen=True)
@@ -44,13 +43,16 @@ class Project:
     """A firmware project on disk.
 
     Args:
-        directory: where ``write_project`` put it.
+        directory: where ``write_project`` put it; kept as an absolute path, which ``os.chdir`` does not change.
         graph: the model it was written from.
     """
 
     directory: Path
     graph: ir.Graph
     _library: Library | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.directory = Path(self.directory).absolute()
 
     def compile(self, backend: Backend = "native") -> None:
         """Compile the firmware with g++ (or the compiler that CXX names) and load it for ``predict``.
@@ -65,14 +67,15 @@ class Project:
         """
         if backend not in _FLAGS:
             raise SparsePixError(f"backend: expected one of {', '.join(map(repr, _FLAGS))}, found {backend!r}")
-        directory, top = Path(self.directory).resolve(), self.graph.name
+        directory, top = self.directory, self.graph.name
         bridge, build = f"tb/{top}_bridge.cpp", directory / "build"
         check_folder(directory, bridge)
         try:
             build.mkdir(exist_ok=True)
         except OSError as error:
             raise SparsePixError(f"{build}: cannot build there: {error.strerror}") from error
-        library = build / f"{top}_{backend}_{os.getpid()}_{next(_serial)}.so"
+        # A new name each time: the loader returns the old library for a name that it knows.
+        library = build / f"{top}_{backend}_{secrets.token_hex(8)}.so"
         try:
             toolchain.build_library(directory, [bridge], library, _FLAGS[backend])
             self._library = load_library(self.directory, library, top, backend)
@@ -84,7 +87,8 @@ class Project:
                 ) from error
             raise
         finally:
-            library.unlink(missing_ok=True)  # once loaded, the file is not needed
+            with held():
+                library.unlink(missing_ok=True)  # once loaded, the file is not needed
 
     def predict(self, x: Any, threads: int | None = 1) -> Results:
         """Run the firmware as it was compiled last; any number of threads may call it at once.
@@ -152,7 +156,7 @@ class Project:
         compiler = toolchain.find_compiler()
         check_folder(Path(self.directory), "Makefile")
         command = [toolchain.find_make(), "csim", f"CXX={' '.join(compiler)}"]
-        done = subprocess.run(command, cwd=self.directory, capture_output=True, text=True, check=False)
+        done = processes.run(command, self.directory)
         summary = _SUMMARY.search(done.stdout)
         if summary is None or (done.returncode != 0) != (int(summary[2]) > 0):
             raise SparsePixError(

@@ -11,6 +11,7 @@ from sparsepix_hls.backends import Backend
 from sparsepix_hls.design import Design
 from sparsepix_hls.parts import Part
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.files import atomic_write
 from sparsepix_ops.version import __version__
 
 REPORT = "report.json"
@@ -61,8 +62,8 @@ def make_report(
 
 
 def write_report(directory: Path, report: dict[str, Any]) -> None:
-    """Write the report of a project."""
-    (directory / REPORT).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    """Write the report of a project that nobody sees yet."""
+    (directory / REPORT).write_text(_text(report), encoding="utf-8")
 
 
 def read_report(directory: Path) -> dict[str, Any]:
@@ -101,7 +102,13 @@ def add_to_report(directory: Path, key: str, found: dict[str, Any]) -> None:
         key: 'csim', 'measured' or 'synthesis'.
         found: plain data.
     """
-    write_report(directory, read_report(directory) | {key: found})
+    text = _text(read_report(directory) | {key: found})
+    with atomic_write(directory / REPORT) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _text(report: dict[str, Any]) -> str:
+    return json.dumps(report, indent=2) + "\n"
 
 
 def _tensor(tensor: ir.Tensor) -> dict[str, Any]:

@@ -3,10 +3,10 @@
 import importlib.util
 import os
 import shutil
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from sparsepix_ops import processes
 from sparsepix_ops.errors import SparsePixError
 
 STANDARD = "c++14"
@@ -14,7 +14,7 @@ STANDARD = "c++14"
 OPTIMIZATION = "-O1"
 # The library is loaded where it was built. Measured on the neutrino model: 1.3 times the events of plain -O3 a second.
 NATIVE_OPTIMIZATION = ("-O3", "-march=native")
-_COMMON = (f"-std={STANDARD}", "-Ifirmware", "-Isimulation", "-Wno-unknown-pragmas", "-Wno-unused-label")
+_COMMON = (f"-std={STANDARD}", "-iquotefirmware", "-Isimulation", "-Wno-unknown-pragmas", "-Wno-unused-label")
 # Relative to a project's directory. The headers of ap_types/ are not ours: no warnings from there.
 FLAGS = (*_COMMON, "-isystem", "ap_types")
 # The folder's headers have the same names: the include path alone decides what ap_fixed is.
@@ -79,7 +79,7 @@ def build_library(directory: Path, sources: Sequence[str], library: Path, flags:
         SparsePixError: no compiler, or it refuses the sources.
     """
     command = [*find_compiler(), *flags, *LIBRARY_FLAGS, "-o", str(library), *sources]
-    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+    done = processes.run(command, directory)
     if done.returncode != 0:
         raise SparsePixError(
             f"{directory}: the C++ compiler failed (exit status {done.returncode}): {' '.join(command)}\n"

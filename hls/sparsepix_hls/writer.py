@@ -1,7 +1,7 @@
 """Write the firmware project of a graph: C++, weights, testbench, build scripts."""
 
 import math
-import shutil
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -59,10 +59,13 @@ def write_project(
 
     for folder in ("firmware/weights", "tb/data"):
         (directory / folder).mkdir(parents=True)
-    shutil.copytree(_KERNELS, directory / "firmware" / "sparsepix")
-    shutil.copytree(_NATIVE_TYPES, directory / "native_types")
-    shutil.copytree(_SIMULATION, directory / "simulation")
-    shutil.copytree(toolchain.ap_types_directory(), directory / "ap_types")
+    for source, name in (
+        (_KERNELS, "firmware/sparsepix"),
+        (_NATIVE_TYPES, "native_types"),
+        (_SIMULATION, "simulation"),
+        (toolchain.ap_types_directory(), "ap_types"),
+    ):
+        _copy(source, directory / name)
 
     files = {
         f"firmware/{graph.name}.h": _top_header(design),
@@ -100,7 +103,7 @@ def write_project(
         "input_dims": dims(graph.input.shape),
         "input_first": "[0]" * len(graph.input.shape),
         "input_size": str(math.prod(graph.input.shape)),
-        "guard": graph.name.upper(),
+        "guard": f"FIRMWARE_{graph.name.upper()}",
     }
     values |= _output_values(design)
     for template, target in (
@@ -113,6 +116,18 @@ def write_project(
         files[target] = _fill(template, values)
     for name, text in files.items():
         (directory / name).write_text(text, encoding="utf-8")
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy the contents of a folder of headers, not its permissions: an installed package may be read-only.
+
+    It ends with the first error; shutil.copytree goes on, and lists the same full disk for every file.
+    """
+    for path in sorted(source.rglob("*")):
+        if path.is_file():
+            copied = target / path.relative_to(source)
+            copied.parent.mkdir(parents=True, exist_ok=True)
+            copied.write_bytes(path.read_bytes())
 
 
 def _output_values(design: Design) -> dict[str, str]:
@@ -165,7 +180,7 @@ def _check_graph(design: Design, layers: list[cpp_layers.Layer]) -> None:
     names = [graph.name, f"{graph.name}_run", *channel_names(design)]
     names += [name for base in (*tensors, *constants) for name in (base, f"{base}_t")]
     names += [f"{layer.name}_config" for layer in layers]
-    for name in sorted({name for name in names if names.count(name) > 1}):
+    for name in sorted(name for name, count in Counter(names).items() if count > 1):
         problems.append(f"the identifier {name!r} stands for two things: rename the layer or tensor it comes from")
     for layer in layers:
         problems += [
@@ -193,7 +208,7 @@ def _tensors(graph: ir.Graph, layers: list[cpp_layers.Layer]) -> dict[str, ir.Te
 
 
 def _guarded(name: str, body: str) -> str:
-    guard = f"{name.upper()}_H"
+    guard = f"FIRMWARE_{name.upper()}_H"  # those of the kernels begin with SPARSEPIX
     return f"#ifndef {guard}\n#define {guard}\n\n{body}\n#endif\n"
 
 

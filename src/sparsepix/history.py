@@ -3,11 +3,10 @@
 import csv
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from sparsepix.files import written_beside
-
-Monitor = Literal["accuracy", "loss"]
+from sparsepix.run_options import Monitor
+from sparsepix_ops.files import atomic_write
 
 
 @dataclass
@@ -63,10 +62,11 @@ class History:
         """Write a table with a row an epoch, counted from 1.
 
         Raises:
-            SparsePixError: the folder does not exist.
+            SparsePixError: the file cannot be written.
         """
         columns = self.columns()
-        with written_beside(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        # Written after each epoch; the checkpoint holds the same.
+        with atomic_write(path, sync=False) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["epoch", *columns])
             writer.writerows([epoch, *row] for epoch, row in enumerate(zip(*columns.values(), strict=True), start=1))

@@ -1,14 +1,14 @@
 """A training in a folder: its options, its progress, its results; what ``sparsepix-train`` does.
 
-The folder holds ``options.json``, ``checkpoint.pt`` and ``history.csv`` from the first epoch on, and at the end
+The folder holds ``options.json``, ``checkpoint.pt`` and ``history.csv`` from the first checkpoint on, and at the end
 ``model.pt``, ``summary.json`` and pictures.
 """
 
 import contextlib
-import json
+import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,76 +17,19 @@ import torch
 
 from sparsepix import distributed, models
 from sparsepix.architecture import Architecture, Layer, SparseCNN
-from sparsepix.batches import fingerprint
-from sparsepix.checkpoint import require_same_settings
 from sparsepix.datasets import Dataset
-from sparsepix.files import written_beside
-from sparsepix.history import History, Monitor
+from sparsepix.extras import needed_for
+from sparsepix.history import History
+from sparsepix.run_folder import run_folder, write_json
+from sparsepix.run_options import FIT_OPTIONS, RunOptions
 from sparsepix.saving import save
-from sparsepix.training import Schedule, accuracy, decisions, fit, loss_of, predict, random_shifts
+from sparsepix.training import accuracy, decisions, fit, loss_of, predict, random_shifts
 from sparsepix_ops.errors import SparsePixError
-from sparsepix_ops.fixed_point import FixedPoint
-from sparsepix_ops.version import __version__
+from sparsepix_ops.files import atomic_write
+from sparsepix_ops.signals import Interrupted, heard, on_the_way
 
 if TYPE_CHECKING:
     from sparsepix.firmware_estimate import FirmwareEstimate
-
-# Everything that a run writes; a folder with an options.json of another run is never touched.
-OWN_FILES = (
-    "options.json",
-    "checkpoint.pt",
-    "history.csv",
-    "model.pt",
-    "summary.json",
-    "history.png",
-    "confusion.png",
-    "roc.png",
-)
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """What decides the result of a run.
-
-    Args:
-        preset: of ``sparsepix.models``.
-        data: files of the preset's data set, or 'synthetic' (see ``sparsepix.datasets.load``); empty: its default.
-        events: how many synthetic events; None: the default.
-        max_pixels: N, the slots of the list of active pixels.
-        bits: width of weights and activations; None: float.
-        selection: 'raster' or 'magnitude' (see ``SparseInputReduce``).
-        learn: what the model learns besides weights: 'max_pixels', 'threshold', 'bits'.
-        channels: out_channels of each convolution; empty: the preset's.
-        epochs: how many at most.
-        batch_size: images a step, of all processes together.
-        learning_rate: its largest value.
-        schedule: see ``fit``.
-        label_smoothing: see ``loss_of``.
-        augment: pixels by which half of the training images are shifted; 0: none.
-        penalties: weight of each penalty (see ``fit``).
-        monitor: 'loss' or 'accuracy' of the validation images, which decides the best epoch (see ``History``).
-        patience: epochs without a better one until training stops; None: never.
-        seed: of data, weights and training.
-    """
-
-    preset: str
-    data: tuple[str, ...] = ()
-    events: int | None = None
-    max_pixels: int = 20
-    bits: int | None = 8
-    selection: str = "raster"
-    learn: tuple[str, ...] = ()
-    channels: tuple[int, ...] = ()
-    epochs: int = 50
-    batch_size: int = 128
-    learning_rate: float = 2e-3
-    schedule: Schedule = "one-cycle"
-    label_smoothing: float = 0.0
-    augment: int = 0
-    penalties: Mapping[str, float] = field(default_factory=dict)
-    monitor: Monitor = "loss"
-    patience: int | None = None
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -136,8 +79,9 @@ def build_model(options: RunOptions) -> SparseCNN:
         architecture = preset(options.max_pixels, 8, **given).architecture
         architecture = replace(
             architecture,
-            weight_format=_narrowed(architecture.weight_format, options.bits),
-            activation_format=_narrowed(architecture.activation_format, options.bits),
+            # The same range with fewer fraction bits.
+            weight_format=replace(architecture.weight_format, width=options.bits),
+            activation_format=replace(architecture.activation_format, width=options.bits),
         )
     if options.channels:
         architecture = replace(architecture, layers=_with_channels(architecture, options.channels))
@@ -148,30 +92,13 @@ def build_model(options: RunOptions) -> SparseCNN:
 
 def fit_arguments(options: RunOptions) -> dict[str, Any]:
     """What the options say of ``fit``, as its keyword arguments."""
-    return {
-        "epochs": options.epochs,
-        "learning_rate": options.learning_rate,
-        "batch_size": options.batch_size,
-        "seed": options.seed,
-        "augment": random_shifts(options.augment) if options.augment else None,
-        "label_smoothing": options.label_smoothing,
-        "schedule": options.schedule,
-        "penalties": options.penalties,
-        "monitor": options.monitor,
-        "patience": options.patience,
-    }
-
-
-def _narrowed(wide: FixedPoint, bits: int) -> FixedPoint:
-    """The same range with fewer fraction bits."""
-    if not 2 <= bits <= wide.width:
-        raise SparsePixError(f"bits must be 2 ... 8, 16 or float, found {bits}")
-    return replace(wide, width=bits)
+    augment = random_shifts(options.augment) if options.augment else None
+    return {name: getattr(options, name) for name in FIT_OPTIONS} | {"augment": augment}
 
 
 def _with_channels(architecture: Architecture, channels: tuple[int, ...]) -> tuple[Layer, ...]:
     convs = [i for i, layer in enumerate(architecture.layers) if layer.kind == "conv"]
-    if len(channels) != len(convs) or min(channels) < 1:
+    if len(channels) != len(convs):
         raise SparsePixError(
             f"{architecture.name}: expected {len(convs)} numbers of channels, one for each convolution, "
             f"found {channels}"
@@ -203,7 +130,8 @@ def area_under_roc(output: np.ndarray, labels: np.ndarray) -> float | None:
 
     None where no class can be told from others because all labels are the same.
     """
-    from sklearn.metrics import roc_auc_score
+    with needed_for("the area under the ROC curve"):
+        from sklearn.metrics import roc_auc_score
 
     if output.shape[1] == 1:
         return float(roc_auc_score(labels, output[:, 0])) if len(np.unique(labels)) > 1 else None
@@ -217,88 +145,42 @@ def area_under_roc(output: np.ndarray, labels: np.ndarray) -> float | None:
     return float(np.mean(areas)) if areas else None
 
 
-def prepare_folder(folder: Path, options: RunOptions, data: Dataset, device: torch.device) -> None:
-    """Make the folder of a run, or recognize it as that of the same run.
-
-    Raises:
-        SparsePixError: it holds something else, or a run with other options or other data.
-    """
-    wanted = {
-        **json.loads(json.dumps(asdict(options))),
-        "data set": f"{data.name}, {len(data.train)} + {len(data.validation)} + {len(data.test)} images",
-        "images and labels": fingerprint(data.train.images, data.train.labels),
-    }
-    path = folder / "options.json"
-    exists = path.is_file()
-    if exists:
-        require_same_settings(read_options(folder)["options"], wanted, str(folder))
-    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise SparsePixError(f"{folder}: expected a new or an empty folder, or one of sparsepix-train; choose another")
-    # No process makes the folder before all have looked.
-    distributed.require_same([int(exists)], f"{folder}: all machines have to share this folder", device)
-    if not exists and distributed.rank() == 0:
-        folder.mkdir(parents=True, exist_ok=True)
-        content = {
-            "sparsepix": __version__,
-            "torch": torch.__version__,
-            "classes": list(data.classes),
-            "options": wanted,
-        }
-        write_json(path, content)
-
-
-def read_options(folder: Path) -> dict[str, Any]:
-    """What ``options.json`` holds.
-
-    Raises:
-        SparsePixError: it is damaged.
-    """
-    path = folder / "options.json"
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(content, dict) and isinstance(content.get("options"), dict):
-            return content
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        pass
-    raise SparsePixError(f"{path}: expected the options of a run, found something else; choose another folder")
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a file beside and rename it."""
-    with written_beside(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-
-
-def clear_folder(folder: Path) -> None:
-    """Remove the files of an earlier run, and nothing else."""
-    for name in OWN_FILES:
-        (folder / name).unlink(missing_ok=True)
-
-
 @contextlib.contextmanager
 def stop_on_signals(notify: Callable[[], None]) -> Iterator[Callable[[], bool]]:
-    """Within the block Ctrl-C and SIGTERM only ask to stop; a second Ctrl-C raises KeyboardInterrupt at once.
+    """Within the block Ctrl-C, SIGTERM and SIGHUP only ask to stop; a second Ctrl-C raises ``Interrupted`` at once.
+
+    Of processes that torchrun started, one whose torchrun is gone is asked to stop too.
 
     Args:
         notify: called on the first signal.
 
     Yields:
         Whether a signal came, as ``fit`` asks it.
+
+    Raises:
+        Interrupted: in place of the KeyboardInterrupt of ``fit``; knows the signal.
     """
-    asked = False
+    asked: list[int] = []
+    alone, parent = distributed.world_size() == 1, os.getppid()
 
     def handle(number: int, _: Any) -> None:
-        nonlocal asked
+        asked.append(number)
         # torchrun passes on a signal that the terminal has already sent.
-        if asked and number == signal.SIGINT and distributed.world_size() == 1:
-            raise KeyboardInterrupt
-        if not asked:
+        if len(asked) > 1 and number == signal.SIGINT and alone and not on_the_way():
+            raise Interrupted(number)
+        if len(asked) == 1:
             notify()
-        asked = True
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    def stop() -> bool:
+        return bool(asked) or not (alone or os.getppid() == parent)
+
+    before = {number: signal.signal(number, handle) for number in heard()}
     try:
-        yield lambda: asked
+        yield stop
+    except KeyboardInterrupt as error:
+        if asked and not isinstance(error, Interrupted):
+            raise Interrupted(asked[0]) from error
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -310,6 +192,7 @@ def train(
     folder: Path,
     device: torch.device,
     *,
+    force: bool = False,
     compiled: bool = False,
     estimate: bool = False,
     stop: Callable[[], bool] | None = None,
@@ -323,6 +206,7 @@ def train(
         data: on what.
         folder: new, empty, or of a run with the same options and data.
         device: where.
+        force: begin again in the folder of another run, whose files are removed with the first checkpoint.
         compiled: see ``fit``.
         estimate: also estimate latency and area of the firmware.
         stop: see ``fit``.
@@ -333,7 +217,7 @@ def train(
         The results; None in a process that is not the first.
 
     Raises:
-        SparsePixError: as ``prepare_folder``, ``build_model`` and ``fit`` raise it.
+        SparsePixError: as ``run_folder``, ``build_model`` and ``fit`` raise it.
         KeyboardInterrupt: ``stop`` asked for it; the same call goes on from there.
     """
     model = build_model(options).to(device)
@@ -342,37 +226,39 @@ def train(
             f"{options.preset}: expected images {model.input_shape}, the data set {data.name} has "
             f"{data.train.images.shape[1:]}"
         )
-    prepare_folder(folder, options, data, device)
     first = distributed.rank() == 0
+    with run_folder(folder, options, data, device, force) as begin:
 
-    def after_epoch(epoch: int, history: History) -> None:
-        if first:
-            history.to_csv(folder / "history.csv")
-        if on_epoch is not None:
-            on_epoch(epoch, history)
+        def after_epoch(epoch: int, history: History) -> None:
+            if first:
+                history.to_csv(folder / "history.csv")
+            if on_epoch is not None:
+                on_epoch(epoch, history)
 
-    history = fit(
-        model,
-        data,
-        **fit_arguments(options),
-        on_epoch=after_epoch,
-        on_step=on_step,
-        compiled=compiled,
-        checkpoint=folder / "checkpoint.pt",
-        stop=stop,
-    )
-    if not first:
-        return None
-    save(model.cpu(), folder / "model.pt")
-    history.to_csv(folder / "history.csv")
-    summary, output = evaluate(model, data, history)
-    if estimate:
-        from sparsepix.firmware_estimate import firmware_estimate
+        history = fit(
+            model,
+            data,
+            **fit_arguments(options),
+            on_epoch=after_epoch,
+            on_step=on_step,
+            compiled=compiled,
+            checkpoint=folder / "checkpoint.pt",
+            on_save=begin,
+            stop=stop,
+        )
+        if not first:
+            return None
+        begin()
+        save(model.cpu(), folder / "model.pt")
+        history.to_csv(folder / "history.csv")
+        summary, output = evaluate(model, data, history)
+        if estimate:
+            from sparsepix.firmware_estimate import firmware_estimate
 
-        summary = replace(summary, firmware=firmware_estimate(model))
-    _draw(folder, history, data, output)
-    write_json(folder / "summary.json", asdict(summary))
-    return summary
+            summary = replace(summary, firmware=firmware_estimate(model))
+        _draw(folder, history, data, output)
+        write_json(folder / "summary.json", asdict(summary))
+        return summary
 
 
 def _draw(folder: Path, history: History, data: Dataset, output: np.ndarray) -> None:
@@ -386,5 +272,5 @@ def _draw(folder: Path, history: History, data: Dataset, output: np.ndarray) -> 
         background, signal = data.classes
         figures["roc.png"] = plots.roc(data.test.labels, output, signal, background)
     for name, figure in figures.items():
-        with written_beside(folder / name) as temporary:
+        with atomic_write(folder / name) as temporary:
             figure.savefig(temporary, format="png", dpi=150)

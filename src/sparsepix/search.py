@@ -8,19 +8,22 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import optuna
 import torch
-from optuna.trial import FrozenTrial, TrialState
 
 from sparsepix.batches import fingerprint
 from sparsepix.checkpoint import require_same_settings
 from sparsepix.datasets import Dataset
-from sparsepix.files import written_beside
+from sparsepix.extras import needed_for
 from sparsepix.firmware_estimate import firmware_estimate, require_translator
 from sparsepix.runs import RunOptions, area_under_roc, build_model, fit_arguments
 from sparsepix.saving import save
 from sparsepix.training import fit, predict
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.files import atomic_write, claimed_folder
+
+with needed_for("sparsepix.search"):
+    import optuna
+    from optuna.trial import FrozenTrial, TrialState
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,6 +40,7 @@ SPACE: dict[str, tuple[Any, ...]] = {
     "selection": ("raster", "magnitude"),
     "channels": (1, 2, 3, 4),
 }
+_WORTH_KEEPING = (TrialState.COMPLETE, TrialState.RUNNING)
 _STORED = ("latency_cycles", "interval_cycles", "lut", "ff", "dsp")
 
 
@@ -116,8 +120,9 @@ def search(
             all trials have failed.
     """
     require_translator()
-    folder.mkdir(parents=True, exist_ok=True)
-    study = _open_study(options, data, folder, space, metric, storage)
+    _check_models(options, data, space)
+    with claimed_folder(folder, "search", older=("trials.csv", "trial,state,")):
+        study = _open_study(options, data, folder, space, metric, storage)
     (folder / "models").mkdir(exist_ok=True)
 
     def objective(trial: optuna.Trial) -> tuple[float, float, float]:
@@ -134,10 +139,26 @@ def search(
         study.optimize(objective, n_trials=1, catch=(Exception,))
         found = _write(study, folder, metric)
         if console is not None:
-            console.print(_line(found.trials[-1], metric), soft_wrap=True)
+            console.print(_line(found.trials[-1], metric), markup=False, soft_wrap=True)
     if not found.front:
         raise SparsePixError(f"{folder}: every trial has failed; the last: {_line(found.trials[-1], metric)}")
     return found
+
+
+def _check_models(options: RunOptions, data: Dataset, space: Space) -> None:
+    """Refuse what no trial could begin with, before the study is written.
+
+    Raises:
+        SparsePixError: the options do not make a model for the data, with each value of the space.
+    """
+    for name in ("max_pixels", "bits", "selection"):
+        for value in space[name]:
+            chosen = {other: space[other][0] for other in ("max_pixels", "bits", "selection")} | {name: value}
+            shape = build_model(replace(options, channels=(), **chosen)).input_shape
+    if shape != data.train.images.shape[1:]:
+        raise SparsePixError(
+            f"{options.preset}: expected images {shape}, the data set {data.name} has {data.train.images.shape[1:]}"
+        )
 
 
 def _open_study(
@@ -165,7 +186,12 @@ def _open_study(
         )
     except Exception as error:  # of whatever database driver
         raise SparsePixError(f"--storage {url}: {str(error).splitlines()[0]}") from None
-    if study.user_attrs.get("options"):
+    if study.user_attrs.get("options") and not study.get_trials(deepcopy=False, states=_WORTH_KEEPING):
+        # Nothing came of it: options that let every trial fail bind nobody.
+        if study.user_attrs["options"] != wanted:
+            optuna.delete_study(study_name=study.study_name, storage=url)
+            return _open_study(options, data, folder, space, metric, storage)
+    elif study.user_attrs.get("options"):
         require_same_settings(study.user_attrs["options"], wanted, f"the study {study.study_name} in {url}")
     study.set_user_attr("options", wanted)
     # Not the same random trials again when a study goes on.
@@ -218,10 +244,10 @@ def _write(study: optuna.Study, folder: Path, metric: Metric) -> Found:
     ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.FAIL))
     front = pareto_front([trial for trial in ended if trial.state == TrialState.COMPLETE])
     found = Found(tuple(sorted(ended, key=lambda trial: trial.number)), front)
-    with written_beside(folder / "trials.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(folder / "trials.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         _write_trials(csv.writer(file), found, metric)
     if front:
-        with written_beside(folder / "pareto.png") as temporary:
+        with atomic_write(folder / "pareto.png") as temporary:
             pareto(found, metric).savefig(temporary, format="png", dpi=150)
     for trial in found.trials:
         if trial.number not in front:

@@ -1,12 +1,14 @@
 """The command ``sparsepix-train``: train a preset on a data set, or search for a good one."""
 
 import argparse
-import sys
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sparsepix_ops import command
+from sparsepix_ops.command import EXIT_ERROR, EXIT_OK
 from sparsepix_ops.version import __version__
 
 # Nothing heavy up here: --help has to answer at once.
@@ -17,9 +19,8 @@ if TYPE_CHECKING:
 
     from sparsepix.datasets import Dataset
     from sparsepix.history import History
-    from sparsepix.runs import RunOptions, Summary
-
-EXIT_OK, EXIT_ERROR, EXIT_INTERRUPTED = 0, 2, 130
+    from sparsepix.run_options import RunOptions
+    from sparsepix.runs import Summary
 
 PRESETS = ("neutrino", "jet", "mnist", "digits", "muon")
 
@@ -27,7 +28,7 @@ EXAMPLE = """\
 examples:
   sparsepix-train digits -o runs/digits
   sparsepix-train neutrino --data synthetic --max-pixels 20 --bits 8 --epochs 50 -o runs/neutrino
-  Interrupted (Ctrl-C, SIGTERM, a power cut)? The same command goes on where it stopped, to the same result.
+  Interrupted (Ctrl-C, SIGTERM, SIGHUP, a power cut)? The same command goes on where it stopped, to the same result.
 
   torchrun --nproc-per-node 4 -m sparsepix.train_cli neutrino --data synthetic -o runs/neutrino
   the same on 4 GPUs (or CPUs); for several machines add --nnodes and --rdzv-endpoint, and share the folder.
@@ -37,7 +38,7 @@ examples:
   More machines: the same command on each, with --storage postgresql://... and its own folder of the same name.
 
 then: sparsepix-export runs/neutrino/model.pt
-exit status: 0, or 2 on an error, or 130 if interrupted
+exit status: 0, or 2 on an error, or 130 if interrupted (SIGTERM: 143, SIGHUP: 129)
 """
 
 
@@ -52,8 +53,12 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("preset", choices=PRESETS, help="the model")
-    add("-o", "--output", type=Path, required=True, metavar="DIR", help="folder to make, or of a run to go on with")
-    add("--force", action="store_true", help="throw away a run in that folder and begin again")
+    add("-o", "--output", type=_folder, required=True, metavar="DIR", help="folder to make, or of a run to go on with")
+    add(
+        "--force",
+        action="store_true",
+        help="throw away a run in that folder and begin again; refused if the folder holds other files",
+    )
     add("--version", action="version", version=f"%(prog)s {__version__}")
 
     add = parser.add_argument_group("data").add_argument
@@ -65,13 +70,13 @@ def make_parser() -> argparse.ArgumentParser:
         help="files or folders of the preset's data set, or 'synthetic' (default: synthetic; digits: those of "
         "scikit-learn; mnist: none)",
     )
-    add("--events", type=_positive, metavar="E", help="synthetic events to make (default: 20,000)")
+    add("--events", type=int, metavar="E", help="synthetic events to make (default: 20,000)")
     add("--augment", type=int, default=0, metavar="PIXELS", help="shift half of the training images by so many pixels")
 
     add = parser.add_argument_group("model").add_argument
     # Without a default here, so that a search knows what is to stay fixed.
     unset = argparse.SUPPRESS
-    add("--max-pixels", type=_positive, default=unset, metavar="N", help="slots for active pixels (default: 20)")
+    add("--max-pixels", type=int, default=unset, metavar="N", help="slots for active pixels (default: 20)")
     add("--bits", type=_bits, default=unset, help="width of weights and activations, or 'float' (default: 8)")
     add(
         "--selection",
@@ -86,11 +91,11 @@ def make_parser() -> argparse.ArgumentParser:
         default=[],
         help="learn these too; with --penalty, or nothing makes them smaller",
     )
-    add("--channels", type=_positive, nargs="+", default=unset, metavar="C", help="out_channels of each convolution")
+    add("--channels", type=int, nargs="+", default=unset, metavar="C", help="out_channels of each convolution")
 
     add = parser.add_argument_group("training").add_argument
-    add("--epochs", type=_positive, default=50, help="how many at most (default: %(default)s)")
-    add("--batch-size", type=_positive, default=128, metavar="B", help="images a step (default: %(default)s)")
+    add("--epochs", type=int, default=50, help="how many at most (default: %(default)s)")
+    add("--batch-size", type=int, default=128, metavar="B", help="images a step (default: %(default)s)")
     add("--learning-rate", type=float, default=2e-3, metavar="RATE", help="its largest value (default: %(default)s)")
     add("--schedule", choices=["one-cycle", "constant"], default="one-cycle", help="of the rate (default: %(default)s)")
     add("--label-smoothing", type=float, default=0.0, metavar="S", help="share of a label that is spread over all")
@@ -100,7 +105,7 @@ def make_parser() -> argparse.ArgumentParser:
         default="loss",
         help="of the validation images: decides the best epoch (default: %(default)s)",
     )
-    add("--patience", type=_positive, metavar="EPOCHS", help="stop after so many epochs without a better one")
+    add("--patience", type=int, metavar="EPOCHS", help="stop after so many epochs without a better one")
     add(
         "--penalty",
         type=_penalty,
@@ -135,6 +140,12 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _folder(text: str) -> Path:
+    if not text:  # as of an unset variable of a shell; pathlib would read it as the current folder
+        raise argparse.ArgumentTypeError("expected the name of a folder, found an empty one")
+    return Path(text)
+
+
 def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
@@ -143,7 +154,7 @@ def _positive(text: str) -> int:
 
 
 def _bits(text: str) -> int | None:
-    return None if text == "float" else _positive(text)
+    return None if text == "float" else int(text)
 
 
 def _penalty(text: str) -> tuple[str, float]:
@@ -162,45 +173,66 @@ def _space(text: str) -> tuple[str, list[str]]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit status."""
-    arguments = make_parser().parse_args(argv)
+    """Run the command.
+
+    Returns:
+        Its exit status: 0, 2 for wrong input, 128 and its number after a signal.
+    """
+    arguments = argparse.Namespace()
+    return command.run(
+        lambda: _main(make_parser().parse_args(argv, arguments)),
+        leaving=argv is None,
+        interrupted=lambda what: _after_interruption(what, arguments),
+    )
+
+
+def _main(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
+    from sparsepix.extras import needed_for
     from sparsepix_ops.errors import SparsePixError
 
     console = Console(stderr=True, highlight=False)
-    try:
-        with console.status("loading torch"):
-            from sparsepix import distributed
-        device = distributed.choose_device(arguments.device)
-        with distributed.process_group(device):
-            if distributed.rank():
-                console.quiet = True
-            return _run(arguments, device, console)
-    except (SparsePixError, OSError) as error:
-        if not console.quiet:
-            print(f"error: {error}", file=sys.stderr)
-        return EXIT_ERROR
-    except KeyboardInterrupt:
-        kept = "keeps its trials and tries more" if arguments.search else "goes on from there"
-        console.print(f"{arguments.output}: interrupted; the same command {kept}", soft_wrap=True)
-        return EXIT_INTERRUPTED
+    options = _options(arguments)  # what is wrong with them is told before torch is loaded
+    with console.status("loading torch"), needed_for("sparsepix-train"):
+        from sparsepix import distributed
+    device = distributed.choose_device(arguments.device)
+    with distributed.process_group(device):
+        if distributed.rank():
+            console.quiet = True
+        try:
+            return _run(arguments, options, device, console)
+        except (SparsePixError, OSError):
+            if not console.quiet:
+                raise
+            return EXIT_ERROR
 
 
-def _run(arguments: argparse.Namespace, device: Any, console: "Console") -> int:
+def _after_interruption(what: str, arguments: argparse.Namespace) -> str:
+    """What to print; of several processes the first alone talks."""
+    if int(os.environ.get("RANK", 0)):
+        return ""
+    if "output" not in arguments:
+        return f"error: {what}"
+    if arguments.search:
+        kept = "keeps its trials and tries more"
+    elif (arguments.output / "checkpoint.pt").exists():
+        kept = "goes on from there"
+    else:
+        kept = "begins anew: no step was kept"
+    return f"{arguments.output}: {what}; the same command {kept}"
+
+
+def _run(arguments: argparse.Namespace, options: "RunOptions", device: Any, console: "Console") -> int:
     import torch
 
-    from sparsepix import distributed, runs
+    from sparsepix import runs
 
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     if arguments.search:
-        return _search(arguments, device, console)
-    if arguments.force:
-        if distributed.rank() == 0:
-            runs.clear_folder(arguments.output)
-        distributed.barrier()
-    options = _options(arguments)
+        return _search(arguments, options, device, console)
+    runs.build_model(options)  # what it refuses is told before data are read, which may take minutes
     data = load_data(options, console)
     with (
         runs.stop_on_signals(lambda: console.print("stopping behind this step; Ctrl-C again stops at once")) as stop,
@@ -211,6 +243,7 @@ def _run(arguments: argparse.Namespace, device: Any, console: "Console") -> int:
             data,
             arguments.output,
             device,
+            force=arguments.force,
             compiled=arguments.compile,
             estimate=arguments.estimate,
             stop=stop,
@@ -222,7 +255,7 @@ def _run(arguments: argparse.Namespace, device: Any, console: "Console") -> int:
     return EXIT_OK
 
 
-def _search(arguments: argparse.Namespace, device: Any, console: "Console") -> int:
+def _search(arguments: argparse.Namespace, options: "RunOptions", device: Any, console: "Console") -> int:
     from rich.console import Console
 
     from sparsepix import distributed
@@ -234,7 +267,10 @@ def _search(arguments: argparse.Namespace, device: Any, console: "Console") -> i
             "--search: expected one process, found several of torchrun; start the command once on each machine or "
             "GPU, with the same --storage"
         )
-    options = _options(arguments)
+    if arguments.force:
+        raise SparsePixError(
+            "--search goes on with its study and throws none away: leave out --force, or choose another -o"
+        )
     fixed = [(name, [str(getattr(options, name))]) for name in ("max_pixels", "bits", "selection") if name in arguments]
     space = parse_space([*fixed, *arguments.space])
     if "channels" in arguments:
@@ -253,14 +289,14 @@ def _search(arguments: argparse.Namespace, device: Any, console: "Console") -> i
     )
     output = Console(highlight=False)
     output.print(front_table(found, arguments.metric))
-    output.print(f"{arguments.output}: trials.csv, pareto.png, models/ of the front", soft_wrap=True)
+    print(f"{arguments.output}: trials.csv, pareto.png, models/ of the front")
     return EXIT_OK
 
 
 def _options(arguments: argparse.Namespace) -> "RunOptions":
     from dataclasses import fields
 
-    from sparsepix.runs import RunOptions
+    from sparsepix.run_options import RunOptions
 
     given = {field.name: getattr(arguments, field.name) for field in fields(RunOptions) if field.name in arguments}
     lists = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
@@ -323,8 +359,13 @@ def _progress(
 def _show(summary: "Summary", data: "Dataset", folder: Path) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=f"{folder}: the weights of epoch {summary.best_epoch} of {summary.epochs}", show_header=False)
+    from sparsepix_ops.files import shell_word
+
+    # A Text: in a string, a part of the path in square brackets would be a style.
+    title = Text(f"{folder}: the weights of epoch {summary.best_epoch} of {summary.epochs}", style="table.title")
+    table = Table(title=title, show_header=False)
     table.add_column()
     table.add_column(justify="right")
     table.add_row("test accuracy", f"{summary.test_accuracy:.2%}")
@@ -342,8 +383,8 @@ def _show(summary: "Summary", data: "Dataset", folder: Path) -> None:
         table.add_row("firmware, estimated: DSP", f"{found.dsp:,}")
     console = Console(highlight=False)
     console.print(table)
-    console.print(f"{folder}: model.pt, history.csv, summary.json and pictures", soft_wrap=True)
-    console.print(f"next: sparsepix-export {folder / 'model.pt'}", soft_wrap=True)
+    print(f"{folder}: model.pt, history.csv, summary.json and pictures")
+    print(f"next: sparsepix-export {shell_word(folder / 'model.pt')}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """What ``--simulate`` and ``--synthesize`` do with a written RTL project: run, note in its report, print."""
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -27,7 +26,7 @@ def simulate(console: Console, project: RtlProject) -> int:
     Raises:
         SparsePixError: a tool is missing or fails.
     """
-    directory = Path(project.directory)
+    directory = project.directory
     with console.status("building the simulation with Verilator") as status:
         project.compile()
         status.update("simulating the testbench")
@@ -49,7 +48,7 @@ def synthesize(console: Console, project: RtlProject) -> None:
     Raises:
         SparsePixError: Yosys is missing, does not know the part's family, or fails.
     """
-    directory = Path(project.directory)
+    directory = project.directory
     add_to_report(directory, "synthesis", synthesis_json(project.synthesize(console), project.part))
     show_synthesis(console, read_report(directory))
 

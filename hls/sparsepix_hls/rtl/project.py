@@ -3,9 +3,7 @@
 import re
 import shutil
 import subprocess
-import tempfile
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,8 +17,11 @@ from sparsepix_hls.parts import Part, find_part
 from sparsepix_hls.project import CsimResult, check_folder
 from sparsepix_hls.results import Results, real, result_size, unpacked
 from sparsepix_hls.rtl.synthesis import Synthesis, known_family, synthesize, yosys_command
+from sparsepix_ops import processes
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.signals import temporary_folder
 
+Run = Callable[..., subprocess.CompletedProcess[str]]
 _CHUNK = 500  # events of one run: about a hundred megabytes of a 63x63 image
 _SUMMARY = re.compile(r"^sim: (\d+) events, (\d+) mismatching outputs$", re.MULTILINE)
 
@@ -52,7 +53,7 @@ class RtlProject:
     """An RTL project on disk.
 
     Args:
-        directory: where ``translate`` put it.
+        directory: where ``translate`` put it; kept as an absolute path, which ``os.chdir`` does not change.
         graph: the model it was written from.
         part: the FPGA.
         modules: names of the modules of its stages, in order.
@@ -64,6 +65,9 @@ class RtlProject:
     modules: tuple[str, ...]
     _simulation: Path | None = field(default=None, init=False, repr=False)
 
+    def __post_init__(self) -> None:
+        self.directory = self.directory.absolute()
+
     def compile(self) -> None:
         """Build the simulation with Verilator (``make build/sim``).
 
@@ -71,15 +75,15 @@ class RtlProject:
             SparsePixError: there is no Verilator, make or compiler, or they refuse the sources.
         """
         find_simulator()
-        check_folder(Path(self.directory), "Makefile")
+        check_folder(self.directory, "Makefile")
         command = [toolchain.find_make(), "build/sim", f"CXX={' '.join(toolchain.find_compiler())}"]
-        done = subprocess.run(command, cwd=self.directory, capture_output=True, text=True, check=False)
+        done = processes.run(command, self.directory)
         if done.returncode:
             raise SparsePixError(
                 f"{self.directory}: {' '.join(command)} failed (exit status {done.returncode})\n"
                 f"{toolchain.first_lines(done.stderr or done.stdout)}"
             )
-        self._simulation = (Path(self.directory) / "build" / "sim").resolve()
+        self._simulation = self.directory / "build" / "sim"
 
     def simulate(self) -> CsimResult:
         """Run the testbench (``make sim``) on the events that the project holds.
@@ -146,25 +150,27 @@ class RtlProject:
         size = max(min(_CHUNK, -(-len(raw) // threads)), 1)
         chunks = [raw[start : start + size] for start in range(0, len(raw), size)]
 
-        def simulated(part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            return self._simulated(simulation, part, options)
+        def simulated(part: np.ndarray, run: Run = processes.run) -> tuple[np.ndarray, np.ndarray]:
+            return self._simulated(simulation, part, options, run)
 
         if threads == 1 or len(chunks) < 2:
             runs = [simulated(chunk) for chunk in chunks]
         else:
-            with ThreadPoolExecutor(min(threads, len(chunks))) as pool:
-                runs = list(pool.map(simulated, chunks))
+            with processes.process_pool(min(threads, len(chunks))) as (pool, group):
+                runs = list(pool.map(lambda chunk: simulated(chunk, group.run), chunks))
         found = [np.zeros((0, result_size(self.graph)), np.int64), *(run[0] for run in runs)]
         clocks = [np.zeros((0, 3), np.int64), *(run[1] for run in runs)]
         return np.concatenate(found), np.concatenate(clocks)
 
-    def _simulated(self, simulation: Path, part: np.ndarray, options: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    def _simulated(
+        self, simulation: Path, part: np.ndarray, options: tuple[str, ...], run: Run
+    ) -> tuple[np.ndarray, np.ndarray]:
         """``_run`` for a few events, in a process and with files of its own."""
         try:
-            with tempfile.TemporaryDirectory() as folder:
-                files = [Path(folder) / name for name in ("inputs", "outputs", "times")]
+            with temporary_folder() as folder:
+                files = [folder / name for name in ("inputs", "outputs", "times")]
                 part.tofile(files[0])
-                done = _execute([str(simulation), *map(str, files), *options], self.directory)
+                done = _execute([str(simulation), *map(str, files), *options], self.directory, run)
                 if done.returncode:
                     raise SparsePixError(f"{self.directory}: simulation: {_reason(done)}")
                 found, clocks = (np.fromfile(file, dtype=np.int64) for file in files[1:])
@@ -210,8 +216,8 @@ class RtlProject:
         )
 
     def _testbench_images(self) -> np.ndarray:
-        check_folder(Path(self.directory), "tb/data/inputs.dat")
-        lines = (Path(self.directory) / "tb" / "data" / "inputs.dat").read_text(encoding="utf-8").splitlines()
+        check_folder(self.directory, "tb/data/inputs.dat")
+        lines = (self.directory / "tb" / "data" / "inputs.dat").read_text(encoding="utf-8").splitlines()
         rows = [line.split() for line in lines if line and not line.startswith("#")]
         return np.array(rows, dtype=np.int64).reshape(-1, *self.graph.input.shape)
 
@@ -225,17 +231,17 @@ class RtlProject:
             SparsePixError: there is no Yosys, it does not know the family, or it refuses a module.
         """
         find_synthesizer(self.part.full_name)
-        return synthesize(Path(self.directory), self.modules, self.graph.name, self.part, console)
+        return synthesize(self.directory, self.modules, self.graph.name, self.part, console)
 
 
-def _execute(command: list[str], directory: Path) -> subprocess.CompletedProcess[str]:
+def _execute(command: list[str], directory: Path, run: Run = processes.run) -> subprocess.CompletedProcess[str]:
     """Run a simulation in the folder of its project.
 
     Raises:
         SparsePixError: there is no such program, or none for this machine.
     """
     try:
-        return subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+        return run(command, directory)
     except OSError as error:
         raise SparsePixError(
             f"{directory}: the simulation {command[0]} does not start: {error.strerror}; if the project was moved or "

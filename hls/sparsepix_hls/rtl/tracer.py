@@ -24,6 +24,7 @@ from sparsepix_hls.rtl.fields import Arrays, run
 from sparsepix_hls.rtl.function import Field
 from sparsepix_hls.stages import PairMap, inputs, outputs
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.files import atomic_write
 
 
 class Tracer(DAISTracerPluginBase):
@@ -68,10 +69,8 @@ def write_dais(graph: ir.Graph, path: Path | str) -> int:
     flat = np.concatenate([array._vars.ravel() for array in fields])
     results = [_array(found[tensor.name])._vars.ravel() for tensor in graph.outputs]
     logic = comb_trace(list(flat), list(np.concatenate(results)))
-    try:
-        logic.save(Path(path))
-    except OSError as error:
-        raise SparsePixError(f"{path}: cannot be written: {error.strerror or error}") from error
+    with atomic_write(path) as temporary:
+        logic.save(temporary)
     return len(logic.ops)
 
 

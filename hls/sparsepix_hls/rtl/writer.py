@@ -2,7 +2,6 @@
 
 import math
 import re
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from sparsepix_hls.rtl.reductions import input_pixels
 from sparsepix_hls.rtl.stages import Module, stage_modules
 from sparsepix_hls.rtl.synthesis import no_family, yosys_family
 from sparsepix_hls.rtl.text import instance, module_text, port
+from sparsepix_hls.size_checks import check_rtl_memory
 from sparsepix_hls.stages import plan
 from sparsepix_hls.testbench_data import data_text
 from sparsepix_ops.errors import SparsePixError
@@ -60,21 +60,8 @@ def rtl_modules(design: Design, clock_ns: float) -> list[Module]:
     problems = rtl_problems(design.graph, design.reduce)
     if problems:
         raise SparsePixError(problems, heading=f"model {design.graph.name} cannot be written as RTL")
-    modules = stage_modules(Arrays(design), plan(design, sums_apart=True), max(clock_ns * LEVELS_PER_NS, 3.0))
-    _check_names(design.graph.name, modules)
-    return modules
-
-
-def _check_names(top: str, modules: list[Module]) -> None:
-    """Refuse names of a model or a layer that make one of our modules twice."""
-    text = "\n".join(module.source for module in modules)
-    names = [top, *_used(modules), *re.findall(r"^module (\w+)", text, re.MULTILINE)]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise SparsePixError(
-            [f"the module name {name!r} stands for two things: rename the model file or the layer" for name in twice],
-            heading=f"model {top} cannot be written as RTL",
-        )
+    check_rtl_memory(design)
+    return stage_modules(Arrays(design), plan(design, sums_apart=True), max(clock_ns * LEVELS_PER_NS, 3.0))
 
 
 def write_rtl_project(
@@ -103,7 +90,7 @@ def write_rtl_project(
         (directory / folder).mkdir(parents=True)
     shared = sorted(_used(modules))
     for name in shared:
-        shutil.copy(_VERILOG / f"{name}.sv", directory / "rtl")
+        (directory / "rtl" / f"{name}.sv").write_bytes((_VERILOG / f"{name}.sv").read_bytes())
     values = _values(design, part, clock_ns)
     values["sources"] = " ".join(
         [*(f"rtl/{name}.sv" for name in shared), *(f"rtl/{m.name}.sv" for m in modules), _top(graph)]
