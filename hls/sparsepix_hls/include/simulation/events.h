@@ -8,7 +8,6 @@
 #include <atomic>
 #include <cstddef>
 #include <memory>
-#include <new>
 #include <vector>
 
 namespace sparsepix {
@@ -37,11 +36,7 @@ public:
 
   void work() {
     try {
-      // C++14's new may ignore the alignment, which vector instructions run faster with.
-      std::size_t room = sizeof(Arrays) + alignof(Arrays);
-      const std::unique_ptr<char[]> memory(new char[room]);
-      void *place = memory.get();
-      Arrays *const arrays = new (std::align(alignof(Arrays), sizeof(Arrays), place, room)) Arrays();
+      const std::unique_ptr<Arrays> arrays(new Arrays());
       while (status == DONE) {
         const long long first = next.fetch_add(block);
         for (long long event = first; event < first + block && event < events; event++) {
