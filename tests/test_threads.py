@@ -141,6 +141,21 @@ def test_predictions_of_one_model_in_many_threads():
         assert_array_equal(value.numpy(), before[name].numpy())
 
 
+def test_while_another_thread_compiles(tmp_path, monkeypatch):
+    """The flag of torch.compiler is the process's, and set in all threads while one of them compiles."""
+    model = small_model(11).eval()
+    with torch.no_grad():
+        model[1].learned_max_pixels.share.fill_(0.5)
+    exported = sp.export_onnx(model, tmp_path / "a.onnx", SHAPE).SerializeToString()
+    slots = model[:2](images()).coords.shape[1]
+    monkeypatch.setattr(torch.compiler, "_is_compiling_flag", True)
+    assert torch.compiler.is_compiling()
+    assert sp.export_onnx(model, tmp_path / "a.onnx", SHAPE).SerializeToString() == exported
+    assert model[:2](images()).coords.shape[1] == slots == 3
+    with pytest.raises(sp.SparsePixError, match="listed once"):
+        sp.SparsePixels(torch.ones(1, 2, 1), torch.zeros(1, 2, 2).long(), (4, 4))
+
+
 def test_evaluation_ends_with_the_last_block():
     model = small_model(7).train()
     with evaluating(model):

@@ -39,8 +39,8 @@ def _recorder() -> "Recorder | None":
 
 def exporting() -> bool:
     """True while this thread records a model."""
-    # In compiled code the first is a constant, so that torch.compile does not look at the thread.
-    return not torch.compiler.is_compiling() and _recorder() is not None
+    # A constant in compiled code, so that torch.compile does not look at the thread.
+    return not torch.compiler.is_dynamo_compiling() and _recorder() is not None
 
 
 def emit(op: str, inputs: Sequence[Tensor], attributes: Mapping[str, Any], shape: Sequence[int]) -> Tensor:

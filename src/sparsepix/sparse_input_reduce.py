@@ -14,6 +14,7 @@ from sparsepix.precision import in_full_precision
 from sparsepix.recording import emit_sparse
 from sparsepix.soft_selection import LearnedBudget, LearnedThreshold, presence, weighed
 from sparsepix.sparse_pixels import SparsePixels, pixels_of
+from sparsepix.tracing import is_traced
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedPoint
 from sparsepix_ops.whole import real_number
@@ -161,7 +162,7 @@ class SparseInputReduce(nn.Module):
     def _slots(self, share: Tensor | None) -> tuple[int, Tensor | None]:
         """The slots of the list, and how many of them may be filled if that is less and known as a tensor only."""
         # A compiled model keeps its shapes whatever the budget is, and is not compiled again for each.
-        if self.learned_max_pixels is not None and (self.training or torch.compiler.is_compiling()):
+        if self.learned_max_pixels is not None and (self.training or is_traced()):
             return self.initial_max_pixels, self.learned_max_pixels.pixels(share)
         return self.max_pixels, None
 

@@ -10,6 +10,7 @@ from torch.utils import _pytree as pytree
 from sparsepix.blank import is_blank
 from sparsepix.neighbours import neighbour_table
 from sparsepix.precision import in_full_precision
+from sparsepix.tracing import is_traced
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.whole import whole_number
 
@@ -39,7 +40,7 @@ class SparsePixels:
         features = in_full_precision("SparsePixels", features, "features")
         shape = (whole_number(spatial_shape[0]), whole_number(spatial_shape[1]))
         # Numbers are looked at here alone, where they come from a user; not in compiled code, which has none yet.
-        if not (is_blank(features) or torch.compiler.is_compiling()):
+        if not (is_blank(features) or is_traced()):
             _check_numbers(features.detach(), coords, shape)
         self.features = features
         self.coords = coords
