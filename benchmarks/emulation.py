@@ -5,11 +5,12 @@
     python benchmarks/emulation.py --json out.json
 
 The network has 20 pixels and random weights. Both builds predict the same events before anything is timed, and must
-agree in every bit. Rounds of the two alternate, so that a slow spell of the machine hits both; all on one core.
+agree in every bit, with one thread and with several. Rounds alternate, so that a slow spell of the machine hits all.
 """
 
 import argparse
 import json
+import os
 import statistics
 import sys
 import tempfile
@@ -66,21 +67,25 @@ def measure(options: argparse.Namespace) -> dict:
             start = time.perf_counter()
             projects[backend].compile(backend)
             compile_s[backend] = time.perf_counter() - start
-        results = {backend: projects[backend].predict(slow) for backend in BACKENDS}
-        if not np.array_equal(results["native"], results["ap_fixed"]):
-            sys.exit("the two builds differ")
-        rates: dict[str, list[float]] = {backend: [] for backend in BACKENDS}
+        runs = [(backend, threads) for backend in BACKENDS for threads in sorted({1, options.threads})]
+        results = [projects[backend].predict(slow, threads=threads) for backend, threads in runs]
+        if any(not np.array_equal(found, results[0]) for found in results):
+            sys.exit("the builds, or numbers of threads, differ")
+        rates: dict[tuple[str, int], list[float]] = {run: [] for run in runs}
         for _ in range(options.rounds):
-            for backend in BACKENDS:
+            for backend, threads in runs:
                 x = images if backend == "native" else slow
                 start = time.perf_counter()
-                projects[backend].predict(x)
-                rates[backend].append(len(x) / (time.perf_counter() - start))
+                projects[backend].predict(x, threads=threads)
+                rates[backend, threads].append(len(x) / (time.perf_counter() - start))
     return {
         "events": what,
         "compile_seconds": compile_s,
-        "events_per_second": {backend: statistics.median(rate) for backend, rate in rates.items()},
-        "ratio": statistics.median(n / a for n, a in zip(rates["native"], rates["ap_fixed"], strict=True)),
+        "events_per_second": [
+            {"build": backend, "threads": threads, "rate": statistics.median(rate)}
+            for (backend, threads), rate in rates.items()
+        ],
+        "ratio": statistics.median(n / a for n, a in zip(rates["native", 1], rates["ap_fixed", 1], strict=True)),
     }
 
 
@@ -89,18 +94,24 @@ def main() -> None:
     parser.add_argument("--events", type=Path, metavar="FILE.npz", help="images to use (default: synthetic ones)")
     parser.add_argument("--count", type=int, default=20_000, help="events a round (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=7, help="rounds, of which the median counts")
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=os.cpu_count(),
+        help="beside one thread, so many (default: %(default)s, all cores)",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     options = parser.parse_args()
     result = measure(options)
-    table = Table(title=f"neutrino, {BITS} bit, N = {PIXELS}: {result['events']}; one core, medians")
+    table = Table(title=f"neutrino, {BITS} bit, N = {PIXELS}: {result['events']}; medians")
     table.add_column("build")
-    for heading in ("compile", "events/s"):
+    for heading in ("compile", "threads", "events/s"):
         table.add_column(heading, justify="right")
-    for backend in BACKENDS:
-        seconds, rate = result["compile_seconds"][backend], result["events_per_second"][backend]
-        table.add_row(backend, f"{seconds:.2f} s", f"{rate:,.0f}")
+    for run in result["events_per_second"]:
+        seconds = result["compile_seconds"][run["build"]]
+        table.add_row(run["build"], f"{seconds:.2f} s", str(run["threads"]), f"{run['rate']:,.0f}")
     Console().print(table)
-    Console().print(f"native: {result['ratio']:.0f} times the events a second; 0 differing outputs")
+    Console().print(f"native: {result['ratio']:.0f} times the events a second on one core; 0 differing outputs")
     if options.json:
         options.json.write_text(json.dumps(result, indent=2) + "\n")
 

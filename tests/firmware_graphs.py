@@ -345,7 +345,6 @@ def run_library(library, name, images, like):
     """Raw results of the graph ``name`` in a compiled library, an array like ``like``."""
     found = np.full_like(like, -99)
     images = np.ascontiguousarray(images, dtype=np.int64)
-    library[f"{name}_run"](
-        images.ctypes.data_as(ctypes.c_void_p), found.ctypes.data_as(ctypes.c_void_p), ctypes.c_longlong(len(images))
-    )
+    arrays = (array.ctypes.data_as(ctypes.c_void_p) for array in (images, found))
+    assert library[f"{name}_run"](*arrays, ctypes.c_longlong(len(images)), ctypes.c_int(1)) == 0
     return found

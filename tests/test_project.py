@@ -3,6 +3,8 @@
 import shutil
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -124,6 +126,29 @@ def test_csim_counts_mismatches_on_a_moved_project(project, tmp_path):
     data.write_text("\n".join(lines[:-1]) + "\n")
     with pytest.raises(SparsePixError, match="fewer events"):
         copy.csim()
+
+
+def test_two_builds_at_once_do_not_meet(project, tmp_path, monkeypatch):
+    """A compiler that writes slowly: until it has ended, nobody else finds its file ('Text file busy')."""
+    project, images = project
+    assert project.csim().mismatches == 0
+    built = project.directory / "build/tiny_tb"
+    moved, slow, writing = tmp_path / "moved", tmp_path / "slow", tmp_path / "writing"
+    shutil.copytree(project.directory, moved, ignore=shutil.ignore_patterns("build"))
+    slow.write_text(
+        "#!/bin/sh\nwhile [ $1 != -o ]; do shift; done\nexec >$2\n"
+        f"cat '{built}'; chmod +x $2; touch '{writing}'; sleep 2"
+    )
+    slow.chmod(0o755)
+    monkeypatch.setenv("CXX", str(slow))
+    copy = Project(moved, project.graph)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(copy.csim)
+        while not writing.exists():
+            time.sleep(0.01)
+        found = [copy.csim(), first.result()]
+    assert found == [CsimResult(events=len(images), mismatches=0)] * 2
+    assert [path.name for path in (moved / "build").iterdir()] == ["tiny_tb"]
 
 
 def test_no_compiler(project, monkeypatch):

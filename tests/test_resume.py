@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -12,11 +13,13 @@ import torch
 
 import sparsepix as sp
 from small_training import same_state, toy, toy_model
+from sparsepix import distributed
 from sparsepix.checkpoint import read_checkpoint
 from sparsepix.history import History
 from sparsepix.runs import stop_on_signals
 from sparsepix.train_cli import main
 from sparsepix.training import fit, random_shifts
+from sparsepix_ops.signals import Interrupted
 
 # Steps of an epoch: 32 images are 4 steps of 7 and one of 4.
 SETTINGS = {
@@ -240,7 +243,7 @@ def test_the_command_after_ctrl_c(tmp_path):
     assert same_state(found, expected)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signals_stop_behind_the_step(tmp_path, whole, number):
     path, notes = tmp_path / "checkpoint.pt", []
 
@@ -249,8 +252,9 @@ def test_signals_stop_behind_the_step(tmp_path, whole, number):
             signal.raise_signal(number)
 
     before = signal.getsignal(number)
-    with stop_on_signals(lambda: notes.append("once")) as stop, pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Interrupted) as error, stop_on_signals(lambda: notes.append("once")) as stop:
         run(path, stop=stop, on_step=send)
+    assert error.value.number == number
     assert notes == ["once"]
     assert signal.getsignal(number) is before
     content = torch.load(path, weights_only=True)
@@ -264,3 +268,35 @@ def test_a_second_ctrl_c_does_not_wait():
         assert stop()
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
+
+
+def test_ignored_signals_stay_ignored():
+    """Ctrl-C in the background of a script, SIGHUP under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stop_on_signals(lambda: None) as stop:
+            signal.raise_signal(signal.SIGHUP)
+            assert not stop()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_training_in_another_thread_needs_no_signals():
+    found = []
+
+    def work():
+        with stop_on_signals(lambda: None) as stop:
+            found.append(stop())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == [False]
+
+
+def test_processes_of_torchrun_stop_when_it_is_gone(monkeypatch):
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
+    with stop_on_signals(lambda: None) as stop:
+        assert not stop()
+        monkeypatch.setattr(os, "getppid", lambda: 1)
+        assert stop()

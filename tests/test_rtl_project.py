@@ -1,8 +1,10 @@
 """Writing, simulating, measuring and synthesizing an RTL project."""
 
+import re
 import shutil
 import subprocess
 import sys
+import time
 from collections import Counter
 
 import numpy as np
@@ -85,6 +87,25 @@ def test_measure(project):
         assert found.interval_cycles <= found.latency_cycles
     with pytest.raises(SparsePixError, match="one image or more"):
         project.measure(images(0))
+
+
+def test_two_builds_at_once_do_not_meet(tmp_path):
+    """A stand-in for Verilator that writes slowly: until it has ended, nobody else finds its file."""
+    folder, slow, writing = tmp_path / "net", tmp_path / "slow", tmp_path / "writing"
+    hls.translate(small_model(tmp_path / "net.onnx"), folder, backend="rtl")
+    slow.write_text(
+        '#!/bin/sh\nwhile [ "$1" != --Mdir ]; do shift; done\nexec >"$2/sim"\n'
+        f"echo '#!/bin/sh'; chmod +x $2/sim; touch '{writing}'; sleep 2; echo echo simulated"
+    )
+    slow.chmod(0o755)
+    command = ["make", "sim", f"VERILATOR={slow}"]
+    first = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not writing.exists():
+        time.sleep(0.01)
+    second = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    for output, errors in (first.communicate(), (second.stdout, second.stderr)):
+        assert (output.splitlines()[-1], errors) == ("simulated", "")
+    assert [path.name for path in (folder / "build").iterdir()] == ["sim"]
 
 
 @needs_verilator
@@ -224,14 +245,17 @@ def test_synthesis_of_an_unknown_family(written):
         project.synthesize()
 
 
-def test_names_that_are_taken(tmp_path):
-    """A file, or a layer, whose name makes one of the modules that every project has."""
-    for name, layer in (("activity", "conv1"), ("loop", "control")):
+def test_modules_have_names_of_their_own(tmp_path):
+    """Whatever the file and the layers are called: as modules that every project has, or as stages of ours."""
+    layers = ["conv1", "control", "layers_logic", "pairs", "reduce_arrival"]
+    for name, layer in zip(("activity", "loop", "net", "image", "reduce"), layers, strict=True):
         builder = ModelBuilder(1, 4, 4).image().reduce(4).conv(layer).relu("act1").activation("act1")
-        model = builder.flatten().dense("dense1", 2).save(tmp_path / f"{name}.onnx")
-        with pytest.raises(SparsePixError, match=r"'(activity|loop_control)' stands for two things: rename the model"):
-            hls.translate(model, tmp_path / "out", backend="rtl", options=Options(conv="gather", reuse_factor=2))
-        assert not (tmp_path / "out").exists()
+        model = builder.flatten().dense(f"{layer}_own", 2).save(tmp_path / f"{name}.onnx")
+        options = Options(conv="gather", reuse_factor=2)
+        project = hls.translate(model, tmp_path / f"{name}_rtl", backend="rtl", options=options)
+        text = "\n".join(path.read_text() for path in (project.directory / "rtl").glob("*.sv"))
+        modules = re.findall(r"^module (\w+)", text, re.MULTILINE)
+        assert len(modules) == len(set(modules)), name
 
 
 @needs_verilator

@@ -1,12 +1,12 @@
 """The command ``sparsepix-hls``."""
 
 import argparse
-import contextlib
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sparsepix_hls.subcommands import make_dais_parser, make_report_parser, parsed
+from sparsepix_ops import command
 
 # Only the standard library up here: --help has to answer at once.
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from sparsepix_hls.design import Options
 
-EXIT_OK, EXIT_MISMATCH, EXIT_ERROR, EXIT_INTERRUPTED = 0, 1, 2, 130
+EXIT_OK, EXIT_MISMATCH = 0, 1
 
 _EPILOG = """\
 examples:
@@ -37,7 +37,8 @@ examples:
 
 A model file named 'report' or 'dais' is given as ./report or ./dais.
 
-exit status: 0, or 1 if outputs of a simulation differ, or 2 on an error
+exit status: 0, or 1 if outputs of a simulation differ, or 2 on an error,
+  or 130 if interrupted (SIGTERM: 143, SIGHUP: 129)
 """
 
 
@@ -143,8 +144,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command.
 
     Returns:
-        The exit status: 0, 1 if a simulation found differences, 2 on an error of the user.
+        The exit status: 0, 1 if a simulation found differences, 2 on an error of the user, 128 and its number after a
+        signal.
     """
+    return command.run(lambda: _main(argv), leaving=argv is None)
+
+
+def _main(argv: Sequence[str] | None) -> int:
     given = list(sys.argv[1:] if argv is None else argv)
     if given[:1] == ["report"]:
         run, arguments = _report, parsed(make_report_parser(), given)
@@ -153,17 +159,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         arguments = make_parser().parse_args(given)
         run = _explore if arguments.explore else _run
-    try:
-        from sparsepix_ops.errors import SparsePixError
-
-        try:
-            return run(arguments)
-        except (SparsePixError, OSError) as error:
-            print(f"error: {error}", file=sys.stderr)
-            return EXIT_ERROR
-    except KeyboardInterrupt:
-        print("error: interrupted", file=sys.stderr)
-        return EXIT_INTERRUPTED
+    return run(arguments)
 
 
 def _options(arguments: argparse.Namespace) -> "Options":
@@ -224,9 +220,10 @@ def _run(arguments: argparse.Namespace) -> int:
     given = arguments.output
     target = given if given is not None else model.parent / f"{model.stem}_{arguments.backend}"
     with console.status("reading and translating the model"):
+        from sparsepix_hls.testbench_data import load_images
         from sparsepix_hls.translation import translate
 
-        data = _load(Path(arguments.testbench_data)) if arguments.testbench_data is not None else None
+        data = load_images(Path(arguments.testbench_data)) if arguments.testbench_data is not None else None
         project = translate(
             model,
             target,
@@ -358,21 +355,6 @@ def _report(arguments: argparse.Namespace) -> int:
     show_estimate(console, report)
     show_vitis(console, report, vitis)
     return EXIT_OK
-
-
-def _load(path: Any) -> Any:
-    import numpy as np
-
-    from sparsepix_ops.errors import SparsePixError
-
-    if not path.is_file():
-        found = "a folder" if path.is_dir() else "no such file"
-        raise SparsePixError(f"{path}: expected a .npy file with images, found {found}")
-    with contextlib.suppress(ValueError, EOFError):
-        data = np.load(path, allow_pickle=False)
-        if isinstance(data, np.ndarray):
-            return data
-    raise SparsePixError(f"{path}: expected a .npy file with one array of numbers; write it with numpy.save")
 
 
 if __name__ == "__main__":

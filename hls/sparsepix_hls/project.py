@@ -1,35 +1,28 @@
 """A written firmware project: compile it, run it from Python, run its testbench."""
 
-import ctypes
-import itertools
-import os
 import re
-import subprocess
+import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import numpy as np
 
 from sparsepix_hls import ir, toolchain
-from sparsepix_hls.cpp_constants import dims
+from sparsepix_hls.inputs import checked_threads, quantized_images, raw_images
+from sparsepix_hls.library import Backend, Entry, Library, load_library
 from sparsepix_hls.results import Results, real, result_size, unpacked
+from sparsepix_ops import processes
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.images import as_images, contiguous, not_finite
+from sparsepix_ops.signals import held
 
-NOT_FINITE = "expected finite values, found NaN or infinity"
 _SUMMARY = re.compile(r"^csim: (\d+) events, (\d+) mismatching outputs$", re.MULTILINE)
-Backend = Literal["native", "ap_fixed"]
 _FLAGS: dict[Backend, tuple[str, ...]] = {
     "native": (*toolchain.NATIVE_OPTIMIZATION, *toolchain.NATIVE_FLAGS),
     "ap_fixed": (toolchain.OPTIMIZATION, *toolchain.FLAGS),
 }
-# Entry points of the library, each with its kind of numbers: see templates/bridge.cpp.in.
-_ENTRIES: dict[Backend, dict[str, type]] = {
-    "native": {"run": np.int64, "run_float": np.float32, "run_double": np.float64},
-    "ap_fixed": {"run": np.int64},
-}
 _TOO_WIDE = "SparsePix native build:"  # in the messages of native.h
-_serial = itertools.count()  # the loader returns the old library for a file name it knows
 
 
 @dataclass(frozen=True)
@@ -56,8 +49,7 @@ class Project:
 
     directory: Path
     graph: ir.Graph
-    _library: ctypes.CDLL | None = field(default=None, init=False, repr=False)
-    _backend: str | None = field(default=None, init=False, repr=False)
+    _library: Library | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.directory = Path(self.directory).absolute()
@@ -76,12 +68,17 @@ class Project:
         if backend not in _FLAGS:
             raise SparsePixError(f"backend: expected one of {', '.join(map(repr, _FLAGS))}, found {backend!r}")
         directory, top = self.directory, self.graph.name
-        build = directory / "build"
-        build.mkdir(exist_ok=True)
-        library = build / f"{top}_{backend}_{os.getpid()}_{next(_serial)}.so"
+        bridge, build = f"tb/{top}_bridge.cpp", directory / "build"
+        check_folder(directory, bridge)
         try:
-            toolchain.build_library(directory, [f"tb/{top}_bridge.cpp"], library, _FLAGS[backend])
-            loaded = ctypes.CDLL(str(library))
+            build.mkdir(exist_ok=True)
+        except OSError as error:
+            raise SparsePixError(f"{build}: cannot build there: {error.strerror}") from error
+        # A new name each time: the loader returns the old library for a name that it knows.
+        library = build / f"{top}_{backend}_{secrets.token_hex(8)}.so"
+        try:
+            toolchain.build_library(directory, [bridge], library, _FLAGS[backend])
+            self._library = load_library(self.directory, library, top, backend)
         except SparsePixError as error:
             if _TOO_WIDE in str(error):
                 raise SparsePixError(
@@ -90,61 +87,62 @@ class Project:
                 ) from error
             raise
         finally:
-            library.unlink(missing_ok=True)  # once loaded, the file is not needed
-        results = np.ctypeslib.ndpointer(np.int64, flags="C_CONTIGUOUS")
-        for suffix, number in _ENTRIES[backend].items():
-            run = getattr(loaded, f"{top}_{suffix}")
-            run.argtypes = [np.ctypeslib.ndpointer(number, flags="C_CONTIGUOUS"), results, ctypes.c_longlong]
-            run.restype = None if suffix == "run" else ctypes.c_bool
-        self._library, self._backend = loaded, backend
+            with held():
+                library.unlink(missing_ok=True)  # once loaded, the file is not needed
 
-    def predict(self, x: np.ndarray) -> Results:
-        """Run the firmware as it was compiled last.
+    def predict(self, x: Any, threads: int | None = 1) -> Results:
+        """Run the firmware as it was compiled last; any number of threads may call it at once.
 
         Args:
-            x: images, numbers [B, channels, height, width]; quantized to the input's format first.
+            x: images, numbers [B, channels, height, width]; quantized to the input's format first. An array of any
+                strides and byte order, a tensor, or lists. B may be 0.
+            threads: how many work on the batch at once, at most; None: as many as this process may use cores. The
+                results are the same. It pays from some hundred events on.
 
         Returns:
             The exact results as float64 [B, *output shape]; a dict of them by the names of the outputs, if the model
             has several.
 
         Raises:
-            SparsePixError: not compiled yet, or x has another shape, another kind of numbers, NaN or infinity.
+            SparsePixError: not compiled yet, x has another shape, another kind of numbers, NaN or infinity, or
+                ``threads`` is no whole number of at least 1.
         """
-        x = checked_images(self.graph.input, x)
-        if self._backend == "native":
-            single = x.dtype in (np.float32, np.float16)  # others may need the digits of a double
-            entry, number = ("run_float", np.float32) if single else ("run_double", np.float64)
-            outputs, finite = self._call(entry, np.ascontiguousarray(x, dtype=number))
-            if not finite:
-                raise SparsePixError(f"{self.graph.input.name}: {NOT_FINITE}")
-        else:
-            if not np.isfinite(x).all():
-                raise SparsePixError(f"{self.graph.input.name}: {NOT_FINITE}")
-            outputs = self.predict_raw(self.graph.input.type.quantize(x).raw)
-        return real(self.graph, outputs)
+        library, source, threads = self._compiled(), self.graph.input, checked_threads(threads)
+        if library.backend == "ap_fixed":
+            return real(self.graph, self._run(library, "run", quantized_images(source, x), threads))
+        x = as_images(x, source.name, source.shape)
+        single = x.dtype in (np.float32, np.float16)  # others may need the digits of a double
+        entry, number = ("run_float", np.float32) if single else ("run_double", np.float64)
+        return real(self.graph, self._run(library, entry, contiguous(x, number), threads))
 
-    def predict_raw(self, raw: np.ndarray) -> Results:
+    def predict_raw(self, raw: Any, threads: int | None = 1) -> Results:
         """Run the firmware as it was compiled last on raw integers.
 
         Args:
-            raw: images, int64 [B, channels, height, width], in the range of the input's format.
+            raw: images, integers [B, channels, height, width] in the range of the input's format.
+            threads: see ``predict``.
 
         Returns:
             Raw integers of the results, int64 [B, *output shape]; a dict of them, if the model has several outputs.
 
         Raises:
-            SparsePixError: not compiled yet.
+            SparsePixError: not compiled yet, raw has another shape, numbers that are no integers, or values outside
+                the input's format, or ``threads`` is no whole number of at least 1.
         """
-        return self._call("run", np.ascontiguousarray(raw, dtype=np.int64))[0]
+        library, threads = self._compiled(), checked_threads(threads)
+        return self._run(library, "run", raw_images(self.graph.input, raw), threads)
 
-    def _call(self, entry: str, inputs: np.ndarray) -> tuple[Results, bool | None]:
-        """Raw results of an entry point of the library, and what it returned."""
+    def _compiled(self) -> Library:
         if self._library is None:
             raise SparsePixError(f"{self.directory}: the firmware is not compiled yet: call compile() before predict()")
+        return self._library
+
+    def _run(self, library: Library, entry: Entry, inputs: np.ndarray, threads: int) -> Results:
+        """Raw results of an entry point of the library."""
         outputs = np.zeros((len(inputs), result_size(self.graph)), dtype=np.int64)
-        status = getattr(self._library, f"{self.graph.name}_{entry}")(inputs, outputs, len(inputs))
-        return unpacked(self.graph, outputs), status
+        if not library.run(entry, inputs, outputs, threads):
+            raise SparsePixError(not_finite(self.graph.input.name))
+        return unpacked(self.graph, outputs)
 
     def csim(self) -> CsimResult:
         """Build and run the testbench (``make csim``) on the events that the project holds.
@@ -156,8 +154,9 @@ class Project:
             SparsePixError: there is no make or no compiler, or the testbench could not be built or run.
         """
         compiler = toolchain.find_compiler()
+        check_folder(Path(self.directory), "Makefile")
         command = [toolchain.find_make(), "csim", f"CXX={' '.join(compiler)}"]
-        done = subprocess.run(command, cwd=self.directory, capture_output=True, text=True, check=False)
+        done = processes.run(command, self.directory)
         summary = _SUMMARY.search(done.stdout)
         if summary is None or (done.returncode != 0) != (int(summary[2]) > 0):
             raise SparsePixError(
@@ -167,16 +166,18 @@ class Project:
         return CsimResult(events=int(summary[1]), mismatches=int(summary[2]))
 
 
-def checked_images(tensor: ir.Tensor, x: np.ndarray) -> np.ndarray:
-    """Images for ``predict``, checked but for NaN and infinity.
+def check_folder(directory: Path, file: str) -> None:
+    """Check that a project still stands where it was written.
+
+    Args:
+        directory: the project.
+        file: one of its files.
 
     Raises:
-        SparsePixError: another shape, or another kind of numbers.
+        SparsePixError: the file is not there.
     """
-    x = np.asarray(x)
-    if x.dtype.kind not in "fiu":
-        raise SparsePixError(f"{tensor.name}: expected an array of float or integer numbers, found dtype {x.dtype}")
-    if x.ndim != len(tensor.shape) + 1 or x.shape[1:] != tensor.shape:
-        hint = "; for a single image pass x[None]" if x.shape == tensor.shape else ""
-        raise SparsePixError(f"{tensor.name}: expected images of shape [B]{dims(tensor.shape)}, found {x.shape}{hint}")
-    return x
+    if not (directory / file).is_file():
+        raise SparsePixError(
+            f"{directory}: expected a firmware project, found no {file} in it; if it was moved, make a project of the "
+            "new folder, else translate the model again"
+        )

@@ -1,34 +1,77 @@
 """Events for the testbench of a project: the user's, or synthetic ones that hit the hard cases."""
 
+import tokenize
+import warnings
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from sparsepix_hls import ir
 from sparsepix_hls.cpp_constants import dims
+from sparsepix_hls.inputs import quantized_images
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.images import as_array
 
 EVENTS = 32
 _SEED = 2024
 
 
-def given_events(graph: ir.Graph, images: np.ndarray) -> np.ndarray:
+def load_images(path: Path) -> np.ndarray:
+    """The array of a .npy file, left on disk until it is read.
+
+    Raises:
+        SparsePixError: no such file, or not one array of numbers; a shape of more data than the file holds.
+    """
+    if not path.is_file():
+        found = "a folder" if path.is_dir() else "no such file"
+        raise SparsePixError(f"{path}: expected a .npy file with images, found {found}")
+    reason = "it holds something else"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of headers that Python 2 wrote
+            data = np.load(path, mmap_mode="r", allow_pickle=False)
+        if isinstance(data, np.ndarray):
+            return data
+    # What numpy raises on a header depends on how far its parsers get with it.
+    except (
+        ValueError,
+        TypeError,
+        LookupError,
+        ArithmeticError,
+        SyntaxError,
+        EOFError,
+        RecursionError,
+        MemoryError,
+    ) as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+    except tokenize.TokenError:
+        reason = "its header is damaged"
+    raise SparsePixError(
+        f"{path}: expected a .npy file with one array of numbers; write it with numpy.save ({reason})"
+    ) from None
+
+
+def given_events(graph: ir.Graph, images: Any) -> np.ndarray:
     """Raw integers [E, C, H, W] of images of real numbers, rounded to the model's input format.
+
+    Args:
+        graph: the model.
+        images: as ``Project.predict`` takes them; one or more.
 
     Raises:
         SparsePixError: wrong shape or kind of numbers, no event at all, NaN or infinity.
     """
-    images = np.asarray(images)
-    shape = graph.input.shape
-    if images.dtype.kind not in "fiu":
-        raise SparsePixError(f"testbench data: expected an array of numbers, found dtype {images.dtype}")
-    if images.ndim != 4 or images.shape[1:] != shape or not len(images):
+    source = replace(graph.input, name="testbench data")
+    array = as_array(images, source.name)
+    if array.dtype.kind in "fiu" and (array.shape[1:] != source.shape or not len(array)):
+        shape = ", ".join(map(str, source.shape))
         raise SparsePixError(
-            f"testbench data: expected one or more images of shape (events, {_dims(shape)}), found {images.shape}"
+            f"testbench data: expected one or more images of shape (events, {shape}), found {array.shape}"
         )
-    if not np.isfinite(images).all():
-        raise SparsePixError("testbench data: expected finite values, found NaN or infinity")
-    return graph.input.type.quantize(images).raw
+    return quantized_images(source, array)
 
 
 def synthetic_events(graph: ir.Graph) -> np.ndarray:
@@ -87,10 +130,6 @@ def _event(layer: ir.InputReduce, where: np.ndarray, values: np.ndarray) -> np.n
     image = np.full((channels, height * width), max(min(0, share), layer.image.type.raw_min))
     image[:, where] = values
     return image.reshape(channels, height, width)
-
-
-def _dims(shape: tuple[int, ...]) -> str:
-    return ", ".join(map(str, shape))
 
 
 def data_text(what: str, tensors: Sequence[ir.Tensor], raw: np.ndarray) -> str:

@@ -3,10 +3,10 @@
 import importlib.util
 import os
 import shutil
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from sparsepix_ops import processes
 from sparsepix_ops.errors import SparsePixError
 
 STANDARD = "c++14"
@@ -14,11 +14,13 @@ STANDARD = "c++14"
 OPTIMIZATION = "-O1"
 # The library is loaded where it was built. Measured on the neutrino model: 1.3 times the events of plain -O3 a second.
 NATIVE_OPTIMIZATION = ("-O3", "-march=native")
-_COMMON = (f"-std={STANDARD}", "-Ifirmware", "-Isimulation", "-Wno-unknown-pragmas", "-Wno-unused-label")
+_COMMON = (f"-std={STANDARD}", "-iquotefirmware", "-Isimulation", "-Wno-unknown-pragmas", "-Wno-unused-label")
 # Relative to a project's directory. The headers of ap_types/ are not ours: no warnings from there.
 FLAGS = (*_COMMON, "-isystem", "ap_types")
 # The folder's headers have the same names: the include path alone decides what ap_fixed is.
 NATIVE_FLAGS = (*_COMMON, "-Inative_types")
+# Two projects may hold functions of one name: hidden, each library calls its own, whatever else is loaded.
+LIBRARY_FLAGS = ("-fPIC", "-shared", "-pthread", "-fvisibility=hidden")
 _SHOWN_LINES = 20  # of a compiler's output, in an error message
 
 
@@ -76,9 +78,8 @@ def build_library(directory: Path, sources: Sequence[str], library: Path, flags:
     Raises:
         SparsePixError: no compiler, or it refuses the sources.
     """
-    # The process keeps the library no longer than it runs, so nothing but the entry point need be visible.
-    command = [*find_compiler(), *flags, "-fPIC", "-shared", "-o", str(library), *sources]
-    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+    command = [*find_compiler(), *flags, *LIBRARY_FLAGS, "-o", str(library), *sources]
+    done = processes.run(command, directory)
     if done.returncode != 0:
         raise SparsePixError(
             f"{directory}: the C++ compiler failed (exit status {done.returncode}): {' '.join(command)}\n"

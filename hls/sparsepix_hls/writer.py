@@ -1,6 +1,7 @@
 """Write the firmware project of a graph: C++, weights, testbench, build scripts."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +11,10 @@ import numpy as np
 from sparsepix_hls import cpp_layers, ir, toolchain
 from sparsepix_hls.cpp_constants import decimals, dims, fill, type_name
 from sparsepix_hls.cpp_stages import channel_names, top_arguments, top_source
-from sparsepix_hls.cpp_text import port_name
+from sparsepix_hls.cpp_text import array_dims, array_type, port_name
 from sparsepix_hls.design import Design
 from sparsepix_hls.results import packed, result_size
+from sparsepix_hls.stages import plan
 from sparsepix_hls.testbench_data import data_text
 from sparsepix_ops.errors import SparsePixError
 
@@ -94,13 +96,14 @@ def write_project(
         "standard": toolchain.STANDARD,
         "optimization": toolchain.OPTIMIZATION,
         "flags": " ".join(toolchain.FLAGS),
+        "library_flags": " ".join(toolchain.LIBRARY_FLAGS),
     }
     values |= {
         "input_type": f"{graph.input.name}_t",
         "input_dims": dims(graph.input.shape),
         "input_first": "[0]" * len(graph.input.shape),
         "input_size": str(math.prod(graph.input.shape)),
-        "guard": graph.name.upper(),
+        "guard": f"FIRMWARE_{graph.name.upper()}",
     }
     values |= _output_values(design)
     for template, target in (
@@ -135,8 +138,8 @@ def _output_values(design: Design) -> dict[str, str]:
     parameters = [image, *(f"{t.name}_t {name}{dims(t.shape)}" for name, t in arrays.items())]
     first = {name: f"&{name}{'[0]' * len(t.shape)}" for name, t in arrays.items()}
     sizes = {name: str(math.prod(t.shape)) for name, t in arrays.items()}
-    declared = [f"  static {t.name}_t {name}{dims(t.shape)};" for name, t in arrays.items()]
-    reads = [f"  results = {graph.name}_put({first[name]}, {sizes[name]}, results);" for name in arrays]
+    declared = [f"{t.name}_t {name}{dims(t.shape)};" for name, t in arrays.items()]
+    reads = [f"  results = {graph.name}_put(&arrays.{first[name][1:]}, {sizes[name]}, results);" for name in arrays]
     compared = []
     for name, tensor in arrays.items():
         shown = tensor.name if len(arrays) > 1 else "output"
@@ -146,11 +149,21 @@ def _output_values(design: Design) -> dict[str, str]:
         "event_head": fill(f"static void {graph.name}_event", parameters, " {"),
         "event": _event(design),
         "output_size": str(result_size(graph)),
-        "output_arrays": "\n".join(declared),
+        "output_members": "\n".join(f"  {line}" for line in declared),
+        "output_arrays": "\n".join(f"  static {line}" for line in declared),
+        "model_arrays": "\n".join(_all_arrays(design)),
         "output_names": ", ".join(arrays),
+        "event_call": cpp_layers.call(f"{graph.name}_event", ["arrays.input", *(f"arrays.{name}" for name in arrays)]),
         "output_reads": "\n".join(reads),
         "output_compared": "\n".join(compared),
     }
+
+
+def _all_arrays(design: Design) -> list[str]:
+    """Members of a struct that is as large as all arrays of the model."""
+    made = (array for stage in plan(design) for array in stage.made)
+    arrays = dict.fromkeys((design.graph.input, *made))
+    return [f"    {array_type(array)} a{i}{array_dims(array)};" for i, array in enumerate(arrays)]
 
 
 def _arrays(graph: ir.Graph) -> list[str]:
@@ -167,7 +180,7 @@ def _check_graph(design: Design, layers: list[cpp_layers.Layer]) -> None:
     names = [graph.name, f"{graph.name}_run", *channel_names(design)]
     names += [name for base in (*tensors, *constants) for name in (base, f"{base}_t")]
     names += [f"{layer.name}_config" for layer in layers]
-    for name in sorted({name for name in names if names.count(name) > 1}):
+    for name in sorted(name for name, count in Counter(names).items() if count > 1):
         problems.append(f"the identifier {name!r} stands for two things: rename the layer or tensor it comes from")
     for layer in layers:
         problems += [
@@ -195,7 +208,7 @@ def _tensors(graph: ir.Graph, layers: list[cpp_layers.Layer]) -> dict[str, ir.Te
 
 
 def _guarded(name: str, body: str) -> str:
-    guard = f"{name.upper()}_H"
+    guard = f"FIRMWARE_{name.upper()}_H"  # those of the kernels begin with SPARSEPIX
     return f"#ifndef {guard}\n#define {guard}\n\n{body}\n#endif\n"
 
 
@@ -282,7 +295,7 @@ def _event(design: Design) -> str:
     graph = design.graph
     if design.io == "parallel":
         return cpp_layers.call(graph.name, ["input", *_arrays(graph)])
-    streams = [f"  static hls::stream<{t.name}_beat_t> {port_name(t)};" for t in (graph.input, *graph.outputs)]
+    streams = [f"  hls::stream<{t.name}_beat_t> {port_name(t)};" for t in (graph.input, *graph.outputs)]
     ports = [port_name(graph.input), *(port_name(tensor) for tensor in graph.outputs)]
     reads = [
         cpp_layers.call(

@@ -1,19 +1,20 @@
 """The contract between training and hardware: every op of the ONNX domain ``sparsepix_ops``.
 
 Each op has one file, with its ONNX function body, its shape and range rules and its exact integer
-reference. Neither torch nor a compiler is needed here: numpy and onnx are.
+reference. Neither torch nor a compiler is needed here: numpy and onnx are. Names are loaded on first use,
+so that a command that only prints its help starts at once.
 """
 
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from sparsepix_ops.analysis import analyze
-from sparsepix_ops.errors import SparsePixError
-from sparsepix_ops.fixed_point import FixedArray, FixedPoint, FixedRange
-from sparsepix_ops.op import DOMAIN
-from sparsepix_ops.registry import CUSTOM_OPS, register_schemas
-from sparsepix_ops.version import __version__
-
-register_schemas()
+if TYPE_CHECKING:
+    from sparsepix_ops.analysis import analyze
+    from sparsepix_ops.errors import SparsePixError
+    from sparsepix_ops.fixed_point import FixedArray, FixedPoint, FixedRange
+    from sparsepix_ops.op import DOMAIN
+    from sparsepix_ops.registry import CUSTOM_OPS
+    from sparsepix_ops.version import __version__
 
 __all__ = [
     "CUSTOM_OPS",
@@ -26,11 +27,25 @@ __all__ = [
     "analyze",
 ]
 
+_HOMES = {
+    "CUSTOM_OPS": "sparsepix_ops.registry",
+    "DOMAIN": "sparsepix_ops.op",
+    "FixedArray": "sparsepix_ops.fixed_point",
+    "FixedPoint": "sparsepix_ops.fixed_point",
+    "FixedRange": "sparsepix_ops.fixed_point",
+    "SparsePixError": "sparsepix_ops.errors",
+    "__version__": "sparsepix_ops.version",
+    "analyze": "sparsepix_ops.analysis",
+    # QONNX looks its classes up here; whoever has no QONNX must be able to import the package.
+    "custom_op": "sparsepix_ops.qonnx_ops",
+}
+
 
 def __getattr__(name: str) -> Any:
-    # QONNX looks its classes up here; whoever has no QONNX must be able to import the package.
-    if name == "custom_op":
-        from sparsepix_ops.qonnx_ops import custom_op
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
 
-        return custom_op
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -17,6 +17,7 @@ from pathlib import Path
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.marker import MARKER, TEMPORARY, check_unchanged, note, read_marker, write_marker
 from sparsepix_ops.renaming import exchange, move
+from sparsepix_ops.signals import held
 
 
 @contextlib.contextmanager
@@ -46,10 +47,12 @@ def atomic_write(path: str | Path, sync: bool = True) -> Iterator[Path]:
                 temporary.chmod(stat.S_IMODE(target.stat().st_mode))
             if sync:
                 _sync(temporary)
-            note(target, temporary)
-            temporary.replace(target)
+            with held():
+                note(target, temporary)
+                temporary.replace(target)
         finally:
-            temporary.unlink(missing_ok=True)
+            with held():
+                temporary.unlink(missing_ok=True)
     except OSError as error:
         raise cannot_write(path, error) from error
 
@@ -194,17 +197,19 @@ def atomic_directory(place: OutputFolder) -> Iterator[Path]:
         own = _identity(fresh)
         yield fresh
         write_marker(fresh, place.what)
-        if place.replaces is None:
-            _move(fresh, place)
-        else:
-            _replace(fresh, place, own)
+        with held():
+            if place.replaces is None:
+                _move(fresh, place)
+            else:
+                _replace(fresh, place, own)
     except BaseException as error:
-        # What stands there now may be the folder that was to be replaced.
-        if own is None or not os.path.lexists(fresh) or _identity(fresh) == own:
-            shutil.rmtree(fresh, ignore_errors=True)
-        for folder in missing:
-            with contextlib.suppress(OSError):  # not there, or not empty
-                folder.rmdir()
+        with held():
+            # What stands there now may be the folder that was to be replaced.
+            if own is None or not os.path.lexists(fresh) or _identity(fresh) == own:
+                shutil.rmtree(fresh, ignore_errors=True)
+            for folder in missing:
+                with contextlib.suppress(OSError):  # not there, or not empty
+                    folder.rmdir()
         if isinstance(error, OSError):
             raise cannot_write(place.shown, error, place.what) from error
         raise

@@ -1,11 +1,11 @@
 """The command ``sparsepix-export``: a model file becomes an ONNX file."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sparsepix_ops import command
 from sparsepix_ops.version import __version__
 
 if TYPE_CHECKING:
@@ -51,7 +51,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit status (2 for wrong input)."""
+    """Run the command.
+
+    Returns:
+        Its exit status: 0, 2 for wrong input, 128 and its number after a signal.
+    """
+    return command.run(lambda: _main(argv), leaving=argv is None)
+
+
+def _main(argv: Sequence[str] | None) -> int:
     arguments = _parser().parse_args(argv)
     # Behind the arguments: torch takes seconds to import, and --help needs none of it.
     from rich.console import Console
@@ -62,25 +70,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     from sparsepix_ops.files import output_of, shell_word
 
     console = Console(stderr=True)
-    try:
-        _check(arguments)
-        output = output_of(arguments.model_file, ".onnx", arguments.output, b"sparsepix")
-        with console.status("loading torch"), needed_for("sparsepix-export"):
-            from sparsepix.export import export_onnx
-        with console.status("exporting the model"):
-            model = _load(arguments)
-            shape = tuple(arguments.input_shape) if arguments.input_shape else None
-            try:
-                exported = export_onnx(model, output, shape)
-            except SparsePixError as error:
-                raise SparsePixError(f"{error}{user_code.at(error.__cause__)}") from error
-    except (SparsePixError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    _check(arguments)
+    output = output_of(arguments.model_file, ".onnx", arguments.output, b"sparsepix")
+    with console.status("loading torch"), needed_for("sparsepix-export"):
+        from sparsepix.export import export_onnx
+    with console.status("exporting the model"):
+        model = _load(arguments)
+        shape = tuple(arguments.input_shape) if arguments.input_shape else None
+        try:
+            exported = export_onnx(model, output, shape)
+        except SparsePixError as error:
+            raise SparsePixError(f"{error}{user_code.at(error.__cause__)}") from error
     wide = exported.graph.node[0].op_type == "Cast"
     print(f"{output}: {output.stat().st_size / 1024:.0f} KiB, exact in {'float64' if wide else 'float32'}")
     print(f"next: sparsepix-hls {shell_word(output)} --part xcvu9p --csim")
-    return 0
+    return command.EXIT_OK
 
 
 def _check(arguments: argparse.Namespace) -> None:

@@ -6,16 +6,15 @@ and this package imports nothing of ``sparsepix_hls``.
 
 import importlib.util
 import json
-import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
 from torch import nn
 
 from sparsepix.export import export_onnx
+from sparsepix_ops import processes
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.signals import temporary_folder
 
 
 @dataclass(frozen=True)
@@ -55,16 +54,11 @@ def firmware_estimate(model: nn.Module, part: str = "xcvu9p", clock_ns: float = 
         SparsePixError: the translator is not installed; the model cannot be exported or translated.
     """
     require_translator()
-    with tempfile.TemporaryDirectory(prefix="sparsepix-estimate-") as folder:
-        onnx_file, project = Path(folder, "model.onnx"), Path(folder, "project")
+    with temporary_folder("sparsepix-estimate-") as folder:
+        onnx_file, project = folder / "model.onnx", folder / "project"
         export_onnx(model, onnx_file)
         options = ["-o", project, "--part", part, "--clock", str(clock_ns)]
-        done = subprocess.run(
-            [sys.executable, "-m", "sparsepix_hls.cli", onnx_file, *options],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = processes.run([sys.executable, "-m", "sparsepix_hls.cli", onnx_file, *options])
         if done.returncode:
             message = done.stderr.strip().removeprefix("error: ") or f"exit status {done.returncode}"
             raise SparsePixError(f"sparsepix-hls could not translate the model: {message}")

@@ -23,6 +23,7 @@ from sparsepix.datasets import Dataset
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.files import atomic_write, cannot_write
 from sparsepix_ops.marker import MARKER, TEMPORARY, check_unchanged, read_marker, write_marker
+from sparsepix_ops.signals import held
 from sparsepix_ops.version import __version__
 
 # Everything that a run writes. Put aside in this order, and put back in the opposite one: a checkpoint in the folder
@@ -78,10 +79,11 @@ def run_folder(
             _write_options(folder, wanted, data)
 
     def end() -> None:
-        if not (folder / "checkpoint.pt").exists():
-            for path in written:
-                path.unlink(missing_ok=True)
-        _put_back(folder)
+        with held():
+            if not (folder / "checkpoint.pt").exists():
+                for path in written:
+                    path.unlink(missing_ok=True)
+            _put_back(folder)
 
     with contextlib.ExitStack() as stack:
         if first:
@@ -134,7 +136,8 @@ def _check(folder: Path, wanted: Mapping[str, Any], force: bool) -> bool:
             require_same_settings(read_options(folder)["options"], wanted, str(folder))
             return True
         check_unchanged(folder, _KIND, str(folder), products=(_LOCK,))
-        _put_aside(folder)
+        with held():
+            _put_aside(folder)
     elif strange:
         more = ", ..." if len(strange) > 5 else ""
         raise SparsePixError(
@@ -197,10 +200,11 @@ def _locked(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        with contextlib.suppress(OSError):
-            (folder / _LOCK).unlink()
-        os.close(handle)
-        _remove_empty(missing)
+        with held():
+            with contextlib.suppress(OSError):
+                (folder / _LOCK).unlink()
+            os.close(handle)
+            _remove_empty(missing)
 
 
 def _lock(folder: Path) -> int:

@@ -5,6 +5,7 @@ The folder holds ``options.json``, ``checkpoint.pt`` and ``history.csv`` from th
 """
 
 import contextlib
+import os
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -25,6 +26,7 @@ from sparsepix.saving import save
 from sparsepix.training import accuracy, decisions, fit, loss_of, predict, random_shifts
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.files import atomic_write
+from sparsepix_ops.signals import Interrupted, heard, on_the_way
 
 if TYPE_CHECKING:
     from sparsepix.firmware_estimate import FirmwareEstimate
@@ -145,28 +147,40 @@ def area_under_roc(output: np.ndarray, labels: np.ndarray) -> float | None:
 
 @contextlib.contextmanager
 def stop_on_signals(notify: Callable[[], None]) -> Iterator[Callable[[], bool]]:
-    """Within the block Ctrl-C and SIGTERM only ask to stop; a second Ctrl-C raises KeyboardInterrupt at once.
+    """Within the block Ctrl-C, SIGTERM and SIGHUP only ask to stop; a second Ctrl-C raises ``Interrupted`` at once.
+
+    Of processes that torchrun started, one whose torchrun is gone is asked to stop too.
 
     Args:
         notify: called on the first signal.
 
     Yields:
         Whether a signal came, as ``fit`` asks it.
+
+    Raises:
+        Interrupted: in place of the KeyboardInterrupt of ``fit``; knows the signal.
     """
-    asked = False
+    asked: list[int] = []
+    alone, parent = distributed.world_size() == 1, os.getppid()
 
     def handle(number: int, _: Any) -> None:
-        nonlocal asked
+        asked.append(number)
         # torchrun passes on a signal that the terminal has already sent.
-        if asked and number == signal.SIGINT and distributed.world_size() == 1:
-            raise KeyboardInterrupt
-        if not asked:
+        if len(asked) > 1 and number == signal.SIGINT and alone and not on_the_way():
+            raise Interrupted(number)
+        if len(asked) == 1:
             notify()
-        asked = True
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    def stop() -> bool:
+        return bool(asked) or not (alone or os.getppid() == parent)
+
+    before = {number: signal.signal(number, handle) for number in heard()}
     try:
-        yield lambda: asked
+        yield stop
+    except KeyboardInterrupt as error:
+        if asked and not isinstance(error, Interrupted):
+            raise Interrupted(asked[0]) from error
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -1,12 +1,14 @@
 """The command ``sparsepix-train``: train a preset on a data set, or search for a good one."""
 
 import argparse
-import sys
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sparsepix_ops import command
+from sparsepix_ops.command import EXIT_ERROR, EXIT_OK
 from sparsepix_ops.version import __version__
 
 # Nothing heavy up here: --help has to answer at once.
@@ -21,13 +23,12 @@ if TYPE_CHECKING:
     from sparsepix.runs import Summary
 
 PRESETS = ("neutrino", "jet", "mnist", "digits", "muon")
-EXIT_OK, EXIT_ERROR, EXIT_INTERRUPTED = 0, 2, 130
 
 EXAMPLE = """\
 examples:
   sparsepix-train digits -o runs/digits
   sparsepix-train neutrino --data synthetic --max-pixels 20 --bits 8 --epochs 50 -o runs/neutrino
-  Interrupted (Ctrl-C, SIGTERM, a power cut)? The same command goes on where it stopped, to the same result.
+  Interrupted (Ctrl-C, SIGTERM, SIGHUP, a power cut)? The same command goes on where it stopped, to the same result.
 
   torchrun --nproc-per-node 4 -m sparsepix.train_cli neutrino --data synthetic -o runs/neutrino
   the same on 4 GPUs (or CPUs); for several machines add --nnodes and --rdzv-endpoint, and share the folder.
@@ -37,7 +38,7 @@ examples:
   More machines: the same command on each, with --storage postgresql://... and its own folder of the same name.
 
 then: sparsepix-export runs/neutrino/model.pt
-exit status: 0, or 2 on an error, or 130 if interrupted
+exit status: 0, or 2 on an error, or 130 if interrupted (SIGTERM: 143, SIGHUP: 129)
 """
 
 
@@ -172,31 +173,54 @@ def _space(text: str) -> tuple[str, list[str]]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit status."""
-    arguments = make_parser().parse_args(argv)
+    """Run the command.
+
+    Returns:
+        Its exit status: 0, 2 for wrong input, 128 and its number after a signal.
+    """
+    arguments = argparse.Namespace()
+    return command.run(
+        lambda: _main(make_parser().parse_args(argv, arguments)),
+        leaving=argv is None,
+        interrupted=lambda what: _after_interruption(what, arguments),
+    )
+
+
+def _main(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
     from sparsepix.extras import needed_for
     from sparsepix_ops.errors import SparsePixError
 
     console = Console(stderr=True, highlight=False)
-    try:
-        options = _options(arguments)  # what is wrong with them is told before torch is loaded
-        with console.status("loading torch"), needed_for("sparsepix-train"):
-            from sparsepix import distributed
-        device = distributed.choose_device(arguments.device)
-        with distributed.process_group(device):
-            if distributed.rank():
-                console.quiet = True
+    options = _options(arguments)  # what is wrong with them is told before torch is loaded
+    with console.status("loading torch"), needed_for("sparsepix-train"):
+        from sparsepix import distributed
+    device = distributed.choose_device(arguments.device)
+    with distributed.process_group(device):
+        if distributed.rank():
+            console.quiet = True
+        try:
             return _run(arguments, options, device, console)
-    except (SparsePixError, OSError) as error:
-        if not console.quiet:
-            print(f"error: {error}", file=sys.stderr)
-        return EXIT_ERROR
-    except KeyboardInterrupt:
-        kept = "keeps its trials and tries more" if arguments.search else "goes on from there"
-        console.print(f"{arguments.output}: interrupted; the same command {kept}", markup=False, soft_wrap=True)
-        return EXIT_INTERRUPTED
+        except (SparsePixError, OSError):
+            if not console.quiet:
+                raise
+            return EXIT_ERROR
+
+
+def _after_interruption(what: str, arguments: argparse.Namespace) -> str:
+    """What to print; of several processes the first alone talks."""
+    if int(os.environ.get("RANK", 0)):
+        return ""
+    if "output" not in arguments:
+        return f"error: {what}"
+    if arguments.search:
+        kept = "keeps its trials and tries more"
+    elif (arguments.output / "checkpoint.pt").exists():
+        kept = "goes on from there"
+    else:
+        kept = "begins anew: no step was kept"
+    return f"{arguments.output}: {what}; the same command {kept}"
 
 
 def _run(arguments: argparse.Namespace, options: "RunOptions", device: Any, console: "Console") -> int:

@@ -20,6 +20,7 @@ from sparsepix.batches import ImageStore
 from sparsepix.checkpoint import Checkpoint, read_checkpoint, require_fitting
 from sparsepix.data_checks import checked_split, model_problems
 from sparsepix.datasets import Dataset, Split
+from sparsepix.evaluation import EVALUATED, accuracy, decisions, predict
 from sparsepix.history import History
 from sparsepix.modes import evaluating
 from sparsepix.run_options import Monitor, Schedule, checked_fit_options
@@ -33,7 +34,6 @@ __all__ = ["Augment", "History", "accuracy", "decisions", "fit", "loss_of", "pre
 _LOOK = 32
 _NOT_FINITE = "expected finite losses, found NaN or infinity"
 _LOWER = "lower the learning rate, or look at what the augmentation and the model make of the images"
-_EVALUATED = 512  # images that a model evaluates at once
 
 
 def loss_of(output: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
@@ -48,25 +48,6 @@ def loss_of(output: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Ten
         target = labels.to(output.dtype) * (1 - label_smoothing) + label_smoothing / 2
         return F.binary_cross_entropy_with_logits(output[:, 0], target)
     return F.cross_entropy(output, labels, label_smoothing=label_smoothing)
-
-
-def decisions(output: np.ndarray) -> np.ndarray:
-    """Class numbers [E] of logits: the largest of [E, classes], the sign of [E, 1]."""
-    return (output[:, 0] > 0).astype(np.int64) if output.shape[1] == 1 else output.argmax(axis=1)
-
-
-@torch.no_grad()
-def predict(model: nn.Module, images: np.ndarray, batch_size: int = _EVALUATED) -> np.ndarray:
-    """Outputs of a model for images [E, C, H, W], in evaluation mode, on the model's device and in its dtype."""
-    like = next(model.parameters())
-    batches = np.array_split(images, max(1, -(-len(images) // batch_size)))
-    with evaluating(model):
-        return np.concatenate([model(torch.from_numpy(batch).to(like)).cpu().numpy() for batch in batches])
-
-
-def accuracy(output: np.ndarray, labels: np.ndarray) -> float:
-    """Fraction of right decisions."""
-    return float((decisions(output) == labels).mean())
 
 
 def fit(
@@ -285,7 +266,7 @@ class _Training:
         mine = torch.arange(distributed.rank(), len(labels), distributed.world_size())
         sums = torch.zeros(2, dtype=torch.float64, device=self.device)
         with evaluating(self.model):
-            for part in mine.split(_EVALUATED):
+            for part in mine.split(EVALUATED):
                 output = self.model(self.validation_images[part])
                 loss = loss_of(output, labels[part].to(self.device))
                 right = (decisions(output.cpu().numpy()) == labels[part].numpy()).sum()

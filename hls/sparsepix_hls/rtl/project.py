@@ -3,20 +3,25 @@
 import re
 import shutil
 import subprocess
-import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
 
 from sparsepix_hls import ir, toolchain
+from sparsepix_hls.inputs import checked_threads, quantized_images, raw_images
 from sparsepix_hls.parts import Part, find_part
-from sparsepix_hls.project import NOT_FINITE, CsimResult, checked_images
+from sparsepix_hls.project import CsimResult, check_folder
 from sparsepix_hls.results import Results, real, result_size, unpacked
 from sparsepix_hls.rtl.synthesis import Synthesis, known_family, synthesize, yosys_command
+from sparsepix_ops import processes
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.signals import temporary_folder
 
+Run = Callable[..., subprocess.CompletedProcess[str]]
 _CHUNK = 500  # events of one run: about a hundred megabytes of a 63x63 image
 _SUMMARY = re.compile(r"^sim: (\d+) events, (\d+) mismatching outputs$", re.MULTILINE)
 
@@ -61,7 +66,7 @@ class RtlProject:
     _simulation: Path | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.directory = Path(self.directory).absolute()
+        self.directory = self.directory.absolute()
 
     def compile(self) -> None:
         """Build the simulation with Verilator (``make build/sim``).
@@ -70,8 +75,9 @@ class RtlProject:
             SparsePixError: there is no Verilator, make or compiler, or they refuse the sources.
         """
         find_simulator()
+        check_folder(self.directory, "Makefile")
         command = [toolchain.find_make(), "build/sim", f"CXX={' '.join(toolchain.find_compiler())}"]
-        done = subprocess.run(command, cwd=self.directory, capture_output=True, text=True, check=False)
+        done = processes.run(command, self.directory)
         if done.returncode:
             raise SparsePixError(
                 f"{self.directory}: {' '.join(command)} failed (exit status {done.returncode})\n"
@@ -88,59 +94,94 @@ class RtlProject:
         Raises:
             SparsePixError: not compiled yet, or the testbench could not run.
         """
-        command = [str(self._compiled())]
-        done = subprocess.run(command, cwd=self.directory, capture_output=True, text=True, check=False)
+        done = _execute([str(self._compiled())], self.directory)
         summary = _SUMMARY.search(done.stdout)
         if summary is None or (done.returncode != 0) != (int(summary[2]) > 0):
-            raise SparsePixError(f"{self.directory}: simulation: {done.stderr.strip() or done.returncode}")
+            raise SparsePixError(f"{self.directory}: simulation: {_reason(done)}")
         return CsimResult(events=int(summary[1]), mismatches=int(summary[2]))
 
-    def predict(self, x: np.ndarray) -> Results:
-        """Run the simulated hardware.
+    def predict(self, x: Any, threads: int | None = 1) -> Results:
+        """Run the simulated hardware; any number of threads may call it at once.
 
         Args:
-            x: images, numbers [B, channels, height, width]; quantized to the input's format first.
+            x: images, numbers [B, channels, height, width]; quantized to the input's format first. An array of any
+                strides and byte order, a tensor, or lists. B may be 0.
+            threads: how many simulations share the batch, at most; None: as many as this process may use cores. The
+                results are the same.
 
         Returns:
             The exact results as float64 [B, *output shape]; a dict of them by the names of the outputs, if the model
             has several.
 
         Raises:
-            SparsePixError: not compiled yet, or x has another shape, another kind of numbers, NaN or infinity.
+            SparsePixError: not compiled yet, x has another shape, another kind of numbers, NaN or infinity,
+                ``threads`` is no whole number of at least 1, or the simulation fails.
         """
-        return real(self.graph, self.predict_raw(self._raw(x)))
+        images = quantized_images(self.graph.input, x)
+        return real(self.graph, unpacked(self.graph, self._run(images, (), checked_threads(threads))[0]))
 
-    def predict_raw(self, raw: np.ndarray, options: tuple[str, ...] = ()) -> Results:
-        """Run the simulated hardware on raw integers [B, channels, height, width]; int64, as ``predict``.
+    def predict_raw(self, raw: Any, options: str | Sequence[str] = (), threads: int | None = 1) -> Results:
+        """Run the simulated hardware on raw integers.
 
         Args:
-            raw: the images.
+            raw: images, integers [B, channels, height, width] in the range of the input's format.
             options: of the simulation, as ``--stalls``: see the head of the testbench.
+            threads: see ``predict``.
+
+        Returns:
+            Raw integers of the results, int64 [B, *output shape]; a dict of them, if the model has several outputs.
+
+        Raises:
+            SparsePixError: not compiled yet, raw has another shape, numbers that are no integers, or values outside
+                the input's format, ``threads`` is no whole number of at least 1, or the simulation fails.
         """
-        return unpacked(self.graph, self._run(raw, options)[0])
+        images = raw_images(self.graph.input, raw)
+        options = (options,) if isinstance(options, str) else tuple(map(str, options))
+        return unpacked(self.graph, self._run(images, options, checked_threads(threads))[0])
 
     def _compiled(self) -> Path:
         if self._simulation is None:
             raise SparsePixError(f"{self.directory}: no simulation yet: call compile() first")
         return self._simulation
 
-    def _run(self, raw: np.ndarray, options: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    def _run(self, raw: np.ndarray, options: tuple[str, ...], threads: int = 1) -> tuple[np.ndarray, np.ndarray]:
         """Results [B, numbers], and clocks [B, 3] of the first beat, the last beat and the result."""
-        simulation, found, clocks = self._compiled(), [], []
-        with tempfile.TemporaryDirectory() as folder:
-            files = [str(Path(folder) / name) for name in ("inputs", "outputs", "times")]
-            for start in range(0, len(raw), _CHUNK):
-                part = np.ascontiguousarray(raw[start : start + _CHUNK], dtype=np.int64)
-                part.tofile(files[0])
-                command = [str(simulation), *files, *options]
-                done = subprocess.run(command, capture_output=True, text=True, check=False)
-                if done.returncode:
-                    raise SparsePixError(f"{self.directory}: simulation: {done.stderr.strip() or done.returncode}")
-                found.append(np.fromfile(files[1], dtype=np.int64).reshape(len(part), -1))
-                clocks.append(np.fromfile(files[2], dtype=np.int64).reshape(len(part), 3))
-        if not found:
-            return np.zeros((0, result_size(self.graph)), np.int64), np.zeros((0, 3), np.int64)
+        simulation = self._compiled()
+        size = max(min(_CHUNK, -(-len(raw) // threads)), 1)
+        chunks = [raw[start : start + size] for start in range(0, len(raw), size)]
+
+        def simulated(part: np.ndarray, run: Run = processes.run) -> tuple[np.ndarray, np.ndarray]:
+            return self._simulated(simulation, part, options, run)
+
+        if threads == 1 or len(chunks) < 2:
+            runs = [simulated(chunk) for chunk in chunks]
+        else:
+            with processes.process_pool(min(threads, len(chunks))) as (pool, group):
+                runs = list(pool.map(lambda chunk: simulated(chunk, group.run), chunks))
+        found = [np.zeros((0, result_size(self.graph)), np.int64), *(run[0] for run in runs)]
+        clocks = [np.zeros((0, 3), np.int64), *(run[1] for run in runs)]
         return np.concatenate(found), np.concatenate(clocks)
+
+    def _simulated(
+        self, simulation: Path, part: np.ndarray, options: tuple[str, ...], run: Run
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """``_run`` for a few events, in a process and with files of its own."""
+        try:
+            with temporary_folder() as folder:
+                files = [folder / name for name in ("inputs", "outputs", "times")]
+                part.tofile(files[0])
+                done = _execute([str(simulation), *map(str, files), *options], self.directory, run)
+                if done.returncode:
+                    raise SparsePixError(f"{self.directory}: simulation: {_reason(done)}")
+                found, clocks = (np.fromfile(file, dtype=np.int64) for file in files[1:])
+        except OSError as error:
+            raise SparsePixError(f"{self.directory}: simulation: no room for its files: {error}") from error
+        if (len(found), len(clocks)) != (len(part) * result_size(self.graph), len(part) * 3):
+            raise SparsePixError(
+                f"{self.directory}: simulation: expected results of {len(part)} events, found another number; is the "
+                "disk with the temporary files full, or the simulation one of another model?"
+            )
+        return found.reshape(len(part), -1), clocks.reshape(len(part), 3)
 
     def measure(self, x: np.ndarray | None = None) -> Measurement:
         """Latency and interval in clocks, and whether stalls and resets leave the results as they are.
@@ -151,7 +192,7 @@ class RtlProject:
         Raises:
             SparsePixError: not compiled yet, no image, or as ``predict``.
         """
-        raw = (self._testbench_images() if x is None else self._raw(x))[:_CHUNK]
+        raw = (self._testbench_images() if x is None else quantized_images(self.graph.input, x))[:_CHUNK]
         if not len(raw):
             raise SparsePixError(f"{self.graph.input.name}: expected one image or more to measure, found none")
         alone, single = self._run(raw, ("--apart",))
@@ -174,14 +215,8 @@ class RtlProject:
             mismatches={name: int((found != alone).sum()) for name, found in runs.items()},
         )
 
-    def _raw(self, x: np.ndarray) -> np.ndarray:
-        """Images as raw integers of the input's format."""
-        x = checked_images(self.graph.input, x)
-        if not np.isfinite(x).all():
-            raise SparsePixError(f"{self.graph.input.name}: {NOT_FINITE}")
-        return self.graph.input.type.quantize(x).raw
-
     def _testbench_images(self) -> np.ndarray:
+        check_folder(self.directory, "tb/data/inputs.dat")
         lines = (self.directory / "tb" / "data" / "inputs.dat").read_text(encoding="utf-8").splitlines()
         rows = [line.split() for line in lines if line and not line.startswith("#")]
         return np.array(rows, dtype=np.int64).reshape(-1, *self.graph.input.shape)
@@ -197,6 +232,29 @@ class RtlProject:
         """
         find_synthesizer(self.part.full_name)
         return synthesize(self.directory, self.modules, self.graph.name, self.part, console)
+
+
+def _execute(command: list[str], directory: Path, run: Run = processes.run) -> subprocess.CompletedProcess[str]:
+    """Run a simulation in the folder of its project.
+
+    Raises:
+        SparsePixError: there is no such program, or none for this machine.
+    """
+    try:
+        return run(command, directory)
+    except OSError as error:
+        raise SparsePixError(
+            f"{directory}: the simulation {command[0]} does not start: {error.strerror}; if the project was moved or "
+            "translated again, call compile() again; if another machine built it, run 'make clean' first"
+        ) from error
+
+
+def _reason(done: subprocess.CompletedProcess[str]) -> str:
+    """Why a simulation failed."""
+    said = toolchain.first_lines(done.stderr)
+    if said or done.returncode >= 0:
+        return said or f"exit status {done.returncode}"
+    return f"ended by signal {-done.returncode}; if another machine built it, run 'make clean' and compile() again"
 
 
 def find_simulator() -> None:

@@ -3,10 +3,9 @@
 import importlib.util
 import os
 import shutil
-import subprocess
 import sys
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +16,8 @@ from sparsepix_hls import toolchain
 from sparsepix_hls.parts import Part
 from sparsepix_hls.rtl.netlist import LongestPath, read_netlist
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.processes import process_pool
+from sparsepix_ops.signals import temporary_folder
 
 METHOD = (
     "Yosys synth_xilinx, each stage for itself and a column of the image once for all columns: nothing is shared or "
@@ -141,8 +142,8 @@ def synthesize(
     family = known_family(part)
     generated = {*(f"{name}.sv" for name in modules), f"{top}.sv"}
     shared = sorted(path.name for path in (directory / "rtl").glob("*.sv") if path.name not in generated)
-    folder = directory / "build" / "yosys"
-    folder.mkdir(parents=True, exist_ok=True)
+    build = directory / "build"
+    build.mkdir(exist_ok=True)
 
     def area(name: str) -> Area:
         sources = " ".join(f"rtl/{file}" for file in (*shared, f"{name}.sv"))
@@ -154,9 +155,9 @@ def synthesize(
             f"synth_xilinx -family {family} -top {name} {OPTIONS} {wide}",
             f"setattr -mod -unset keep_hierarchy {REPEATED}",
             "flatten",
-            f"write_json {folder.relative_to(directory)}/{name}.json",
+            f"write_json build/{folder.name}/{name}.json",
         ]
-        done = subprocess.run(yosys_command(script), cwd=directory, capture_output=True, text=True, check=False)
+        done = tools.run(yosys_command(script), directory)
         if done.returncode < 0:
             raise SparsePixError(
                 f"{directory}: Yosys was ended by signal {-done.returncode} at the module {name}: is memory short? "
@@ -172,18 +173,15 @@ def synthesize(
     found: dict[str, Area] = {}
     columns = (TextColumn("synthesizing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with (
-        ThreadPoolExecutor(max(os.cpu_count() or 1, 1)) as pool,
+        temporary_folder("yosys.", build) as folder,
+        process_pool(max(os.cpu_count() or 1, 1)) as (pool, tools),
         Progress(*columns, console=console, disable=console is None, transient=True) as progress,
     ):
         task = progress.add_task("", total=len(modules))
         jobs = {pool.submit(area, name): name for name in modules}
-        try:
-            for job in as_completed(jobs):
-                found[jobs[job]] = job.result()
-                progress.advance(task)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)  # else the others would be synthesized first
-            raise
+        for job in as_completed(jobs):
+            found[jobs[job]] = job.result()
+            progress.advance(task)
     return Synthesis(family, {name: found[name] for name in modules})
 
 
