@@ -196,3 +196,23 @@ def test_the_last_place_of_the_largest_image():
     assert_array_equal(active_pixels.pack(image, np.zeros(1)).dense((1, 256, 256)), image)
     with pytest.raises(sp.SparsePixError, match="at most 65536 pixels"):
         active_pixels.pack(np.zeros((1, 1, 256, 257)), np.zeros(1))
+
+
+def test_a_cache_whose_arrays_do_not_fit_together_is_made_again(path, tmp_path, prepared_counts):
+    folder = tmp_path / "cache"
+    first = jets(path, cache=folder)
+    (file,) = folder.iterdir()
+    with np.load(file) as archive:
+        whole = dict(archive)
+    changes = [
+        {"train_places": whole["train_places"] + np.uint16(60000)},
+        {"train_offsets": whole["train_offsets"][::-1]},
+        {"test_labels": whole["test_labels"] + np.uint8(9)},
+        {"validation_values": whole["validation_values"][:-1]},
+        {"validation_values": whole["validation_values"] * np.float32(np.nan)},
+        {"train_labels": whole["train_labels"].astype(object)},
+    ]
+    for number, change in enumerate(changes, start=2):
+        np.savez(file, **whole | change)
+        assert same(jets(path, cache=folder), first)
+        assert len(prepared_counts) == number

@@ -44,7 +44,6 @@ def found(folder):
 
 @pytest.fixture
 def alone(monkeypatch):
-    monkeypatch.setattr(penalty_terms, "NAMES", ("size",))
     monkeypatch.setattr(penalty_terms, "penalties", distributed_worker.weight_size)
     return distributed_worker.trained
 
@@ -63,7 +62,7 @@ def test_both_processes_end_with_the_same_weights(found):
     [
         ("batches of 10", {"batch_size": 10}),
         ("batches of 1", {"batch_size": 1, "epochs": 3}),
-        ("penalty", {"batch_size": 7, "penalties": {"size": 1e-3}, "label_smoothing": 0.1}),
+        ("penalty", {"batch_size": 7, "penalties": {"ebops": 1e-3}, "label_smoothing": 0.1}),
     ],
 )
 def test_the_result_is_that_of_one_process(found, alone, name, options):

@@ -1,5 +1,6 @@
 """The command sparsepix-export, as a user calls it."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -117,3 +118,67 @@ def test_help_loads_no_torch():
     command = Path(sys.executable).with_name("sparsepix-export")
     version = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
     assert sp.__version__ in version.stdout
+
+
+FAULTS = """
+import sys
+import sparsepix as sp
+from torch import nn
+
+def needs(size): pass
+
+def raises():
+    return {}["key"]
+
+def wrong():
+    return sp.SparseConv2d(0, 1, 3)
+
+def ends(): sys.exit(3)
+
+def gives_class(): return nn.Identity
+"""
+
+
+@pytest.mark.parametrize(
+    ("factory", "message"),
+    [
+        ("faults:needs", r"the function raised TypeError: needs\(\) missing 1 required positional argument"),
+        ("faults:raises", r"the function raised KeyError: 'key' \(.*faults\.py, line 9\)"),
+        ("faults:wrong", r"the function \(.*faults\.py, line 12\): SparseConv2d: in_channels"),
+        ("faults:ends", r"the function ended the program with sys\.exit\(3\) \(.*faults\.py, line 14\)"),
+        ("faults:gives_class", "it made the class Identity; call it there"),
+        ("faults.py:raises", "a module goes by its name, not by its path: faults:raises"),
+        ("./faults:raises", "a module goes by its name, not by its path: faults:raises"),
+        ("faults", "expected package.module:factory, found 'faults'"),
+        ("a..b:c", "expected package.module:factory"),
+        ("syntax:build", r"the module raised SyntaxError: .*syntax\.py, line 1"),
+        (
+            "imports:build",
+            r"raised ModuleNotFoundError: No module named 'no_such' \(.*imports\.py, line 1\)",
+        ),
+        ("exits:build", r"the module ended the program with sys\.exit\(4\)"),
+        ("no_such_package.module:build", "there is no module no_such_package"),
+    ],
+)
+def test_faults_in_the_code_of_the_user(folder, capsys, monkeypatch, factory, message):
+    (folder / "faults.py").write_text(FAULTS)
+    (folder / "syntax.py").write_text("def f(:\n")
+    (folder / "imports.py").write_text("import no_such\n")
+    (folder / "exits.py").write_text("import sys; sys.exit(4)\n")
+    torch.save({"weight": torch.zeros(1)}, folder / "weights.pt")
+    path = list(sys.path)
+    try:
+        errors = failure(capsys, "weights.pt", "--model", factory, "--input-shape", 1, 6, 6)
+    finally:
+        sys.modules.pop("faults", None)
+    assert re.search(message, errors)
+    assert sys.path == path
+    assert not (folder / "weights.onnx").exists()
+
+
+def test_arguments_that_cannot_be_are_all_told_before_torch_is_loaded(folder, capsys):
+    errors = failure(capsys, "weights.pt", "--model", "a/b", "--input-shape", 1, -6, 6)
+    assert "--input-shape: expected channels, height and width of at least 1, found [1, -6, 6]" in errors
+    assert "--model: expected package.module:factory, found 'a/b'" in errors
+    errors = failure(capsys, "weights.pt", "--input-shape", 1, 10**6, 10**6)
+    assert "an image of [1, 1000000, 1000000] takes 3,725 GiB" in errors

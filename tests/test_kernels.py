@@ -214,7 +214,7 @@ def library(tmp_path_factory):
         write_project(design_of(graph), directory, "xcvu9p-flga2104-2L-e", 5.0, images[:1], outputs)
     source, target = root / "all.cpp", root / "all.so"
     source.write_text("".join(f'#include "{name}/tb/{name}_bridge.cpp"\n' for name in CASES))
-    flags = [flag for flag in toolchain.FLAGS if flag not in ("-Ifirmware", "-isystem", "ap_types")]
+    flags = [flag for flag in toolchain.FLAGS if flag not in ("-iquotefirmware", "-isystem", "ap_types")]
     command = [*toolchain.find_compiler(), "-O0", "-DSPARSEPIX_SYNTHESIS", "-Wall", "-Wextra", "-Werror", *flags]
     command += ["-isystem", str(next(iter(root.glob("*/ap_types"))))]
     command += [f"-I{name}/firmware" for name in CASES]

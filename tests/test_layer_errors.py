@@ -37,7 +37,7 @@ def two_widths():
         (lambda: SparseConv2d(1, 1, 4), r"SparseConv2d: kernel_size must be odd.*found 4; take \(5, 5\)"),
         (lambda: SparseConv2d(1, 1, (3, 2)), r"SparseConv2d: kernel_size must be odd"),
         (lambda: QuantConv2d(1, 1, 2), "QuantConv2d: kernel_size must be odd"),
-        (lambda: SparseConv2d(1, 1, 3.0), "SparseConv2d: kernel_size must be an int"),
+        (lambda: SparseConv2d(1, 1, 3.5), "SparseConv2d: kernel_size must be an int"),
         (lambda: SparseConv2d(1, 1, (3, 3, 3)), "SparseConv2d: kernel_size must be an int >= 1 or a pair"),
         (lambda: SparseConv2d(0, 1, 3), "SparseConv2d: in_channels must be an int >= 1, found 0"),
         (lambda: SparseConv2d(4, 6, 3, groups=4), "SparseConv2d: groups must .*divide.*found groups = 4, in"),

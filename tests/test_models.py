@@ -1,6 +1,7 @@
 """The presets are those of the paper; saving, loading and Keras weights."""
 
 import pickle
+import zipfile
 
 import h5py
 import numpy as np
@@ -114,7 +115,7 @@ def test_save_and_load(model, tmp_path):
     x = torch.rand(3, *model.input_shape, dtype=next(model.parameters()).dtype)
     assert_array_equal(again(x).detach().numpy(), model(x).detach().numpy())
     assert set(torch.load(tmp_path / "model.pt", weights_only=True)) == {
-        "format", "version", "architecture", "state_dict",
+        "format", "version", "architecture", "state_dict", "frozen", "digest",
     }  # fmt: skip
 
 
@@ -151,7 +152,7 @@ def test_load_refuses(tmp_path):
         sp.load(path)
     for content in (b"", b"nonsense", b"\x80\x04N.", b"PK\x03\x04broken"):
         path.write_bytes(content)
-        with pytest.raises(sp.SparsePixError, match=r"expected a (model )?file"):
+        with pytest.raises(sp.SparsePixError, match=r"expected a (whole )?model file"):
             sp.load(path)
     torch.save(nn.Linear(2, 2), path)
     with pytest.raises(sp.SparsePixError, match=r"(?s)pickled module.*--model .*--allow-pickle"):
@@ -161,10 +162,13 @@ def test_load_refuses(tmp_path):
         sp.load(path)
     sp.save(sp.models.digits(), path)
     content = torch.load(path, weights_only=True)
-    del content["state_dict"]["conv1.bias"]
+    del content["digest"], content["state_dict"]["conv1.bias"]
     content["state_dict"]["dense2.weight"] = torch.zeros(3, 3)
     torch.save(content, path)
-    with pytest.raises(sp.SparsePixError, match=r"(?s)conv1.bias.*dense2.weight"):
+    with pytest.raises(
+        sp.SparsePixError,
+        match=r"(?s)dense2.weight: expected the shape \(10, 24\), found \(3, 3\).*conv1.bias: it is missing",
+    ):
         sp.load(path)
     content["architecture"].pop("layers")
     torch.save(content, path)
@@ -258,3 +262,23 @@ def test_keras_arrays_that_do_not_fit_change_nothing(tmp_path):
         file["layers/conv2d/vars/0"] = np.zeros((7, 7, 1, 1))
     with pytest.raises(sp.SparsePixError, match="expected 2 convolutions"):
         sp.compat.load_keras(model, path)
+
+
+def test_keras_files_that_are_something_else(tmp_path):
+    model = sp.models.neutrino()
+    path = tmp_path / "model.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model.weights.h5", b"x")
+    with pytest.raises(sp.SparsePixError, match=r"found an archive; unpack it, and give the model\.weights\.h5 in it"):
+        sp.compat.load_keras(model, path)
+    path = tmp_path / "weights.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("layers/conv2d/vars/0", (10**6, 10**6), "f4", chunks=True)
+    with pytest.raises(sp.SparsePixError, match=r"expected weights, found the type float32 and the shape \(1000000"):
+        sp.compat.load_keras(model, path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(sp.SparsePixError, match=r"weights\.h5: expected a Keras file in HDF5"):
+        sp.compat.load_keras(model, path)
+    with pytest.raises(sp.SparsePixError, match="expected a file, found a folder"):
+        sp.compat.load_keras(model, tmp_path)

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 import torch
 from numpy.testing import assert_array_equal
+from torch import nn
 
 import sparsepix as sp
-from sparsepix_ops import integer
+from sparsepix_hls.reader import read_model
+from sparsepix_ops import FixedPoint, integer
 from sparsepix_ops.registry import CUSTOM_OPS
 
 pytest.importorskip("qonnx")
@@ -21,7 +24,9 @@ from qonnx.core.onnx_exec import execute_onnx
 from qonnx.custom_op.registry import getCustomOp
 from qonnx.transformation.infer_datatypes import InferDataTypes
 from qonnx.transformation.infer_shapes import InferShapes
-from qonnx.util.cleanup import cleanup_model
+from qonnx.util.cleanup import cleanup, cleanup_model
+from qonnx.util.inference_cost import inference_cost
+from qonnx.util.to_channels_last import to_channels_last
 
 from sparsepix_ops.qonnx_ops import MakeExecutable
 
@@ -115,6 +120,104 @@ def test_the_command_qonnx_exec(exported, tmp_path):
     assert done.returncode == 0, done.stderr
     (result,) = tmp_path.glob("out_*.npy")
     assert_array_equal(np.load(result), expected)
+
+
+def several_outputs():
+    """Every op that the models above have not, several results, and numbers that need a double."""
+
+    class Net(nn.Module):
+        input_shape = (1, 12, 12)
+
+        def __init__(self):
+            super().__init__()
+            formats = {"weight_format": FixedPoint(8, 2), "bias_format": FixedPoint(8, 2)}
+            self.image = sp.QuantIdentity(FixedPoint(8, 2, signed=False))
+            self.reduce = sp.SparseInputReduce(9)
+            self.conv = sp.SparseConv2d(1, 4, 3, **formats)
+            self.leaky = sp.SparseLeakyReLU(0.125, FixedPoint(10, 4))
+            self.strided = sp.SparseConv2d(4, 4, 3, stride=2, groups=2, **formats)
+            self.act = sp.SparseReLU(FixedPoint(8, 3, signed=False))
+            self.average = sp.SparseGlobalAvgPool2d(5, FixedPoint(8, 2, signed=False))
+            self.largest = sp.SparseGlobalMaxPool2d()
+            self.dense = sp.QuantLinear(4, 3, **formats)
+
+        def forward(self, x):
+            x = self.act(self.strided(self.leaky(self.conv(self.reduce(self.image(x))))))
+            return {"scores": self.dense(self.average(x)), "peak": self.largest(x)}
+
+    return Net()
+
+
+TOOL_MODELS = {
+    "neutrino": sp.models.neutrino,
+    "mnist": sp.models.mnist,
+    "jet": sp.models.jet,
+    "muon": sp.models.muon,
+    "wide": lambda: sp.models.neutrino(max_pixels=12, bits=16),
+    "several": several_outputs,
+}
+TOOLS = {"cleanup": "--out-file", "inference-cost": "--output-onnx", "to-channels-last": "--out-file"}
+
+
+@pytest.fixture(scope="module")
+def tooled(tmp_path_factory):
+    """By name: the exported file, its images, and the results of the integer reference in order."""
+    found = {}
+    for name, make in TOOL_MODELS.items():
+        torch.manual_seed(1)
+        model = make()
+        path = tmp_path_factory.mktemp("tools") / f"{name}.onnx"
+        sp.export_onnx(model, path)
+        rng = np.random.default_rng(2)
+        shape = (2, *model.input_shape)
+        images = (rng.random(shape) * (rng.random(shape) < 0.05)).astype(np.float32)
+        exact = integer.run(onnx.load(path), images)
+        found[name] = path, images, [e.real for e in exact.values()] if isinstance(exact, dict) else [exact.real]
+    return found
+
+
+def check_result_of_a_tool(tool, path, images, expected):
+    """It is a valid file that computes the same numbers in QONNX and in onnxruntime, and can still be translated."""
+    onnx.checker.check_model(onnx.load(path), full_check=True)
+    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    for found, exact in zip(session.run(None, {session.get_inputs()[0].name: images}), expected, strict=True):
+        assert_array_equal(found, exact)
+    model = ModelWrapper(str(path)).transform(MakeExecutable(len(images)))
+    results = execute_onnx(model, {model.graph.input[0].name: images})
+    for output, exact in zip(model.graph.output, expected, strict=True):
+        assert_array_equal(results[output.name], exact)
+    if tool != "inference-cost":  # which folds the quantizers of the weights away
+        assert read_model(path).graph.outputs
+
+
+@pytest.mark.parametrize("name", TOOL_MODELS)
+@pytest.mark.parametrize("tool", TOOLS)
+def test_tools_of_qonnx_take_files_as_exported(tooled, tmp_path, tool, name):
+    """With an open batch, in process: the functions behind the commands."""
+    path, images, expected = tooled[name]
+    target = tmp_path / "out.onnx"
+    if tool == "cleanup":
+        cleanup(str(path), out_file=str(target))
+    elif tool == "inference-cost":
+        cost = inference_cost(str(path), output_onnx=str(target))["total_cost"]
+        assert cost["total_mem_w_elems"] > 0
+    else:
+        to_channels_last(str(path), out_file=str(target))
+    (batch,) = {v.type.tensor_type.shape.dim[0].dim_param for v in onnx.load(target).graph.input}
+    assert batch == "batch"
+    if (tool, name) != ("inference-cost", "wide"):  # QONNX folds the weights of a DOUBLE model to float32
+        check_result_of_a_tool(tool, target, images, expected)
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_the_commands_of_qonnx(tooled, tmp_path, tool):
+    path, images, expected = tooled["several"]
+    command = str(Path(sys.executable).with_name(f"qonnx-{tool}"))
+    done = subprocess.run(
+        [command, str(path), f"{TOOLS[tool]}={tmp_path / 'out.onnx'}"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    check_result_of_a_tool(tool, tmp_path / "out.onnx", images, expected)
 
 
 def test_stock_onnxruntime_needs_no_library_of_ours(exported, tmp_path):

@@ -212,7 +212,7 @@ def test_identifier_of_dotted_names():
     assert identifier("conv1.features") == "conv1_features"
     assert identifier("1st layer") == "v_1st_layer"
     assert identifier("__x__y") == "x_y"
-    assert identifier("sparsepix") == "sparsepix_"
+    assert identifier("sparsepix") == "sparsepix_v"
     assert top_identifier("input") == "input_top"
 
 

@@ -1,5 +1,6 @@
 """Writing, simulating, measuring and synthesizing an RTL project."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -244,14 +245,17 @@ def test_synthesis_of_an_unknown_family(written):
         project.synthesize()
 
 
-def test_names_that_are_taken(tmp_path):
-    """A file, or a layer, whose name makes one of the modules that every project has."""
-    for name, layer in (("activity", "conv1"), ("loop", "control")):
+def test_modules_have_names_of_their_own(tmp_path):
+    """Whatever the file and the layers are called: as modules that every project has, or as stages of ours."""
+    layers = ["conv1", "control", "layers_logic", "pairs", "reduce_arrival"]
+    for name, layer in zip(("activity", "loop", "net", "image", "reduce"), layers, strict=True):
         builder = ModelBuilder(1, 4, 4).image().reduce(4).conv(layer).relu("act1").activation("act1")
-        model = builder.flatten().dense("dense1", 2).save(tmp_path / f"{name}.onnx")
-        with pytest.raises(SparsePixError, match=r"'(activity|loop_control)' stands for two things: rename the model"):
-            hls.translate(model, tmp_path / "out", backend="rtl", options=Options(conv="gather", reuse_factor=2))
-        assert not (tmp_path / "out").exists()
+        model = builder.flatten().dense(f"{layer}_own", 2).save(tmp_path / f"{name}.onnx")
+        options = Options(conv="gather", reuse_factor=2)
+        project = hls.translate(model, tmp_path / f"{name}_rtl", backend="rtl", options=options)
+        text = "\n".join(path.read_text() for path in (project.directory / "rtl").glob("*.sv"))
+        modules = re.findall(r"^module (\w+)", text, re.MULTILINE)
+        assert len(modules) == len(set(modules)), name
 
 
 @needs_verilator

@@ -219,7 +219,8 @@ def test_nan_names_the_epoch_and_the_run_goes_on(tmp_path, few_digits, capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--penalty", "weight=1"], "no penalty weight; it has ebops"),
+        (["--penalty", "weight=1"], "penalties: expected one of budget, masked_intensity, ebops, found 'weight'"),
+        (["--penalty", "budget=1"], "no penalty budget: it learns no max_pixels"),
         (["--max-pixels", "5000"], "must not exceed the 2304 pixels"),
         (["--channels", "1", "2"], "one for each convolution"),
         (["--device", "cuda"], "expected a GPU for process 0"),
@@ -232,7 +233,7 @@ def test_errors_of_the_options(tmp_path, capsys, monkeypatch, options, message):
 
 
 @pytest.mark.parametrize(
-    "options", [["--epochs", "0"], ["--bits", "wide"], ["--penalty", "budget"], ["--space", "bits="], ["--search", "x"]]
+    "options", [["--epochs", "x"], ["--bits", "wide"], ["--penalty", "budget"], ["--space", "bits="], ["--search", "x"]]
 )
 def test_words_that_are_no_options(tmp_path, capsys, options):
     with pytest.raises(SystemExit) as end:

@@ -1,6 +1,8 @@
 """From what a user asks for to a design: defaults, choices by estimated cost, and what cannot be built."""
 
 import difflib
+import numbers
+import reprlib
 from collections.abc import Callable
 
 from sparsepix_hls import ir
@@ -25,6 +27,7 @@ from sparsepix_hls.layer_costs import layer_cost
 from sparsepix_hls.reduce_costs import reduce_cost
 from sparsepix_ops.errors import SparsePixError
 
+FASTEST_NS, SLOWEST_NS = 0.5, 10_000.0
 _DSP_IN_LUTS = 100  # what a DSP slice counts when two implementations are compared
 
 
@@ -45,7 +48,8 @@ def make_design(
     Raises:
         SparsePixError: everything that was asked for and cannot be built, with the layer and the fix.
     """
-    options = options or Options()
+    options = options if options is not None else Options()
+    check_clock(clock_ns)
     problems = _option_problems(graph, options, clock_ns, reductions)
     if problems:
         raise SparsePixError(problems, f"model {graph.name} cannot be built this way")
@@ -71,6 +75,21 @@ def make_design(
     _follow_up(graph, chosen)
     design = Design(graph, reduce, options.io, pixels, chosen, options.scan_pixels or 1)
     return design, tuple(notices)
+
+
+def check_clock(clock_ns: float) -> float:
+    """A clock period as a float.
+
+    Raises:
+        SparsePixError: no number of nanoseconds between those of 2 GHz and of 100 kHz.
+    """
+    number = isinstance(clock_ns, numbers.Real) and not isinstance(clock_ns, bool)
+    if not number or not FASTEST_NS <= clock_ns <= SLOWEST_NS:
+        raise SparsePixError(
+            f"clock: expected a number of nanoseconds, {FASTEST_NS} ... {SLOWEST_NS:g} (2 GHz, which no FPGA reaches, "
+            f"to 100 kHz), found {reprlib.repr(clock_ns)}"
+        )
+    return float(clock_ns)
 
 
 def _area_of(layer: ir.Layer, clock_ns: float) -> Callable[[LayerDesign], tuple]:

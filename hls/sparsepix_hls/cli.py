@@ -1,7 +1,6 @@
 """The command ``sparsepix-hls``."""
 
 import argparse
-import contextlib
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -221,9 +220,10 @@ def _run(arguments: argparse.Namespace) -> int:
     given = arguments.output
     target = given if given is not None else model.parent / f"{model.stem}_{arguments.backend}"
     with console.status("reading and translating the model"):
+        from sparsepix_hls.testbench_data import load_images
         from sparsepix_hls.translation import translate
 
-        data = _load(Path(arguments.testbench_data)) if arguments.testbench_data is not None else None
+        data = load_images(Path(arguments.testbench_data)) if arguments.testbench_data is not None else None
         project = translate(
             model,
             target,
@@ -355,21 +355,6 @@ def _report(arguments: argparse.Namespace) -> int:
     show_estimate(console, report)
     show_vitis(console, report, vitis)
     return EXIT_OK
-
-
-def _load(path: Any) -> Any:
-    import numpy as np
-
-    from sparsepix_ops.errors import SparsePixError
-
-    if not path.is_file():
-        found = "a folder" if path.is_dir() else "no such file"
-        raise SparsePixError(f"{path}: expected a .npy file with images, found {found}")
-    with contextlib.suppress(ValueError, EOFError):
-        data = np.load(path, allow_pickle=False)
-        if isinstance(data, np.ndarray):
-            return data
-    raise SparsePixError(f"{path}: expected a .npy file with one array of numbers; write it with numpy.save")
 
 
 if __name__ == "__main__":

@@ -18,19 +18,17 @@ def with_activations_next(graph: ir.Graph) -> ir.Graph:
 
     In a model with branches the layers of another branch may stand between the two.
     """
-    placed: list[ir.Layer] = []
-    activations = [layer for layer in graph.layers if isinstance(layer, ir.Activation)]
-
-    def place(layer: ir.Layer) -> None:
-        placed.append(layer)
-        for made in ir.outputs(layer):
-            for activation in activations:
-                if activation.input == made:
-                    place(activation)
-
+    readers: dict[str, list[ir.Layer]] = {}
     for layer in graph.layers:
-        if not isinstance(layer, ir.Activation):
-            place(layer)
+        if isinstance(layer, ir.Activation):
+            readers.setdefault(layer.input.name, []).append(layer)
+    placed: list[ir.Layer] = []
+    for layer in graph.layers:
+        waiting = [] if isinstance(layer, ir.Activation) else [layer]
+        while waiting:  # a chain of activations may be as long as the model
+            placed.append(waiting.pop())
+            behind = [found for made in ir.outputs(placed[-1]) for found in readers.get(made.name, [])]
+            waiting += reversed(behind)
     return replace(graph, layers=tuple(placed))
 
 

@@ -3,6 +3,7 @@
 import onnx
 from onnx import TensorProto
 
+from sparsepix_hls.file_checks import type_text
 from sparsepix_hls.model_view import TRANSPARENT, View, attribute
 from sparsepix_ops.analysis import DOUBLE_MANTISSA, FLOAT_MANTISSA, label
 from sparsepix_ops.errors import SparsePixError
@@ -29,9 +30,7 @@ def check_ends(model: onnx.ModelProto) -> None:
     if len(inputs) != 1:
         problems.append(f"expected one input, the image, found {len(inputs)}: {inputs}")
     elif (element := model.graph.input[0].type.tensor_type.elem_type) not in _FLOATS:
-        problems.append(
-            f"{inputs[0]}: expected an image of type FLOAT or DOUBLE, found {TensorProto.DataType.Name(element)}"
-        )
+        problems.append(f"{inputs[0]}: expected an image of type FLOAT or DOUBLE, found {type_text(element)}")
     if not model.graph.output:
         problems.append("expected one output or more, found none")
     if problems:
@@ -135,7 +134,7 @@ class _Checker:
         if kind in TRANSPARENT:
             to = attribute(node, "to")
             if kind == "Cast" and to not in _FLOATS:
-                return [f"a Cast to {TensorProto.DataType.Name(to)} changes values; only FLOAT and DOUBLE do not"]
+                return [f"a Cast to {type_text(to)} changes values; only FLOAT and DOUBLE do not"]
             return []
         source = self.view.source(node.input[0])
         value = self.view.value(source)

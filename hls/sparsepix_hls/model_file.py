@@ -7,8 +7,11 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import numpy_helper
 
+from sparsepix_hls.file_checks import file_problems
 from sparsepix_ops.analysis import label
 from sparsepix_ops.errors import SparsePixError
+
+_OVERRIDABLE = 4  # IR version; before it every weight had to be an input
 
 
 def load(path: Path) -> onnx.ModelProto:
@@ -29,6 +32,9 @@ def load(path: Path) -> onnx.ModelProto:
     # Protobuf takes an empty or cut file for a message with fewer fields.
     if not model.HasField("graph") or not model.graph.node:
         raise SparsePixError(f"{path}: not an ONNX file, or a damaged one: it holds no graph with nodes")
+    problems = file_problems(model, path.parent)
+    if problems:
+        raise SparsePixError(list(dict.fromkeys(problems)), f"{path}: not a usable ONNX model")
     try:
         onnx.load_external_data_for_model(model, str(path.parent))
         onnx.checker.check_model(model)
@@ -70,6 +76,12 @@ def tidy(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[str]]:
     graph.node.extend(kept)
     graph.initializer.extend(used)
     constants = {i.name for i in graph.initializer}
+    notices += [
+        f"{i.name}: it is an input of the file too, which ONNX Runtime lets one override; the firmware has the value "
+        "of the file"
+        for i in graph.input
+        if i.name in constants and model.ir_version >= _OVERRIDABLE
+    ]
     inputs = [onnx.ValueInfoProto.FromString(i.SerializeToString()) for i in graph.input if i.name not in constants]
     del graph.input[:]
     graph.input.extend(inputs)

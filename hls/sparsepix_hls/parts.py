@@ -68,7 +68,9 @@ PARTS: tuple[Part, ...] = (
 )
 _BY_NAME = {part.name: part for part in PARTS}
 # Device, package, then speed grade and the rest; series 7 writes no '-' between device and package.
-_ORDERING_CODE = re.compile(r"(x[acq][a-z0-9]+?)-?([a-z]{3,4}\d{3,4})-(\d[a-z0-9]*(?:-[a-z0-9]+)*)", re.IGNORECASE)
+_ORDERING_CODE = re.compile(
+    r"(x[acq][a-z0-9]+?)-?([a-z]{3,4}\d{3,4})-(\d[a-z0-9]*(?:-[a-z0-9]+)*)", re.IGNORECASE | re.ASCII
+)
 
 
 def find_part(text: str) -> Part:
@@ -77,6 +79,8 @@ def find_part(text: str) -> Part:
     Raises:
         SparsePixError: a short name that the table does not have; with near matches.
     """
+    if not isinstance(text, str):
+        raise SparsePixError(f"part: expected a name such as xcvu9p, found {text!r}")
     text = text.strip()
     short = text.lower()
     if short in _BY_NAME:

@@ -86,7 +86,9 @@ class _Builder:
     def __init__(self, view: View, name: str, keep_head: bool) -> None:
         self.view = view
         self.names = Names()
-        self.name = self.names.unique(top_identifier(name))
+        inner = [text for node in view.model.graph.node for text in (node.name.strip("/").split("/")[0], *node.output)]
+        inner += [view.image, *(output.name for output in view.model.graph.output)]
+        self.name = self.names.unique(top_identifier(name, inner))
         self.tensors: dict[str, ir.Tensor] = {}
         ends = [view.producers[name] for name in view.outputs]
         self.dropped = [node for node in ends if node.op_type in HEADS and not keep_head]

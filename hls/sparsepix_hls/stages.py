@@ -6,14 +6,16 @@ consumer, as the vendor's dataflow wants it (UG1399, 'Canonical Forms'): what a 
 from stage to stage.
 """
 
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from sparsepix_hls import ir
 from sparsepix_hls.design import Design
 from sparsepix_hls.primitives import index_bits
 
+_OURS = re.compile(r"(receive|reduce|layers|pairs)(_.*)?", re.IGNORECASE)  # stages without a layer's name
 Kind = Literal["receive", "scan", "stream", "pipeline", "loop"]
 
 
@@ -116,6 +118,15 @@ class _Draft:
     kind: Kind
     steps: list[Step]
     rounds: int = 1
+    made: set[str] = field(default_factory=set)  # names of what the steps make: a model may have thousands of them
+
+    def __post_init__(self) -> None:
+        self.made |= {array.name for step in self.steps for array in outputs(step)}
+
+    def add(self, step: Step) -> None:
+        """Let it compute one more step."""
+        self.steps.append(step)
+        self.made |= {array.name for array in outputs(step)}
 
 
 def plan(design: Design, sums_apart: bool = False) -> tuple[Stage, ...]:
@@ -134,19 +145,22 @@ def plan(design: Design, sums_apart: bool = False) -> tuple[Stage, ...]:
             continue
         last, rounds = drafts[-1], design.layers[layer.name].rounds
         joins = last.kind == "pipeline" or (last.kind == "loop" and not (sums_apart and accumulates(last.steps[0])))
-        if isinstance(layer, ir.Activation) and _makes(last, layer.input) and joins:
-            last.steps.append(layer)
+        if isinstance(layer, ir.Activation) and layer.input.name in last.made and joins:
+            last.add(layer)
             continue
-        needs_map = isinstance(layer, ir.SparseConv2d) and not any(_makes(d, pair_map(layer)) for d in drafts)
+        needs_map = isinstance(layer, ir.SparseConv2d) and not any(
+            pair_map(layer).name in draft.made for draft in drafts
+        )
         if (needs_map or rounds == 1) and last.kind != "pipeline":
             last = _Draft("", "pipeline", [])
             drafts.append(last)
         if needs_map:
-            last.steps.append(pair_map(layer))
+            last.add(pair_map(layer))
         if rounds == 1:
-            last.steps.append(layer)
+            last.add(layer)
         else:
-            drafts.append(_Draft(layer.name, "loop", [layer], rounds))
+            name = f"{layer.name}_rounds" if _OURS.fullmatch(layer.name) else layer.name
+            drafts.append(_Draft(name, "loop", [layer], rounds))
     _name_pipelines(drafts, first)
     return _connected(drafts, design)
 
@@ -176,10 +190,6 @@ def _front(design: Design, sums_apart: bool) -> list[_Draft]:
         if isinstance(layer, ir.Activation) and any(layer.input in outputs(step) for step in steps if step != reduce):
             steps.append(layer)
     return [*drafts, _Draft("reduce", "scan", steps, -(-reduce.max_pixels // design.scan_pixels))]
-
-
-def _makes(draft: _Draft, array: Array) -> bool:
-    return any(array in outputs(step) for step in draft.steps)
 
 
 def _name_pipelines(drafts: list[_Draft], first: int) -> None:

@@ -1,7 +1,10 @@
 """Events for the testbench of a project: the user's, or synthetic ones that hit the hard cases."""
 
+import tokenize
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +17,41 @@ from sparsepix_ops.images import as_array
 
 EVENTS = 32
 _SEED = 2024
+
+
+def load_images(path: Path) -> np.ndarray:
+    """The array of a .npy file, left on disk until it is read.
+
+    Raises:
+        SparsePixError: no such file, or not one array of numbers; a shape of more data than the file holds.
+    """
+    if not path.is_file():
+        found = "a folder" if path.is_dir() else "no such file"
+        raise SparsePixError(f"{path}: expected a .npy file with images, found {found}")
+    reason = "it holds something else"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of headers that Python 2 wrote
+            data = np.load(path, mmap_mode="r", allow_pickle=False)
+        if isinstance(data, np.ndarray):
+            return data
+    # What numpy raises on a header depends on how far its parsers get with it.
+    except (
+        ValueError,
+        TypeError,
+        LookupError,
+        ArithmeticError,
+        SyntaxError,
+        EOFError,
+        RecursionError,
+        MemoryError,
+    ) as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+    except tokenize.TokenError:
+        reason = "its header is damaged"
+    raise SparsePixError(
+        f"{path}: expected a .npy file with one array of numbers; write it with numpy.save ({reason})"
+    ) from None
 
 
 def given_events(graph: ir.Graph, images: Any) -> np.ndarray:

@@ -14,7 +14,7 @@ STANDARD = "c++14"
 OPTIMIZATION = "-O1"
 # The library is loaded where it was built. Measured on the neutrino model: 1.3 times the events of plain -O3 a second.
 NATIVE_OPTIMIZATION = ("-O3", "-march=native")
-_COMMON = (f"-std={STANDARD}", "-Ifirmware", "-Isimulation", "-Wno-unknown-pragmas", "-Wno-unused-label")
+_COMMON = (f"-std={STANDARD}", "-iquotefirmware", "-Isimulation", "-Wno-unknown-pragmas", "-Wno-unused-label")
 # Relative to a project's directory. The headers of ap_types/ are not ours: no warnings from there.
 FLAGS = (*_COMMON, "-isystem", "ap_types")
 # The folder's headers have the same names: the include path alone decides what ap_fixed is.

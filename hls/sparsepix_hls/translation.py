@@ -1,11 +1,12 @@
 """From an ONNX file to a firmware project on disk."""
 
-import math
+import reprlib
 from pathlib import Path
 
 import numpy as np
 
 from sparsepix_hls.backends import Backend, backend_design, check_backend
+from sparsepix_hls.choices import check_clock
 from sparsepix_hls.design import Options
 from sparsepix_hls.estimate import KIND, estimate_design, estimate_json
 from sparsepix_hls.parts import find_part
@@ -16,7 +17,8 @@ from sparsepix_hls.rtl.estimate import KIND as RTL_KIND
 from sparsepix_hls.rtl.estimate import estimate_rtl
 from sparsepix_hls.rtl.project import RtlProject
 from sparsepix_hls.rtl.writer import rtl_modules, write_rtl_project
-from sparsepix_hls.testbench_data import given_events, synthetic_events
+from sparsepix_hls.size_checks import check_memory
+from sparsepix_hls.testbench_data import EVENTS, given_events, synthetic_events
 from sparsepix_hls.writer import write_project
 from sparsepix_ops import integer
 from sparsepix_ops.errors import SparsePixError
@@ -85,21 +87,24 @@ def translate(
     """
     check_backend(backend)
     source = Path(model)
-    if not (math.isfinite(clock_ns) and clock_ns > 0):
-        raise SparsePixError(f"clock: expected a positive number of nanoseconds, found {clock_ns}")
+    clock_ns = check_clock(clock_ns)
+    if not isinstance(options, Options | None):
+        raise SparsePixError(f"options: expected Options(...), found {reprlib.repr(options)}")
     device = find_part(part)
     place = output_folder(output_dir, "project", force, PRODUCTS)
     read = read_model(source, keep_head)
     graph = read.graph
+    given = None if testbench_inputs is None else given_events(graph, testbench_inputs)
+    check_memory(graph, EVENTS if given is None else len(given))
     design, chosen = backend_design(graph, options, clock_ns, backend)
     modules = rtl_modules(design, clock_ns) if backend == "rtl" else []
     notices = read.notices + chosen
     if not device.known:
         notices += (f"{device.full_name}: the table of parts has no such device; its utilization is unknown",)
-    if testbench_inputs is None:
+    if given is None:
         inputs, origin = synthetic_events(graph), "synthetic events: hard cases and random images, no real data"
     else:
-        inputs, origin = given_events(graph, testbench_inputs), "events given by the user"
+        inputs, origin = given, "events given by the user"
     image = np.ldexp(inputs.astype(np.float64), graph.input.type.exponent)
     found = integer.run(read.model, image, keep_head)
     exact = found if isinstance(found, dict) else {next(iter(graph.results)): found}

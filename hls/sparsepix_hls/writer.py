@@ -1,6 +1,7 @@
 """Write the firmware project of a graph: C++, weights, testbench, build scripts."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -102,7 +103,7 @@ def write_project(
         "input_dims": dims(graph.input.shape),
         "input_first": "[0]" * len(graph.input.shape),
         "input_size": str(math.prod(graph.input.shape)),
-        "guard": graph.name.upper(),
+        "guard": f"FIRMWARE_{graph.name.upper()}",
     }
     values |= _output_values(design)
     for template, target in (
@@ -179,7 +180,7 @@ def _check_graph(design: Design, layers: list[cpp_layers.Layer]) -> None:
     names = [graph.name, f"{graph.name}_run", *channel_names(design)]
     names += [name for base in (*tensors, *constants) for name in (base, f"{base}_t")]
     names += [f"{layer.name}_config" for layer in layers]
-    for name in sorted({name for name in names if names.count(name) > 1}):
+    for name in sorted(name for name, count in Counter(names).items() if count > 1):
         problems.append(f"the identifier {name!r} stands for two things: rename the layer or tensor it comes from")
     for layer in layers:
         problems += [
@@ -207,7 +208,7 @@ def _tensors(graph: ir.Graph, layers: list[cpp_layers.Layer]) -> dict[str, ir.Te
 
 
 def _guarded(name: str, body: str) -> str:
-    guard = f"{name.upper()}_H"
+    guard = f"FIRMWARE_{name.upper()}_H"  # those of the kernels begin with SPARSEPIX
     return f"#ifndef {guard}\n#define {guard}\n\n{body}\n#endif\n"
 
 

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.whole import truth, whole_number
 
 Rounding = Literal["ROUND", "FLOOR"]
 Overflow = Literal["SAT", "WRAP"]
@@ -20,6 +21,7 @@ Overflow = Literal["SAT", "WRAP"]
 AP_ROUNDING = {"ROUND": "AP_RND_CONV", "FLOOR": "AP_TRN"}
 AP_OVERFLOW = {"SAT": "AP_SAT", "WRAP": "AP_WRAP"}
 
+MAX_INTEGER_BITS = 900  # beyond it a scale is no float64
 MAX_RAW_BITS = 62  # an int64 raw value with room for one addition
 _AP_TYPE = re.compile(r"\s*ap_(u?)fixed\s*<\s*(\d+)\s*,\s*(-?\d+)\s*(?:,\s*(\w+)\s*(?:,\s*(\w+)\s*)?)?>\s*")
 
@@ -38,7 +40,8 @@ class FixedPoint:
         overflow: 'SAT' clips to the nearest end of the range, 'WRAP' keeps the low bits.
 
     Raises:
-        SparsePixError: a width outside 1 ... 62, or an unknown rounding or overflow mode.
+        SparsePixError: a width outside 1 ... 62, integer bits that are no whole number (8.0 is one) or beyond -900 ...
+            900, or an unknown rounding or overflow mode.
     """
 
     width: int
@@ -48,12 +51,28 @@ class FixedPoint:
     overflow: Overflow = "SAT"
 
     def __post_init__(self) -> None:
-        if not 1 <= self.width <= MAX_RAW_BITS:
-            raise SparsePixError(f"FixedPoint: width must be 1 ... {MAX_RAW_BITS} bits, found {self.width}")
-        if self.rounding not in AP_ROUNDING:
-            raise SparsePixError(f"FixedPoint: rounding must be one of {list(AP_ROUNDING)}, found {self.rounding!r}")
-        if self.overflow not in AP_OVERFLOW:
-            raise SparsePixError(f"FixedPoint: overflow must be one of {list(AP_OVERFLOW)}, found {self.overflow!r}")
+        width, integer, signed = whole_number(self.width), whole_number(self.integer), truth(self.signed)
+        problems = []
+        if width is None or not 1 <= width <= MAX_RAW_BITS:
+            problems.append(
+                f"FixedPoint: width must be a whole number of bits, 1 ... {MAX_RAW_BITS}, found {self.width!r}"
+            )
+        if integer is None or abs(integer) > MAX_INTEGER_BITS:
+            problems.append(
+                f"FixedPoint: integer must be a whole number of bits, -{MAX_INTEGER_BITS} ... {MAX_INTEGER_BITS}, "
+                f"found {self.integer!r}"
+            )
+        if signed is None:
+            problems.append(f"FixedPoint: signed must be True or False, found {self.signed!r}")
+        for name, modes in (("rounding", AP_ROUNDING), ("overflow", AP_OVERFLOW)):
+            mode = getattr(self, name)
+            if not isinstance(mode, str) or mode not in modes:
+                problems.append(f"FixedPoint: {name} must be one of {list(modes)}, found {mode!r}")
+        if problems:
+            raise SparsePixError(problems)
+        # Of numpy, or floats, they would go into files and powers of two.
+        for name, value in (("width", width), ("integer", integer), ("signed", signed)):
+            object.__setattr__(self, name, value)
 
     @classmethod
     def parse(cls, text: str) -> "FixedPoint":

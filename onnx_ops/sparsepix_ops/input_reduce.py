@@ -9,6 +9,7 @@ from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedArray, FixedRange
 from sparsepix_ops.op import DOMAIN, Attribute, Attributes, Op, Value
 
+# The shape of the planes is given in full: -1 is ambiguous for no images (see sparse_flatten).
 BODY = """
     max_pixels_scalar = Constant <value_int: int = @max_pixels> ()
     axis0 = Constant <value_ints = [0]> ()
@@ -21,7 +22,8 @@ BODY = """
     cells_scalar = Squeeze (cells, axis0)
     zero_scalar = Constant <value_int = 0> ()
     one_scalar = Constant <value_int = 1> ()
-    planes_shape = Constant <value_ints = [0, 0, -1]> ()
+    last_of_three = Constant <value_ints = [0, 0, 1]> ()
+    planes_shape = Mul (last_of_three, cells)
     planes = Reshape (image, planes_shape)
 
     first = Gather <axis = 1> (planes, zero_scalar)

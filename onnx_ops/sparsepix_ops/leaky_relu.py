@@ -11,6 +11,7 @@ import numpy as np
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import MAX_RAW_BITS, FixedArray, FixedRange
 from sparsepix_ops.op import DOMAIN, Attribute, Attributes, Op, Value
+from sparsepix_ops.whole import real_number
 
 MAX_SLOPE_SHIFT = 16  # the smallest slope is 2**-16
 
@@ -31,11 +32,12 @@ def slope_shift(negative_slope: float) -> int:
     Raises:
         SparsePixError: it is no such power of two.
     """
-    usable = math.isfinite(negative_slope) and negative_slope > 0
-    nearest = min(max(-round(math.log2(negative_slope)), 1), MAX_SLOPE_SHIFT) if usable else MAX_SLOPE_SHIFT
-    if negative_slope != 2.0**-nearest:
+    slope = real_number(negative_slope)
+    usable = slope is not None and slope > 0
+    nearest = min(max(-round(math.log2(slope)), 1), MAX_SLOPE_SHIFT) if usable else MAX_SLOPE_SHIFT
+    if slope != 2.0**-nearest:
         raise SparsePixError(
-            f"negative_slope must be a power of two, 2**-{MAX_SLOPE_SHIFT} ... 2**-1, found {negative_slope}; the "
+            f"negative_slope must be a power of two, 2**-{MAX_SLOPE_SHIFT} ... 2**-1, found {negative_slope!r}; the "
             f"nearest is {2.0**-nearest} (2**-{nearest})"
         )
     return nearest

@@ -149,53 +149,6 @@ class Op:
             attributes[name] = tuple(value) if isinstance(value, list | tuple) else value
         return attributes
 
-    def schema(self) -> onnx.defs.OpSchema:
-        """The ONNX schema, with shape inference."""
-        schema_type = onnx.defs.OpSchema
-        kinds = {
-            "int": schema_type.AttrType.INT,
-            "ints": schema_type.AttrType.INTS,
-            "float": schema_type.AttrType.FLOAT,
-            "string": schema_type.AttrType.STRING,
-        }
-
-        def parameter(name: str) -> onnx.defs.OpSchema.FormalParameter:
-            coords = name.endswith("coords")
-            return schema_type.FormalParameter(name, "tensor(int64)" if coords else "T")
-
-        attributes = [
-            schema_type.Attribute(name, kinds[a.kind], "")
-            if a.default is None
-            else schema_type.Attribute(name, onnx.helper.make_attribute(name, a.default), "")
-            for name, a in self.attributes.items()
-        ]
-        schema = schema_type(
-            self.name,
-            self.domain,
-            1,
-            inputs=[parameter(n) for n in self.inputs],
-            outputs=[parameter(n) for n in self.outputs],
-            attributes=attributes,
-            type_constraints=[("T", ["tensor(float)", "tensor(double)"], "features and weights")],
-        )
-        schema.set_type_and_shape_inference_function(self._infer)
-        return schema
-
-    def _infer(self, context: onnx.shape_inference.InferenceContext) -> None:
-        node_attributes = {}
-        for name, attribute in self.attributes.items():
-            given = context.get_attribute(name)
-            value = onnx.helper.get_attribute_value(given) if given is not None else attribute.default
-            node_attributes[name] = value.decode() if isinstance(value, bytes) else value
-        types = [context.get_input_type(i) for i in range(context.get_num_inputs())]
-        values = [Value(shape=shape_of_type(t)) for t in types]
-        if not all(v.shape for v in values[: len(self.inputs)]):
-            return
-        outputs = self.bound(values, node_attributes)
-        for i, value in enumerate(outputs):
-            element = onnx.TensorProto.INT64 if value.coords else types[0].tensor_type.elem_type
-            context.set_output_type(i, onnx.helper.make_tensor_type_proto(element, list(value.shape)))
-
 
 def shape_of_type(type_proto: onnx.TypeProto) -> Shape:
     """Shape of a tensor type; a symbolic axis is None, an unknown rank ()."""

@@ -3,7 +3,7 @@
 QONNX finds them by importing the module that the ONNX domain names and reading its ``custom_op``
 dictionary; the package offers that name lazily, because QONNX is not a dependency.
 
-QONNX wants a fixed batch size, and our files leave it open: ``qonnx-exec model.onnx images.npy
+QONNX executes with a fixed batch size, and our files leave it open: ``qonnx-exec model.onnx images.npy
 --override-batchsize 1`` gives them one. Models that compute in DOUBLE need ``MakeExecutable`` first.
 """
 
@@ -19,8 +19,9 @@ from qonnx.transformation.base import Transformation
 
 from sparsepix_ops.analysis import analyze
 from sparsepix_ops.fixed_point import FixedPoint
-from sparsepix_ops.op import Op, Value, shape_of_type
+from sparsepix_ops.op import Op, Value
 from sparsepix_ops.registry import CUSTOM_OPS
+from sparsepix_ops.shapes import value_types
 
 
 def qonnx_type(fmt: FixedPoint | None) -> Any:
@@ -28,13 +29,6 @@ def qonnx_type(fmt: FixedPoint | None) -> Any:
     if fmt is None or not fmt.signed:
         return DataType["FLOAT32"]  # QONNX has no unsigned fixed-point type
     return DataType[f"FIXED<{fmt.width},{fmt.integer}>"]
-
-
-def _types(model: onnx.ModelProto) -> dict[str, onnx.TypeProto]:
-    """Type of each value of a model; inferred, because QONNX drops them when it changes the batch size."""
-    graph = onnx.shape_inference.infer_shapes(model).graph
-    types = {i.name: helper.make_tensor_type_proto(i.data_type, list(i.dims)) for i in graph.initializer}
-    return types | {v.name: v.type for v in (*graph.input, *graph.value_info, *graph.output)}
 
 
 def _make_class(op: Op) -> type[CustomOp]:
@@ -56,17 +50,16 @@ def _make_class(op: Op) -> type[CustomOp]:
         return op.read_attributes(self.onnx_node)
 
     def make_shape_compatible_op(self: CustomOp, model: ModelWrapper) -> onnx.NodeProto:
-        # QONNX swaps the node for a standard one of the same shapes while it infers shapes.
+        # QONNX swaps the node for another while onnx infers the shapes of the rest. onnx skips an op that
+        # nobody defines, and takes the types of its outputs from the file, where an axis may stay open.
         node = self.onnx_node
-        types = _types(model.model)
-        outputs = op.bound([Value(shape_of_type(types[name])) for name in node.input], attributes_of(self))
-        number = types[node.input[0]].tensor_type.elem_type
-        for name, value in zip(node.output, outputs, strict=True):
-            model.set_tensor_shape(name, list(value.shape), onnx.TensorProto.INT64 if value.coords else number)
-        if len(outputs) == 1:
-            return helper.make_node("RandomNormal", [], list(node.output), shape=list(outputs[0].shape), dtype=number)
-        # No standard op has two outputs of any shape; the shapes that were just set take precedence.
-        return helper.make_node("Split", [node.input[0]], list(node.output), num_outputs=len(node.output))
+        types = value_types(model.model)
+        for name in node.output:
+            if name in types:
+                tensor = types[name].tensor_type
+                shape = [d.dim_value if d.HasField("dim_value") else d.dim_param or None for d in tensor.shape.dim]
+                model.set_tensor_shape(name, shape, tensor.elem_type)
+        return helper.make_node(f"{node.op_type}Shapes", list(node.input), list(node.output), domain=node.domain)
 
     def infer_node_datatype(self: CustomOp, model: ModelWrapper) -> None:
         known = analyze(model.model).values
@@ -107,7 +100,7 @@ class MakeExecutable(Transformation):
 
     def apply(self, model: ModelWrapper) -> tuple[ModelWrapper, bool]:
         """Change the model; it is complete after one pass."""
-        types = _types(model.model)
+        types = value_types(model.model)
         fixed = onnx.ModelProto()
         fixed.CopyFrom(model.model)
         graph = fixed.graph
@@ -122,11 +115,13 @@ class MakeExecutable(Transformation):
                 singles.append(f"{output}_single")
                 graph.node[-1].output[0] = singles[-1]
                 graph.node.append(helper.make_node("Cast", singles[-1:], [output], to=onnx.TensorProto.DOUBLE))
-        inferred = onnx.shape_inference.infer_shapes(fixed)
-        for value in inferred.graph.value_info:
-            if value.name in singles:
-                value.type.tensor_type.elem_type = onnx.TensorProto.FLOAT
-        return ModelWrapper(inferred), False
+        types = value_types(fixed)
+        for name in (*(o for node in graph.node for o in node.output),):
+            if name in types and name not in {o.name for o in graph.output}:
+                graph.value_info.append(helper.make_value_info(name, types[name]))
+                if name in singles:
+                    graph.value_info[-1].type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+        return ModelWrapper(fixed), False
 
 
 custom_op: dict[str, type[CustomOp]] = {op.name: _make_class(op) for op in CUSTOM_OPS}

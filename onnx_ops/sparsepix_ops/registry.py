@@ -17,7 +17,7 @@ from sparsepix_ops import (
     sparse_strided_conv2d,
     standard,
 )
-from sparsepix_ops.op import DOMAIN, Op
+from sparsepix_ops.op import Op
 
 CUSTOM_OPS: tuple[Op, ...] = (
     input_reduce.OP,
@@ -71,13 +71,3 @@ def unsupported(node: onnx.NodeProto) -> str:
     """Why a node of no known op cannot be used, and what to use instead."""
     name = f"{node.domain or 'ai.onnx'}::{node.op_type}"
     return f"the op {name} is not supported; {ALTERNATIVES.get(node.op_type, 'use the layers of sparsepix')}"
-
-
-def register_schemas() -> None:
-    """Make the ops of our domain known to ``onnx.checker`` and ``onnx.shape_inference``; idempotent."""
-    for op in CUSTOM_OPS:
-        if not onnx.defs.has(op.name, domain=DOMAIN):
-            onnx.defs.register_schema(op.schema())
-
-
-register_schemas()

@@ -8,6 +8,8 @@ import numpy as np
 from sparsepix_ops.fixed_point import FixedArray
 from sparsepix_ops.op import DOMAIN, Attribute, Attributes, Op, Value
 
+# Shapes are given in full: -1 is ambiguous for no images. (A Concat that ends in a computed size is not enough, since
+# onnxruntime's ReshapeFusion makes -1 of it.)
 BODY = """
     axis1 = Constant <value_ints = [1]> ()
     last = Constant <value_ints = [-1]> ()
@@ -28,7 +30,10 @@ BODY = """
     slot_in_cell = Equal (cell_of_slot, every_cell_2d)
     selector = CastLike (slot_in_cell, features)
     dense = MatMul (selector, features)
-    flat_shape = Constant <value_ints = [0, -1]> ()
+    channels = Shape <start = 2, end = 3> (features)
+    flat_size = Mul (cells, channels)
+    last_of_two = Constant <value_ints = [0, 1]> ()
+    flat_shape = Mul (last_of_two, flat_size)
     output = Reshape (dense, flat_shape)
 """
 
@@ -41,7 +46,7 @@ def _compute(inputs: Sequence[np.ndarray], attributes: Attributes) -> list[np.nd
     event, slot = np.nonzero(coords[:, :, 0] >= 0)
     row, column = coords[event, slot].T
     dense[event, row, column] = features[event, slot]
-    return [dense.reshape(features.shape[0], -1)]
+    return [dense.reshape(features.shape[0], height * width * features.shape[2])]
 
 
 def _reference(inputs: Sequence[Any], attributes: Attributes) -> list[FixedArray]:

@@ -124,10 +124,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return importlib.import_module(f"sparsepix.{name}")
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
+    home = f"sparsepix.{name}" if name in _MODULES else _HOMES.get(name)
+    if home is not None:
+        from sparsepix.extras import needed_for
+
+        with needed_for(f"sparsepix.{name}"):
+            module = importlib.import_module(home)
+        return module if name in _MODULES else getattr(module, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

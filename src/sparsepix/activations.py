@@ -4,9 +4,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sparsepix.quantizers import Format, Quantizer
-from sparsepix.sparse_pixels import SparsePixels
+from sparsepix.sparse_pixels import SparsePixels, check_pixels
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.leaky_relu import slope_shift
+
+
+def check_tensor(layer: nn.Module, x: Tensor, for_pixels: str) -> None:
+    """Check that a layer for tensors is given one.
+
+    Raises:
+        SparsePixError: something else; names the layer, and for pixels the one ``for_pixels``.
+    """
+    if not isinstance(x, Tensor):
+        instead = f"; for pixels use {for_pixels}" if isinstance(x, SparsePixels) else ""
+        raise SparsePixError(f"{type(layer).__name__}: expected a tensor, found {type(x).__name__}{instead}")
 
 
 class QuantIdentity(nn.Module):
@@ -18,6 +29,7 @@ class QuantIdentity(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Quantize ``x``."""
+        check_tensor(self, x, "SparseIdentity")
         return self.quantizer(x)
 
 
@@ -26,6 +38,7 @@ class QuantReLU(QuantIdentity):
 
     def forward(self, x: Tensor) -> Tensor:
         """Rectify and quantize ``x``."""
+        check_tensor(self, x, "SparseReLU")
         return self.quantizer(F.relu(x))
 
 
@@ -50,6 +63,7 @@ class QuantLeakyReLU(QuantIdentity):
 
     def forward(self, x: Tensor) -> Tensor:
         """Scale the negative values of ``x`` and quantize."""
+        check_tensor(self, x, "SparseLeakyReLU")
         return self.quantizer(F.leaky_relu(x, self.negative_slope))
 
     def extra_repr(self) -> str:
@@ -62,6 +76,7 @@ class SparseIdentity(QuantIdentity):
 
     def forward(self, pixels: SparsePixels) -> SparsePixels:
         """Quantize the features."""
+        check_pixels("SparseIdentity", pixels)
         return pixels.replace(self.quantizer(pixels.features))
 
 
@@ -73,6 +88,7 @@ class SparseReLU(QuantIdentity):
 
     def forward(self, pixels: SparsePixels) -> SparsePixels:
         """Rectify and quantize the features."""
+        check_pixels("SparseReLU", pixels)
         return pixels.replace(self.quantizer(F.relu(pixels.features)))
 
 
@@ -84,4 +100,5 @@ class SparseLeakyReLU(QuantLeakyReLU):
 
     def forward(self, pixels: SparsePixels) -> SparsePixels:
         """Scale the negative features and quantize."""
+        check_pixels("SparseLeakyReLU", pixels)
         return pixels.replace(super().forward(pixels.features))

@@ -1,16 +1,20 @@
 """Sparse CNNs as data: an architecture, and the module that it describes."""
 
+import math
 from collections import Counter, OrderedDict
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from sparsepix.activations import QuantIdentity, QuantReLU, SparseReLU
+from sparsepix.numbers_given import require_plain, shown
 from sparsepix.quant_conv2d import QuantConv2d
 from sparsepix.quant_linear import QuantLinear
-from sparsepix.quantizers import Format, LearnedFixedPoint
+from sparsepix.quantizers import Format, LearnedFixedPoint, check_format
 from sparsepix.sparse_avg_pool2d import SparseAvgPool2d
 from sparsepix.sparse_conv2d import SparseConv2d
 from sparsepix.sparse_flatten import SparseFlatten
@@ -18,6 +22,16 @@ from sparsepix.sparse_input_reduce import SparseInputReduce
 from sparsepix.sparse_max_pool2d import SparseMaxPool2d
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedPoint
+from sparsepix_ops.whole import real_number, truth, whole_number
+
+_KINDS = ("conv", "avg_pool", "max_pool", "dense")
+_CHOICES = {
+    "activity": ("first", "any", "sum"),
+    "selection": ("raster", "magnitude"),
+    "bias_on": ("active", "nonzero"),
+    "head": ("sigmoid", "softmax", None),
+}
+_FORMATS = ("weight_format", "activation_format", "input_format", "pool_format")
 
 
 @dataclass(frozen=True)
@@ -34,6 +48,15 @@ class Layer:
     kind: Literal["conv", "avg_pool", "max_pool", "dense"]
     size: int
     out_channels: int = 0
+
+    def __post_init__(self) -> None:
+        problems = []
+        if not isinstance(self.kind, str) or self.kind not in _KINDS:
+            problems.append(f"the unknown kind {shown(self.kind)}; expected one of {', '.join(_KINDS)}")
+        for name, least in (("size", 1), ("out_channels", int(not problems and self.kind == "conv"))):
+            _set_whole(self, name, least, problems)
+        if problems:
+            raise SparsePixError(problems, f"Layer {shown(self.kind)}")
 
 
 @dataclass(frozen=True)
@@ -59,6 +82,10 @@ class Architecture:
         batch_norm: whether the convolutions normalize their outputs, see ``SparseConv2d``.
         learn_max_pixels: learn the budget, with ``max_pixels`` as start and largest (see ``SparseInputReduce``).
         learn_threshold: learn the threshold, with ``threshold`` as start.
+
+    Raises:
+        SparsePixError: everything that is not of these types (whole numbers may be floats or of numpy, and become
+            ints); more weights or pixels than an ONNX file can hold.
     """
 
     name: str
@@ -80,6 +107,78 @@ class Architecture:
     learn_max_pixels: bool = False
     learn_threshold: bool = False
 
+    def __post_init__(self) -> None:
+        problems: list[str] = []
+        if not isinstance(self.name, str) or not self.name:
+            problems.append(f"name must be a text, found {shown(self.name)}")
+        self._check_shape(problems)
+        layers = self.layers
+        if not isinstance(layers, Sequence) or not layers or not all(isinstance(layer, Layer) for layer in layers):
+            problems.append(f"layers must be one Layer at least, found {shown(layers)}")
+        else:
+            object.__setattr__(self, "layers", tuple(layers))
+        _set_whole(self, "max_pixels", 1, problems)
+        if self.reciprocal_bits is not None:
+            _set_whole(self, "reciprocal_bits", 1, problems)
+        threshold = real_number(self.threshold)
+        if threshold is None:
+            problems.append(f"threshold must be a finite number, found {shown(self.threshold)}")
+        object.__setattr__(self, "threshold", threshold)
+        for name in ("sparse", "batch_norm", "learn_max_pixels", "learn_threshold"):
+            value = truth(getattr(self, name))
+            if value is None:
+                problems.append(f"{name} must be True or False, found {shown(getattr(self, name))}")
+            object.__setattr__(self, name, value)
+        for name, choices in _CHOICES.items():
+            value = getattr(self, name)
+            if not (value is None or isinstance(value, str)) or value not in choices:
+                problems.append(f"{name} must be one of {choices}, found {shown(getattr(self, name))}")
+        for name in _FORMATS:
+            try:
+                check_format(getattr(self, name), name)
+            except SparsePixError as error:
+                problems += error.problems
+        problems = problems or self._size_problems()
+        if problems:
+            raise SparsePixError(problems, str(self.name) or "Architecture")
+
+    def _check_shape(self, problems: list[str]) -> None:
+        shape = self.input_shape
+        sizes = [whole_number(size) for size in shape] if isinstance(shape, Sequence | np.ndarray) else []
+        if len(sizes) != 3 or any(size is None or not 1 <= size < 1 << 62 for size in sizes):
+            problems.append(f"input_shape must be (channels, height, width), each at least 1, found {shown(shape)}")
+        else:
+            object.__setattr__(self, "input_shape", tuple(sizes))
+
+    def _size_problems(self) -> list[str]:
+        """What no ONNX file could hold, so that nothing of the kind is allocated."""
+        pixels = math.prod(self.input_shape)
+        return [
+            f"{what} of {count:,} {things} take {4 * count >> 30:,} GiB; an ONNX file holds 2 GiB"
+            for what, count, things in (
+                (f"an image {self.input_shape}", pixels, "values"),
+                ("its layers", self.weights, "weights"),
+            )
+            if 4 * count >= 1 << 31
+        ]
+
+    @property
+    def weights(self) -> int:
+        """Weights and biases of all convolutions and dense layers, without those of batch norms."""
+        channels, height, width = self.input_shape
+        features = count = 0
+        for layer in self.layers:
+            if layer.kind == "conv":
+                count += (channels * layer.size**2 + 1) * layer.out_channels
+                channels = layer.out_channels
+            elif layer.kind == "dense":
+                features = features or channels * height * width
+                count += (features + 1) * layer.size
+                features = layer.size
+            else:
+                height, width = height // layer.size, width // layer.size
+        return count
+
     def to_dict(self) -> dict[str, Any]:
         """As plain data (numbers, strings, lists, dicts), for a file."""
         plain = asdict(self)
@@ -96,13 +195,21 @@ class Architecture:
         """The inverse of ``to_dict``.
 
         Raises:
-            SparsePixError: a field is missing or unknown.
+            SparsePixError: a field is missing or unknown, or holds something else.
         """
+        if not isinstance(plain, Mapping):
+            raise SparsePixError(f"expected the description of an architecture, found a {type(plain).__name__}")
+        require_plain(plain, "the description of the architecture")
+        known = {field.name for field in fields(cls)}
+        if unknown := [name for name in plain if name not in known]:
+            raise SparsePixError(
+                f"the description of the architecture is not known: {', '.join(map(repr, unknown))} is no field of it"
+            )
         try:
             values = dict(plain)
             values["input_shape"] = tuple(values["input_shape"])
             values["layers"] = tuple(Layer(**layer) for layer in values["layers"])
-            for name in ("weight_format", "activation_format", "input_format", "pool_format"):
+            for name in _FORMATS:
                 if isinstance(values[name], str):
                     values[name] = FixedPoint.parse(values[name])
                 elif isinstance(values[name], dict):
@@ -110,6 +217,17 @@ class Architecture:
             return cls(**values)
         except (KeyError, TypeError) as error:
             raise SparsePixError(f"the description of the architecture is not complete or not known: {error}") from None
+
+
+def _set_whole(data: Layer | Architecture, name: str, least: int, problems: list[str]) -> None:
+    """Hold the field as an int, or add what is wrong with it."""
+    value = whole_number(getattr(data, name))
+    if value is not None and value >= 1 << 62:
+        problems.append(f"{name} must be an int below 2**62, found {shown(value)}")
+    elif value is None or value < least:
+        problems.append(f"{name} must be an int >= {least}, found {shown(getattr(data, name))}")
+    else:
+        object.__setattr__(data, name, value)
 
 
 class _ChannelsLastFlatten(nn.Module):
@@ -146,7 +264,7 @@ class SparseCNN(nn.Sequential):
 def _build(model: nn.Sequential, a: Architecture) -> None:
     channels, height, width = a.input_shape
     last_dense = len(a.layers) - 1
-    if not a.layers or a.layers[last_dense].kind != "dense":
+    if a.layers[last_dense].kind != "dense":
         raise SparsePixError(f"{a.name}: the last layer must be dense, found {[layer.kind for layer in a.layers]}")
     if a.max_pixels > height * width:
         raise SparsePixError(
@@ -180,7 +298,7 @@ def _build(model: nn.Sequential, a: Architecture) -> None:
         elif layer.kind in ("avg_pool", "max_pool"):
             add("pool", _pool(layer, a))
             height, width = height // layer.size, width // layer.size
-        elif layer.kind == "dense":
+        else:
             if not features:
                 model.add_module("flatten", SparseFlatten() if a.sparse else _ChannelsLastFlatten())
                 features = height * width * channels
@@ -188,14 +306,10 @@ def _build(model: nn.Sequential, a: Architecture) -> None:
             features = layer.size
             if i < last_dense:
                 add("relu", QuantReLU(a.activation_format))
-        else:
-            raise SparsePixError(f"{a.name}: layer {i + 1} has the unknown kind {layer.kind!r}")
     if a.head == "sigmoid":
         model.add_module("head", nn.Sigmoid())
     elif a.head == "softmax":
         model.add_module("head", nn.Softmax(dim=-1))
-    elif a.head is not None:
-        raise SparsePixError(f"{a.name}: head must be 'sigmoid', 'softmax' or None, found {a.head!r}")
 
 
 @torch.no_grad()

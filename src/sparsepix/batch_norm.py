@@ -13,11 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from sparsepix.blank import is_blank
 from sparsepix.checks import check_channels, check_positive
+from sparsepix.precision import in_full_precision
 from sparsepix.quantizers import Quantizer, bias_format_of
 from sparsepix.recording import exporting, name_constant
-from sparsepix.sparse_pixels import SparsePixels
+from sparsepix.sparse_pixels import SparsePixels, check_pixels
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.whole import real_number
 
 NEEDS_ACTIVE_BIAS = (
     "a batch norm shifts every active pixel, so its layer must add the bias to each of them: take bias_on='active'"
@@ -43,12 +46,19 @@ class SparseBatchNorm2d(nn.BatchNorm1d):
     """
 
     def __init__(self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1) -> None:
-        super().__init__(check_positive("SparseBatchNorm2d", "num_features", num_features), eps, momentum)
+        count = check_positive("SparseBatchNorm2d", "num_features", num_features)
+        small, weight = real_number(eps), None if momentum is None else real_number(momentum)
+        if small is None or small < 0:
+            raise SparsePixError(f"SparseBatchNorm2d: eps must be a number of at least 0, found {eps!r}")
+        if momentum is not None and (weight is None or not 0 <= weight <= 1):
+            raise SparsePixError(f"SparseBatchNorm2d: momentum must be None or 0 ... 1, found {momentum!r}")
+        super().__init__(count, small, weight)
 
     def forward(self, pixels: SparsePixels) -> SparsePixels:
         """Normalize the features."""
+        check_pixels("SparseBatchNorm2d", pixels)
         check_channels("SparseBatchNorm2d", self.num_features, pixels.channels, "num_features")
-        if exporting():
+        if is_blank(pixels.features):
             raise SparsePixError(
                 "SparseBatchNorm2d: firmware has no batch norm of its own; call sparsepix.fold_batch_norm(model) "
                 "before the export, or build the convolution with batch_norm=True"
@@ -70,7 +80,7 @@ def batch_statistics(norm: _BatchNorm, values: Tensor, active: Tensor | None = N
     if not norm.training:
         return norm.running_mean, norm.running_var
     rows = values.reshape(-1, values.shape[-1])
-    mask = rows.new_ones(len(rows), 1) if active is None else active.reshape(-1, 1).to(rows.dtype)
+    mask = rows.new_ones(rows.shape[0], 1) if active is None else active.reshape(-1, 1).to(rows.dtype)
     count = mask.sum()
     enough = count > 1
     mean = torch.where(enough, (rows * mask).sum(0) / count.clamp(min=1), norm.running_mean)
@@ -123,7 +133,7 @@ def quantized_weights(
         plain: the layer's output [..., out] by its own weights, unquantized, and which rows of it count; not needed
             in evaluation.
     """
-    weight, bias = layer.weight, layer.bias
+    weight, bias = in_full_precision(type(layer).__name__, layer.weight, "weights"), layer.bias
     if layer.batch_norm is not None:
         if layer.batch_norm.training:
             mean, variance = batch_statistics(layer.batch_norm, *plain())

@@ -23,17 +23,16 @@ class ImageStore:
     def __init__(self, images: np.ndarray, like: Tensor) -> None:
         self.shape = images.shape[1:]
         self._pixels = int(np.prod(self.shape))
-        flat = images.reshape(len(images), -1)
         places, values, counts = [], [], [np.zeros(1, dtype=np.int64)]
-        for start in range(0, len(flat), _CHUNK):
-            chunk = flat[start : start + _CHUNK]
+        for start in range(0, len(images), _CHUNK):
+            chunk = _flat(images[start : start + _CHUNK])
             event, place = chunk.nonzero()
             places.append(place.astype(np.int32))
-            values.append(chunk[event, place])
+            values.append(chunk[event, place].astype(chunk.dtype.newbyteorder("="), copy=False))
             counts.append(np.bincount(event, minlength=len(chunk)))
         self.offsets = torch.from_numpy(np.cumsum(np.concatenate(counts))).to(like.device)
         self.places = torch.from_numpy(np.concatenate(places or [np.zeros(0, np.int32)])).to(like.device)
-        self.values = torch.from_numpy(np.concatenate(values or [flat.reshape(-1)])).to(like)
+        self.values = torch.from_numpy(np.concatenate(values or [np.zeros(0, np.float32)])).to(like)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -53,13 +52,18 @@ class ImageStore:
         return dense.view(len(events), *self.shape)
 
 
+def _flat(images: np.ndarray) -> np.ndarray:
+    """A block of images as rows; a copy where they do not lie side by side, so only ever of a block."""
+    return images.reshape(len(images), -1)
+
+
 def fingerprint(images: np.ndarray, labels: np.ndarray) -> str:
     """A short hash of images [E, C, H, W] and labels [E]: another one means other data."""
     found = hashlib.sha256(repr((images.shape, labels.shape)).encode())
-    flat = images.reshape(len(images), -1)
-    for start in range(0, len(flat), _CHUNK):
-        event, place = flat[start : start + _CHUNK].nonzero()
-        for part in (event, place, flat[start + event, place]):
+    for start in range(0, len(images), _CHUNK):
+        chunk = _flat(images[start : start + _CHUNK])
+        event, place = chunk.nonzero()
+        for part in (event, place, chunk[event, place]):
             found.update(np.ascontiguousarray(part).tobytes())
     found.update(np.ascontiguousarray(labels).tobytes())
     return found.hexdigest()[:16]

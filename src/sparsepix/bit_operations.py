@@ -12,8 +12,8 @@ import torch
 from rich.table import Table
 from torch import Tensor, nn
 
-from sparsepix.modes import evaluating
-from sparsepix.provenance import Use, last_forward_kept, layer_uses
+from sparsepix.module_copy import evaluation_copy
+from sparsepix.provenance import Use, layer_uses
 from sparsepix.quant_linear import QuantLinear
 from sparsepix.sparse_input_reduce import SparseInputReduce
 from sparsepix_ops.errors import SparsePixError
@@ -85,10 +85,13 @@ def ebops(model: nn.Module, images: Tensor | np.ndarray | None = None) -> BitOpe
         return _rows(_uses(model))
     like = next(model.parameters())
     images = torch.as_tensor(images).to(like)
-    with last_forward_kept(model):
-        with evaluating(model), torch.no_grad():
-            model(images)
-        return _rows(layer_uses(model, tuple(images.shape[1:])))
+    if len(images) == 0:
+        raise SparsePixError("ebops: expected one image or more to count on, found none")
+    # A copy that shares the parameters: the last forward of the model stays what it was.
+    copy, _ = evaluation_copy(model, own_tensors=False)
+    with torch.no_grad():
+        copy(images)
+    return _rows(layer_uses(copy, tuple(images.shape[1:])))
 
 
 def total_ebops(model: nn.Module) -> Tensor | None:

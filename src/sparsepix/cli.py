@@ -1,7 +1,6 @@
 """The command ``sparsepix-export``: a model file becomes an ONNX file."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,69 +64,67 @@ def _main(argv: Sequence[str] | None) -> int:
     # Behind the arguments: torch takes seconds to import, and --help needs none of it.
     from rich.console import Console
 
+    from sparsepix import user_code
+    from sparsepix.extras import needed_for
+    from sparsepix_ops.errors import SparsePixError
     from sparsepix_ops.files import output_of, shell_word
 
     console = Console(stderr=True)
+    _check(arguments)
     output = output_of(arguments.model_file, ".onnx", arguments.output, b"sparsepix")
-    with console.status("loading torch"):
+    with console.status("loading torch"), needed_for("sparsepix-export"):
         from sparsepix.export import export_onnx
     with console.status("exporting the model"):
         model = _load(arguments)
         shape = tuple(arguments.input_shape) if arguments.input_shape else None
-        exported = export_onnx(model, output, shape)
+        try:
+            exported = export_onnx(model, output, shape)
+        except SparsePixError as error:
+            raise SparsePixError(f"{error}{user_code.at(error.__cause__)}") from error
     wide = exported.graph.node[0].op_type == "Cast"
     print(f"{output}: {output.stat().st_size / 1024:.0f} KiB, exact in {'float64' if wide else 'float32'}")
     print(f"next: sparsepix-hls {shell_word(output)} --part xcvu9p --csim")
     return command.EXIT_OK
 
 
+def _check(arguments: argparse.Namespace) -> None:
+    """What can be told from the arguments alone."""
+    from math import prod
+
+    from sparsepix.user_code import name_problems
+    from sparsepix_ops.errors import SparsePixError
+
+    problems = [] if arguments.model is None else name_problems(arguments.model)
+    shape = arguments.input_shape
+    if shape and not 1 <= min(shape) <= max(shape) < 1 << 62:
+        problems.append(f"--input-shape: expected channels, height and width of at least 1, found {shape}")
+    elif shape and 4 * prod(shape) >= 1 << 31:
+        problems.append(
+            f"--input-shape: an image of {shape} takes {4 * prod(shape) >> 30:,} GiB; an ONNX file holds 2 GiB"
+        )
+    if problems:
+        raise SparsePixError(problems)
+
+
 def _load(arguments: argparse.Namespace) -> "nn.Module":
     from torch import nn
 
-    from sparsepix.saving import load, load_state, read_file
-    from sparsepix_ops.errors import SparsePixError
+    from sparsepix import user_code
+    from sparsepix.saving import load
+    from sparsepix.state_dicts import find_state, load_state
+    from sparsepix.torch_files import read_file
 
     path = arguments.model_file
     if arguments.model:
-        model = _factory(arguments.model)()
-        if not isinstance(model, nn.Module):
-            raise SparsePixError(
-                f"--model {arguments.model}: expected a torch module, it made a {type(model).__name__}"
-            )
         content = read_file(path, arguments.allow_pickle)
-        state = content.get("state_dict", content) if isinstance(content, dict) else content
-        if isinstance(state, nn.Module):
-            state = state.state_dict()
-        if not isinstance(state, dict):
-            raise SparsePixError(f"{path}: expected a state_dict, found a {type(state).__name__}")
-        load_state(model, state, str(path))
+        model = user_code.build(arguments.model)
+        load_state(model, find_state(content, list(model.state_dict()), str(path)), str(path))
         return model
     if arguments.allow_pickle:
         content = read_file(path, allow_pickle=True)
         if isinstance(content, nn.Module):
             return content
     return load(path)
-
-
-def _factory(name: str) -> "type[nn.Module]":
-    """The function that 'package.module:factory' names; modules in the current folder are found too."""
-    import importlib
-
-    from sparsepix_ops.errors import SparsePixError
-
-    module_name, _, attribute = name.partition(":")
-    if not module_name or not attribute:
-        raise SparsePixError(f"--model: expected package.module:factory, found {name!r}")
-    sys.path.insert(0, str(Path.cwd()))
-    try:
-        factory = getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError) as error:
-        raise SparsePixError(f"--model {name}: {error}") from None
-    finally:
-        sys.path.pop(0)
-    if not callable(factory):
-        raise SparsePixError(f"--model {name}: expected a function or class, found a {type(factory).__name__}")
-    return factory
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Bringing models over from Keras."""
 
 import re
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,10 +9,14 @@ import numpy as np
 import torch
 from torch import nn
 
+from sparsepix.extras import needed_for
 from sparsepix.quant_conv2d import QuantConv2d
 from sparsepix.quant_linear import QuantLinear
 from sparsepix.sparse_conv2d import SparseConv2d
+from sparsepix.torch_files import require_file
 from sparsepix_ops.errors import SparsePixError
+
+_MOST = 1 << 31  # bytes of one array
 
 
 def load_keras(model: nn.Module, arrays: Mapping[str, np.ndarray] | str | Path) -> None:
@@ -49,7 +54,9 @@ def load_keras(model: nn.Module, arrays: Mapping[str, np.ndarray] | str | Path) 
                 problems.append(f"{key}: expected an array of shape {shape}, found none")
                 continue
             array = np.asarray(arrays[key])
-            if array.shape != shape:
+            if array.dtype.kind not in "iuf":
+                problems.append(f"{key}: expected numbers, found {array.dtype}")
+            elif array.shape != shape:
                 problems.append(f"{key}: expected shape {shape}, found {array.shape}")
             elif not np.isfinite(array).all():
                 problems.append(f"{key}: expected finite values, found NaN or infinity")
@@ -78,11 +85,18 @@ def read_keras_file(path: str | Path) -> dict[str, dict[str, np.ndarray]]:
     Raises:
         SparsePixError: no such file, no HDF5 file, or no weights in it.
     """
-    import h5py
+    with needed_for("reading a Keras file"):
+        import h5py
 
-    if not Path(path).is_file():
-        raise SparsePixError(f"{path}: there is no such file")
+    require_file(path)
     layers: dict[str, dict[str, np.ndarray]] = {}
+
+    def values(name: str, item: "h5py.Dataset") -> np.ndarray:
+        if item.shape is None or item.dtype.kind not in "iuf" or item.nbytes > _MOST:
+            raise SparsePixError(
+                f"{path}: {name}: expected weights, found the type {item.dtype} and the shape {item.shape}"
+            )
+        return item[()]
 
     def visit(name: str, item: "h5py.Dataset | h5py.Group") -> None:
         if not isinstance(item, h5py.Dataset) or "optimizer" in name:
@@ -90,16 +104,24 @@ def read_keras_file(path: str | Path) -> dict[str, dict[str, np.ndarray]]:
         parts = name.split("/")
         role = parts[-1].split(":")[0]
         if role in ("kernel", "bias") and len(parts) >= 2:
-            layers.setdefault(parts[-2], {})[role] = item[()]
+            layers.setdefault(parts[-2], {})[role] = values(name, item)
         elif len(parts) >= 3 and parts[-2] == "vars" and role in ("0", "1"):
             layer = str(item.parent.attrs.get("name", parts[-3]))
-            layers.setdefault(layer, {})[("kernel", "bias")[int(role)]] = item[()]
+            layers.setdefault(layer, {})[("kernel", "bias")[int(role)]] = values(name, item)
 
+    if zipfile.is_zipfile(path):
+        raise SparsePixError(
+            f"{path}: expected a Keras file in HDF5, found an archive; unpack it, and give the model.weights.h5 in it"
+        )
     try:
         with h5py.File(path, "r") as file:
             file.visititems(visit)
-    except OSError:
-        raise SparsePixError(f"{path}: expected a Keras file in HDF5, found something else") from None
+    except SparsePixError:
+        raise
+    except Exception as error:  # h5py raises many kinds for damaged files
+        raise SparsePixError(
+            f"{path}: expected a Keras file in HDF5, found something else or a damaged one ({error})"
+        ) from None
     if not layers:
         raise SparsePixError(f"{path}: found no kernel and no bias in it; expected a Keras model or its weights")
     return {name: layers[name] for name in sorted(layers, key=_natural)}

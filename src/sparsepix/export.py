@@ -1,18 +1,19 @@
 """Export of a torch module to ONNX."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import onnx
-import torch
 from torch import nn
 
-from sparsepix.modes import evaluating
+from sparsepix.export_checks import images_to_try, inadmissible, prove, run_hooks, unquantized_pools
+from sparsepix.module_copy import evaluation_copy, unwrapped
 from sparsepix.onnx_graph import contract_model
-from sparsepix.recording import BLANK_BATCH, Recorder
-from sparsepix.sparse_avg_pool2d import SparseAvgPool2d
-from sparsepix.sparse_global_avg_pool2d import SparseGlobalAvgPool2d
+from sparsepix.recording import Recorder
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.files import atomic_write
+from sparsepix_ops.whole import whole_number
 
 
 def export_onnx(model: nn.Module, path: str | Path, input_shape: tuple[int, int, int] | None = None) -> onnx.ModelProto:
@@ -22,8 +23,9 @@ def export_onnx(model: nn.Module, path: str | Path, input_shape: tuple[int, int,
     else the graph casts to double behind its input and returns double.
 
     Args:
-        model: a module made of the layers of this library; any dtype, training or not. It returns a tensor (the output
-            is called 'output'), or several: a tuple ('output_0', ...) or a dict (by its keys).
+        model: a module made of the layers of this library; float32 or float64, training or not; it stays as it is. It
+            returns a tensor (the output is called 'output'), or several: a tuple ('output_0', ...) or a dict (by its
+            keys). Its hooks run once, on a few made-up images, and must change neither inputs nor outputs.
         path: of the file to write.
         input_shape: (channels, height, width) of the image; taken from ``model.input_shape`` if left out.
 
@@ -33,53 +35,43 @@ def export_onnx(model: nn.Module, path: str | Path, input_shape: tuple[int, int,
     Raises:
         SparsePixError: all reasons why firmware could not carry the model, each naming its module.
     """
-    shape = input_shape or getattr(model, "input_shape", None)
-    if shape is None or len(shape) != 3:
+    shape = getattr(model, "input_shape", None) if input_shape is None else input_shape
+    sizes = [whole_number(size) for size in shape] if isinstance(shape, Sequence | np.ndarray) else []
+    if len(sizes) != 3 or any(size is None or size < 1 for size in sizes):
         raise SparsePixError(
-            f"export needs input_shape = (channels, height, width), found {shape}: pass it to export_onnx, "
-            "or set model.input_shape"
+            f"export needs input_shape = (channels, height, width), three numbers of at least 1, found {shape!r}: pass "
+            "it to export_onnx, or set model.input_shape"
         )
-    recorder, outputs = record(model, tuple(shape))
-    exported = contract_model(
-        recorder.nodes, recorder.constants, outputs, tuple(shape), Path(path).stem, _module_problems(model)
-    )
+    if not isinstance(model, nn.Module):
+        raise SparsePixError(f"export needs a module of torch, found {type(model).__name__}")
+    exported = _exported(model, tuple(sizes), Path(path).stem)
     with atomic_write(path) as temporary:
         onnx.save(exported, temporary)
     return exported
 
 
-def _module_problems(model: nn.Module) -> list[str]:
-    """What can be told from the modules alone."""
-    problems = []
-    for name, module in model.named_modules():
-        if isinstance(module, SparseAvgPool2d | SparseGlobalAvgPool2d) and module.reciprocal_bits is None:
-            problems.append(
-                f"{name}: reciprocal_bits = None divides truly, which firmware does not; set reciprocal_bits"
-            )
-    return problems
-
-
-def record(model: nn.Module, input_shape: tuple[int, int, int]) -> tuple[Recorder, dict[str, str]]:
-    """Run a module once on a blank image, in evaluation mode.
-
-    Returns:
-        What it did, and the values that it returns, by the names of its outputs.
-
-    Raises:
-        SparsePixError: its forward does something that the contract has no op for, or does not run.
-    """
-    # The module itself, not what torch.compile has wrapped around it.
-    model = getattr(model, "_orig_mod", model)
-    parameter = next(model.parameters(), None)
-    image = torch.zeros((BLANK_BATCH, *input_shape))
-    if parameter is not None:
-        image = image.to(parameter)
-    recorder = Recorder(model)
+def _exported(model: nn.Module, input_shape: tuple[int, int, int], name: str) -> onnx.ModelProto:
+    """The file of a model, which is run as a copy: it stays as it is, also while other threads use it."""
+    model = unwrapped(model)
+    if problems := inadmissible(model):
+        raise SparsePixError(problems, "the model cannot be exported")
+    copy, _ = evaluation_copy(model)
+    images = images_to_try(input_shape)
+    like = images.to(next(copy.parameters(), images))
+    recorder = Recorder(copy)
     try:
-        with evaluating(model):
-            return recorder, recorder.run(image)
-    except (RuntimeError, TypeError, ValueError) as error:
-        if isinstance(error, SparsePixError):
-            raise
-        message = str(error).strip().splitlines() or [type(error).__name__]
-        raise SparsePixError(f"the model does not run on an image of shape {input_shape}: {message[0]}") from error
+        run_hooks(copy, like)
+        outputs = recorder.run(input_shape, like)
+        exported = contract_model(
+            recorder.nodes, recorder.constants, outputs, input_shape, name, unquantized_pools(copy)
+        )
+        prove(copy, exported, images)
+    except SparsePixError:
+        raise
+    except Exception as error:
+        where = f"{recorder.failed}: " if recorder.failed else ""
+        message = str(error).strip().splitlines() or [""]
+        raise SparsePixError(
+            f"{where}the model does not run on an image of shape {input_shape}: {type(error).__name__}: {message[0]}"
+        ) from error
+    return exported

@@ -3,11 +3,10 @@
 import csv
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from sparsepix.run_options import Monitor
 from sparsepix_ops.files import atomic_write
-
-Monitor = Literal["accuracy", "loss"]
 
 
 @dataclass

@@ -52,11 +52,12 @@ def neighbour_table(
     active, place = places(coords)
     number = torch.arange(nothing, dtype=torch.int32, device=device)
     number = torch.where(active, number, nothing)
-    grid = torch.full((behind + 2 * blank + 1,), nothing, dtype=torch.int32, device=device)
+    cells = behind + 2 * blank + 1
+    grid = torch.full((cells,), nothing, dtype=torch.int32, device=device)
     grid = grid.scatter_(0, place, number)
     centre = place if centres is None else places(centres)[1]
 
-    index = _index_type(len(grid))
+    index = _index_type(cells)
     rows = torch.arange(-reach_rows, reach_rows + 1, dtype=index, device=device)
     columns = torch.arange(-reach_columns, reach_columns + 1, dtype=index, device=device)
     offsets = (rows[:, None] * pitch + columns).view(-1)
@@ -76,7 +77,8 @@ def gather_windows(features: Tensor, table: Tensor) -> Tensor:
     Returns:
         [C * K, B * N], 0 where the table names no pixel.
     """
-    return _columns(F.pad(features, (0, 1)), table.view(-1)).view(-1, table.shape[1])
+    # Every size is given: a batch of no images leaves none to be found out.
+    return _columns(F.pad(features, (0, 1)), table.view(-1)).view(len(features) * len(table), table.shape[1])
 
 
 def add_windows(products: Tensor, table: Tensor) -> Tensor:
@@ -92,8 +94,9 @@ def add_windows(products: Tensor, table: Tensor) -> Tensor:
     positions, slots = table.shape
     index = _index_type(products.numel())
     start = torch.arange(positions, dtype=index, device=table.device)[:, None] * (slots + 1)
-    found = _columns(products.view(-1, positions * (slots + 1)), (table + start).view(-1))
-    return found.view(-1, positions, slots).sum(1)
+    channels = len(products) // positions
+    found = _columns(products.view(channels, positions * (slots + 1)), (table + start).view(-1))
+    return found.view(channels, positions, slots).sum(1)
 
 
 def _columns(rows: Tensor, which: Tensor) -> Tensor:
@@ -102,5 +105,5 @@ def _columns(rows: Tensor, which: Tensor) -> Tensor:
 
 
 def _index_type(size: int) -> torch.dtype:
-    # 32 bits are half the memory to write and to read, wherever they suffice.
-    return torch.int32 if size < 2**31 else torch.int64
+    # 32 bits are half the memory to write and to read, wherever they suffice. torch.export asks for any batch.
+    return torch.int32 if not torch.compiler.is_exporting() and size < 2**31 else torch.int64

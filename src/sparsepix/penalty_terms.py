@@ -6,10 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from sparsepix.bit_operations import total_ebops
+from sparsepix.run_options import PENALTIES as NAMES
 from sparsepix.sparse_input_reduce import SparseInputReduce
 from sparsepix_ops.errors import SparsePixError
-
-NAMES = ("budget", "masked_intensity", "ebops")
 
 
 def penalties(model: nn.Module, names: Collection[str] = NAMES) -> dict[str, Tensor]:
@@ -27,7 +26,8 @@ def penalties(model: nn.Module, names: Collection[str] = NAMES) -> dict[str, Ten
 
         - 'budget', if a budget is learned: the budget as a share of where it started (1 at first);
         - 'masked_intensity', if a budget or threshold is learned: the share of an image's intensity (sum of absolute
-          values) that the selection drops, mean over the batch; an empty image counts 0;
+          values) that the selection drops, mean over the batch; an empty image counts 0, and so does a batch
+          of none;
         - 'ebops', if all weights and inputs of layers have formats: bit operations an image (see ``ebops``). It is
           not scaled: millions for a large model, so its weight is of the order of 1e-7.
 
@@ -50,6 +50,19 @@ def penalties(model: nn.Module, names: Collection[str] = NAMES) -> dict[str, Ten
     return values
 
 
+def missing(model: nn.Module, names: Collection[str]) -> list[str]:
+    """A message for each penalty of those names that can be seen to be none of the model's, before it has run."""
+    reduces = [module for module in model.modules() if isinstance(module, SparseInputReduce)]
+    budget = any(reduce.learned_max_pixels is not None for reduce in reduces)
+    learned = budget or any(reduce.learned_threshold is not None for reduce in reduces)
+    problems = []
+    if "budget" in names and not budget:
+        problems.append("the model has no penalty budget: it learns no max_pixels")
+    if "masked_intensity" in names and not learned:
+        problems.append("the model has no penalty masked_intensity: it learns neither max_pixels nor a threshold")
+    return problems
+
+
 def _mean(values: list[Tensor]) -> Tensor:
     return values[0] if len(values) == 1 else torch.stack(values).mean()
 
@@ -67,4 +80,4 @@ def masked_intensity(reduce: SparseInputReduce) -> Tensor:
     intensity = torch.linalg.vector_norm(last.image, 1, (1, 2, 3))
     kept = (last.features.abs().sum(2) * last.presence).sum(1)
     dropped = (intensity - kept) / intensity.masked_fill(intensity == 0, 1.0)
-    return dropped.mean()
+    return dropped.sum() / max(len(dropped), 1)

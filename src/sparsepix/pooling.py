@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from sparsepix.recording import emit_sparse
-from sparsepix.sparse_pixels import SparsePixels
+from sparsepix.sparse_pixels import SparsePixels, pixels_of
 
 
 class Merge(NamedTuple):
@@ -59,4 +59,4 @@ def emit_pool(
     slots, channels = pixels.features.shape[1:]
     features, coords = emit_sparse(op, inputs, {**windows, **attributes}, slots, channels)
     shape = tuple(size // window for size, window in zip(pixels.spatial_shape, kernel_size, strict=True))
-    return SparsePixels(features, coords, shape)
+    return pixels_of(features, coords, shape)

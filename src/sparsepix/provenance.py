@@ -4,8 +4,7 @@ Every tensor that torch computes from another inherits where that one came from;
 with weights set it anew. So it works for any module, with functional calls in between or not.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,8 +15,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
-from sparsepix.last_forward import LastForward
-from sparsepix.modes import evaluating
+from sparsepix.module_copy import evaluation_copy, without_hooks
 from sparsepix.quant_conv2d import QuantConv2d
 from sparsepix.quant_linear import QuantLinear
 from sparsepix.quantizers import Quantizer
@@ -53,7 +51,7 @@ def layer_uses(model: nn.Module, input_shape: tuple[int, int, int]) -> list[Use]
     """The layers with weights in the order of their calls; found once for each model and kept.
 
     Args:
-        model: its last forward stays what it was.
+        model: is left as it is.
         input_shape: (channels, height, width) of the image.
 
     Raises:
@@ -69,35 +67,19 @@ def _trace(model: nn.Module, input_shape: tuple[int, int, int]) -> list[Use]:
     like = next(model.parameters())
     image = torch.zeros((1, *input_shape), dtype=like.dtype, device=like.device)
     tracer = _Tracer()
-    hooks = []
-    for name, module in model.named_modules():
-        if isinstance(module, Weighted):
-            hooks.append(module.register_forward_pre_hook(partial(tracer.enter, name)))
-        if isinstance(module, Weighted | Quantizer | SparseFlatten):
-            hooks.append(module.register_forward_hook(tracer.leave))
-    try:
-        with evaluating(model), last_forward_kept(model), torch.no_grad(), tracer:
-            model(image)
-    except RuntimeError as error:
-        raise SparsePixError(f"the model does not run on an image of shape {input_shape}: {error}") from error
-    finally:
-        for hook in hooks:
-            hook.remove()
+    # A copy: other threads may run the model, and its own hooks are not asked.
+    copy, copies = evaluation_copy(model, own_tensors=False)
+    originals = {copied: module for module, copied in copies.items()}
+    with without_hooks(copy):
+        for name, module in copy.named_modules():
+            if isinstance(module, Weighted | Quantizer | SparseFlatten):
+                module._compiled_call_impl = partial(tracer.call, name, module, originals[module])
+        try:
+            with torch.no_grad(), tracer:
+                copy(image)
+        except RuntimeError as error:
+            raise SparsePixError(f"the model does not run on an image of shape {input_shape}: {error}") from error
     return tracer.uses
-
-
-@contextmanager
-def last_forward_kept(model: nn.Module) -> Iterator[None]:
-    """Whatever runs inside the block, every layer's last forward is afterwards the one from before."""
-    records = [record for module in model.modules() for record in vars(module).values()]
-    records = [record for record in records if isinstance(record, LastForward)]
-    before = [dict(vars(record)) for record in records]
-    try:
-        yield
-    finally:
-        for record, values in zip(records, before, strict=True):
-            vars(record).clear()
-            vars(record).update(values)
 
 
 class _Tracer(TorchFunctionMode):
@@ -109,19 +91,19 @@ class _Tracer(TorchFunctionMode):
         self._sources: dict[int, Source] = {}
         self._alive: list[Tensor] = []  # keeps the ids above from being given to other tensors
 
-    def enter(self, name: str, layer: nn.Module, inputs: tuple[Any, ...]) -> None:
-        """Before a layer with weights."""
-        self.uses.append(Use(name, layer, self._source_of(inputs)))
-
-    def leave(self, module: nn.Module, inputs: tuple[Any, ...], output: Tensor | SparsePixels) -> None:
-        """Behind a layer that sets the source of its output."""
+    def call(self, name: str, copied: nn.Module, module: nn.Module, *inputs: Any) -> Tensor | SparsePixels:
+        """Run a layer with weights, or one that sets the source of its output; ``module`` is what it is a copy of."""
         source = self._source_of(inputs)
+        if isinstance(module, Weighted):
+            self.uses.append(Use(name, module, source))
+        output = copied.forward(*inputs)
         if isinstance(module, Weighted):
             self._set(output, Source())
         elif isinstance(module, SparseFlatten):
             self._set(output, Source(source.quantizer, module))
         elif module.format is not None:
             self._set(output, Source(module, source.flatten))
+        return output
 
     def __torch_function__(
         self, function: Callable, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None

@@ -7,8 +7,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sparsepix.batch_norm import quantized_weights
-from sparsepix.checks import as_pair, check_channels, check_image, check_positive
+from sparsepix.checks import as_pair, check_channels, check_flag, check_image, check_positive, check_weights
 from sparsepix.last_forward import LastForward
+from sparsepix.precision import full_precision, in_full_precision
 from sparsepix.quantizers import Format, Quantizer, bias_format_of, start_above_rounding
 
 
@@ -41,9 +42,13 @@ class QuantConv2d(nn.Conv2d):
         bias_format: Format = None,
         batch_norm: bool = False,
     ) -> None:
-        check_positive("QuantConv2d", "in_channels", in_channels)
-        check_positive("QuantConv2d", "out_channels", out_channels)
+        in_channels = check_positive("QuantConv2d", "in_channels", in_channels)
+        out_channels = check_positive("QuantConv2d", "out_channels", out_channels)
+        bias, batch_norm = (
+            check_flag("QuantConv2d", name, value) for name, value in (("bias", bias), ("batch_norm", batch_norm))
+        )
         window = as_pair("QuantConv2d", "kernel_size", kernel_size, odd=True)
+        check_weights("QuantConv2d", out_channels, in_channels, *window)
         super().__init__(in_channels, out_channels, window, padding=(window[0] // 2, window[1] // 2), bias=bias)
         self.weight_quantizer = Quantizer(weight_format, "QuantConv2d weight")
         start_above_rounding(self, weight_format)
@@ -55,7 +60,7 @@ class QuantConv2d(nn.Conv2d):
 
     def forward(self, image: Tensor) -> Tensor:
         """Convolve [B, in_channels, H, W] to [B, out_channels, H, W]."""
-        check_image("QuantConv2d", image)
+        image = in_full_precision("QuantConv2d", check_image("QuantConv2d", image))
         check_channels("QuantConv2d", self.in_channels, image.shape[1])
         self.last_forward.spatial_shape = tuple(image.shape[2:])
         # oneDNN takes several times as long for the gradient of few channels in the other order.
@@ -64,8 +69,9 @@ class QuantConv2d(nn.Conv2d):
         def plain() -> tuple[Tensor, None]:
             return F.conv2d(image, self.weight, self.bias, padding=self.padding).movedim(1, -1), None
 
-        weight, bias = quantized_weights(self, plain)
-        return F.conv2d(image, weight, bias, padding=self.padding)
+        with full_precision(image.device):
+            weight, bias = quantized_weights(self, plain)
+            return F.conv2d(image, weight, bias, padding=self.padding)
 
     def products(self) -> Tensor:
         """Multiplications of one image in the last forward, those with the padding left out: a scalar."""

@@ -1,10 +1,10 @@
 """Fully connected layer with quantized weights."""
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from sparsepix.batch_norm import quantized_weights
-from sparsepix.checks import check_channels, check_positive
+from sparsepix.checks import check_channels, check_flag, check_positive, check_vector, check_weights
+from sparsepix.precision import in_full_precision, linear
 from sparsepix.quantizers import Format, Quantizer, bias_format_of, start_above_rounding
 
 
@@ -35,8 +35,12 @@ class QuantLinear(nn.Linear):
         bias_format: Format = None,
         batch_norm: bool = False,
     ) -> None:
-        check_positive("QuantLinear", "in_features", in_features)
-        check_positive("QuantLinear", "out_features", out_features)
+        in_features = check_positive("QuantLinear", "in_features", in_features)
+        out_features = check_positive("QuantLinear", "out_features", out_features)
+        bias, batch_norm = (
+            check_flag("QuantLinear", name, value) for name, value in (("bias", bias), ("batch_norm", batch_norm))
+        )
+        check_weights("QuantLinear", out_features, in_features)
         super().__init__(in_features, out_features, bias)
         self.weight_quantizer = Quantizer(weight_format, "QuantLinear weight")
         start_above_rounding(self, weight_format)
@@ -47,6 +51,8 @@ class QuantLinear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the layer to [..., in_features]."""
+        check_vector("QuantLinear", x)
         check_channels("QuantLinear", self.in_features, x.shape[-1], "in_features")
-        weight, bias = quantized_weights(self, lambda: (F.linear(x, self.weight, self.bias), None))
-        return F.linear(x, weight, bias)
+        x = in_full_precision("QuantLinear", x)
+        weight, bias = quantized_weights(self, lambda: (linear(x, self.weight, self.bias), None))
+        return linear(x, weight, bias)

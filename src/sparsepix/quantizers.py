@@ -18,10 +18,13 @@ from brevitas.core.zero_point import ZeroZeroPoint
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from sparsepix.blank import is_blank
 from sparsepix.bounded import bounded
-from sparsepix.recording import emit, exporting
+from sparsepix.precision import in_full_precision
+from sparsepix.recording import emit, exporting, note_quantized
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import AP_ROUNDING, FixedPoint, Rounding
+from sparsepix_ops.whole import truth, whole_number
 
 MIN_WIDTH, MAX_WIDTH = 2, 16
 # Beyond it a scale or its reciprocal comes near the ends of float32, where scaling is no longer exact.
@@ -41,6 +44,9 @@ class LearnedFixedPoint:
         initial_integer: bits left of the binary point to start from, the sign bit included.
         learn_width: learn the width too, from ``min_width`` to ``width``.
         min_width: the smallest learned width.
+
+    Raises:
+        SparsePixError: numbers that are not whole (8.0 is one).
     """
 
     width: int
@@ -49,6 +55,24 @@ class LearnedFixedPoint:
     initial_integer: int = 1
     learn_width: bool = False
     min_width: int = MIN_WIDTH
+
+    def __post_init__(self) -> None:
+        whole = {name: whole_number(getattr(self, name)) for name in ("width", "initial_integer", "min_width")}
+        truths = {name: truth(getattr(self, name)) for name in ("signed", "learn_width")}
+        problems = [
+            f"LearnedFixedPoint: {name} must be a whole number of bits, found {getattr(self, name)!r}"
+            for name, value in whole.items()
+            if value is None
+        ]
+        problems += [
+            f"LearnedFixedPoint: {name} must be True or False, found {getattr(self, name)!r}"
+            for name, value in truths.items()
+            if value is None
+        ]
+        if problems:
+            raise SparsePixError(problems)
+        for name, value in (whole | truths).items():
+            object.__setattr__(self, name, value)
 
     @property
     def initial(self) -> FixedPoint:
@@ -251,8 +275,15 @@ class Quantizer(nn.Module):
         """Quantize ``x`` [...]; the result has its shape and dtype."""
         if self.format is None:
             return x
+        x = in_full_precision(self.owner, x)
+        if is_blank(x):
+            return emit("Quant", (x, *self._constants(x)), self._attributes(), x.shape)
+        result = self._quantize(x)
         if exporting():
-            return self._emit(x)
+            note_quantized(x, result, self._constants(x), self._attributes())
+        return result
+
+    def _quantize(self, x: Tensor) -> Tensor:
         format = self.format
         floor = format.rounding == "FLOOR"
         if self.learned is not None:
@@ -260,11 +291,14 @@ class Quantizer(nn.Module):
             return _LearnedQuantize.apply(x, exponent, width, format.signed, floor)
         return _FixedQuantize.apply(x, self._scale, self._inverse, format.raw_min, format.raw_max, floor)
 
-    def _emit(self, x: Tensor) -> Tensor:
+    def _constants(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Scale, zero point and width of the ``Quant`` node of ``x``."""
         format = self.fixed_point
-        constants = (torch.tensor(value, dtype=x.dtype) for value in (format.scale, 0.0, float(format.width)))
-        attributes = {"signed": int(format.signed), "narrow": 0, "rounding_mode": format.rounding}
-        return emit("Quant", (x, *constants), attributes, x.shape)
+        scale, zero, width = (torch.tensor(v, dtype=x.dtype) for v in (format.scale, 0.0, float(format.width)))
+        return scale, zero, width
+
+    def _attributes(self) -> dict[str, int | str]:
+        return {"signed": int(self.format.signed), "narrow": 0, "rounding_mode": self.format.rounding}
 
     def extra_repr(self) -> str:
         """The format, for ``print(model)``."""
@@ -284,7 +318,7 @@ def check_format(format: Format, owner: str) -> None:
             f"{owner}: a format must be FixedPoint, LearnedFixedPoint or None, found {format!r}; "
             "write FixedPoint(8, 3) or FixedPoint.parse('ap_fixed<8, 3>')"
         )
-    if format.rounding not in AP_ROUNDING:
+    if not isinstance(format.rounding, str) or format.rounding not in AP_ROUNDING:
         raise SparsePixError(f"{owner}: rounding must be one of {list(AP_ROUNDING)}, found {format.rounding!r}")
     if not MIN_WIDTH <= format.width <= MAX_WIDTH:
         raise SparsePixError(f"{owner}: width must be {MIN_WIDTH} ... {MAX_WIDTH} bits, found {format.width}")
@@ -292,13 +326,11 @@ def check_format(format: Format, owner: str) -> None:
         raise SparsePixError(
             f"{owner}: min_width must be {MIN_WIDTH} ... width = {format.width} bits, found {format.min_width}"
         )
-    start = format.initial if isinstance(format, LearnedFixedPoint) else format
-    if abs(start.integer) > MAX_INTEGER:
+    integer = format.initial_integer if isinstance(format, LearnedFixedPoint) else format.integer
+    if abs(integer) > MAX_INTEGER:
+        raise SparsePixError(f"{owner}: the integer bits must be -{MAX_INTEGER} ... {MAX_INTEGER}, found {integer}")
+    if isinstance(format, FixedPoint) and format.overflow != "SAT":
         raise SparsePixError(
-            f"{owner}: the integer bits must be -{MAX_INTEGER} ... {MAX_INTEGER}, found {start.integer}"
-        )
-    if start.overflow != "SAT":
-        raise SparsePixError(
-            f"{owner}: a quantizer saturates, found overflow={start.overflow!r}; wrapping has no useful gradient, "
+            f"{owner}: a quantizer saturates, found overflow={format.overflow!r}; wrapping has no useful gradient, "
             "take overflow='SAT'"
         )

@@ -9,8 +9,8 @@ Anything else that touches the image's values is refused, with the name of the m
 contract does not know into low-level ops that no message can name.)
 """
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,26 +20,32 @@ from onnx import helper
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode, resolve_name
 
+from sparsepix.blank import Blank
 from sparsepix.onnx_graph import INPUT_NAME
+from sparsepix.recorded_functions import METADATA, RECORDED, draws_random_numbers, like_another, same_value
 from sparsepix_ops.errors import SparsePixError
-from sparsepix_ops.leaky_relu import slope_shift
 from sparsepix_ops.op import DOMAIN, QUANT_DOMAIN
 from sparsepix_ops.registry import OPS, RECTIFIERS
 
-BLANK_BATCH = 2
+BLANK_BATCH = 13  # unlike the sizes of most layers
 
-# A list and not a context variable: torch.compile can trace a look at its length.
-_recorders: list["Recorder"] = []
+# Other threads go on computing while this one records.
+_thread = threading.local()
+
+
+def _recorder() -> "Recorder | None":
+    return getattr(_thread, "recorder", None)
 
 
 def exporting() -> bool:
-    """True while a model is recorded: a layer then emits its op instead of computing."""
-    return len(_recorders) > 0
+    """True while this thread records a model."""
+    # A constant in compiled code, so that torch.compile does not look at the thread.
+    return not torch.compiler.is_dynamo_compiling() and _recorder() is not None
 
 
 def emit(op: str, inputs: Sequence[Tensor], attributes: Mapping[str, Any], shape: Sequence[int]) -> Tensor:
     """Record a node with one output of ``shape``, in the dtype of its first input; ``op`` is a type of the contract."""
-    return _recorders[-1].record(op, inputs, attributes, [(shape, inputs[0].dtype)])[0]
+    return _current().record(op, inputs, attributes, [(shape, inputs[0].dtype)])[0]
 
 
 def emit_sparse(
@@ -48,40 +54,82 @@ def emit_sparse(
     """Record a node with the outputs features [B, slots, channels] and coords [B, slots, 2]."""
     batch = inputs[0].shape[0]
     shapes = [((batch, slots, channels), inputs[0].dtype), ((batch, slots, 2), torch.int64)]
-    features, coords = _recorders[-1].record(op, inputs, attributes, shapes)
+    features, coords = _current().record(op, inputs, attributes, shapes)
     return features, coords
 
 
 def name_constant(tensor: Tensor, parameter: Tensor | None, role: str) -> None:
     """Call a computed constant what the parameter that it stands for is called; without one '<module>.<role>'."""
-    _recorders[-1].name_constant(tensor, parameter, role)
+    _current().name_constant(tensor, parameter, role)
 
 
-class Recorder(TorchFunctionMode):
+def note_quantized(x: Tensor, result: Tensor, constants: Sequence[Tensor], attributes: Mapping[str, Any]) -> None:
+    """Record that a constant is another one behind a quantizer; ``constants`` are its scale, zero point and width."""
+    _current().note_quantized(x, result, constants, attributes)
+
+
+def _current() -> "Recorder":
+    recorder = _recorder()
+    if recorder is None:
+        raise SparsePixError(
+            "a value of an export is used outside of it: the forward of the exported model has kept it, or handed it "
+            "to another thread"
+        )
+    return recorder
+
+
+class NoRandomNumbers(TorchFunctionMode):
+    """Refuses functions of torch that draw random numbers: what they give cannot be in a file.
+
+    Attributes:
+        scope: path of the module that runs.
+    """
+
+    scope = ""
+
+    def __torch_function__(
+        self, function: Callable, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Refuse a call of torch or let it through."""
+        if draws_random_numbers(function, args, kwargs or {}):
+            raise SparsePixError(
+                f"{self.scope or 'the forward'}: {_name(function)} draws random numbers in evaluation too, which no "
+                "file can hold; do so in training only (training=self.training)"
+            )
+        return function(*args, **(kwargs or {}))
+
+
+class Recorder(NoRandomNumbers):
     """Collects the nodes and constants of one forward pass.
 
     Args:
-        model: whose parameters give the constants their names.
+        model: whose parameters give the constants their names. A copy that ``evaluation_copy`` made, since its calls
+            are rerouted.
 
     Attributes:
         nodes: in order, named '<module>/<op>', with values named '<module>.<what it is>'.
         constants: by name.
+        failed: path of the module in which an exception was raised.
     """
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, np.ndarray] = {}
+        self.failed: str | None = None
         self._model = model
-        self._values: dict[int, str] = {}
-        self._alive: list[Tensor] = []  # keeps the ids above from being given to other tensors
-        self._weights: set[int] = set()  # quantized constants: recorded, but not of the image
+        self._quantized: dict[int, tuple[str, Tensor]] = {}  # constants behind a quantizer, and what they were
+        self._alive: list[Tensor] = []  # keeps the ids from being given to other tensors
         self._taken = {INPUT_NAME}
         self._scopes = [""]
         self._parameter_names = {id(p): name for name, p in [*model.named_parameters(), *model.named_buffers()]}
 
-    def run(self, image: Tensor) -> dict[str, str]:
-        """Run the model on a blank image [B, C, H, W].
+    def run(self, image_shape: tuple[int, int, int], like: Tensor) -> dict[str, str]:
+        """Run the model on blank images [B, C, H, W].
+
+        Args:
+            image_shape: (C, H, W).
+            like: of its dtype and device are the images.
 
         Returns:
             The values that the model returns, by the names of its outputs: 'output' for a tensor, 'output_0' ... for a
@@ -91,35 +139,45 @@ class Recorder(TorchFunctionMode):
             SparsePixError: the forward does something with the image that the contract has no op for, or returns
                 something else.
         """
-        self._track(image, INPUT_NAME)
-        hooks = []
-        for name, module in self._model.named_modules():
-            hooks.append(module.register_forward_pre_hook(partial(self._enter, name)))
-            hooks.append(module.register_forward_hook(self._leave, always_call=True))
-        _recorders.append(self)
+        image = Blank((BLANK_BATCH, *image_shape), like.dtype, like.device, INPUT_NAME)
+        names = {module: name for name, module in self._model.named_modules()}
+        # What torch.compile sets; it takes the place of the call with its hooks, in this copy of the model alone.
+        for module, name in names.items():
+            module._compiled_call_impl = _rerouted(self, name, module)
+        outer, _thread.recorder = _recorder(), self
         try:
             with torch.no_grad(), self:
                 output = self._model(image)
         finally:
-            _recorders.pop()
-            for hook in hooks:
-                hook.remove()
-        outputs = _named(output)
+            _thread.recorder = outer
+            for module in names:
+                module._compiled_call_impl = None
+        outputs = named_outputs(output)
         problems = [
             f"the model must return a tensor that depends on the image, or a tuple or dict of such tensors, found "
             f"{type(value).__name__}{f' as {name!r}' if len(outputs) > 1 else ''}"
             for name, value in outputs.items()
-            if not isinstance(value, Tensor) or id(value) not in self._values
+            if not isinstance(value, Blank)
+        ]
+        problems += [
+            f"the model must return what it has computed, found the image itself as {name!r}"
+            for name, value in outputs.items()
+            if isinstance(value, Blank) and value.value == INPUT_NAME
         ]
         if problems or not outputs:
             raise SparsePixError(problems or ["the model must return one tensor or more, found none"])
-        return {name: self._values[id(value)] for name, value in outputs.items()}
+        return {name: value.value for name, value in outputs.items()}
 
-    def _enter(self, name: str, *_: Any) -> None:
+    def call(self, name: str, module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Run a module without its hooks, so that what is recorded in it bears its name."""
         self._scopes.append(name)
-
-    def _leave(self, *_: Any) -> None:
-        self._scopes.pop()
+        try:
+            return module.forward(*args, **kwargs)
+        except Exception:
+            self.failed = self.scope if self.failed is None else self.failed
+            raise
+        finally:
+            self._scopes.pop()
 
     @property
     def scope(self) -> str:
@@ -132,63 +190,60 @@ class Recorder(TorchFunctionMode):
         inputs: Sequence[Tensor],
         attributes: Mapping[str, Any],
         outputs: Sequence[tuple[Sequence[int], torch.dtype]],
-    ) -> list[Tensor]:
+    ) -> list[Blank]:
         """Add a node; returns blank tensors that stand for its outputs."""
         domain = next(d for d in (DOMAIN, QUANT_DOMAIN, "") if (d, op_type) in OPS)
         op = OPS[domain, op_type]
-        of_constant = op_type == "Quant" and self.is_weight(inputs[0])
         names = []
         for role, tensor in zip(op.inputs_of(len(inputs)), inputs, strict=False):
             if op_type == "Quant" and role != "x":
-                role = f"{names[0]}_{role}" if of_constant else f"{self.scope}.{role}"
-                names.append(self._constant(tensor, role))
+                names.append(self._constant(tensor, f"{self.scope}.{role}"))
             else:
                 names.append(self._name_of(tensor, role))
-        tensors, output_names = [], []
+        blanks = []
         for role, (shape, dtype) in zip(op.outputs, outputs, strict=True):
-            tensor = torch.zeros(tuple(shape), dtype=dtype)
-            if of_constant:
-                name = f"{names[0]}_quant"
-            else:
-                name = f"{self.scope or op_type.lower()}.{self._role(op_type, role, shape)}"
-            name = self._unique(name)
-            self._track(tensor, name)
-            if of_constant:
-                self._weights.add(id(tensor))
-            tensors.append(tensor)
-            output_names.append(name)
+            name = self._unique(f"{self.scope or op_type.lower()}.{self._role(op_type, role, shape)}")
+            blanks.append(Blank(shape, dtype, inputs[0].device, name))
+        self._add_node(op_type, domain, names, [blank.value for blank in blanks], attributes)
+        return blanks
+
+    def note_quantized(
+        self, x: Tensor, result: Tensor, constants: Sequence[Tensor], attributes: Mapping[str, Any]
+    ) -> None:
+        """Add the ``Quant`` node of a constant, whose result has been computed."""
+        name = self._name_of(x, "x")
+        op = OPS[QUANT_DOMAIN, "Quant"]
+        parts = [self._constant(c, f"{name}_{role}") for role, c in zip(op.inputs[1:], constants, strict=True)]
+        quantized = self._unique(f"{name}_quant")
+        self._add_node("Quant", QUANT_DOMAIN, [name, *parts], [quantized], attributes)
+        self._alive.append(result)
+        self._quantized[id(result)] = (quantized, result.clone())
+
+    def _add_node(
+        self, op_type: str, domain: str, inputs: list[str], outputs: list[str], attributes: Mapping[str, Any]
+    ) -> None:
         label = self._unique(f"{self.scope}/{op_type}".lstrip("/"))
-        self.nodes.append(helper.make_node(op_type, names, output_names, name=label, domain=domain, **attributes))
-        return tensors
+        self.nodes.append(helper.make_node(op_type, inputs, outputs, name=label, domain=domain, **attributes))
 
     def __torch_function__(
         self, function: Callable, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         """Record, let through or refuse a call of torch."""
         kwargs = dict(kwargs or {})
-        if not self._tracked([*args, *kwargs.values()]) or function in _METADATA:
-            return function(*args, **kwargs)
+        if not _any_blank([*args, *kwargs.values()]) or function in METADATA:
+            return super().__torch_function__(function, types, args, kwargs)
+        made = like_another(function, args, kwargs)
+        if made is not None:
+            return made
         name = getattr(function, "__name__", str(function))
-        result = None
-        if name in _RECORDED:
-            result = _RECORDED[name](self, *args, **kwargs)
-        elif function in _SAME_VALUE or (name == "dropout" and not kwargs.get("training", True)):
-            result = self._same_value(args[0], function(*args, **kwargs))
+        result = RECORDED[name](self, function, args, kwargs) if name in RECORDED else None
+        result = same_value(function, args, kwargs) if result is None else result
         if result is None:
             raise SparsePixError(
-                f"{self.scope or type(self._model).__name__}: {resolve_name(function) or name} on values of the image "
-                "has no firmware; use the layers of sparsepix"
+                f"{self.scope or type(self._model).__name__}: {_name(function)} on values of the image has no "
+                "firmware; use the layers of sparsepix"
             )
         return result
-
-    def _same_value(self, x: Tensor, blank: Tensor) -> Tensor | None:
-        """What a copy or a conversion to a type that loses nothing stands for: the value that it was made of."""
-        same_kind = x.dtype.is_floating_point == blank.dtype.is_floating_point
-        if not same_kind or blank.element_size() < x.element_size():
-            return None
-        blank = blank.clone()  # a method that has nothing to do returns its argument
-        self._track(blank, self._values[id(x)])
-        return blank
 
     def _role(self, op_type: str, role: str, shape: Sequence[int]) -> str:
         """What an output is called behind the name of its module."""
@@ -201,30 +256,17 @@ class Recorder(TorchFunctionMode):
             return "average"
         return "features" if len(shape) == 3 else "output"
 
-    def _tracked(self, arguments: Sequence[Any]) -> bool:
-        for argument in arguments:
-            if isinstance(argument, Tensor) and id(argument) in self._values:
-                return True
-            if isinstance(argument, list | tuple) and self._tracked(argument):
-                return True
-        return False
-
-    def is_weight(self, tensor: Tensor | None) -> bool:
-        """Whether an argument is the same for every image."""
-        return tensor is None or id(tensor) in self._weights or id(tensor) not in self._values
-
-    def _track(self, tensor: Tensor, name: str) -> None:
-        self._values[id(tensor)] = name
-        self._alive.append(tensor)
-
     def name_constant(self, tensor: Tensor, parameter: Tensor | None, role: str) -> None:
         """Give a computed constant the name of a parameter, or of its role in the module that runs."""
         self._alive.append(tensor)
         self._parameter_names[id(tensor)] = self._parameter_names.get(id(parameter), f"{self.scope}.{role}")
 
     def _name_of(self, tensor: Tensor, role: str) -> str:
-        if id(tensor) in self._values:
-            return self._values[id(tensor)]
+        if isinstance(tensor, Blank):
+            return tensor.value
+        name, quantized = self._quantized.get(id(tensor), ("", None))
+        if quantized is not None and torch.equal(quantized, tensor):  # not changed in place since
+            return name
         return self._constant(tensor, self._parameter_names.get(id(tensor), f"{self.scope}.{role}"))
 
     def _constant(self, tensor: Tensor, name: str) -> str:
@@ -232,7 +274,7 @@ class Recorder(TorchFunctionMode):
         if name in self.constants and not np.array_equal(self.constants[name], array, equal_nan=True):
             name = self._unique(name)
         self._taken.add(name)
-        self.constants[name] = array
+        self.constants[name] = array.copy()
         return name
 
     def _unique(self, name: str) -> str:
@@ -244,8 +286,34 @@ class Recorder(TorchFunctionMode):
         return candidate
 
 
-def _named(output: Any) -> dict[str, Any]:
-    """What a model returns, by the names of its outputs."""
+def _rerouted(recorder: Recorder, name: str, module: nn.Module) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return recorder.call(name, module, args, kwargs)
+
+    return call
+
+
+def _name(function: Callable) -> str:
+    return resolve_name(function) or getattr(function, "__name__", str(function))
+
+
+def _any_blank(arguments: Sequence[Any]) -> bool:
+    for argument in arguments:
+        if isinstance(argument, Blank):
+            return True
+        if isinstance(argument, Mapping):
+            argument = list(argument.values())
+        if isinstance(argument, list | tuple) and _any_blank(argument):
+            return True
+    return False
+
+
+def named_outputs(output: Any) -> dict[str, Any]:
+    """What a model returns, by the names of its outputs.
+
+    Raises:
+        SparsePixError: a dict whose keys are no names.
+    """
     if isinstance(output, Mapping):
         wrong = [name for name in output if not isinstance(name, str) or not name]
         if wrong:
@@ -256,119 +324,3 @@ def _named(output: Any) -> dict[str, Any]:
     if isinstance(output, list | tuple):
         return {f"output_{i}": value for i, value in enumerate(output)}
     return {"output": output}
-
-
-def _relu(recorder: Recorder, x: Tensor, inplace: bool = False) -> Tensor:
-    (result,) = recorder.record("Relu", [x], {}, [(x.shape, x.dtype)])
-    if inplace:
-        recorder._track(x, recorder._values[id(result)])
-    return result
-
-
-def _leaky_relu(recorder: Recorder, x: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
-    try:
-        slope_shift(negative_slope)
-    except SparsePixError as error:
-        raise SparsePixError(f"{recorder.scope or 'leaky_relu'}: {error}") from None
-    (result,) = recorder.record("LeakyRelu", [x], {"alpha": float(negative_slope)}, [(x.shape, x.dtype)])
-    if inplace:
-        recorder._track(x, recorder._values[id(result)])
-    return result
-
-
-def _linear(recorder: Recorder, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor | None:
-    if x.dim() != 2 or not (recorder.is_weight(weight) and recorder.is_weight(bias)):
-        return None
-    inputs = [x, weight] if bias is None else [x, weight, bias]
-    return recorder.record("Gemm", inputs, {"transB": 1}, [((x.shape[0], weight.shape[0]), x.dtype)])[0]
-
-
-def _matmul(recorder: Recorder, x: Tensor, weight: Tensor) -> Tensor | None:
-    if x.dim() != 2 or weight.dim() != 2 or not recorder.is_weight(weight):
-        return None
-    return recorder.record("MatMul", [x, weight], {}, [((x.shape[0], weight.shape[1]), x.dtype)])[0]
-
-
-def _add(recorder: Recorder, x: Tensor, other: Tensor, alpha: float = 1) -> Tensor | None:
-    if not isinstance(x, Tensor) or not isinstance(other, Tensor) or recorder.is_weight(x) or alpha != 1:
-        return None
-    if not recorder.is_weight(other) and x.shape != other.shape:
-        return None
-    return recorder.record("Add", [x, other], {}, [(x.shape, x.dtype)])[0]
-
-
-def _add_in_place(recorder: Recorder, x: Tensor, other: Tensor, alpha: float = 1) -> Tensor | None:
-    result = _add(recorder, x, other, alpha)
-    if result is not None:
-        recorder._track(x, recorder._values[id(result)])
-    return result
-
-
-def _concat(recorder: Recorder, tensors: Sequence[Tensor], dim: int = 0) -> Tensor | None:
-    first, *others = tensors
-    axes = first.dim()
-    if any(recorder.is_weight(x) for x in tensors) or any(x.shape[:-1] != first.shape[:-1] for x in others):
-        return None
-    if dim not in (-1, axes - 1):
-        return None
-    shape = (*first.shape[:-1], sum(x.shape[-1] for x in tensors))
-    return recorder.record("Concat", list(tensors), {"axis": -1}, [(shape, first.dtype)])[0]
-
-
-def _sigmoid(recorder: Recorder, x: Tensor) -> Tensor:
-    return recorder.record("Sigmoid", [x], {}, [(x.shape, x.dtype)])[0]
-
-
-def _softmax(recorder: Recorder, x: Tensor, dim: int | None = None, **_: Any) -> Tensor | None:
-    if dim is None:
-        return None
-    return recorder.record("Softmax", [x], {"axis": dim}, [(x.shape, x.dtype)])[0]
-
-
-def _flatten(_: Recorder, x: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor | None:
-    return x if torch.empty(x.shape).flatten(start_dim, end_dim).shape == x.shape else None
-
-
-# By name, since a function of torch, a method of Tensor and a function of torch.nn.functional are three objects.
-_RECORDED: dict[str, Callable[..., Tensor | None]] = {
-    "relu": _relu,
-    "leaky_relu": _leaky_relu,
-    "linear": _linear,
-    "matmul": _matmul,
-    "mm": _matmul,
-    "__matmul__": _matmul,
-    "add": _add,
-    "__add__": _add,
-    "add_": _add_in_place,
-    "__iadd__": _add_in_place,
-    "cat": _concat,
-    "concat": _concat,
-    "concatenate": _concat,
-    "sigmoid": _sigmoid,
-    "softmax": _softmax,
-    "flatten": _flatten,
-}
-_SAME_VALUE = frozenset(
-    {Tensor.contiguous, Tensor.detach, Tensor.float, Tensor.double, Tensor.to, Tensor.clone, Tensor.type, Tensor.cpu}
-)
-_METADATA = frozenset(
-    {
-        Tensor.shape.__get__,
-        Tensor.dtype.__get__,
-        Tensor.device.__get__,
-        Tensor.ndim.__get__,
-        Tensor.layout.__get__,
-        Tensor.is_cuda.__get__,
-        Tensor.requires_grad.__get__,
-        Tensor.size,
-        Tensor.dim,
-        Tensor.numel,
-        Tensor.is_floating_point,
-        torch.is_floating_point,
-        Tensor.__len__,
-        Tensor.__repr__,
-        torch.zeros_like,
-        torch.ones_like,
-        Tensor.new_zeros,
-    }
-)

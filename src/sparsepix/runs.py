@@ -7,8 +7,8 @@ The folder holds ``options.json``, ``checkpoint.pt`` and ``history.csv`` from th
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,62 +18,18 @@ import torch
 from sparsepix import distributed, models
 from sparsepix.architecture import Architecture, Layer, SparseCNN
 from sparsepix.datasets import Dataset
-from sparsepix.history import History, Monitor
+from sparsepix.extras import needed_for
+from sparsepix.history import History
 from sparsepix.run_folder import run_folder, write_json
+from sparsepix.run_options import FIT_OPTIONS, RunOptions
 from sparsepix.saving import save
-from sparsepix.training import Schedule, accuracy, decisions, fit, loss_of, predict, random_shifts
+from sparsepix.training import accuracy, decisions, fit, loss_of, predict, random_shifts
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.files import atomic_write
-from sparsepix_ops.fixed_point import FixedPoint
 from sparsepix_ops.signals import Interrupted, heard, on_the_way
 
 if TYPE_CHECKING:
     from sparsepix.firmware_estimate import FirmwareEstimate
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """What decides the result of a run.
-
-    Args:
-        preset: of ``sparsepix.models``.
-        data: files of the preset's data set, or 'synthetic' (see ``sparsepix.datasets.load``); empty: its default.
-        events: how many synthetic events; None: the default.
-        max_pixels: N, the slots of the list of active pixels.
-        bits: width of weights and activations; None: float.
-        selection: 'raster' or 'magnitude' (see ``SparseInputReduce``).
-        learn: what the model learns besides weights: 'max_pixels', 'threshold', 'bits'.
-        channels: out_channels of each convolution; empty: the preset's.
-        epochs: how many at most.
-        batch_size: images a step, of all processes together.
-        learning_rate: its largest value.
-        schedule: see ``fit``.
-        label_smoothing: see ``loss_of``.
-        augment: pixels by which half of the training images are shifted; 0: none.
-        penalties: weight of each penalty (see ``fit``).
-        monitor: 'loss' or 'accuracy' of the validation images, which decides the best epoch (see ``History``).
-        patience: epochs without a better one until training stops; None: never.
-        seed: of data, weights and training.
-    """
-
-    preset: str
-    data: tuple[str, ...] = ()
-    events: int | None = None
-    max_pixels: int = 20
-    bits: int | None = 8
-    selection: str = "raster"
-    learn: tuple[str, ...] = ()
-    channels: tuple[int, ...] = ()
-    epochs: int = 50
-    batch_size: int = 128
-    learning_rate: float = 2e-3
-    schedule: Schedule = "one-cycle"
-    label_smoothing: float = 0.0
-    augment: int = 0
-    penalties: Mapping[str, float] = field(default_factory=dict)
-    monitor: Monitor = "loss"
-    patience: int | None = None
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -123,8 +79,9 @@ def build_model(options: RunOptions) -> SparseCNN:
         architecture = preset(options.max_pixels, 8, **given).architecture
         architecture = replace(
             architecture,
-            weight_format=_narrowed(architecture.weight_format, options.bits),
-            activation_format=_narrowed(architecture.activation_format, options.bits),
+            # The same range with fewer fraction bits.
+            weight_format=replace(architecture.weight_format, width=options.bits),
+            activation_format=replace(architecture.activation_format, width=options.bits),
         )
     if options.channels:
         architecture = replace(architecture, layers=_with_channels(architecture, options.channels))
@@ -135,30 +92,13 @@ def build_model(options: RunOptions) -> SparseCNN:
 
 def fit_arguments(options: RunOptions) -> dict[str, Any]:
     """What the options say of ``fit``, as its keyword arguments."""
-    return {
-        "epochs": options.epochs,
-        "learning_rate": options.learning_rate,
-        "batch_size": options.batch_size,
-        "seed": options.seed,
-        "augment": random_shifts(options.augment) if options.augment else None,
-        "label_smoothing": options.label_smoothing,
-        "schedule": options.schedule,
-        "penalties": options.penalties,
-        "monitor": options.monitor,
-        "patience": options.patience,
-    }
-
-
-def _narrowed(wide: FixedPoint, bits: int) -> FixedPoint:
-    """The same range with fewer fraction bits."""
-    if not 2 <= bits <= wide.width:
-        raise SparsePixError(f"bits must be 2 ... 8, 16 or float, found {bits}")
-    return replace(wide, width=bits)
+    augment = random_shifts(options.augment) if options.augment else None
+    return {name: getattr(options, name) for name in FIT_OPTIONS} | {"augment": augment}
 
 
 def _with_channels(architecture: Architecture, channels: tuple[int, ...]) -> tuple[Layer, ...]:
     convs = [i for i, layer in enumerate(architecture.layers) if layer.kind == "conv"]
-    if len(channels) != len(convs) or min(channels) < 1:
+    if len(channels) != len(convs):
         raise SparsePixError(
             f"{architecture.name}: expected {len(convs)} numbers of channels, one for each convolution, "
             f"found {channels}"
@@ -190,7 +130,8 @@ def area_under_roc(output: np.ndarray, labels: np.ndarray) -> float | None:
 
     None where no class can be told from others because all labels are the same.
     """
-    from sklearn.metrics import roc_auc_score
+    with needed_for("the area under the ROC curve"):
+        from sklearn.metrics import roc_auc_score
 
     if output.shape[1] == 1:
         return float(roc_auc_score(labels, output[:, 0])) if len(np.unique(labels)) > 1 else None

@@ -1,124 +1,133 @@
 """Model files: the description of the architecture and the state_dict, nothing that could run code."""
 
 import io
-import pickle
-import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
+from sparsepix import reading_back
 from sparsepix.architecture import Architecture, SparseCNN
+from sparsepix.module_copy import unwrapped
+from sparsepix.numbers_given import shown
+from sparsepix.state_dicts import load_state
+from sparsepix.torch_files import dump, own_content, read_own, write_bytes
 from sparsepix_ops.errors import SparsePixError
-from sparsepix_ops.files import atomic_write
 from sparsepix_ops.version import __version__
 
 FILE_FORMAT = "sparsepix-model-1"
+
+# Weights for which the right message is worth their memory.
+_FEW = 1 << 20
+
+_KIND = "a file of sparsepix.save"
+_INSTEAD = (
+    "for a module of your own use torch.save(model.state_dict(), path) and sparsepix-export --model "
+    "package.module:factory"
+)
 
 
 def save(model: SparseCNN, path: str | Path) -> None:
     """Write a model to a file that ``load`` reads back, on any machine and without unpickling code.
 
-    Raises:
-        SparsePixError: the model is no ``SparseCNN``; its architecture has no description; the file cannot be written.
-    """
-    model = getattr(model, "_orig_mod", model)  # what torch.compile has wrapped
-    if not isinstance(model, SparseCNN):
-        raise SparsePixError(
-            f"save: expected a SparseCNN (a preset of sparsepix.models), found {type(model).__name__}; for a module of "
-            "your own use torch.save(model.state_dict(), path) and sparsepix-export --model package.module:factory"
-        )
-    content = {
-        "format": FILE_FORMAT,
-        "version": __version__,
-        "architecture": model.architecture.to_dict(),
-        "state_dict": model.state_dict(),
-    }
-    write_file(path, content)
-
-
-def write_file(path: str | Path, content: Any) -> None:
-    """Write a torch file; an interruption leaves the old one or the new one.
-
-    Raises:
-        SparsePixError: the file cannot be written.
-    """
-    # In memory first: torch's own writing to a file ends in a RuntimeError of its C++ code when the disk is full.
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(buffer.getbuffer())
-
-
-def read_file(path: str | Path, allow_pickle: bool = False) -> Any:
-    """The content of a torch file.
+    The file holds the description of the model's architecture, its values (float32 or float64), and which of its
+    parameters are frozen (``requires_grad=False``). What is read back is compared with the model first: every layer and
+    its settings, every value, and the outputs for a few images, for which the model runs once, in evaluation mode and
+    with its hooks. It takes milliseconds.
 
     Args:
+        model: a preset or another ``SparseCNN``, also inside of torch.compile, DataParallel or AveragedModel.
         path: of the file.
-        allow_pickle: also read files that hold pickled objects. Unpickling runs code that the file
-            names: only for files whose origin is trusted.
 
     Raises:
-        SparsePixError: there is no such file, it is no torch file, or it holds pickled objects.
+        SparsePixError: the model is no ``SparseCNN``; the file would read back as another model (all differences are
+            listed); it cannot be written.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise SparsePixError(f"{path}: there is no such file")
+    model = unwrapped(model)
+    while isinstance(model, torch.optim.swa_utils.AveragedModel):
+        model = unwrapped(model.module)
+    if type(model) is not SparseCNN:
+        kind = "a subclass of it, whose code no file holds" if isinstance(model, SparseCNN) else "no such module"
+        raise SparsePixError(
+            f"save: expected a SparseCNN (a preset of sparsepix.models), found {kind} ({type(model).__name__}); "
+            f"{_INSTEAD}"
+        )
+    problems, data = [], b""
     try:
-        return torch.load(path, map_location="cpu", weights_only=not allow_pickle)
-    except pickle.UnpicklingError:
-        # One exception for two causes: an object that weights_only refuses, or no torch file (a zip) at all.
-        if not zipfile.is_zipfile(path):
-            raise SparsePixError(f"{path}: expected a model file, found something that torch cannot read") from None
+        with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+            plain = SparseCNN(Architecture.from_dict(model.architecture.to_dict()))
+        problems = reading_back.structure_problems(model, plain)
+        if not problems:
+            data = dump(
+                {
+                    "format": FILE_FORMAT,
+                    "version": __version__,
+                    "architecture": model.architecture.to_dict(),
+                    "state_dict": {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()},
+                    "frozen": [name for name, value in model.named_parameters() if not value.requires_grad],
+                }
+            )
+            content = torch.load(io.BytesIO(data), weights_only=True)
+            again = _from_content(own_content(content, "the file", FILE_FORMAT, _KIND), "the file")
+            problems = reading_back.value_problems(model, again)
+    except (RuntimeError, AttributeError, TypeError, ValueError) as error:  # of a model without values or description
+        problems = list(getattr(error, "problems", [str(error)]))
+    if problems:
         raise SparsePixError(
-            f"{path}: it holds a pickled module, and unpickling runs whatever code the file names. Either build the "
-            "model in code and load the state_dict (--model package.module:factory), or, if you trust the file, "
-            "pass --allow-pickle"
-        ) from None
-    except (RuntimeError, EOFError, zipfile.BadZipFile, AttributeError, ImportError, ValueError, KeyError) as error:
-        message = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise SparsePixError(
-            f"{path}: expected a model file, found something that torch cannot read: {message}"
-        ) from None
+            [*problems, _INSTEAD],
+            "save: the file holds the description of the architecture, and would read back as another model",
+        )
+    write_bytes(data, path)
 
 
 def load(path: str | Path) -> SparseCNN:
-    """Read a model that ``save`` wrote.
+    """Read a model that ``save`` wrote, in training mode.
 
     Raises:
-        SparsePixError: the file is none of ours, or does not fit together.
+        SparsePixError: the file is none of ours, damaged, of a newer version, or does not fit together.
     """
-    content = read_file(path)
-    if not isinstance(content, dict) or content.get("format") != FILE_FORMAT:
-        raise SparsePixError(
-            f"{path}: expected a file of sparsepix.save ({FILE_FORMAT}), found no description of an architecture; "
-            "for a state_dict alone use sparsepix-export --model package.module:factory"
-        )
+    otherwise = (
+        "no description of an architecture; for a state_dict alone use sparsepix-export --model package.module:factory"
+    )
+    return _from_content(read_own(path, FILE_FORMAT, _KIND, otherwise), str(path))
+
+
+def _from_content(content: Mapping[str, Any], source: str) -> SparseCNN:
+    missing = [name for name in ("architecture", "state_dict") if not isinstance(content.get(name), dict)]
+    if missing:
+        raise SparsePixError(f"{source}: expected {' and '.join(missing)} as a dict; the file is not complete")
+    state, frozen = content["state_dict"], content.get("frozen", [])
     try:
-        model = SparseCNN(Architecture.from_dict(content["architecture"]))
+        architecture = Architecture.from_dict(content["architecture"])
+        # Before anything is allocated: a description costs nothing to write.
+        held = sum(tensor.numel() for tensor in state.values() if isinstance(tensor, torch.Tensor))
+        if architecture.weights > max(held, _FEW):
+            raise SparsePixError(
+                f"the description is of a model of {architecture.weights:,} weights, the state_dict holds {held:,}"
+            )
+        with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+            model = SparseCNN(architecture)
     except SparsePixError as error:
-        raise SparsePixError(f"{path}: {error}") from None
-    load_state(model, content["state_dict"], str(path))
+        newer = _newer(content.get("version"))
+        raise SparsePixError(error.problems, f"{source}{newer}") from None
+    load_state(model, state, source)
+    parameters = dict(model.named_parameters())
+    if not isinstance(frozen, list) or not all(isinstance(name, str) and name in parameters for name in frozen):
+        raise SparsePixError(
+            f"{source}: expected names of the model's parameters under 'frozen', found {shown(frozen)}"
+        )
+    for name in frozen:
+        parameters[name].requires_grad_(False)
     return model
 
 
-def load_state(model: nn.Module, state: dict[str, torch.Tensor], source: str) -> None:
-    """Fill a module from a state_dict, in the dtype that the state_dict has.
-
-    Args:
-        model: the module.
-        state: its parameters by name.
-        source: where they come from, for messages.
-
-    Raises:
-        SparsePixError: names or shapes differ.
-    """
-    floats = {tensor.dtype for tensor in state.values() if tensor.dtype.is_floating_point}
-    if floats == {torch.float64}:
-        model.double()
+def _newer(version: Any) -> str:
+    """What to add to a message about a description if a newer version wrote the file."""
+    if not isinstance(version, str):
+        return ""
     try:
-        model.load_state_dict(state)
-    except RuntimeError as error:
-        lines = [line.strip() for line in str(error).splitlines()[1:]] or [str(error)]
-        raise SparsePixError(lines, f"{source}: the weights do not fit the model") from None
+        theirs, ours = (tuple(int(part) for part in text.split(".")[:3]) for text in (version, __version__))
+    except ValueError:
+        return ""
+    return f": written by SparsePix {version}, this is {__version__}: update it" if theirs > ours else ""

@@ -8,19 +8,22 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import optuna
 import torch
-from optuna.trial import FrozenTrial, TrialState
 
 from sparsepix.batches import fingerprint
 from sparsepix.checkpoint import require_same_settings
 from sparsepix.datasets import Dataset
+from sparsepix.extras import needed_for
 from sparsepix.firmware_estimate import firmware_estimate, require_translator
 from sparsepix.runs import RunOptions, area_under_roc, build_model, fit_arguments
 from sparsepix.saving import save
 from sparsepix.training import fit, predict
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.files import atomic_write, claimed_folder
+
+with needed_for("sparsepix.search"):
+    import optuna
+    from optuna.trial import FrozenTrial, TrialState
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -52,7 +52,7 @@ class _Weighed(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
         (features,) = ctx.saved_tensors
         first = (grad * features).sum(2)
-        return grad, first - (len(features) / 2) * first.square()
+        return grad, first - (features.shape[0] / 2) * first.square()
 
 
 def weighed(features: Tensor, factor: Tensor) -> Tensor:

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from sparsepix.blank import is_blank
 from sparsepix.checks import as_pair, check_positive, check_window
 from sparsepix.pooling import emit_pool, merge_slots, pooled_presence
 from sparsepix.quantizers import Format, Quantizer
-from sparsepix.recording import exporting
-from sparsepix.sparse_pixels import SparsePixels
+from sparsepix.sparse_pixels import SparsePixels, check_pixels, pixels_of
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.sparse_avg_pool2d import MAX_RECIPROCAL_BITS, real_reciprocal
 
@@ -34,14 +34,17 @@ class SparseAvgPool2d(nn.Module):
     ) -> None:
         super().__init__()
         self.kernel_size = as_pair("SparseAvgPool2d", "kernel_size", kernel_size)
-        self.reciprocal_bits = reciprocal_bits
-        self._factor = None if reciprocal_bits is None else _factor(self.kernel_size, reciprocal_bits)
+        self.reciprocal_bits = None
+        if reciprocal_bits is not None:
+            self.reciprocal_bits = check_positive("SparseAvgPool2d", "reciprocal_bits", reciprocal_bits)
+        self._factor = None if reciprocal_bits is None else _factor(self.kernel_size, self.reciprocal_bits)
         self.quantizer = Quantizer(format, "SparseAvgPool2d")
 
     def forward(self, pixels: SparsePixels) -> SparsePixels:
         """Pool; spatial_shape becomes (H // rows, W // columns)."""
+        check_pixels("SparseAvgPool2d", pixels)
         check_window("SparseAvgPool2d", self.kernel_size, pixels.spatial_shape)
-        if exporting():
+        if is_blank(pixels.features):
             # True division is refused by the exporter, which names the module and goes on looking for other problems.
             factor = _factor(self.kernel_size, MAX_RECIPROCAL_BITS) if self._factor is None else self._factor
             pooled = emit_pool("SparseAvgPool2d", pixels, self.kernel_size, {"reciprocal": factor})
@@ -52,7 +55,7 @@ class SparseAvgPool2d(nn.Module):
         sums = pixels.features.new_zeros(batch, slots + 1, channels).scatter_add(1, target, pixels.features)[:, :slots]
         area = self.kernel_size[0] * self.kernel_size[1]
         means = sums / area if self._factor is None else sums * self._factor
-        return SparsePixels(self.quantizer(means), merge.coords, merge.spatial_shape, pooled_presence(pixels, merge))
+        return pixels_of(self.quantizer(means), merge.coords, merge.spatial_shape, pooled_presence(pixels, merge))
 
     def extra_repr(self) -> str:
         """The arguments, for ``print(model)``."""

@@ -9,13 +9,15 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from sparsepix.batch_norm import NEEDS_ACTIVE_BIAS, SparseBatchNorm2d, quantized_weights
-from sparsepix.checks import as_pair, check_channels, check_choice, check_positive
+from sparsepix.blank import is_blank
+from sparsepix.checks import as_pair, check_channels, check_choice, check_flag, check_positive, check_weights
 from sparsepix.last_forward import LastForward
 from sparsepix.neighbours import add_windows, gather_windows, neighbour_table
 from sparsepix.pooling import Merge, merge_slots, pooled_presence
+from sparsepix.precision import full_precision
 from sparsepix.quantizers import Format, Quantizer, bias_format_of, start_above_rounding
-from sparsepix.recording import emit, emit_sparse, exporting
-from sparsepix.sparse_pixels import SparsePixels
+from sparsepix.recording import emit, emit_sparse
+from sparsepix.sparse_pixels import SparsePixels, check_pixels, pixels_of
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.sparse_conv2d import check_groups
 from sparsepix_ops.sparse_strided_conv2d import grid_of
@@ -77,32 +79,37 @@ class SparseConv2d(nn.Module):
         self.kernel_size = as_pair("SparseConv2d", "kernel_size", kernel_size, odd=True)
         self.bias_on = check_choice("SparseConv2d", "bias_on", bias_on, ("active", "nonzero"))
         self.stride = as_pair("SparseConv2d", "stride", stride)
+        bias, batch_norm = (
+            check_flag("SparseConv2d", name, value) for name, value in (("bias", bias), ("batch_norm", batch_norm))
+        )
         if self.stride != (1, 1) and bias_on != "active":
             raise SparsePixError(
                 f"SparseConv2d: bias_on='nonzero' needs stride 1, found {stride}; take bias_on='active'"
             )
         self.groups = check_positive("SparseConv2d", "groups", groups)
         try:
-            check_groups(groups, in_channels, out_channels)
+            check_groups(self.groups, self.in_channels, self.out_channels)
         except SparsePixError as error:
             raise SparsePixError(f"SparseConv2d: {error}") from None
         # Borrowed for its initial values.
-        dense = nn.Conv2d(in_channels, out_channels, self.kernel_size, bias=bias, groups=groups)
+        check_weights("SparseConv2d", self.out_channels, self.in_channels // self.groups, *self.kernel_size)
+        dense = nn.Conv2d(self.in_channels, self.out_channels, self.kernel_size, bias=bias, groups=self.groups)
         self.weight, self.bias = dense.weight, dense.bias
         self.weight_quantizer = Quantizer(weight_format, "SparseConv2d weight")
         start_above_rounding(self, weight_format)
         self.bias_quantizer = (
             Quantizer(bias_format or bias_format_of(weight_format), "SparseConv2d bias") if bias or batch_norm else None
         )
-        self.batch_norm = self.norm_type(out_channels) if batch_norm else None
+        self.batch_norm = self.norm_type(self.out_channels) if batch_norm else None
         if batch_norm and bias_on != "active":
             raise SparsePixError(f"SparseConv2d: {NEEDS_ACTIVE_BIAS}")
         self.last_forward = LastForward()
 
     def forward(self, pixels: SparsePixels) -> SparsePixels:
         """Convolve; the coordinates stay, unless there is a stride."""
+        check_pixels("SparseConv2d", pixels)
         check_channels("SparseConv2d", self.in_channels, pixels.channels)
-        if exporting():
+        if is_blank(pixels.features):
             return self._emit(pixels)
         merge = None if self.stride == (1, 1) else merge_slots(pixels, self.stride, round_up=True)
         active = pixels.active if merge is None else merge.leader
@@ -120,7 +127,7 @@ class SparseConv2d(nn.Module):
         features = sums(*quantized_weights(self, lambda: (sums(self.weight, self.bias), active)))
         if merge is None:
             return pixels.replace(features)
-        return SparsePixels(features, merge.coords, merge.spatial_shape, presence)
+        return pixels_of(features, merge.coords, merge.spatial_shape, presence)
 
     def _tables(self, pixels: SparsePixels, merge: Merge | None) -> tuple[Tensor, Tensor | None]:
         """The pixels in the window of each output, and the outputs in whose windows each pixel lies, seen from it.
@@ -152,10 +159,10 @@ class SparseConv2d(nn.Module):
             "group": self.groups,
         }
         features, coords = emit_sparse("SparseStridedConv2d", inputs, attributes, slots, self.out_channels)
-        return SparsePixels(features, coords, grid_of(pixels.spatial_shape, self.stride))
+        return pixels_of(features, coords, grid_of(pixels.spatial_shape, self.stride))
 
     def products(self) -> Tensor:
-        """Multiplications an image in the last forward, mean over the batch: a scalar.
+        """Multiplications an image in the last forward, mean over the batch (0 for none): a scalar.
 
         One for each output and kept pixel in its window, and each pair of channels in a group.
         The gradient goes to a learned selection: dropping a pixel drops its pairs with itself and its neighbours
@@ -169,7 +176,7 @@ class SparseConv2d(nn.Module):
             # Each pair counts for both of its pixels, of which an output of a stride is none.
             ends = 2 if self.stride == (1, 1) else 1
             pairs = pairs + ends * (neighbours * (last.presence - last.presence.detach())).sum()
-        return pairs * (self.in_channels // self.groups * self.out_channels / batch)
+        return pairs * (self.in_channels // self.groups * self.out_channels / max(batch, 1))
 
     def extra_repr(self) -> str:
         """The arguments, for ``print(model)``."""
@@ -204,17 +211,18 @@ class _WindowSum(torch.autograd.Function):
         if groups == 1:
             matrix = weight.reshape(weight.shape[0], -1)
         else:  # side by side, a matrix product each
-            windows = windows.view(groups, -1, batch * slots)
+            windows = windows.view(groups, len(windows) // groups, batch * slots)
             matrix = weight.reshape(groups, weight.shape[0] // groups, -1)
         mask = None if bias is None else active.reshape(1, batch * slots).to(features.dtype)
-        if bias is None or groups > 1:
-            out = (matrix @ windows).view(weight.shape[0], batch * slots)
-            out = out if bias is None else out.addcmul_(bias[:, None], mask)
-        else:
-            out = torch.addmm(bias[:, None] * mask, matrix, windows)
+        with full_precision(features.device):
+            if bias is None or groups > 1:
+                out = (matrix @ windows).view(weight.shape[0], batch * slots)
+                out = out if bias is None else out.addcmul_(bias[:, None], mask)
+            else:
+                out = torch.addmm(bias[:, None] * mask, matrix, windows)
         ctx.save_for_backward(windows, weight, table if back is None else back, mask)
         ctx.groups = groups
-        return out.t().reshape(batch, slots, -1)
+        return out.t().reshape(batch, slots, len(weight))
 
     @staticmethod
     @once_differentiable
@@ -224,13 +232,15 @@ class _WindowSum(torch.autograd.Function):
         batch, slots, filters = grad.shape
         grad = grad.reshape(batch * slots, filters).t()
         grad_features = grad_weight = grad_bias = None
-        if ctx.needs_input_grad[0]:
-            grad_features = _gradient_of_features(grad, weight, back, groups).t().reshape(batch, slots, -1)
-        if ctx.needs_input_grad[1]:
-            by_group = grad if groups == 1 else grad.reshape(groups, filters // groups, batch * slots)
-            grad_weight = (by_group @ windows.mT).view(weight.shape)
-        if mask is not None and ctx.needs_input_grad[2]:
-            grad_bias = (grad @ mask.t()).view(filters)
+        with full_precision(grad.device):
+            if ctx.needs_input_grad[0]:
+                grad_features = _gradient_of_features(grad, weight, back, groups).t()
+                grad_features = grad_features.reshape(batch, slots, grad_features.shape[1])
+            if ctx.needs_input_grad[1]:
+                by_group = grad if groups == 1 else grad.reshape(groups, filters // groups, batch * slots)
+                grad_weight = (by_group @ windows.mT).view(weight.shape)
+            if mask is not None and ctx.needs_input_grad[2]:
+                grad_bias = (grad @ mask.t()).view(filters)
         return grad_features, grad_weight, grad_bias, None, None, None, None
 
 
@@ -240,7 +250,9 @@ def _gradient_of_features(grad: Tensor, weight: Tensor, back: Tensor, groups: in
     turned = weight.flip(2, 3).view(groups, filters, channels, -1)
     # Reading the windows costs most, so that is done on the side with fewer channels.
     if filters <= channels:
-        around = gather_windows(grad, back).view(groups, -1, grad.shape[1])
-        return (turned.transpose(1, 2).reshape(groups, channels, -1) @ around).view(-1, grad.shape[1])
-    padded = F.pad(grad, (0, 1)).view(groups, filters, -1)
+        around = gather_windows(grad, back)
+        around = around.view(groups, len(around) // groups, grad.shape[1])
+        found = turned.transpose(1, 2).reshape(groups, channels, -1) @ around
+        return found.view(groups * channels, grad.shape[1])
+    padded = F.pad(grad, (0, 1)).view(groups, filters, grad.shape[1] + 1)
     return add_windows((turned.view(groups, filters, -1).mT @ padded).view(-1, padded.shape[-1]), back)

@@ -3,9 +3,10 @@
 import torch
 from torch import Tensor, nn
 
+from sparsepix.blank import is_blank
 from sparsepix.last_forward import LastForward
-from sparsepix.recording import emit, exporting
-from sparsepix.sparse_pixels import SparsePixels
+from sparsepix.recording import emit
+from sparsepix.sparse_pixels import SparsePixels, check_pixels
 
 
 class SparseFlatten(nn.Module):
@@ -17,8 +18,9 @@ class SparseFlatten(nn.Module):
 
     def forward(self, pixels: SparsePixels) -> Tensor:
         """Flatten to [B, H * W * C]."""
+        check_pixels("SparseFlatten", pixels)
         height, width = pixels.spatial_shape
-        if exporting():
+        if is_blank(pixels.features):
             inputs = (pixels.features, pixels.coords)
             shape = (pixels.features.shape[0], height * width * pixels.channels)
             return emit("SparseFlatten", inputs, {"spatial_shape": [height, width]}, shape)
@@ -27,10 +29,10 @@ class SparseFlatten(nn.Module):
         return pixels.to_rows().flatten(1)
 
     def kept_features(self) -> Tensor:
-        """Features of kept pixels in a vector of the last forward, mean over the batch: a scalar.
+        """Features of kept pixels in a vector of the last forward, mean over the batch (0 for none): a scalar.
 
         The gradient goes to a learned selection.
         """
         last = self.last_forward
         kept = last.active.to(torch.get_default_dtype()) if last.presence is None else last.presence
-        return kept.sum(1).mean() * last.channels
+        return kept.sum() / max(len(kept), 1) * last.channels

@@ -2,10 +2,12 @@
 
 from torch import Tensor, nn
 
+from sparsepix.blank import is_blank
+from sparsepix.checks import check_positive
 from sparsepix.quantizers import Format, Quantizer
-from sparsepix.recording import emit, exporting
+from sparsepix.recording import emit
 from sparsepix.sparse_avg_pool2d import reciprocal_factor
-from sparsepix.sparse_pixels import SparsePixels
+from sparsepix.sparse_pixels import SparsePixels, check_pixels
 from sparsepix_ops.sparse_avg_pool2d import MAX_RECIPROCAL_BITS
 
 
@@ -26,18 +28,22 @@ class SparseGlobalAvgPool2d(nn.Module):
     def __init__(self, reciprocal_bits: int | None = 16, format: Format = None) -> None:
         super().__init__()
         if reciprocal_bits is not None:
+            reciprocal_bits = check_positive("SparseGlobalAvgPool2d", "reciprocal_bits", reciprocal_bits)
             reciprocal_factor("SparseGlobalAvgPool2d", 1, reciprocal_bits)
         self.reciprocal_bits = reciprocal_bits
         self.quantizer = Quantizer(format, "SparseGlobalAvgPool2d")
 
     def forward(self, pixels: SparsePixels) -> Tensor:
         """Pool features [B, N, C] to [B, C]; an empty image gives 0."""
+        check_pixels("SparseGlobalAvgPool2d", pixels)
         # Under torch.compile a size that has changed is a symbol, which has no reciprocal; range pins it down.
         height, width = (len(range(size)) for size in pixels.spatial_shape)
         # True division is refused by the exporter, which names the module and goes on looking for other problems.
-        bits = MAX_RECIPROCAL_BITS if exporting() and self.reciprocal_bits is None else self.reciprocal_bits
+        bits = (
+            MAX_RECIPROCAL_BITS if is_blank(pixels.features) and self.reciprocal_bits is None else self.reciprocal_bits
+        )
         factor = None if bits is None else reciprocal_factor("SparseGlobalAvgPool2d", height * width, bits)
-        if exporting():
+        if is_blank(pixels.features):
             inputs = (pixels.features, pixels.coords)
             attributes = {"spatial_shape": [height, width], "reciprocal": factor}
             shape = (pixels.features.shape[0], pixels.channels)

@@ -2,10 +2,11 @@
 
 from torch import Tensor, nn
 
+from sparsepix.blank import is_blank
 from sparsepix.checks import check_choice
-from sparsepix.recording import emit, exporting
+from sparsepix.recording import emit
 from sparsepix.sparse_max_pool2d import Over, max_pool
-from sparsepix.sparse_pixels import SparsePixels
+from sparsepix.sparse_pixels import SparsePixels, check_pixels
 
 
 class SparseGlobalMaxPool2d(nn.Module):
@@ -25,7 +26,8 @@ class SparseGlobalMaxPool2d(nn.Module):
 
     def forward(self, pixels: SparsePixels) -> Tensor:
         """Pool features [B, N, C] to [B, C]; an image without active pixels gives 0."""
-        if exporting():
+        check_pixels("SparseGlobalMaxPool2d", pixels)
+        if is_blank(pixels.features):
             inputs = (pixels.features, pixels.coords)
             attributes = {"spatial_shape": list(pixels.spatial_shape), "over": self.over}
             return emit("SparseGlobalMaxPool2d", inputs, attributes, (pixels.features.shape[0], pixels.channels))

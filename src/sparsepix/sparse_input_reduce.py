@@ -7,13 +7,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sparsepix.checks import check_choice, check_image, check_positive
+from sparsepix.blank import is_blank
+from sparsepix.checks import check_choice, check_flag, check_image, check_positive
 from sparsepix.last_forward import LastForward
-from sparsepix.recording import emit_sparse, exporting
+from sparsepix.precision import in_full_precision
+from sparsepix.recording import emit_sparse
 from sparsepix.soft_selection import LearnedBudget, LearnedThreshold, presence, weighed
-from sparsepix.sparse_pixels import SparsePixels
+from sparsepix.sparse_pixels import SparsePixels, pixels_of
+from sparsepix.tracing import is_traced
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedPoint
+from sparsepix_ops.whole import real_number
 
 Activity = Literal["first", "any", "sum"]
 Selection = Literal["raster", "magnitude"]
@@ -57,10 +61,15 @@ class SparseInputReduce(nn.Module):
         super().__init__()
         self.initial_max_pixels = check_positive("SparseInputReduce", "max_pixels", max_pixels)
         # The comparison is made in float32 and in float64: the threshold must be the same number in both.
+        number = real_number(threshold)
         with np.errstate(over="ignore"):
-            self.initial_threshold = float(np.float32(threshold))
+            self.initial_threshold = math.nan if number is None else float(np.float32(number))
         if not math.isfinite(self.initial_threshold):
-            raise SparsePixError(f"SparseInputReduce: threshold must be finite in float32, found {threshold}")
+            raise SparsePixError(
+                f"SparseInputReduce: threshold must be finite in float32, a single number, found {threshold!r}"
+            )
+        learn_max_pixels = check_flag("SparseInputReduce", "learn_max_pixels", learn_max_pixels)
+        learn_threshold = check_flag("SparseInputReduce", "learn_threshold", learn_threshold)
         if input_format is not None and not isinstance(input_format, FixedPoint):
             raise SparsePixError(f"SparseInputReduce: input_format must be FixedPoint or None, found {input_format!r}")
         self.learned_max_pixels = LearnedBudget(self.initial_max_pixels) if learn_max_pixels else None
@@ -101,14 +110,14 @@ class SparseInputReduce(nn.Module):
 
     def forward(self, image: Tensor) -> SparsePixels:
         """Reduce images [B, C, H, W] to their active pixels."""
-        check_image("SparseInputReduce", image)
+        image = in_full_precision("SparseInputReduce", check_image("SparseInputReduce", image))
         height, width = image.shape[2:]
         if self.initial_max_pixels > height * width:
             raise SparsePixError(
                 f"SparseInputReduce: max_pixels must not exceed the {height * width} pixels of a {height}x{width} "
                 f"image, found {self.initial_max_pixels}"
             )
-        if exporting():
+        if is_blank(image):
             attributes = {
                 "max_pixels": self.max_pixels,
                 "threshold": self.threshold,
@@ -117,7 +126,7 @@ class SparseInputReduce(nn.Module):
             }
             slots = attributes["max_pixels"]
             features, coords = emit_sparse("InputReduce", (image,), attributes, slots, image.shape[1])
-            return SparsePixels(features, coords, (height, width))
+            return pixels_of(features, coords, (height, width))
 
         self.last_forward.image_shape = tuple(image.shape[1:])
         score = activity_score(image.detach(), self.activity).flatten(1)
@@ -148,12 +157,12 @@ class SparseInputReduce(nn.Module):
             self.last_forward.image, self.last_forward.features = image.detach(), features.detach()
             self.last_forward.presence = factor
             features = weighed(features, factor)
-        return SparsePixels(features, coords, (height, width), factor)
+        return pixels_of(features, coords, (height, width), factor)
 
     def _slots(self, share: Tensor | None) -> tuple[int, Tensor | None]:
         """The slots of the list, and how many of them may be filled if that is less and known as a tensor only."""
         # A compiled model keeps its shapes whatever the budget is, and is not compiled again for each.
-        if self.learned_max_pixels is not None and (self.training or torch.compiler.is_compiling()):
+        if self.learned_max_pixels is not None and (self.training or is_traced()):
             return self.initial_max_pixels, self.learned_max_pixels.pixels(share)
         return self.max_pixels, None
 
@@ -178,7 +187,7 @@ def first_places(score: Tensor, threshold: float | Tensor, count: int) -> Tensor
     counting = torch.float32 if score.shape[1] < 2**24 else torch.float64
     running = torch.gt(score, threshold, out=torch.empty_like(score, dtype=counting)).cumsum_(1)
     wanted = torch.arange(1, count + 1, dtype=counting, device=score.device)
-    return torch.searchsorted(running, wanted.expand(len(score), count).contiguous())
+    return torch.searchsorted(running, wanted.expand(score.shape[0], count).contiguous())
 
 
 def keep_largest(score: Tensor, active: Tensor, slots: int, count: Tensor | None = None) -> Tensor:

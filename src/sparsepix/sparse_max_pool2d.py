@@ -7,10 +7,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from sparsepix.blank import is_blank
 from sparsepix.checks import as_pair, check_choice, check_window
 from sparsepix.pooling import Merge, emit_pool, merge_slots, pooled_presence
-from sparsepix.recording import exporting
-from sparsepix.sparse_pixels import SparsePixels
+from sparsepix.sparse_pixels import SparsePixels, check_pixels, pixels_of
 
 Over = Literal["active", "cell"]
 
@@ -36,8 +36,9 @@ class SparseMaxPool2d(nn.Module):
 
     def forward(self, pixels: SparsePixels) -> SparsePixels:
         """Pool; spatial_shape becomes (H // rows, W // columns)."""
+        check_pixels("SparseMaxPool2d", pixels)
         check_window("SparseMaxPool2d", self.kernel_size, pixels.spatial_shape)
-        if exporting():
+        if is_blank(pixels.features):
             return emit_pool("SparseMaxPool2d", pixels, self.kernel_size, {"over": self.over})
         return max_pool(pixels, self.kernel_size, self.over)
 
@@ -58,7 +59,7 @@ def max_pool(pixels: SparsePixels, kernel_size: tuple[int, int], over: Over) -> 
         beaten = ~whole[..., None] & ((best < 0) | ((best == 0) & ~ahead))
         best = best.masked_fill(beaten, 0.0)
     best = best.masked_fill(~merge.leader[..., None], 0.0)
-    return SparsePixels(best, merge.coords, merge.spatial_shape, pooled_presence(pixels, merge))
+    return pixels_of(best, merge.coords, merge.spatial_shape, pooled_presence(pixels, merge))
 
 
 def _inactive(pixels: SparsePixels, kernel_size: tuple[int, int]) -> tuple[Tensor, Tensor]:

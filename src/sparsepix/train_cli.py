@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from sparsepix.datasets import Dataset
     from sparsepix.history import History
-    from sparsepix.runs import RunOptions, Summary
+    from sparsepix.run_options import RunOptions
+    from sparsepix.runs import Summary
 
 PRESETS = ("neutrino", "jet", "mnist", "digits", "muon")
 
@@ -69,13 +70,13 @@ def make_parser() -> argparse.ArgumentParser:
         help="files or folders of the preset's data set, or 'synthetic' (default: synthetic; digits: those of "
         "scikit-learn; mnist: none)",
     )
-    add("--events", type=_positive, metavar="E", help="synthetic events to make (default: 20,000)")
+    add("--events", type=int, metavar="E", help="synthetic events to make (default: 20,000)")
     add("--augment", type=int, default=0, metavar="PIXELS", help="shift half of the training images by so many pixels")
 
     add = parser.add_argument_group("model").add_argument
     # Without a default here, so that a search knows what is to stay fixed.
     unset = argparse.SUPPRESS
-    add("--max-pixels", type=_positive, default=unset, metavar="N", help="slots for active pixels (default: 20)")
+    add("--max-pixels", type=int, default=unset, metavar="N", help="slots for active pixels (default: 20)")
     add("--bits", type=_bits, default=unset, help="width of weights and activations, or 'float' (default: 8)")
     add(
         "--selection",
@@ -90,11 +91,11 @@ def make_parser() -> argparse.ArgumentParser:
         default=[],
         help="learn these too; with --penalty, or nothing makes them smaller",
     )
-    add("--channels", type=_positive, nargs="+", default=unset, metavar="C", help="out_channels of each convolution")
+    add("--channels", type=int, nargs="+", default=unset, metavar="C", help="out_channels of each convolution")
 
     add = parser.add_argument_group("training").add_argument
-    add("--epochs", type=_positive, default=50, help="how many at most (default: %(default)s)")
-    add("--batch-size", type=_positive, default=128, metavar="B", help="images a step (default: %(default)s)")
+    add("--epochs", type=int, default=50, help="how many at most (default: %(default)s)")
+    add("--batch-size", type=int, default=128, metavar="B", help="images a step (default: %(default)s)")
     add("--learning-rate", type=float, default=2e-3, metavar="RATE", help="its largest value (default: %(default)s)")
     add("--schedule", choices=["one-cycle", "constant"], default="one-cycle", help="of the rate (default: %(default)s)")
     add("--label-smoothing", type=float, default=0.0, metavar="S", help="share of a label that is spread over all")
@@ -104,7 +105,7 @@ def make_parser() -> argparse.ArgumentParser:
         default="loss",
         help="of the validation images: decides the best epoch (default: %(default)s)",
     )
-    add("--patience", type=_positive, metavar="EPOCHS", help="stop after so many epochs without a better one")
+    add("--patience", type=int, metavar="EPOCHS", help="stop after so many epochs without a better one")
     add(
         "--penalty",
         type=_penalty,
@@ -153,7 +154,7 @@ def _positive(text: str) -> int:
 
 
 def _bits(text: str) -> int | None:
-    return None if text == "float" else _positive(text)
+    return None if text == "float" else int(text)
 
 
 def _penalty(text: str) -> tuple[str, float]:
@@ -188,17 +189,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _main(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
+    from sparsepix.extras import needed_for
     from sparsepix_ops.errors import SparsePixError
 
     console = Console(stderr=True, highlight=False)
-    with console.status("loading torch"):
+    options = _options(arguments)  # what is wrong with them is told before torch is loaded
+    with console.status("loading torch"), needed_for("sparsepix-train"):
         from sparsepix import distributed
     device = distributed.choose_device(arguments.device)
     with distributed.process_group(device):
         if distributed.rank():
             console.quiet = True
         try:
-            return _run(arguments, device, console)
+            return _run(arguments, options, device, console)
         except (SparsePixError, OSError):
             if not console.quiet:
                 raise
@@ -220,7 +223,7 @@ def _after_interruption(what: str, arguments: argparse.Namespace) -> str:
     return f"{arguments.output}: {what}; the same command {kept}"
 
 
-def _run(arguments: argparse.Namespace, device: Any, console: "Console") -> int:
+def _run(arguments: argparse.Namespace, options: "RunOptions", device: Any, console: "Console") -> int:
     import torch
 
     from sparsepix import runs
@@ -228,8 +231,8 @@ def _run(arguments: argparse.Namespace, device: Any, console: "Console") -> int:
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     if arguments.search:
-        return _search(arguments, device, console)
-    options = _options(arguments)
+        return _search(arguments, options, device, console)
+    runs.build_model(options)  # what it refuses is told before data are read, which may take minutes
     data = load_data(options, console)
     with (
         runs.stop_on_signals(lambda: console.print("stopping behind this step; Ctrl-C again stops at once")) as stop,
@@ -252,7 +255,7 @@ def _run(arguments: argparse.Namespace, device: Any, console: "Console") -> int:
     return EXIT_OK
 
 
-def _search(arguments: argparse.Namespace, device: Any, console: "Console") -> int:
+def _search(arguments: argparse.Namespace, options: "RunOptions", device: Any, console: "Console") -> int:
     from rich.console import Console
 
     from sparsepix import distributed
@@ -268,7 +271,6 @@ def _search(arguments: argparse.Namespace, device: Any, console: "Console") -> i
         raise SparsePixError(
             "--search goes on with its study and throws none away: leave out --force, or choose another -o"
         )
-    options = _options(arguments)
     fixed = [(name, [str(getattr(options, name))]) for name in ("max_pixels", "bits", "selection") if name in arguments]
     space = parse_space([*fixed, *arguments.space])
     if "channels" in arguments:
@@ -294,7 +296,7 @@ def _search(arguments: argparse.Namespace, device: Any, console: "Console") -> i
 def _options(arguments: argparse.Namespace) -> "RunOptions":
     from dataclasses import fields
 
-    from sparsepix.runs import RunOptions
+    from sparsepix.run_options import RunOptions
 
     given = {field.name: getattr(arguments, field.name) for field in fields(RunOptions) if field.name in arguments}
     lists = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}

@@ -7,7 +7,7 @@ its part of every batch.
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,13 +15,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sparsepix import distributed, penalty_terms
+from sparsepix.augmentation import Augment, random_shifts
 from sparsepix.batches import ImageStore
-from sparsepix.checkpoint import Checkpoint, read_checkpoint
-from sparsepix.datasets import Dataset
+from sparsepix.checkpoint import Checkpoint, read_checkpoint, require_fitting
+from sparsepix.data_checks import checked_split, model_problems
+from sparsepix.datasets import Dataset, Split
 from sparsepix.evaluation import EVALUATED, accuracy, decisions, predict
-from sparsepix.history import History, Monitor
+from sparsepix.history import History
 from sparsepix.modes import evaluating
-from sparsepix.saving import load_state
+from sparsepix.run_options import Monitor, Schedule, checked_fit_options
 from sparsepix.sparse_input_reduce import SparseInputReduce
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.files import output_file
@@ -30,9 +32,8 @@ __all__ = ["Augment", "History", "accuracy", "decisions", "fit", "loss_of", "pre
 
 # Steps between two looks at what may stop a training, where a look costs a word with the other processes or the GPU.
 _LOOK = 32
-
-Augment = Callable[[Tensor, torch.Generator], Tensor]
-Schedule = Literal["one-cycle", "constant"]
+_NOT_FINITE = "expected finite losses, found NaN or infinity"
+_LOWER = "lower the learning rate, or look at what the augmentation and the model make of the images"
 
 
 def loss_of(output: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
@@ -47,27 +48,6 @@ def loss_of(output: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Ten
         target = labels.to(output.dtype) * (1 - label_smoothing) + label_smoothing / 2
         return F.binary_cross_entropy_with_logits(output[:, 0], target)
     return F.cross_entropy(output, labels, label_smoothing=label_smoothing)
-
-
-def random_shifts(step: int, probability: float = 0.5) -> Augment:
-    """An augmentation for ``fit``: moves images [B, C, H, W]; what leaves an image is lost, zeros come in.
-
-    Args:
-        step: a moved image goes by -step, 0 or step rows, and as many columns, each with a third of the chance.
-        probability: with which an image is moved at all.
-    """
-
-    def shift(images: Tensor, generator: torch.Generator) -> Tensor:
-        batch, _, height, width = images.shape
-        by = torch.randint(-1, 2, (batch, 2), generator=generator) * step
-        by *= torch.rand(batch, 1, generator=generator) < probability
-        rows = torch.arange(height) + step - by[:, :1]
-        columns = torch.arange(width) + step - by[:, 1:]
-        padded = F.pad(images, (step, step, step, step))
-        # Two index arrays around a slice put the channel axis last.
-        return padded[torch.arange(batch)[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
-
-    return shift
 
 
 def fit(
@@ -121,35 +101,34 @@ def fit(
             checkpoint is written and KeyboardInterrupt raised.
 
     Raises:
-        SparsePixError: ``epochs`` < 1; no images; a loss that is not finite (the checkpoint stays as it was before);
-            the checkpoint is of a training with other arguments; a penalty that the model does not have.
+        SparsePixError: all arguments that are out of range, and all that is wrong with images and labels: numbers that
+            differ, values that are not finite, images that the model does not take, labels that it has no output for;
+            a loss that is not finite (the checkpoint stays as it was before); the checkpoint is of a training with
+            other arguments, or damaged; a penalty that the model does not have.
         KeyboardInterrupt: ``stop`` asked for it.
     """
-    problems = [] if epochs >= 1 else [f"expected at least one epoch, found {epochs}"]
-    if not len(data.train) or not len(data.validation):
-        problems.append(
-            f"expected images to train on and to validate with, found {len(data.train)} and {len(data.validation)}"
-        )
-    if patience is not None and patience < 1:
-        problems.append(f"expected a patience of at least one epoch, found {patience}")
-    if monitor not in ("accuracy", "loss"):
-        problems.append(f"monitor must be 'accuracy' or 'loss', found {monitor!r}")
+    problems: list[str] = []
+    settings = checked_fit_options(
+        {
+            "epochs": epochs,
+            "learning_rate": learning_rate,
+            "batch_size": batch_size,
+            "seed": seed,
+            "label_smoothing": label_smoothing,
+            "schedule": schedule,
+            "penalties": penalties or {},
+            "monitor": monitor,
+            "patience": patience,
+        },
+        problems,
+    )
+    if isinstance(save_every, bool) or not isinstance(save_every, int | float) or not save_every >= 0:
+        problems.append(f"save_every: expected a number of seconds, found {save_every!r}")
+    splits = {name: checked_split(getattr(data, name), name, problems) for name in ("train", "validation")}
+    problems = problems or model_problems(model, splits) + penalty_terms.missing(model, settings["penalties"])
     if problems:
         raise SparsePixError(problems, "fit")
-    penalties = dict(penalties or {})
-    settings = {
-        "epochs": epochs,
-        "learning_rate": learning_rate,
-        "batch_size": batch_size,
-        "seed": seed,
-        "label_smoothing": label_smoothing,
-        "schedule": schedule,
-        "penalties": penalties,
-        "monitor": monitor,
-        "patience": patience,
-        "augmented": augment is not None,
-        "training images": len(data.train),
-    }
+    settings |= {"augmented": augment is not None, "training images": len(splits["train"])}
     path = Path(checkpoint) if checkpoint is not None else None
     if path is not None:
         output_file(path)  # refused now, not after a minute of training
@@ -157,8 +136,8 @@ def fit(
     devices = [like.device] if like.device.type == "cuda" else []
     # The draws of the model come from torch's own generators, whose state belongs to the caller.
     with torch.random.fork_rng(devices):
-        training = _Training(model, data, settings, augment, penalties, compiled, path, on_save)
-        while training.epoch < epochs and not training.out_of_patience(patience):
+        training = _Training(model, splits, settings, augment, compiled, path, on_save)
+        while training.epoch < settings["epochs"] and not training.out_of_patience(settings["patience"]):
             training.run_epoch(on_step, stop, save_every)
             if on_epoch is not None:
                 on_epoch(training.epoch - 1, training.history)
@@ -172,21 +151,20 @@ class _Training:
     def __init__(
         self,
         model: nn.Module,
-        data: Dataset,
+        splits: Mapping[str, Split],
         settings: dict[str, Any],
         augment: Augment | None,
-        penalties: dict[str, float],
         compiled: bool,
         path: Path | None,
         on_save: Callable[[], None] | None,
     ) -> None:
         like = next(model.parameters())
-        self.on_save = on_save
+        penalties, self.on_save = settings["penalties"], on_save
         self.model, self.settings, self.augment, self.penalties, self.path = model, settings, augment, penalties, path
         self.device = like.device
-        self.images, self.labels = ImageStore(data.train.images, like), torch.from_numpy(data.train.labels)
-        self.validation = data.validation
-        self.validation_images = ImageStore(data.validation.images, like)
+        train, self.validation = splits["train"], splits["validation"]
+        self.images, self.labels = ImageStore(train.images, like), torch.from_numpy(train.labels)
+        self.validation_images = ImageStore(self.validation.images, like)
         self.steps = -(-len(self.labels) // settings["batch_size"])
         self.optimizer = torch.optim.Adam(model.parameters(), lr=settings["learning_rate"], fused=True)
         self.schedule = _schedule(self.optimizer, settings, self.steps)
@@ -294,6 +272,8 @@ class _Training:
                 right = (decisions(output.cpu().numpy()) == labels[part].numpy()).sum()
                 sums += torch.stack([loss.double() * len(part), loss.new_tensor(float(right)).double()])
         loss, right = (distributed.total(sums) / len(labels)).tolist()
+        if not np.isfinite(loss):
+            raise SparsePixError(f"fit: {_NOT_FINITE} in the validation of epoch {self.epoch + 1}; {_LOWER}")
         self.history.validation_loss.append(loss)
         self.history.validation_accuracy.append(right)
 
@@ -303,10 +283,8 @@ class _Training:
         if not np.isfinite(sums).all():
             names = ["images", "task loss", *self.penalties]
             found = ", ".join(name for name, value in zip(names, sums, strict=True) if not np.isfinite(value))
-            raise SparsePixError(
-                f"fit: expected finite losses, found NaN or infinity in epoch {self.epoch + 1} ({found}); "
-                "lower the learning rate, or look for NaN in the images"
-            )
+            steps = f"by step {self.step} of {self.steps}"
+            raise SparsePixError(f"fit: {_NOT_FINITE} in epoch {self.epoch + 1} ({found}), {steps}; {_LOWER}")
         return sums
 
     def _save(self) -> None:
@@ -315,7 +293,10 @@ class _Training:
             return
         if self.on_save is not None:
             self.on_save()
-        Checkpoint(
+        self._state(sums).write(self.path)
+
+    def _state(self, sums: Tensor) -> Checkpoint:
+        return Checkpoint(
             self.settings,
             self.epoch,
             self.step,
@@ -326,7 +307,7 @@ class _Training:
             self.model.state_dict(),
             self.optimizer.state_dict(),
             self.schedule.state_dict(),
-        ).write(self.path)
+        )
 
     def _go_on_from(self, path: Path) -> None:
         distributed.barrier()  # process 0 may still be writing the checkpoint of a stop
@@ -338,7 +319,8 @@ class _Training:
         )
         if found is None:
             return
-        load_state(self.model, found.model, str(path))
+        require_fitting(found, self._state(self.sums), list(self.model.parameters()), self.steps, str(path))
+        self.model.load_state_dict(found.model)
         self.optimizer.load_state_dict(found.optimizer)
         self.schedule.load_state_dict(found.schedule)
         self.epoch, self.step, self.seconds = found.epoch, found.step, found.seconds
@@ -370,9 +352,9 @@ def _weighted_penalties(model: nn.Module, weights: Mapping[str, float]) -> list[
     if not weights:
         return []
     # Only what is asked for: bit operations cost as much as a small layer.
-    values = penalty_terms.penalties(model, [name for name in weights if name in penalty_terms.NAMES])
-    unknown = [name for name in weights if name not in values]
-    if unknown:
-        known = penalty_terms.penalties(model)
-        raise SparsePixError(f"fit: the model has no penalty {', '.join(unknown)}; it has {', '.join(known) or 'none'}")
+    values = penalty_terms.penalties(model, list(weights))
+    if unknown := [name for name in weights if name not in values]:
+        raise SparsePixError(
+            f"fit: the model has no penalty {', '.join(unknown)}; it has {', '.join(values) or 'none'}"
+        )
     return [weight * values[name] for name, weight in weights.items()]

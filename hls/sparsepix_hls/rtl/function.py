@@ -14,6 +14,7 @@ from da4ml.trace import FixedVariable, comb_trace
 from da4ml.types import CombLogic, Op, minimal_kif
 
 from sparsepix_hls.rtl.arithmetic import as_variable, variable
+from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedPoint
 
 INPUT, CONSTANT, MUX, PRODUCT, LOOKUP, UNARY, BINARY = -1, 5, 6, 7, 8, 9, 10
@@ -106,7 +107,23 @@ def trace(
         body: the computation.
         levels: of LUTs that a stage may have.
         late: levels of what stands between registers and the inputs.
+
+    Raises:
+        SparsePixError: a chain of operations that is longer than da4ml's recursion.
     """
+    try:
+        logic = _traced(name, inputs, outputs, body)
+    except (RecursionError, OverflowError) as error:  # da4ml walks along a chain of operations by recursion
+        raise SparsePixError(
+            f"{name} ({title[:60]} ...): its chain of operations is too long for da4ml to follow: give layers in it a "
+            "reuse_factor of 2 or more, which ends the chain there, or use --backend hls"
+        ) from error
+    stage, depth = schedule(logic, levels, late)
+    return Function(name, title, tuple(inputs), tuple(outputs), logic, stage, depth)
+
+
+def _traced(name: str, inputs: Sequence[Field], outputs: Sequence[Field], body: Body) -> CombLogic:
+    """The operations of ``trace``."""
     arrays = {field.name: field.variables() for field in inputs}
     found = body(**arrays)
     results: list[FixedVariable] = []
@@ -116,9 +133,7 @@ def trace(
         results += [as_variable(value) for value in values.ravel()]
     flat = [value for field in inputs for value in arrays[field.name].ravel()]
     # A variable that is read nowhere has no operation: the tracer drops it.
-    logic = comb_trace(flat, results) if results else comb_trace(flat[:1], flat[:1])
-    stage, depth = schedule(logic, levels, late)
-    return Function(name, title, tuple(inputs), tuple(outputs), logic, stage, depth)
+    return comb_trace(flat, results) if results else comb_trace(flat[:1], flat[:1])
 
 
 def operands(op: Op) -> list[int]:

@@ -17,6 +17,7 @@ from sparsepix_hls.rtl.reductions import input_pixels
 from sparsepix_hls.rtl.stages import Module, stage_modules
 from sparsepix_hls.rtl.synthesis import no_family, yosys_family
 from sparsepix_hls.rtl.text import instance, module_text, port
+from sparsepix_hls.size_checks import check_rtl_memory
 from sparsepix_hls.stages import plan
 from sparsepix_hls.testbench_data import data_text
 from sparsepix_ops.errors import SparsePixError
@@ -59,21 +60,8 @@ def rtl_modules(design: Design, clock_ns: float) -> list[Module]:
     problems = rtl_problems(design.graph, design.reduce)
     if problems:
         raise SparsePixError(problems, heading=f"model {design.graph.name} cannot be written as RTL")
-    modules = stage_modules(Arrays(design), plan(design, sums_apart=True), max(clock_ns * LEVELS_PER_NS, 3.0))
-    _check_names(design.graph.name, modules)
-    return modules
-
-
-def _check_names(top: str, modules: list[Module]) -> None:
-    """Refuse names of a model or a layer that make one of our modules twice."""
-    text = "\n".join(module.source for module in modules)
-    names = [top, *_used(modules), *re.findall(r"^module (\w+)", text, re.MULTILINE)]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise SparsePixError(
-            [f"the module name {name!r} stands for two things: rename the model file or the layer" for name in twice],
-            heading=f"model {top} cannot be written as RTL",
-        )
+    check_rtl_memory(design)
+    return stage_modules(Arrays(design), plan(design, sums_apart=True), max(clock_ns * LEVELS_PER_NS, 3.0))
 
 
 def write_rtl_project(

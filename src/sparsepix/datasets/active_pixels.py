@@ -1,6 +1,7 @@
 """Images as lists of their active pixels: compact on disk, made dense for training."""
 
 import math
+import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -79,10 +80,20 @@ def new_images(events: int, shape: tuple[int, int, int]) -> np.ndarray:
 
     The file lies in the folder for temporary files (TMPDIR), and the system removes it when the array
     is gone.
+
+    Raises:
+        SparsePixError: there is no room for them.
     """
     size = 4 * events * math.prod(shape)
     if size <= IN_MEMORY:
         return np.zeros((events, *shape), dtype=np.float32)
+    folder = tempfile.gettempdir()
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        raise SparsePixError(
+            f"{events:,} images of {shape} take {size >> 30:,} GiB, {folder} has {free >> 30:,} GiB free; "
+            "take fewer, or set TMPDIR to a larger disk"
+        )
     file = tempfile.TemporaryFile(prefix="sparsepix-")  # noqa: SIM115 (the array keeps it open)
     return np.memmap(file, dtype=np.float32, mode="w+", shape=(events, *shape))
 

@@ -2,9 +2,8 @@
 
 import hashlib
 import json
+import math
 import os
-import zipfile
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -79,7 +78,7 @@ def prepared(
     path = folder / f"{recipe.name}-{key}.npz"
     stamps = [[stat.st_size, stat.st_mtime_ns] for stat in (file.stat() for file in files)]
     stamp = json.dumps(asdict(recipe) | asked | {"stamps": stamps})
-    parts, why = _read(path, stamp)
+    parts, why = _read(path, stamp, recipe)
     if console is not None:
         console.print(
             f"prepared data: {path}" if parts else f"preparing {recipe.name} into {path} ({why})",
@@ -115,15 +114,34 @@ def _arrays(parts: Parts) -> dict[str, np.ndarray]:
     }
 
 
-def _read(path: Path, stamp: str) -> tuple[Parts | None, str]:
+def _read(path: Path, stamp: str, recipe: Recipe) -> tuple[Parts | None, str]:
     """The parts of a cache, or None and why it cannot be used. Zip files carry checksums, so damage is found."""
+    if not path.exists():
+        return None, "once"
     try:
         with np.load(path, allow_pickle=False) as file:
             if str(file["stamp"]) != stamp:
                 return None, "the files or the preparation have changed since"
             parts = tuple(ActivePixels(*(file[f"{name}_{field}"] for field in _FIELDS)) for name in _NAMES)
-    except FileNotFoundError:
-        return None, "once"
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+    except Exception:  # numpy and zipfile raise a dozen kinds, MemoryError for a shape that nothing holds
+        parts = None
+    if parts is None or not all(_is_whole(part, recipe) for part in parts):
         return None, "the file there is damaged"
     return parts, ""
+
+
+def _is_whole(part: ActivePixels, recipe: Recipe) -> bool:
+    """Whether the arrays of a file fit together, so that each pixel lies in its image."""
+    types = zip((part.offsets, part.places, part.values, part.labels), ("i8", "u2", "f4", "u1"), strict=True)
+    if any(array.ndim != 1 or array.dtype != np.dtype(kind) for array, kind in types):
+        return False
+    offsets, pixels = part.offsets, len(part.values)
+    return (
+        len(offsets) == len(part.labels) + 1
+        and offsets[0] == 0
+        and offsets[-1] == pixels == len(part.places)
+        and bool((np.diff(offsets) >= 0).all())
+        and (not pixels or int(part.places.max()) < math.prod(recipe.shape))
+        and (not len(part.labels) or int(part.labels.max()) < len(recipe.classes))
+        and bool(np.isfinite(part.values).all())
+    )

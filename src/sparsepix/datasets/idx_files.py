@@ -58,6 +58,9 @@ def mnist(files: Files, cache: str | Path | None = None, seed: int = 0, console:
     return prepared(recipe, list(paths.values()), lambda: _prepare(paths, seed, console), cache, console)
 
 
+_LARGEST = 1 << 32  # bytes; the whole of MNIST has 50 million
+
+
 def read_idx(path: Path, dimensions: int) -> np.ndarray:
     """The bytes of an IDX file as an array uint8 of that many dimensions.
 
@@ -65,9 +68,13 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
         SparsePixError: it is another file, or not whole.
     """
     try:
-        raw = path.read_bytes()
-        if raw[:2] == b"\x1f\x8b":
-            raw = gzip.decompress(raw)
+        with path.open("rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+        with gzip.open(path) if packed else path.open("rb") as file:
+            raw = file.read(4 + 4 * dimensions)
+            # No more than it says to hold, and a byte to tell what is longer: few packed bytes may unpack to many.
+            size = math.prod(np.frombuffer(raw[4:], ">u4").tolist()) if len(raw) == 4 + 4 * dimensions else 0
+            raw += file.read(min(size, _LARGEST) + 1)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise SparsePixError(
             f"{path}: expected a whole gzip file, found a damaged one ({error}); get it again"

@@ -4,6 +4,7 @@ import numpy as np
 
 from sparsepix.datasets.parts import Dataset, Split
 from sparsepix.datasets.preparation import sparsify
+from sparsepix.extras import needed_for
 
 
 def digits(size: int = 48, factor: float = 3.0, threshold: float = 0.4, seed: int = 0) -> Dataset:
@@ -19,8 +20,9 @@ def digits(size: int = 48, factor: float = 3.0, threshold: float = 0.4, seed: in
     Returns:
         Images float32 [E, 1, size, size] with values 0 ... 1.
     """
-    from sklearn.datasets import load_digits
-    from sklearn.model_selection import train_test_split
+    with needed_for("the data set digits"):
+        from sklearn.datasets import load_digits
+        from sklearn.model_selection import train_test_split
 
     raw = load_digits()
     images = sparsify(raw.images, size, factor, threshold)

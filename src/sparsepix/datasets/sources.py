@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sparsepix.extras import needed_for
 from sparsepix_ops.errors import SparsePixError
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ def reading(path: Path) -> "Iterator[h5py.File]":
     Raises:
         SparsePixError: it is no HDF5 file, or a part of it cannot be read.
     """
-    import h5py
+    with needed_for("reading an HDF5 file"):
+        import h5py
 
     try:
         with h5py.File(path, "r") as file:

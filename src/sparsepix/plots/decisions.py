@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sparsepix.extras import needed_for
 from sparsepix.plots.style import LINES, PALETTE, new_figure, nonempty, plain
 from sparsepix_ops.errors import SparsePixError
 
@@ -25,7 +26,8 @@ def auc(labels: np.ndarray, scores: np.ndarray) -> float:
     Raises:
         SparsePixError: other labels, labels of one class only, scores that are not finite, or another number of them.
     """
-    from sklearn.metrics import roc_auc_score
+    with needed_for("a ROC curve"):
+        from sklearn.metrics import roc_auc_score
 
     return float(roc_auc_score(_scored("auc", labels, {"scores": scores}), _flat(scores)))
 
@@ -49,7 +51,8 @@ def roc(
     Raises:
         SparsePixError: see ``auc``.
     """
-    from sklearn.metrics import roc_curve
+    with needed_for("a ROC curve"):
+        from sklearn.metrics import roc_curve
 
     named = scores if isinstance(scores, Mapping) else {"": scores}
     truth = _scored("roc", labels, named)

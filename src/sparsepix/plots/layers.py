@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from sparsepix.modes import evaluating
+from sparsepix.module_copy import evaluation_copy
 from sparsepix.plots.style import NEGATIVE, POSITIVE, ZERO, check_images, new_figure
-from sparsepix.sparse_pixels import SparsePixels
+from sparsepix.sparse_pixels import SparsePixels, pixels_of
 from sparsepix_ops.errors import SparsePixError
 
 if TYPE_CHECKING:
@@ -93,15 +93,15 @@ def _record(model: nn.Module, image: np.ndarray) -> dict[str, SparsePixels]:
 
         return record
 
-    handles = [module.register_forward_hook(hook(name)) for name, module in model.named_modules() if name]
+    # A copy: other threads may run the model.
+    copy, _ = evaluation_copy(model, own_tensors=False)
+    for name, module in copy.named_modules():
+        if name:
+            module.register_forward_hook(hook(name))
     like = next(model.parameters(), torch.empty(0))
-    try:
-        with torch.no_grad(), evaluating(model):
-            model(torch.from_numpy(image[None]).to(like))
-    finally:
-        for handle in handles:
-            handle.remove()
-    return {name: SparsePixels(p.features.cpu(), p.coords.cpu(), p.spatial_shape) for name, p in seen.items()}
+    with torch.no_grad():
+        copy(torch.from_numpy(image[None]).to(like))
+    return {name: pixels_of(p.features.cpu(), p.coords.cpu(), p.spatial_shape) for name, p in seen.items()}
 
 
 def _check_layers(model: nn.Module, layers: Sequence[str], seen: dict[str, SparsePixels]) -> None:

@@ -26,7 +26,8 @@ module activity #(
         value = pixels[(p*CHANNELS+channel)*BITS+:BITS];
         score = WIDE'($signed({IS_SIGNED && value[BITS-1], value}));
         sum = sum + score;
-        any = any || score > THRESHOLD;
+        // Above 0 means not 0, for which Yosys takes fewer LUTs than for its comparison.
+        any = any || (THRESHOLD == 0 && !IS_SIGNED ? |value : score > THRESHOLD);
       end
       active[p] = RULE == 2 ? sum > THRESHOLD : any;
     end
