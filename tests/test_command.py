@@ -270,3 +270,12 @@ def test_a_temporary_folder_is_removed_whatever_comes(tmp_path):
     with signals.raised(), pytest.raises(signals.Interrupted):
         work()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_threads_that_the_signal_caught_do_not_keep_the_process(tmp_path):
+    code = "def body():\n    import threading\n    threading.Thread(target=time.sleep, args=(1000,)).start()\n"
+    process = start(code + "    Path('ready').touch()\n    time.sleep(1000)", tmp_path)
+    wait_for(tmp_path / "ready")
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (143, "error: interrupted by SIGTERM\n")
