@@ -257,9 +257,9 @@ def _processes_left(mark: str) -> list[str]:
 
 def _status_problems(status: int, number: int, log: str) -> list[str]:
     problems = []
-    # While Python itself starts, Ctrl-C has Python's own message, and its status may be 1.
+    # While Python itself starts, Ctrl-C has Python's own message, its status may be 1, or Python may lose it.
     if number == signal.SIGINT and not re.search(r'command.py", line \d+, in run', log) and "KeyboardInterrupt" in log:
-        return [] if status in (1, -number) else [f"exit status {status}: {log[-1500:]}"]
+        return [] if status in (0, 1, -number) else [f"exit status {status}: {log[-1500:]}"]
     # A signal before the command begins, or behind its end, ends Python itself.
     if status not in (0, -number) and (number == signal.SIGKILL or status != 128 + number):
         problems.append(f"exit status {status}: {log[-1500:]}")
