@@ -19,7 +19,7 @@ FORMS = [
 ]  # fmt: skip
 NO_WHOLE_NUMBERS = [
     True, np.True_, torch.tensor(True), "8", b"8", 8.5, np.float32(7.5), float("nan"), float("inf"), 1j, None,
-    [8], (8,), np.array([8]), torch.tensor([8]), {}, object(), Fraction(1, 2),
+    [8], (8,), np.array([8]), torch.tensor([8]), {}, pytest.param(object(), id="object"), Fraction(1, 2),
 ]  # fmt: skip
 
 
