@@ -47,6 +47,7 @@ class Command:
         before: commands that were run in the folder before.
         stage: a command whose result may be found too, as the translation without its simulation.
         stop_before: the last command before is a training: interrupt it in the middle.
+        grows: what the target holds differs from run to run, so its content is not compared.
     """
 
     words: tuple[str, ...]
@@ -54,6 +55,7 @@ class Command:
     before: tuple[tuple[str, ...], ...] = ()
     stage: tuple[str, ...] = ()
     stop_before: bool = False
+    grows: bool = False
 
     @property
     def trains(self) -> bool:
@@ -77,6 +79,7 @@ COMMANDS = {
     "rtl": Command(_RTL, "out"),
     "rtl --force": Command((*_RTL, "--force"), "out", _OLD),
     "rtl --simulate": Command((*_RTL, "--simulate"), "out", stage=_RTL),
+    "rtl --synthesize": Command((*_RTL, "--synthesize"), "out", stage=_RTL),
     "explore": Command(_EXPLORE, "designs"),
     "explore --force": Command((*_EXPLORE, "--force"), "designs", ((*_EXPLORE, "--clock", "7"),)),
     "dais": Command(("sparsepix_hls.cli", "dais", "tiny.onnx", "-o", "out.json"), "out.json"),
@@ -84,6 +87,7 @@ COMMANDS = {
     "train": Command(_TRAIN, "run"),
     "train on": Command(_TRAIN, "run", (_TRAIN,), stop_before=True),
     "train --force": Command((*_TRAIN, "--force"), "run", (_OTHER_TRAINING,)),
+    "search": Command((*_OTHER_TRAINING, "--search", "2"), "run", grows=True),
 }
 
 
@@ -253,9 +257,9 @@ def _processes_left(mark: str) -> list[str]:
 
 def _status_problems(status: int, number: int, log: str) -> list[str]:
     problems = []
-    # While Python itself starts, Ctrl-C has Python's own message, and its status may be 1.
+    # While Python itself starts, Ctrl-C has Python's own message, its status may be 1, or Python may lose it.
     if number == signal.SIGINT and not re.search(r'command.py", line \d+, in run', log) and "KeyboardInterrupt" in log:
-        return [] if status in (1, -number) else [f"exit status {status}: {log[-1500:]}"]
+        return [] if status in (0, 1, -number) else [f"exit status {status}: {log[-1500:]}"]
     # A signal before the command begins, or behind its end, ends Python itself.
     if status not in (0, -number) and (number == signal.SIGKILL or status != 128 + number):
         problems.append(f"exit status {status}: {log[-1500:]}")
@@ -294,6 +298,8 @@ def _files_left(command: Command, prepared: Prepared, folder: Path, status: int,
         }
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         return "damaged", [*problems, f"damaged: {error}"]
+    if command.grows and not problems and (status or "trials.csv" in left):
+        return "new" if status == 0 else "goes on", problems
     if left == prepared.new:
         return "new", problems
     if status == 0:
@@ -324,6 +330,8 @@ def _going_on(command: Command, prepared: Prepared, folder: Path) -> list[str]:
     status = start(words, folder).wait()
     if status:
         return [f"the same command again: exit status {status}: {log_of(folder)[-1500:]}"]
+    if command.grows:
+        return []
     left = snapshot(folder / command.target)
     left = {name: found for name, found in left.items() if name in prepared.new or not name.startswith(".")}
     if left != prepared.new:

@@ -259,6 +259,26 @@ def test_signals_wait_for_what_is_done_as_a_whole(tmp_path):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_a_result_is_not_put_in_place_behind_a_lost_signal(tmp_path):
+    code = """
+def body():
+    Path("ready").touch()
+    try:
+        time.sleep(1000)
+    except BaseException:
+        pass
+    signals.raise_lost()
+    Path("result").touch()
+    return 0
+"""
+    process = start(code, tmp_path)
+    wait_for(tmp_path / "ready")
+    process.send_signal(signal.SIGHUP)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (129, "error: interrupted by SIGHUP\n")
+    assert not (tmp_path / "result").exists()
+
+
 def test_a_temporary_folder_is_removed_whatever_comes(tmp_path):
 
     def work():
@@ -270,3 +290,12 @@ def test_a_temporary_folder_is_removed_whatever_comes(tmp_path):
     with signals.raised(), pytest.raises(signals.Interrupted):
         work()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_threads_that_the_signal_caught_do_not_keep_the_process(tmp_path):
+    code = "def body():\n    import threading\n    threading.Thread(target=time.sleep, args=(1000,)).start()\n"
+    process = start(code + "    Path('ready').touch()\n    time.sleep(1000)", tmp_path)
+    wait_for(tmp_path / "ready")
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (143, "error: interrupted by SIGTERM\n")

@@ -12,7 +12,6 @@ from sparsepix_hls import ir, toolchain
 from sparsepix_hls.inputs import checked_threads, quantized_images, raw_images
 from sparsepix_hls.library import Backend, Entry, Library, load_library
 from sparsepix_hls.results import Results, real, result_size, unpacked
-from sparsepix_ops import processes
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.images import as_images, contiguous, not_finite
 from sparsepix_ops.signals import held
@@ -153,14 +152,12 @@ class Project:
         Raises:
             SparsePixError: there is no make or no compiler, or the testbench could not be built or run.
         """
-        compiler = toolchain.find_compiler()
-        check_folder(Path(self.directory), "Makefile")
-        command = [toolchain.find_make(), "csim", f"CXX={' '.join(compiler)}"]
-        done = processes.run(command, self.directory)
+        check_folder(self.directory, "Makefile")
+        command, done = toolchain.run_make(self.directory, "csim")
         summary = _SUMMARY.search(done.stdout)
         if summary is None or (done.returncode != 0) != (int(summary[2]) > 0):
             raise SparsePixError(
-                f"{self.directory}: {' '.join(command)} failed (exit status {done.returncode})\n"
+                f"{self.directory}: {command} failed (exit status {done.returncode})\n"
                 f"{toolchain.first_lines(done.stderr or done.stdout)}"
             )
         return CsimResult(events=int(summary[1]), mismatches=int(summary[2]))

@@ -3,11 +3,13 @@
 import importlib.util
 import os
 import shutil
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 from sparsepix_ops import processes
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.signals import temporary_folder
 
 STANDARD = "c++14"
 # Measured on the neutrino model: -O1 compiles faster than -O2 (5.8 against 7.1 CPU seconds), and runs no slower.
@@ -85,6 +87,31 @@ def build_library(directory: Path, sources: Sequence[str], library: Path, flags:
             f"{directory}: the C++ compiler failed (exit status {done.returncode}): {' '.join(command)}\n"
             f"{first_lines(done.stderr or done.stdout)}"
         )
+
+
+def run_make(directory: Path, target: str) -> tuple[str, subprocess.CompletedProcess[str]]:
+    """Run make in a project.
+
+    Args:
+        directory: the project.
+        target: of its Makefile.
+
+    Returns:
+        The command, for messages, and what came of it.
+
+    Raises:
+        SparsePixError: there is no make or no compiler, or nothing can be written there.
+    """
+    compiler = find_compiler()
+    command = [find_make(), target, f"CXX={' '.join(compiler)}"]
+    build = directory / "build"
+    try:
+        build.mkdir(exist_ok=True)
+        # Removed here: after a signal make leaves some of it, when the compilers that it started are still writing.
+        with temporary_folder("make.", build) as work:
+            return " ".join(command), processes.run([*command, f"WORK=build/{work.name}"], directory)
+    except OSError as error:
+        raise SparsePixError(f"{build}: cannot build there: {error.strerror or error}") from error
 
 
 def first_lines(text: str) -> str:

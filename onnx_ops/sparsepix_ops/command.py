@@ -29,7 +29,8 @@ def run(
 
     Args:
         body: the command; returns its exit status.
-        leaving: the process ends behind this call, so signals need no handler any more.
+        leaving: the process ends behind this call, so signals need no handler any more. After a signal it ends at once,
+            without waiting for threads that the exception caught while they began.
         interrupted: what to print after a signal (nothing if empty), made from 'interrupted', or 'interrupted by
             SIGTERM' and so on.
 
@@ -53,6 +54,8 @@ def run(
             if text := interrupted(_what(error)):
                 print(text, file=sys.stderr, flush=True)
             status = signals.status_of(error)
+            if leaving:
+                os._exit(status)
         return status
 
 

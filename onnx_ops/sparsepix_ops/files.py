@@ -17,7 +17,7 @@ from pathlib import Path
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.marker import MARKER, TEMPORARY, check_unchanged, note, read_marker, write_marker
 from sparsepix_ops.renaming import exchange, move
-from sparsepix_ops.signals import held
+from sparsepix_ops.signals import held, raise_lost
 
 
 @contextlib.contextmanager
@@ -47,6 +47,7 @@ def atomic_write(path: str | Path, sync: bool = True) -> Iterator[Path]:
                 temporary.chmod(stat.S_IMODE(target.stat().st_mode))
             if sync:
                 _sync(temporary)
+            raise_lost()
             with held():
                 note(target, temporary)
                 temporary.replace(target)
@@ -197,6 +198,7 @@ def atomic_directory(place: OutputFolder) -> Iterator[Path]:
         own = _identity(fresh)
         yield fresh
         write_marker(fresh, place.what)
+        raise_lost()
         with held():
             if place.replaces is None:
                 _move(fresh, place)

@@ -143,6 +143,16 @@ def held() -> Iterator[None]:
             signal.raise_signal(number)
 
 
+def raise_lost() -> None:
+    """To be called before a result is put in its place: it may lack something if a signal of a command was lost.
+
+    Raises:
+        Interrupted: in the main thread, if that is so.
+    """
+    if isinstance(getattr(signal.getsignal(signal.SIGALRM), "__self__", None), Signals):
+        signal.raise_signal(signal.SIGALRM)
+
+
 @contextlib.contextmanager
 def temporary_folder(prefix: str = "sparsepix-", parent: Path | None = None) -> Iterator[Path]:
     """A folder that is removed behind the block, whatever signal comes.

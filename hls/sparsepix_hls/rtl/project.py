@@ -76,11 +76,10 @@ class RtlProject:
         """
         find_simulator()
         check_folder(self.directory, "Makefile")
-        command = [toolchain.find_make(), "build/sim", f"CXX={' '.join(toolchain.find_compiler())}"]
-        done = processes.run(command, self.directory)
+        command, done = toolchain.run_make(self.directory, "build/sim")
         if done.returncode:
             raise SparsePixError(
-                f"{self.directory}: {' '.join(command)} failed (exit status {done.returncode})\n"
+                f"{self.directory}: {command} failed (exit status {done.returncode})\n"
                 f"{toolchain.first_lines(done.stderr or done.stdout)}"
             )
         self._simulation = self.directory / "build" / "sim"
