@@ -98,7 +98,7 @@ def test_two_builds_at_once_do_not_meet(tmp_path):
         f"echo '#!/bin/sh'; chmod +x $2/sim; touch '{writing}'; sleep 2; echo echo simulated"
     )
     slow.chmod(0o755)
-    command = ["make", "sim", f"VERILATOR={slow}"]
+    command = ["make", "--no-print-directory", "sim", f"VERILATOR={slow}"]  # the tests may run in a make
     first = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while not writing.exists():
         time.sleep(0.01)
