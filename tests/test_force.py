@@ -103,7 +103,7 @@ def test_force_replaces_what_tools_have_built(tmp_path, model):
     built = [
         "build/net_tb",
         "build/libnet.so",
-        "build/net_tb.123",
+        "build/make.123/new",
         "vitis/solution/syn/report/net_csynth.xml",
         "vitis_hls.log",
     ]
