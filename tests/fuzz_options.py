@@ -8,7 +8,7 @@ import numpy as np
 
 from fuzz import Case
 from fuzz_onnx import pick
-from onnx_models import ModelBuilder
+from onnx_models import layers_with_options
 from sparsepix_hls.options_file import read_options
 from sparsepix_hls.testbench_data import load_images
 from sparsepix_hls.translation import translate
@@ -41,17 +41,7 @@ LAYERS = ("conv1", "dense1", "reduce", "flatten", "act1", "none", "1", "null", "
 @cache
 def model() -> bytes:
     """A small model with a layer of each kind that has options."""
-    return (
-        ModelBuilder(height=4, width=4)
-        .image()
-        .reduce(2)
-        .conv()
-        .activation()
-        .flatten()
-        .dense()
-        .model()
-        .SerializeToString()
-    )
+    return layers_with_options().model().SerializeToString()
 
 
 FITTING = {

@@ -179,3 +179,8 @@ def whole_model(**settings) -> ModelBuilder:
         .activation("act3")
         .dense("dense2", 2)
     )
+
+
+def layers_with_options():
+    """A small network with a layer of each kind that has options."""
+    return ModelBuilder(height=4, width=4).image().reduce(2).conv().activation().flatten().dense()

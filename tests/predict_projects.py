@@ -4,6 +4,7 @@ import numpy as np
 
 import sparsepix_hls as hls
 from onnx_models import ModelBuilder
+from rtl_tools import needs_verilator
 from sparsepix_hls.design import Options
 
 SMALL = (1, 5, 4)
@@ -20,6 +21,14 @@ def small_project(folder, backend):
     builder = ModelBuilder(*SMALL).image().reduce(3).conv().relu().activation()
     model = builder.flatten().dense("dense1", 2).save(folder / "net.onnx")
     return hls.translate(model, folder / backend, backend=backend, options=Options(reduce="scan"))
+
+
+def compiled_project(folder, backend):
+    """The same, compiled; as RTL only where there is Verilator: what is refused is refused without it."""
+    project = small_project(folder, backend)
+    if backend == "hls" or not needs_verilator.args[0]:
+        project.compile()
+    return project
 
 
 def read_only(x):

@@ -6,6 +6,24 @@ import torch
 import sparsepix as sp
 from sparsepix.datasets import Dataset, Split
 
+# What the folder of a finished run holds, of more than two classes.
+RUN_FILES = [
+    ".sparsepix.json",
+    "checkpoint.pt",
+    "confusion.png",
+    "history.csv",
+    "history.png",
+    "model.pt",
+    "options.json",
+    "summary.json",
+]
+
+
+def every(step, data):
+    """A data set of each step-th image of another one."""
+    parts = (Split(part.images[::step], part.labels[::step]) for part in (data.train, data.validation, data.test))
+    return Dataset(f"every {step}th of {data.name}", data.classes, *parts)
+
 
 def toy(count=96, seed=0):
     """Two classes of 9x9 images: four active pixels above or below the middle."""

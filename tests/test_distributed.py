@@ -11,7 +11,7 @@ import torch
 
 import distributed_worker
 import sparsepix as sp
-from small_training import same_state
+from small_training import RUN_FILES, same_state
 from sparsepix import penalty_terms, train_cli
 from sparsepix.distributed import choose_device
 from sparsepix.history import History
@@ -102,18 +102,7 @@ def test_nan_in_one_process_stops_both(found):
 
 def test_the_command_writes_one_folder(folder, tmp_path, capsys):
     run = folder / "run"
-    assert sorted(path.name for path in run.iterdir()) == sorted(
-        [
-            ".sparsepix.json",
-            "checkpoint.pt",
-            "confusion.png",
-            "history.csv",
-            "history.png",
-            "model.pt",
-            "options.json",
-            "summary.json",
-        ]
-    )
+    assert sorted(path.name for path in run.iterdir()) == RUN_FILES
     alone = ["digits", "--epochs", "2", "--selection", "magnitude", "--device", "cpu", "-o", str(tmp_path / "run")]
     assert train_cli.main(alone) == 0
     found, expected = (json.loads((path / "summary.json").read_text()) for path in (run, tmp_path / "run"))

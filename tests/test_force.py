@@ -9,6 +9,7 @@ import pytest
 
 import sparsepix_hls as hls
 from onnx_models import ModelBuilder
+from output_checks import contents, refused
 from sparsepix_hls import translation
 from sparsepix_hls.cli import main
 from sparsepix_hls.report import add_to_report
@@ -20,23 +21,6 @@ needs_compiler = pytest.mark.skipif(shutil.which("g++") is None or shutil.which(
 @pytest.fixture
 def model(tmp_path):
     return ModelBuilder(height=3, width=3).image().reduce(2).conv().save(tmp_path / "net.onnx")
-
-
-def refused(capsys, *arguments):
-    """The message of a command that ends with exit status 2."""
-    capsys.readouterr()
-    assert main([str(a) for a in arguments]) == 2
-    shown = capsys.readouterr()
-    assert shown.err.startswith("error: ")
-    assert "Traceback" not in shown.err
-    return shown.err
-
-
-def contents(folder):
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes() if path.is_file() else os.path.lexists(path)
-        for path in folder.rglob("*")
-    }
 
 
 ADDED = {

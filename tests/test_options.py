@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 import pytest
 
-from onnx_models import ModelBuilder
+from onnx_models import layers_with_options
 from sparsepix_hls import LayerOptions, Options, translate
 from sparsepix_hls.cli import main
 from sparsepix_hls.options_file import read_options
@@ -54,16 +54,7 @@ YAML = {
 
 @pytest.fixture
 def model(tmp_path):
-    return (
-        ModelBuilder(height=4, width=4)
-        .image()
-        .reduce(2)
-        .conv()
-        .activation()
-        .flatten()
-        .dense()
-        .save(tmp_path / "net.onnx")
-    )
+    return layers_with_options().save(tmp_path / "net.onnx")
 
 
 @pytest.mark.parametrize("fault", YAML)

@@ -11,6 +11,7 @@ import pytest
 
 import sparsepix_hls as hls
 from onnx_models import ModelBuilder
+from output_checks import contents, refused
 from rtl_tools import needs_verilator, needs_yosys
 from sparsepix_hls import translation
 from sparsepix_hls.cli import main
@@ -34,23 +35,6 @@ def system(request, monkeypatch):
 @pytest.fixture
 def model(tmp_path):
     return ModelBuilder(height=3, width=3).image().reduce(2).conv().save(tmp_path / "net.onnx")
-
-
-def refused(capsys, *arguments):
-    """The message of a command that ends with exit status 2."""
-    capsys.readouterr()
-    assert main([str(a) for a in arguments]) == 2
-    shown = capsys.readouterr()
-    assert shown.err.startswith("error: ")
-    assert "Traceback" not in shown.err
-    return shown.err
-
-
-def contents(folder):
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes() if path.is_file() else os.path.lexists(path)
-        for path in folder.rglob("*")
-    }
 
 
 def make(target, text, force=False, during=lambda: None):

@@ -8,7 +8,7 @@ from numpy.testing import assert_array_equal
 import sparsepix as sp
 import sparsepix_hls as hls
 from firmware_graphs import Builder, accumulator, design_of, sparse_images
-from predict_projects import read_only, small_project, some_images
+from predict_projects import compiled_project, read_only, some_images
 from rtl_tools import needs_verilator
 from sparsepix import training
 from sparsepix_hls.project import Project
@@ -36,19 +36,13 @@ def trained(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def rtl(tmp_path_factory):
-    """Compiled where there is Verilator; what is refused is refused without it."""
-    project = small_project(tmp_path_factory.mktemp("rtl"), "rtl")
-    if not needs_verilator.args[0]:
-        project.compile()
-    return project
+    return compiled_project(tmp_path_factory.mktemp("rtl"), "rtl")
 
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
     """The model of ``rtl`` as firmware."""
-    project = small_project(tmp_path_factory.mktemp("small"), "hls")
-    project.compile()
-    return project
+    return compiled_project(tmp_path_factory.mktemp("small"), "hls")
 
 
 class Foreign:

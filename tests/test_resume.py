@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import sparsepix as sp
-from small_training import same_state, toy, toy_model
+from small_training import RUN_FILES, same_state, toy, toy_model
 from sparsepix import distributed
 from sparsepix.checkpoint import read_checkpoint
 from sparsepix.history import History
@@ -227,17 +227,7 @@ def test_the_command_after_ctrl_c(tmp_path):
     assert "the same command goes on from there" in errors
     assert not (folder / "model.pt").exists()
     assert main([str(argument) for argument in arguments(folder)]) == 0
-    names = [
-        ".sparsepix.json",
-        "checkpoint.pt",
-        "confusion.png",
-        "history.csv",
-        "history.png",
-        "model.pt",
-        "options.json",
-        "summary.json",
-    ]
-    assert sorted(path.name for path in folder.iterdir()) == names
+    assert sorted(path.name for path in folder.iterdir()) == RUN_FILES
     assert main([str(argument) for argument in arguments(tmp_path / "whole")]) == 0
     found, expected = (sp.load(tmp_path / name / "model.pt").state_dict() for name in ("run", "whole"))
     assert same_state(found, expected)

@@ -12,32 +12,21 @@ import pytest
 import torch
 
 import sparsepix as sp
-from small_training import same_state
+from small_training import RUN_FILES, every, same_state
 from sparsepix import run_folder as run_folder_module
 from sparsepix import search as search_module
 from sparsepix import train_cli
-from sparsepix.datasets import Dataset, Split, digits
+from sparsepix.datasets import digits
 from sparsepix.firmware_estimate import FirmwareEstimate
 from sparsepix.training import fit
 from sparsepix_ops.marker import MARKER, read_marker
 
-FILES = {
-    MARKER,
-    "checkpoint.pt",
-    "confusion.png",
-    "history.csv",
-    "history.png",
-    "model.pt",
-    "options.json",
-    "summary.json",
-}
+FILES = set(RUN_FILES)
 
 
 @pytest.fixture(autouse=True)
 def few_digits(monkeypatch):
-    whole = digits()
-    parts = (Split(part.images[::10], part.labels[::10]) for part in (whole.train, whole.validation, whole.test))
-    data = Dataset("few digits", whole.classes, *parts)
+    data = every(10, digits())
     monkeypatch.setattr(train_cli, "load_data", lambda options, console: data)
 
 

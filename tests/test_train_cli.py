@@ -11,8 +11,9 @@ import torch
 from numpy.testing import assert_array_equal
 
 import sparsepix as sp
+from small_training import every
 from sparsepix import train_cli
-from sparsepix.datasets import Dataset, Split, digits
+from sparsepix.datasets import digits
 from sparsepix.runs import area_under_roc
 from sparsepix.train_cli import main
 from sparsepix.training import accuracy, predict
@@ -23,9 +24,7 @@ from sparsepix_ops.version import __version__
 @pytest.fixture(autouse=True)
 def few_digits(monkeypatch):
     """A fifth of them, so that an epoch takes a blink."""
-    whole = digits()
-    parts = (Split(part.images[::5], part.labels[::5]) for part in (whole.train, whole.validation, whole.test))
-    data = Dataset("few digits", whole.classes, *parts)
+    data = every(5, digits())
     monkeypatch.setattr(train_cli, "load_data", lambda options, console: data)
     return data
 
