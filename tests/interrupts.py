@@ -381,6 +381,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1, help="how many at once")
     given = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGHUP):  # nohup and a shell's '&' have them ignored, by what we start too
+        signal.signal(number, signal.SIG_DFL)
     with tempfile.TemporaryDirectory(prefix="sparsepix-interrupts-") as base:
         make_inputs(Path(base), given.only)
         failures = 0
