@@ -24,9 +24,9 @@ from rich.console import Console
 from rich.table import Table
 
 import sparsepix as sp
-from sparsepix.batches import ImageStore
 from sparsepix.datasets import Dataset, Split
 from sparsepix.training import fit, random_shifts
+from sparsepix.training.batches import ImageStore
 
 SIDE, ACTIVE = 63, 0.006
 

@@ -6,7 +6,7 @@
 
 Reads ``published_layers.csv`` from --reference, $SPARSEPIX_REFERENCE or ``../shared/reference`` beside the
 repository. Rows with the same parameters are one configuration, and a configuration is never on both sides of a
-split. In each fold the factors of ``sparsepix_hls.published`` are fitted on the other folds (least relative
+split. In each fold the factors of ``sparsepix_hls.reference.published`` are fitted on the other folds (least relative
 deviation, no negative factor); beside it a second-degree polynomial of the logarithms of the same parameters is fitted
 on the same folds, once with the columns of the table alone, once with the version of the code as well.
 """
@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy.optimize import nnls
 
-from sparsepix_hls.published import Calibration, Kind, PublishedLayer, blocks, predict, structural_cycles
+from sparsepix_hls.reference.published import Calibration, Kind, PublishedLayer, blocks, predict, structural_cycles
 
 LAYERS: dict[str, Kind] = {
     "sparse_conv": "conv",

@@ -24,17 +24,17 @@ from rich.table import Table
 from trained_models import name_of, train_published
 
 import sparsepix_hls
-from sparsepix_hls.backends import backend_design
-from sparsepix_hls.costs import interval
-from sparsepix_hls.design import Options
-from sparsepix_hls.ir import Graph
-from sparsepix_hls.published_models import PUBLISHED_MODELS, PublishedModel
-from sparsepix_hls.reader import read_model
-from sparsepix_hls.report import read_report
+from sparsepix_hls.cost.costs import interval
+from sparsepix_hls.design.options import Options
+from sparsepix_hls.flow.backends import backend_design
+from sparsepix_hls.flow.report import read_report
+from sparsepix_hls.frontend.reader import read_model
+from sparsepix_hls.ir.graph import Graph
+from sparsepix_hls.project.testbench_data import synthetic_events
+from sparsepix_hls.reference.published_models import PUBLISHED_MODELS, PublishedModel
+from sparsepix_hls.rtl.emit.writer import rtl_modules
 from sparsepix_hls.rtl.estimate import estimate_rtl
-from sparsepix_hls.rtl.writer import rtl_modules
-from sparsepix_hls.testbench_data import synthetic_events
-from sparsepix_ops import integer
+from sparsepix_ops import reference
 
 CLOCK_NS, PART, SHARE = 5.0, "xcu250-figd2104-2L-e", 0.45
 EVENTS = 200
@@ -76,7 +76,7 @@ def measure(published: PublishedModel, models: Path, folder: Path, with_area: bo
     project.compile()
     hard = np.ldexp(synthetic_events(model.graph).astype(np.float64), model.graph.input.type.exponent)
     images = np.concatenate([hard, trained.images])[:EVENTS]
-    expected = integer.run(model.model, images).real
+    expected = reference.run(model.model, images).real
     wrong = int((project.predict(images) != expected).sum())
     measured = project.measure(images)
     row = {

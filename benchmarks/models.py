@@ -22,12 +22,12 @@ from rich.progress import track
 from rich.table import Table
 
 import sparsepix as sp
-from sparsepix_hls.costs import Estimate, interval
-from sparsepix_hls.design import Options
-from sparsepix_hls.explore import command, explore
-from sparsepix_hls.ir import Graph
-from sparsepix_hls.published_models import PUBLISHED_MODELS, PublishedModel, find_published
-from sparsepix_hls.reader import read_model
+from sparsepix_hls.cost.costs import Estimate, interval
+from sparsepix_hls.design.options import Options
+from sparsepix_hls.flow.explore import command, explore
+from sparsepix_hls.frontend.reader import read_model
+from sparsepix_hls.ir.graph import Graph
+from sparsepix_hls.reference.published_models import PUBLISHED_MODELS, PublishedModel, find_published
 
 PRESETS = {"neutrino": sp.models.neutrino, "jet": sp.models.jet, "mnist": sp.models.mnist}
 SIDES = {"neutrino": 63, "jet": 56, "mnist": 48}

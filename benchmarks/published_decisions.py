@@ -28,10 +28,10 @@ from rich.console import Console
 from rich.table import Table
 
 import sparsepix as sp
-from sparsepix.architecture import SparseCNN
 from sparsepix.datasets.idx_files import prepare_images, read_idx
+from sparsepix.models.architecture import SparseCNN
 from sparsepix.training import decisions
-from sparsepix_ops import integer
+from sparsepix_ops import reference
 
 SIZES = {"t": 8, "s": 12, "m": 16, "l": 20}
 # Presets, and what their authors call the data in the folders of the projects.
@@ -102,7 +102,7 @@ def in_integers(model: SparseCNN, images: np.ndarray) -> np.ndarray:
     parts = range(BATCH, len(images), BATCH)
     with tempfile.TemporaryDirectory() as folder:
         exported = sp.export_onnx(model, Path(folder) / "model.onnx")
-    return np.concatenate([integer.run(exported, part).real for part in np.split(images, parts)])
+    return np.concatenate([reference.run(exported, part).real for part in np.split(images, parts)])
 
 
 def on_published_events(folder: Path, name: str, bits: int, size: str) -> tuple[Decisions, np.ndarray]:

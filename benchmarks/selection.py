@@ -26,7 +26,7 @@ import sparsepix as sp
 from sparsepix.datasets import Dataset
 from sparsepix.plots import active_counts, against_max_pixels, auc
 from sparsepix.training import accuracy, fit, predict
-from sparsepix_ops.files import atomic_write
+from sparsepix_ops.system.files import atomic_write
 
 STANDARD, SELECTIONS = "standard CNN", ("raster", "magnitude")
 

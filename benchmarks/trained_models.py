@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from rich.console import Console
+from sparsepix.runs import RunOptions, train
 
 import sparsepix as sp
 from sparsepix.datasets import Dataset
-from sparsepix.runs import RunOptions, train
-from sparsepix_hls.published_models import PublishedModel, find_published
-from sparsepix_hls.reader import read_model
+from sparsepix_hls.frontend.reader import read_model
+from sparsepix_hls.reference.published_models import PublishedModel, find_published
 
 # Images of each preset, epochs, images a step, pixels by which training images are shifted.
 TRAININGS = {"neutrino": ("neutrino", 10, 128, 0), "jet": ("jet", 10, 128, 0), "mnist": ("digits", 60, 64, 3)}

@@ -16,6 +16,7 @@ import copy
 import json
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -28,7 +29,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import sparsepix as sp
-from sparsepix import dense
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/support"))
+import dense
 
 SIDE, WINDOW = 63, 7
 TURN = 4  # timed steps of a model before the next one's

@@ -26,8 +26,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from sparsepix_ops import processes
-from sparsepix_ops.command import run as run_command
+from sparsepix_ops.system import processes
+from sparsepix_ops.system.command import run as run_command
 
 console = Console(highlight=False)
 
@@ -91,8 +91,8 @@ def run_all(folder: Path, quantized: Any, images: np.ndarray) -> dict[str, np.nd
     import onnxruntime
 
     from sparsepix import training
-    from sparsepix_hls.project import Project
-    from sparsepix_hls.reader import read_model
+    from sparsepix_hls.cpp.project import Project
+    from sparsepix_hls.frontend.reader import read_model
 
     # What the commands wrote is all that these two get.
     session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
@@ -140,7 +140,7 @@ def pixel_counts(reduce: Any, images: np.ndarray) -> dict[str, float]:
 def save_pictures(folder: Path, data: Any, reduce: Any, histories: dict[str, Any], decided: np.ndarray) -> None:
     """Write the three pictures."""
     from sparsepix import plots
-    from sparsepix_ops.files import atomic_write
+    from sparsepix_ops.system.files import atomic_write
 
     one_each = [int(np.flatnonzero(data.test.labels == label)[0]) for label in range(len(data.classes))]
     figures = {
@@ -232,7 +232,7 @@ def _main() -> int:
     arguments = parser.parse_args()
     documented = all(getattr(arguments, name) == parser.get_default(name) for name in DOCUMENTED_OPTIONS)
     os.environ.update(SAME_ON_ANY_PROCESSOR)
-    from sparsepix_ops.files import claimed_folder
+    from sparsepix_ops.system.files import claimed_folder
 
     with claimed_folder(arguments.output, "demo"):
         return run(arguments, documented)
@@ -247,7 +247,7 @@ def run(arguments: argparse.Namespace, documented: bool) -> int:
 
         import sparsepix as sp
         from sparsepix.training import accuracy, decisions, predict
-        from sparsepix_ops.files import atomic_write
+        from sparsepix_ops.system.files import atomic_write
 
         # Small tensors gain little from a second thread, and lose ten times as much where another program runs.
         torch.set_num_threads(1)

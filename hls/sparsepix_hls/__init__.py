@@ -8,22 +8,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sparsepix_hls.design import LayerOptions, Options
-    from sparsepix_hls.project import Project
-    from sparsepix_hls.rtl.project import RtlProject
-    from sparsepix_hls.translation import translate
+    from sparsepix_hls.cpp.project import Project
+    from sparsepix_hls.design.options import LayerOptions, Options
+    from sparsepix_hls.flow.translation import translate
+    from sparsepix_hls.rtl.tools.project import RtlProject
     from sparsepix_ops import SparsePixError, __version__
 
 __all__ = ["LayerOptions", "Options", "Project", "RtlProject", "SparsePixError", "__version__", "translate"]
 
 _HOMES = {
-    "LayerOptions": "sparsepix_hls.design",
-    "Options": "sparsepix_hls.design",
-    "Project": "sparsepix_hls.project",
-    "RtlProject": "sparsepix_hls.rtl.project",
+    "LayerOptions": "sparsepix_hls.design.options",
+    "Options": "sparsepix_hls.design.options",
+    "Project": "sparsepix_hls.cpp.project",
+    "RtlProject": "sparsepix_hls.rtl.tools.project",
     "SparsePixError": "sparsepix_ops.errors",
     "__version__": "sparsepix_ops.version",
-    "translate": "sparsepix_hls.translation",
+    "translate": "sparsepix_hls.flow.translation",
 }
 
 

@@ -9,10 +9,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sparsepix_ops.analysis import analyze
     from sparsepix_ops.errors import SparsePixError
     from sparsepix_ops.fixed_point import FixedArray, FixedPoint, FixedRange
     from sparsepix_ops.op import DOMAIN
+    from sparsepix_ops.range_analysis import analyze
     from sparsepix_ops.registry import CUSTOM_OPS
     from sparsepix_ops.version import __version__
 
@@ -35,9 +35,9 @@ _HOMES = {
     "FixedRange": "sparsepix_ops.fixed_point",
     "SparsePixError": "sparsepix_ops.errors",
     "__version__": "sparsepix_ops.version",
-    "analyze": "sparsepix_ops.analysis",
+    "analyze": "sparsepix_ops.range_analysis",
     # QONNX looks its classes up here; whoever has no QONNX must be able to import the package.
-    "custom_op": "sparsepix_ops.qonnx_ops",
+    "custom_op": "sparsepix_ops.qonnx",
 }
 
 

@@ -2,7 +2,8 @@
 
 import onnx
 
-from sparsepix_ops import (
+from sparsepix_ops.op import Op
+from sparsepix_ops.ops import (
     head,
     input_reduce,
     joins,
@@ -17,7 +18,6 @@ from sparsepix_ops import (
     sparse_strided_conv2d,
     standard,
 )
-from sparsepix_ops.op import Op
 
 CUSTOM_OPS: tuple[Op, ...] = (
     input_reduce.OP,

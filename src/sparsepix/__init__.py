@@ -10,7 +10,12 @@ from sparsepix_ops.version import __version__
 
 if TYPE_CHECKING:
     from sparsepix import compat, datasets, models, plots, runs, search, training
-    from sparsepix.activations import (
+    from sparsepix.cost.ebops import BitOperations, LayerOperations, ebops
+    from sparsepix.cost.penalty_terms import penalties
+    from sparsepix.export.exporter import export_onnx
+    from sparsepix.models.architecture import Architecture, Layer, SparseCNN
+    from sparsepix.models.saving import load, save
+    from sparsepix.nn.activations import (
         QuantIdentity,
         QuantLeakyReLU,
         QuantReLU,
@@ -18,62 +23,57 @@ if TYPE_CHECKING:
         SparseLeakyReLU,
         SparseReLU,
     )
-    from sparsepix.architecture import Architecture, Layer, SparseCNN
-    from sparsepix.batch_norm import SparseBatchNorm2d, fold_batch_norm
-    from sparsepix.bit_operations import BitOperations, LayerOperations, ebops
-    from sparsepix.export import export_onnx
-    from sparsepix.joins import add, concat
-    from sparsepix.penalty_terms import penalties
-    from sparsepix.quant_conv2d import QuantConv2d
-    from sparsepix.quant_linear import QuantLinear
-    from sparsepix.quantizers import LearnedFixedPoint, Quantizer
-    from sparsepix.saving import load, save
-    from sparsepix.sparse_avg_pool2d import SparseAvgPool2d
-    from sparsepix.sparse_conv2d import SparseConv2d
-    from sparsepix.sparse_flatten import SparseFlatten
-    from sparsepix.sparse_global_avg_pool2d import SparseGlobalAvgPool2d
-    from sparsepix.sparse_global_max_pool2d import SparseGlobalMaxPool2d
-    from sparsepix.sparse_input_reduce import SparseInputReduce
-    from sparsepix.sparse_max_pool2d import SparseMaxPool2d
-    from sparsepix.sparse_pixels import SparsePixels
+    from sparsepix.nn.batch_norm import SparseBatchNorm2d, fold_batch_norm
+    from sparsepix.nn.joins import add, concat
+    from sparsepix.nn.quant_conv2d import QuantConv2d
+    from sparsepix.nn.quant_linear import QuantLinear
+    from sparsepix.nn.sparse_avg_pool2d import SparseAvgPool2d
+    from sparsepix.nn.sparse_conv2d import SparseConv2d
+    from sparsepix.nn.sparse_flatten import SparseFlatten
+    from sparsepix.nn.sparse_global_avg_pool2d import SparseGlobalAvgPool2d
+    from sparsepix.nn.sparse_global_max_pool2d import SparseGlobalMaxPool2d
+    from sparsepix.nn.sparse_input_reduce import SparseInputReduce
+    from sparsepix.nn.sparse_max_pool2d import SparseMaxPool2d
+    from sparsepix.pixels.sparse_pixels import SparsePixels
+    from sparsepix.quant.quantizers import LearnedFixedPoint, Quantizer
     from sparsepix_ops.errors import SparsePixError
     from sparsepix_ops.fixed_point import FixedPoint
 
 _HOMES = {
-    "Architecture": "sparsepix.architecture",
-    "BitOperations": "sparsepix.bit_operations",
+    "Architecture": "sparsepix.models.architecture",
+    "BitOperations": "sparsepix.cost.ebops",
     "FixedPoint": "sparsepix_ops.fixed_point",
-    "Layer": "sparsepix.architecture",
-    "LayerOperations": "sparsepix.bit_operations",
-    "LearnedFixedPoint": "sparsepix.quantizers",
-    "QuantConv2d": "sparsepix.quant_conv2d",
-    "QuantIdentity": "sparsepix.activations",
-    "QuantLeakyReLU": "sparsepix.activations",
-    "QuantLinear": "sparsepix.quant_linear",
-    "QuantReLU": "sparsepix.activations",
-    "Quantizer": "sparsepix.quantizers",
-    "SparseAvgPool2d": "sparsepix.sparse_avg_pool2d",
-    "SparseBatchNorm2d": "sparsepix.batch_norm",
-    "SparseCNN": "sparsepix.architecture",
-    "SparseConv2d": "sparsepix.sparse_conv2d",
-    "SparseFlatten": "sparsepix.sparse_flatten",
-    "SparseGlobalAvgPool2d": "sparsepix.sparse_global_avg_pool2d",
-    "SparseGlobalMaxPool2d": "sparsepix.sparse_global_max_pool2d",
-    "SparseIdentity": "sparsepix.activations",
-    "SparseInputReduce": "sparsepix.sparse_input_reduce",
-    "SparseLeakyReLU": "sparsepix.activations",
-    "SparseMaxPool2d": "sparsepix.sparse_max_pool2d",
+    "Layer": "sparsepix.models.architecture",
+    "LayerOperations": "sparsepix.cost.ebops",
+    "LearnedFixedPoint": "sparsepix.quant.quantizers",
+    "QuantConv2d": "sparsepix.nn.quant_conv2d",
+    "QuantIdentity": "sparsepix.nn.activations",
+    "QuantLeakyReLU": "sparsepix.nn.activations",
+    "QuantLinear": "sparsepix.nn.quant_linear",
+    "QuantReLU": "sparsepix.nn.activations",
+    "Quantizer": "sparsepix.quant.quantizers",
+    "SparseAvgPool2d": "sparsepix.nn.sparse_avg_pool2d",
+    "SparseBatchNorm2d": "sparsepix.nn.batch_norm",
+    "SparseCNN": "sparsepix.models.architecture",
+    "SparseConv2d": "sparsepix.nn.sparse_conv2d",
+    "SparseFlatten": "sparsepix.nn.sparse_flatten",
+    "SparseGlobalAvgPool2d": "sparsepix.nn.sparse_global_avg_pool2d",
+    "SparseGlobalMaxPool2d": "sparsepix.nn.sparse_global_max_pool2d",
+    "SparseIdentity": "sparsepix.nn.activations",
+    "SparseInputReduce": "sparsepix.nn.sparse_input_reduce",
+    "SparseLeakyReLU": "sparsepix.nn.activations",
+    "SparseMaxPool2d": "sparsepix.nn.sparse_max_pool2d",
     "SparsePixError": "sparsepix_ops.errors",
-    "SparsePixels": "sparsepix.sparse_pixels",
-    "SparseReLU": "sparsepix.activations",
-    "add": "sparsepix.joins",
-    "concat": "sparsepix.joins",
-    "ebops": "sparsepix.bit_operations",
-    "export_onnx": "sparsepix.export",
-    "fold_batch_norm": "sparsepix.batch_norm",
-    "load": "sparsepix.saving",
-    "penalties": "sparsepix.penalty_terms",
-    "save": "sparsepix.saving",
+    "SparsePixels": "sparsepix.pixels.sparse_pixels",
+    "SparseReLU": "sparsepix.nn.activations",
+    "add": "sparsepix.nn.joins",
+    "concat": "sparsepix.nn.joins",
+    "ebops": "sparsepix.cost.ebops",
+    "export_onnx": "sparsepix.export.exporter",
+    "fold_batch_norm": "sparsepix.nn.batch_norm",
+    "load": "sparsepix.models.saving",
+    "penalties": "sparsepix.cost.penalty_terms",
+    "save": "sparsepix.models.saving",
 }
 _MODULES = frozenset({"compat", "datasets", "models", "plots", "runs", "search", "training"})
 
@@ -126,7 +126,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     home = f"sparsepix.{name}" if name in _MODULES else _HOMES.get(name)
     if home is not None:
-        from sparsepix.extras import needed_for
+        from sparsepix.util.extras import needed_for
 
         with needed_for(f"sparsepix.{name}"):
             module = importlib.import_module(home)

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 
 from da4ml.types import minimal_kif
 
-from sparsepix_hls.costs import Estimate
-from sparsepix_hls.design import Design
-from sparsepix_hls.estimate import DesignEstimate, Row, StageEstimate
-from sparsepix_hls.rtl.function import BINARY as BITWISE
-from sparsepix_hls.rtl.function import INPUT, LOOKUP, MUX, PRODUCT, UNARY, Field, Function, operands
-from sparsepix_hls.rtl.reductions import key_digits, scan_interval, scan_start
-from sparsepix_hls.rtl.stages import Module
-from sparsepix_hls.rtl.verilog import register_bits
-from sparsepix_hls.stages import PairMap
+from sparsepix_hls.cost.costs import Estimate
+from sparsepix_hls.cpp.estimate import DesignEstimate, Row, StageEstimate
+from sparsepix_hls.design.options import Design
+from sparsepix_hls.design.schedule import PairMap
+from sparsepix_hls.rtl.emit.reductions import key_digits, scan_interval, scan_start
+from sparsepix_hls.rtl.emit.stages import Module
+from sparsepix_hls.rtl.emit.verilog import register_bits
+from sparsepix_hls.rtl.lower.function import BINARY as BITWISE
+from sparsepix_hls.rtl.lower.function import INPUT, LOOKUP, MUX, PRODUCT, UNARY, Field, Function, operands
 
 KIND = "estimate of the RTL: cycles exact, LUTs counted, not synthesized"
 # LUTs of a bit of each kind of work; a selection between a value and 0 joins the adder behind it.

@@ -14,7 +14,7 @@ import numpy as np
 from sparsepix.datasets.active_pixels import ActivePixels
 from sparsepix.datasets.parts import Dataset, Split
 from sparsepix_ops.errors import SparsePixError
-from sparsepix_ops.files import atomic_write
+from sparsepix_ops.system.files import atomic_write
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sparsepix.extras import needed_for
+from sparsepix.util.extras import needed_for
 from sparsepix_ops.errors import SparsePixError
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sparsepix.extras import needed_for
 from sparsepix.plots.style import LINES, PALETTE, new_figure, nonempty, plain
+from sparsepix.util.extras import needed_for
 from sparsepix_ops.errors import SparsePixError
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from sparsepix.module_copy import evaluation_copy
+from sparsepix.export.module_copy import evaluation_copy
+from sparsepix.pixels.sparse_pixels import SparsePixels, pixels_of
 from sparsepix.plots.style import NEGATIVE, POSITIVE, ZERO, check_images, new_figure
-from sparsepix.sparse_pixels import SparsePixels, pixels_of
 from sparsepix_ops.errors import SparsePixError
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from sparsepix.nn.sparse_input_reduce import Activity, SparseInputReduce, activity_score
 from sparsepix.plots.style import PALETTE, check_images, new_figure, nonempty, plain, shades
-from sparsepix.sparse_input_reduce import Activity, SparseInputReduce, activity_score
 from sparsepix_ops.errors import SparsePixError
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from sparsepix.plots.style import new_figure
-from sparsepix.quantizers import Quantizer
+from sparsepix.quant.quantizers import Quantizer
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedPoint
 

@@ -1,0 +1,1 @@
+"""Cost model: latency and area from counts of hardware primitives."""

@@ -1,0 +1,76 @@
+"""What any part of a design costs, from its count of hardware primitives; an estimate, not synthesis.
+
+``reduce_costs.py`` and ``layer_costs.py`` have one rule for each kernel of ``include/sparsepix``, from its structure.
+Two figures are taken over from the published designs, of which synthesis results exist (``published.py``): three levels
+of LUTs fit in a clock of 5 ns, and synthesis leaves about half of the LUTs that looked-up products and their sums
+count. Expect a factor of 1.5 either way.
+"""
+
+from dataclasses import dataclass, replace
+
+from sparsepix_hls.cost.primitives import Cost, cycles
+from sparsepix_hls.design.options import LayerDesign
+
+LEVEL_NS = 1.6  # a level of LUTs with its wires: three in 5 ns, as in the published search tree
+RESTART = 1  # clocks that a rewound loop loses between two events
+FIFO_CONTROL = 8  # LUTs that the FIFO of one element of an array takes, besides a LUT and a register a bit
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Estimated cost of a layer, a stage or a model.
+
+    Args:
+        latency_cycles: from the first input to the last output.
+        interval_cycles: between two events.
+        lut, ff, dsp: look-up tables, flip-flops, DSP slices.
+        bram: memory blocks of 18 kbit.
+        multipliers: products that are computed in a clock, those by constants included.
+    """
+
+    latency_cycles: int
+    interval_cycles: int
+    lut: int
+    ff: int
+    dsp: int = 0
+    bram: int = 0
+    multipliers: int = 0
+
+
+def depth_cycles(cost: Cost, clock_ns: float) -> int:
+    """Clocks that some logic takes from input to output."""
+    return cycles(cost, clock_ns, LEVEL_NS)
+
+
+def counted(
+    cost: Cost, clock_ns: float, how: LayerDesign, live_bits: float, multipliers: int = 0, waits: bool = True
+) -> Estimate:
+    """A layer of ``how.rounds`` rounds; every clock of its depth holds ``live_bits`` in registers.
+
+    ``waits`` is False for a layer that shares the loop of another one and adds nothing but its depth.
+    """
+    depth = depth_cycles(cost, clock_ns)
+    return Estimate(
+        latency_cycles=depth + (how.rounds - 1 if waits else 0),
+        interval_cycles=interval(how.rounds),
+        lut=round(cost.lut),
+        ff=round(cost.ff + depth * live_bits),
+        dsp=round(cost.dsp),
+        bram=round(cost.bram),
+        multipliers=multipliers,
+    )
+
+
+def interval(rounds: int) -> int:
+    """Clocks between two events of a stage of so many rounds."""
+    return rounds + RESTART if rounds > 1 else 1
+
+
+def scaled(cost: Cost, factor: float) -> Cost:
+    """Some logic of which synthesis leaves a part; levels and DSP slices stay."""
+    return replace(cost, lut=cost.lut * factor)
+
+
+def channel_cost(elements: int, bits: int) -> Cost:
+    """An array between two processes: a FIFO for each element; ``bits`` are those of the whole array."""
+    return Cost(lut=elements * FIFO_CONTROL + bits, ff=elements * FIFO_CONTROL / 2 + bits)

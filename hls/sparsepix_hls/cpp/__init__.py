@@ -1,0 +1,1 @@
+"""The HLS C++ backend."""

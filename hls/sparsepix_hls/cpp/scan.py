@@ -1,0 +1,176 @@
+"""The stages that list the active pixels, as C++."""
+
+from collections.abc import Mapping
+
+from sparsepix_hls.cpp.text import array_type, declarations, forward, partition, port_name, send
+from sparsepix_hls.design.options import Design
+from sparsepix_hls.design.schedule import Array, PairMap, Stage
+from sparsepix_hls.ir import graph as ir
+from sparsepix_hls.kernels.constants import dims
+from sparsepix_hls.layers import cpp_layers
+from sparsepix_hls.layers.cpp_layers import Layer, call
+
+
+def scan_body(stage: Stage, design: Design, layers: Mapping[str, Layer], sends: bool) -> list[str]:
+    """A scan: each clock the next active pixel, its pairs with the earlier ones, and the overlapped convolution."""
+    reduce = design.input_reduce
+    config, magnitude = f"{reduce.name}_config", reduce.selection == "magnitude"
+    _, height, width = reduce.image.shape
+    listed = _listed(reduce)
+    convs = [step for step in stage.steps if isinstance(step, ir.SparseConv2d)]
+    maps = [step for step in stage.steps if isinstance(step, PairMap)]
+    rows = {size: f"{reduce.coords.name}_row_{size[0]}x{size[1]}" for size in _sizes(convs, maps)}
+
+    state = [
+        cpp_layers.comment(layers[reduce.name].comment, "  "),
+        f"  sparsepix::Flags<{width}> active[{height}]; // pixels that are not listed yet",
+        partition("active"),
+        f"  sparsepix::Flags<{height}> rows; // rows that have such a pixel",
+        *declarations((reduce.features, reduce.coords), listed),
+        *declarations(maps, {m.name: f"{m.name}_listed" for m in maps}),
+        *declarations(
+            [conv.output for conv in convs], {conv.output.name: f"{conv.output.name}_sums" for conv in convs}
+        ),
+    ]
+    indent = "  " if magnitude else "      "
+    found = [reduce.image.name, _threshold(layers[reduce.name]), "active"]
+    find = [call(f"sparsepix::find_active<{config}>", found, indent)]
+    if magnitude:
+        find.append(call(f"sparsepix::keep_largest<{config}>", [reduce.image.name, "active"], indent))
+    find.append(call(f"sparsepix::flag_rows<{config}>", ["active", "rows"], indent))
+
+    step = []
+    channels = reduce.image.shape[0]
+    step += [
+        f"    {reduce.features.name}_t pixel[{channels}];",
+        partition("pixel"),
+        f"    {reduce.coords.name}_t place[2];",
+        partition("place"),
+        _in_loop(f"next_pixel<{config}>", [reduce.image.name, "active", "rows", "pixel", "place"]),
+    ]
+    for size, row in rows.items():
+        user = _user(size, convs, maps, layers)
+        element = array_type(PairMap(reduce.coords, size))
+        step += [f"    {element} {row}[{reduce.max_pixels}];", partition(row)]
+        step.append(_in_loop(f"pair_row<{user}_config>", ["slot", "place", listed[reduce.coords.name], row]))
+    for conv in convs:
+        layer = layers[conv.name]
+        weight = layer.constants[0][0].name
+        arguments = ["slot", "pixel", listed[reduce.features.name], rows[conv.kernel_size], weight]
+        step.append(cpp_layers.comment(layer.comment, "    "))
+        step.append(_in_loop(f"{layer.kernel}<{conv.name}_config>", [*arguments, f"{conv.output.name}_sums"]))
+    for wanted in maps:
+        user = _user(wanted.kernel_size, convs, maps, layers)
+        arguments = ["slot", rows[wanted.kernel_size], f"{wanted.name}_listed"]
+        step.append(_in_loop(f"list_pairs<{user}_config>", arguments))
+    arguments = ["slot", "pixel", "place", listed[reduce.features.name], listed[reduce.coords.name]]
+    step.append(_in_loop(f"list_pixel<{config}>", arguments))
+
+    listed |= {m.name: f"{m.name}_listed" for m in maps}
+    ending = _finish(stage, layers, convs, listed, sends)
+    ending += _leave(stage, design, listed, sends)
+    if magnitude:
+        # Two loops in one process: nothing can be rewound.
+        begin, mode = find, "#pragma HLS PIPELINE II = 1"
+        start: list[str] = []
+    else:
+        begin, mode = [], "#pragma HLS PIPELINE II = 1 rewind"
+        start = ["    if (slot == 0) {", *find, "    }"]
+    loop = f"  for (int slot = 0; slot < {reduce.max_pixels}; slot++) {{"
+    return [
+        *state, *begin, "LIST_PIXEL:", loop, mode, *start, *step,
+        f"    if (slot == {reduce.max_pixels - 1}) {{", *ending, "    }", "  }",
+    ]  # fmt: skip
+
+
+def stream_body(stage: Stage, design: Design, layers: Mapping[str, Layer], sends: bool) -> list[str]:
+    """Beats of pixels: appended to the list, or collected to an image."""
+    reduce = design.input_reduce
+    config = f"{reduce.name}_config"
+    image, pixels = reduce.image, design.pixels_per_cycle
+    listed = _listed(reduce)
+    collects = stage.kind == "receive"
+    state = []
+    if not collects:
+        state = [
+            cpp_layers.comment(layers[reduce.name].comment, "  "),
+            *declarations((reduce.features, reduce.coords), listed),
+            f"  sparsepix::Progress<{config}> progress; // how far the image and the list have come",
+        ]
+    step = [f"    {image.name}_t pixels[{pixels}]{dims(image.shape[:1])};", partition("pixels")]
+    if design.io == "stream":
+        step.append(_in_loop(f"receive_beat<{config}>", [port_name(image), "pixels"]))
+    else:
+        step.append(_in_loop(f"read_beat<{config}>", ["beat", image.name, "pixels"]))
+    ending = []
+    if collects:
+        step.append(_in_loop(f"store_beat<{config}>", ["beat", "pixels", image.name]))
+    else:
+        threshold = _threshold(layers[reduce.name])
+        arguments = ["beat", "pixels", threshold, listed[reduce.features.name], listed[reduce.coords.name], "progress"]
+        step.append(_in_loop(f"append_beat<{config}>", arguments))
+        ending = [f"    if (beat == {design.beats - 1}) {{", *_leave(stage, design, listed, sends), "    }"]
+    loop = [f"  for (int beat = 0; beat < {design.beats}; beat++) {{", "#pragma HLS PIPELINE II = 1 rewind"]
+    return [*state, "TAKE_BEAT:", *loop, *step, *ending, "  }"]
+
+
+def _in_loop(function: str, arguments: list[str]) -> str:
+    return call(f"sparsepix::{function}", arguments, "    ")
+
+
+def _listed(reduce: ir.InputReduce) -> dict[str, str]:
+    """The list under construction: the outputs are channels to another process, written once."""
+    return {t.name: f"{t.name}_listed" for t in (reduce.features, reduce.coords)}
+
+
+def _threshold(layer: Layer) -> str:
+    return layer.constants[0][0].name
+
+
+def _sizes(convs: list[ir.SparseConv2d], maps: list[PairMap]) -> list[tuple[int, int]]:
+    return list(dict.fromkeys(step.kernel_size for step in (*convs, *maps)))
+
+
+def _user(size: tuple[int, int], convs: list[ir.SparseConv2d], maps: list[PairMap], layers: Mapping[str, Layer]) -> str:
+    """A convolution whose parameters describe the pairs of one kernel size."""
+    for conv in convs:
+        if conv.kernel_size == size:
+            return conv.name
+    wanted = next(m for m in maps if m.kernel_size == size)
+    return next(layer.name for layer in layers.values() if layer.pairs == wanted)
+
+
+def _finish(
+    stage: Stage, layers: Mapping[str, Layer], convs: list[ir.SparseConv2d], listed: Mapping[str, str], sends: bool
+) -> list[str]:
+    """The bias of the overlapped convolution and the activations behind it, when the last pixel has come."""
+    lines = []
+    ports = () if sends else stage.outputs
+    for conv in convs:
+        layer = layers[conv.name]
+        bias = layer.constants[1][0].name
+        lines += declarations([conv.output] if conv.output not in ports else [], None, "      ")
+        arguments = [f"{conv.output.name}_sums", listed[conv.coords.name], bias, conv.output.name]
+        lines.append(call(f"sparsepix::sparse_conv2d_bias<{conv.name}_config>", arguments, "      "))
+    for step in stage.steps:
+        if isinstance(step, ir.Activation):
+            layer = layers[step.name]
+            lines += [cpp_layers.comment(layer.comment, "      ")]
+            lines += declarations([step.output] if step.output not in ports else [], None, "      ")
+            lines.append(layer.call(indent="      "))
+    return lines
+
+
+def _leave(stage: Stage, design: Design, listed: Mapping[str, str], sends: bool) -> list[str]:
+    """The list goes to its readers."""
+    lines = []
+    if sends:
+        for result in design.graph.outputs:
+            if result.name in listed:
+                lines += [
+                    *declarations([result], None, "      "),
+                    forward(result, listed[result.name], result.name, "      "),
+                ]
+        return [*lines, *send(design.graph.outputs, "      ")]
+    kept: list[Array] = [array for array in stage.outputs if array.name in listed]
+    return [forward(array, listed[array.name], array.name, "      ") for array in kept]

@@ -1,0 +1,220 @@
+"""The stages of a design as C++ functions, and the top function that joins them."""
+
+from collections.abc import Mapping
+
+from sparsepix_hls.cpp.scan import scan_body, stream_body
+from sparsepix_hls.cpp.text import (
+    declarations,
+    forward,
+    next_name,
+    parameter,
+    partition,
+    port_name,
+    send,
+)
+from sparsepix_hls.design.options import Design
+from sparsepix_hls.design.schedule import Array, PairMap, Stage, outputs, plan
+from sparsepix_hls.ir import graph as ir
+from sparsepix_hls.kernels.constants import fill
+from sparsepix_hls.layers import cpp_layers
+from sparsepix_hls.layers.cpp_layers import Layer, call
+
+_KIND_COMMENTS = {
+    "receive": "A loop over time: collects the image from its stream, a beat a clock.",
+    "scan": "A loop over time: lists one active pixel a clock. 'rewind' lets the next image follow without a gap.",
+    "stream": "A loop over time: takes a beat of pixels a clock and appends the active ones to the list.",
+    "pipeline": (
+        "Fully parallel: a pipeline that takes an event every clock. PIPELINE unrolls all loops below it, and between "
+        "the layers are plain registers (UG1399, 'pragma HLS pipeline')."
+    ),
+    "loop": "A loop over time: {rounds} rounds, each on the same small part of the hardware; 'rewind' leaves no gap.",
+}
+_TOP_COMMENT = (
+    "One process a stage: DATAFLOW lets each work on its own event (UG1399, 'pragma HLS dataflow'). Every array "
+    "between two of them has one producer and one consumer: what a later stage needs is handed on. Layers that need "
+    "no loop of their own share a pipeline, for between processes every value costs a FIFO."
+)
+
+
+def top_source(design: Design, layers: Mapping[str, Layer]) -> str:
+    """The source of the top function: a function for each stage, and the dataflow of them.
+
+    Args:
+        design: the layout.
+        layers: every layer as C++, by name.
+    """
+    graph, stages = design.graph, plan(design)
+    parts = [f'#include "{graph.name}.h"\n#include "parameters.h"\n']
+    single = len(stages) == 1
+    for stage in stages:
+        body = _body(stage, design, layers, stage is stages[-1])
+        note = _KIND_COMMENTS[stage.kind].format(rounds=stage.rounds)
+        parts.append(cpp_layers.comment(f"{stage.name}: {note}"))
+        if single:
+            body = [*_port_pragmas(design), *[line for line in body if "INLINE" not in line]]
+            parts.append(_definition(f"void {graph.name}", top_arguments(design), body))
+        else:
+            parameters = _stage_parameters(stage, design, stage is stages[0], stage is stages[-1])
+            parts.append(_definition(f"static void {graph.name}_{stage.name}", parameters, body))
+    if not single:
+        parts += [
+            cpp_layers.comment(_TOP_COMMENT),
+            _definition(f"void {graph.name}", top_arguments(design), _flow(stages, design)),
+        ]
+    return "\n".join(parts)
+
+
+def channel_names(design: Design) -> list[str]:
+    """Identifiers beside those of tensors and constants that the source declares, for the check of names."""
+    names = []
+    stages = plan(design)
+    for i, stage in enumerate(stages):
+        names.append(f"{design.graph.name}_{stage.name}")
+        names += [next_name(array) for array in stage.handed_on]
+        if i + 1 < len(stages):
+            channels = {array.name: _channel(array, stage, stages[i + 1], design) for array in stage.outputs}
+            names += [channel for name, channel in channels.items() if channel != name]
+    maps = {array.name for stage in stages for array in stage.made if isinstance(array, PairMap)}
+    return [*sorted(set(names)), *sorted(maps)]
+
+
+def _channel(array: Array, stage: Stage, following: Stage, design: Design) -> str:
+    """The channel of an array to the next stage; its own name is that of the port, if it is a result."""
+    moved = array in stage.handed_on or array in design.graph.outputs
+    return f"{array.name}_to_{following.name}" if moved else array.name
+
+
+def _definition(head: str, parameters: list[str], body: list[str]) -> str:
+    return "\n".join([fill(head, parameters, " {"), *body, "}\n"])
+
+
+def top_arguments(design: Design) -> list[str]:
+    """Parameters of the top function."""
+    graph = design.graph
+    if design.io == "stream":
+        return [f"hls::stream<{tensor.name}_beat_t> &{port_name(tensor)}" for tensor in (graph.input, *graph.outputs)]
+    return [parameter(graph.input, const=True), *(parameter(tensor) for tensor in graph.outputs)]
+
+
+def _port_pragmas(design: Design) -> list[str]:
+    graph = design.graph
+    if design.io == "stream":
+        return [
+            "#pragma HLS INTERFACE mode = ap_ctrl_none port = return",
+            *(f"#pragma HLS INTERFACE mode = axis port = {port_name(t)}" for t in (graph.input, *graph.outputs)),
+        ]
+    return [
+        *(partition(tensor.name) for tensor in (graph.input, *graph.outputs)),
+        f"#pragma HLS INTERFACE mode = ap_none port = {graph.input.name}",
+        *(f"#pragma HLS INTERFACE mode = ap_vld port = {tensor.name}" for tensor in graph.outputs),
+    ]
+
+
+def _stage_parameters(stage: Stage, design: Design, first: bool, last: bool) -> list[str]:
+    ports = top_arguments(design)
+    handed = stage.handed_on
+    inputs = [ports[0]] if first else [parameter(array, const=True) for array in stage.inputs]
+    if last and design.io == "stream":
+        return [*inputs, *ports[1:]]
+    return [*inputs, *(parameter(a, name=next_name(a) if a in handed else None) for a in stage.outputs)]
+
+
+def _flow(stages: tuple[Stage, ...], design: Design) -> list[str]:
+    """The body of the top function: channels and processes."""
+    graph = design.graph
+    ports = [port_name(t) if design.io == "stream" else t.name for t in (graph.input, *graph.outputs)]
+    lines, calls = [], []
+    arriving = [ports[0]]
+    for i, stage in enumerate(stages):
+        leaving = ports[1:]
+        if i + 1 < len(stages):
+            leaving = []
+            for array in stage.outputs:
+                channel = _channel(array, stage, stages[i + 1], design)
+                leaving.append(channel)
+                lines += declarations([array], {array.name: channel})
+        calls.append(call(f"{graph.name}_{stage.name}", [*arriving, *leaving]))
+        arriving = leaving
+    return [*_port_pragmas(design), "#pragma HLS DATAFLOW", *lines, *calls]
+
+
+def _body(stage: Stage, design: Design, layers: Mapping[str, Layer], last: bool) -> list[str]:
+    """The statements of a stage's function."""
+    head = ["#pragma HLS INLINE off"]
+    sends = last and design.io == "stream"
+    ending = send(design.graph.outputs, "  ") if sends else []
+    if stage.kind == "pipeline":
+        ports = () if sends else stage.outputs
+        body = _pipeline(stage, layers, ports)
+        return [*head, "#pragma HLS PIPELINE II = 1", *body, *_handing(stage, "  ", sends), *ending]
+    if stage.kind == "loop":
+        return [*head, *_loop(stage, design, layers, sends)]
+    if stage.kind == "scan":
+        return [*head, *scan_body(stage, design, layers, sends)]
+    return [*head, *stream_body(stage, design, layers, sends)]
+
+
+def _handing(stage: Stage, indent: str, sends: bool) -> list[str]:
+    if sends:
+        return []
+    return [forward(array, array.name, next_name(array), indent) for array in stage.handed_on]
+
+
+def _pipeline(stage: Stage, layers: Mapping[str, Layer], ports: tuple[Array, ...]) -> list[str]:
+    lines = []
+    for step in stage.steps:
+        lines.append("")
+        local = [array for array in outputs(step) if array not in ports]
+        if isinstance(step, PairMap):
+            lines.append(cpp_layers.comment(f"{step.name}: kernel position of every pair of pixels", "  "))
+            lines += declarations(local)
+            user = map_config(step, layers)
+            lines.append(call(f"sparsepix::pair_map<{user}_config>", [step.coords.name, step.name]))
+            continue
+        layer = layers[step.name]
+        lines += [cpp_layers.comment(layer.comment, "  "), *declarations(local), layer.call()]
+    return lines
+
+
+def map_config(wanted: PairMap, layers: Mapping[str, Layer]) -> str:
+    """A convolution whose parameters describe a pair map."""
+    return next(layer.name for layer in layers.values() if layer.pairs == wanted)
+
+
+def _loop(stage: Stage, design: Design, layers: Mapping[str, Layer], sends: bool) -> list[str]:
+    """One layer in rounds, the activations behind it, and what has to be kept."""
+    main = stage.steps[0]
+    by_pixel = isinstance(main, ir.SparseConv2d | ir.Merging)
+    copies = design.layers[main.name].copies
+    last = f"round == {stage.rounds - 1}"
+    ports = () if sends else stage.outputs
+    word = "round" if by_pixel else "carried"
+    kept = [a for a in (stage.made if by_pixel else outputs(main)) if a in stage.outputs]
+    rename = {array.name: f"{array.name}_{word}" for array in kept}
+    before, inside, ending = [], [], []
+    for step in stage.steps:
+        layer = layers[step.name]
+        if by_pixel:
+            inside += [cpp_layers.comment(layer.comment, "    ")]
+            inside += [*declarations(layer.outputs, rename, "    ", copies), layer.call("round", rename, "    ")]
+        elif step == main:
+            before += ["  // Carried from round to round", *declarations(layer.outputs, rename)]
+            inside += [cpp_layers.comment(layer.comment, "    "), layer.call("round", rename, "    ")]
+        else:
+            ending += [cpp_layers.comment(layer.comment, "      ")]
+            ending += declarations([a for a in layer.outputs if a not in ports], None, "      ")
+            ending.append(layer.call("0", rename, "      "))
+    if sends:
+        before += declarations([a for a in kept if a in design.graph.outputs])
+    for array in kept:
+        if by_pixel:
+            store = f"sparsepix::store_round<{array.shape[0]}, {array.shape[1]}, {copies}>"
+            inside.append(call(store, ["round", rename[array.name], array.name], "    "))
+        else:
+            ending.append(forward(array, rename[array.name], array.name, "      "))
+    ending += _handing(stage, "      ", sends)
+    if sends:
+        ending += send(design.graph.outputs, "      ")
+    guard = [f"    if ({last}) {{", *ending, "    }"] if ending else []
+    loop = [f"  for (int round = 0; round < {stage.rounds}; round++) {{", "#pragma HLS PIPELINE II = 1 rewind"]
+    return [*before, "ROUND:", *loop, *inside, *guard, "  }"]

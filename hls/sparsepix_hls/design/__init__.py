@@ -1,0 +1,1 @@
+"""How a model is laid out in hardware: options, choices, stages."""

@@ -1,0 +1,225 @@
+"""The stages of a design: the processes of the generated dataflow, and the arrays between them.
+
+A stage is a pipeline, in which every layer is fully parallel, or a loop over time with one layer that shares
+its hardware between rounds and the activation behind it. Each array between two stages has one producer and one
+consumer, as the vendor's dataflow wants it (UG1399, 'Canonical Forms'): what a later stage needs is handed on
+from stage to stage.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sparsepix_hls.cost.primitives import index_bits
+from sparsepix_hls.design.options import Design
+from sparsepix_hls.ir import graph as ir
+
+_OURS = re.compile(r"(receive|reduce|layers|pairs)(_.*)?", re.IGNORECASE)  # stages without a layer's name
+Kind = Literal["receive", "scan", "stream", "pipeline", "loop"]
+
+
+@dataclass(frozen=True)
+class PairMap:
+    """Kernel positions of all pairs of pixels, shared by the convolutions of one kernel size on ``coords``."""
+
+    coords: ir.Tensor
+    kernel_size: tuple[int, int]
+
+    @property
+    def name(self) -> str:
+        """Array of the positions."""
+        return f"{self.coords.name}_pairs_{self.kernel_size[0]}x{self.kernel_size[1]}"
+
+    @property
+    def pixels(self) -> int:
+        """Slots of the list."""
+        return self.coords.shape[0]
+
+    @property
+    def pairs(self) -> int:
+        """Elements of the array; a lone pixel has one that nobody reads."""
+        return max(self.pixels * (self.pixels - 1) // 2, 1)
+
+    @property
+    def position_bits(self) -> int:
+        """Bits of a position; one value more than the kernel has means 'not in the window'."""
+        return index_bits(self.kernel_size[0] * self.kernel_size[1] + 1)
+
+
+Array = ir.Tensor | PairMap
+Step = ir.Layer | PairMap
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One process.
+
+    Args:
+        name: identifier, unique in the design.
+        kind: 'receive' collects a streamed image; 'scan' and 'stream' are loops that list the active pixels;
+            'pipeline' takes an event every clock; 'loop' computes its first layer in rounds.
+        steps: what it computes, in order.
+        rounds: iterations of its loop over time; 1 for a pipeline.
+        inputs: arrays from the stage before, or the image.
+        outputs: arrays for the stage behind, its own and those it hands on, or the result.
+    """
+
+    name: str
+    kind: Kind
+    steps: tuple[Step, ...]
+    rounds: int
+    inputs: tuple[Array, ...]
+    outputs: tuple[Array, ...]
+
+    @property
+    def made(self) -> tuple[Array, ...]:
+        """Arrays that its steps make."""
+        return tuple(array for step in self.steps for array in outputs(step))
+
+    @property
+    def handed_on(self) -> tuple[Array, ...]:
+        """Arrays that it only copies for later stages."""
+        return tuple(array for array in self.outputs if array in self.inputs and self.kind != "receive")
+
+
+def bits(array: Array) -> int:
+    """Bits of an array."""
+    if isinstance(array, PairMap):
+        return array.pairs * array.position_bits
+    size = 1
+    for extent in array.shape:
+        size *= extent
+    return size * array.type.width
+
+
+def pair_map(layer: ir.SparseConv2d) -> PairMap:
+    """The pair map that a convolution reads."""
+    return PairMap(layer.coords, layer.kernel_size)
+
+
+def inputs(step: Step, design: Design) -> tuple[Array, ...]:
+    """Arrays that a step reads."""
+    if isinstance(step, PairMap):
+        return (step.coords,)
+    if isinstance(step, ir.SparseConv2d) and design.implementation(step) != "overlap":
+        return (*ir.inputs(step), pair_map(step))
+    return ir.inputs(step)
+
+
+def outputs(step: Step) -> tuple[Array, ...]:
+    """Arrays that a step makes."""
+    return (step,) if isinstance(step, PairMap) else ir.outputs(step)
+
+
+@dataclass
+class _Draft:
+    name: str
+    kind: Kind
+    steps: list[Step]
+    rounds: int = 1
+    made: set[str] = field(default_factory=set)  # names of what the steps make: a model may have thousands of them
+
+    def __post_init__(self) -> None:
+        self.made |= {array.name for step in self.steps for array in outputs(step)}
+
+    def add(self, step: Step) -> None:
+        """Let it compute one more step."""
+        self.steps.append(step)
+        self.made |= {array.name for array in outputs(step)}
+
+
+def plan(design: Design, sums_apart: bool = False) -> tuple[Stage, ...]:
+    """The stages of a design, in order.
+
+    Args:
+        design: the model and its layout.
+        sums_apart: an activation behind sums that grow from round to round opens a stage of its own: it has work to do
+            in the last round only.
+    """
+    drafts = _front(design, sums_apart)
+    first = len(drafts)
+    begun = {step for draft in drafts for step in draft.steps}
+    for layer in design.graph.layers:
+        if layer in begun:
+            continue
+        last, rounds = drafts[-1], design.layers[layer.name].rounds
+        joins = last.kind == "pipeline" or (last.kind == "loop" and not (sums_apart and accumulates(last.steps[0])))
+        if isinstance(layer, ir.Activation) and layer.input.name in last.made and joins:
+            last.add(layer)
+            continue
+        needs_map = isinstance(layer, ir.SparseConv2d) and not any(
+            pair_map(layer).name in draft.made for draft in drafts
+        )
+        if (needs_map or rounds == 1) and last.kind != "pipeline":
+            last = _Draft("", "pipeline", [])
+            drafts.append(last)
+        if needs_map:
+            last.add(pair_map(layer))
+        if rounds == 1:
+            last.add(layer)
+        else:
+            name = f"{layer.name}_rounds" if _OURS.fullmatch(layer.name) else layer.name
+            drafts.append(_Draft(name, "loop", [layer], rounds))
+    _name_pipelines(drafts, first)
+    return _connected(drafts, design)
+
+
+def accumulates(step: Step) -> bool:
+    """Whether the rounds of a layer add to the same sums; else each round has results of its own."""
+    return isinstance(step, ir.Dense | ir.SparseFlatten | ir.SparseFlattenDense)
+
+
+def _front(design: Design, sums_apart: bool) -> list[_Draft]:
+    """The stages up to the list of active pixels."""
+    drafts = []
+    reduce = design.input_reduce
+    if design.io == "stream" and design.reduce != "stream":
+        drafts.append(_Draft("receive", "receive", [], design.beats))
+    if design.reduce == "tree":
+        return [*drafts, _Draft("reduce", "pipeline", [reduce])]
+    if design.reduce == "stream":
+        return [*drafts, _Draft("reduce", "stream", [reduce], design.beats)]
+    # Pixels arrive one by one: each finds its place in the windows of the earlier ones as it comes.
+    convs = [layer for layer in design.graph.layers if isinstance(layer, ir.SparseConv2d)]
+    here = [conv for conv in convs if conv.coords == reduce.coords]
+    overlapped = [conv for conv in here if design.implementation(conv) == "overlap"]
+    maps = dict.fromkeys(pair_map(conv) for conv in here if conv not in overlapped)
+    steps: list[Step] = [reduce, *maps, *overlapped]
+    for layer in design.graph.layers if not sums_apart else ():
+        if isinstance(layer, ir.Activation) and any(layer.input in outputs(step) for step in steps if step != reduce):
+            steps.append(layer)
+    return [*drafts, _Draft("reduce", "scan", steps, -(-reduce.max_pixels // design.scan_pixels))]
+
+
+def _name_pipelines(drafts: list[_Draft], first: int) -> None:
+    unnamed = [draft for draft in drafts[first:] if not draft.name]
+    for number, draft in enumerate(unnamed, 1):
+        only_maps = all(isinstance(step, PairMap) for step in draft.steps)
+        stem = "pairs" if only_maps else "layers"
+        draft.name = stem if number == 1 else f"{stem}_{number}"
+
+
+def _connected(drafts: list[_Draft], design: Design) -> tuple[Stage, ...]:
+    """Stages with the arrays that live between them."""
+    reads = [{a: None for step in draft.steps for a in inputs(step, design)} for draft in drafts]
+    if drafts[0].kind == "receive":
+        reads[0] = {design.graph.input: None}
+    stages: list[Stage] = []
+    arrived: tuple[Array, ...] = (design.graph.input,)
+    for i, draft in enumerate(drafts):
+        made = [array for step in draft.steps for array in outputs(step)]
+        later = _unique(array for read in reads[i + 1 :] for array in read)
+        if i == len(drafts) - 1:
+            leaving: tuple[Array, ...] = design.graph.outputs
+        else:
+            kept = [array for array in later if array in made or array in arrived]
+            # A result that is ready before the last stage is handed on to the end.
+            leaving = _unique([*kept, *(a for a in (*made, *arrived) if a in design.graph.outputs)])
+        stages.append(Stage(draft.name, draft.kind, tuple(draft.steps), draft.rounds, arrived, leaving))
+        arrived = leaving
+    return tuple(stages)
+
+
+def _unique(arrays: Iterable[Array]) -> tuple[Array, ...]:
+    return tuple(dict.fromkeys(arrays))

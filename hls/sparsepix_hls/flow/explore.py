@@ -1,0 +1,204 @@
+"""Many designs of one model, estimated: latency against area."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import track
+
+from sparsepix_hls.cost.costs import RESTART, Estimate
+from sparsepix_hls.design.options import AUTO, Design, Options
+from sparsepix_hls.flow.backends import Backend, backend_design, estimated, reductions
+from sparsepix_hls.ir import graph as ir
+from sparsepix_hls.reference.published import PublishedLayer, predict
+from sparsepix_hls.reference.published_models import find_published
+from sparsepix_ops.errors import SparsePixError
+
+_REUSE = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32)
+
+
+@dataclass(frozen=True)
+class Point:
+    """One design.
+
+    Args:
+        options: that it was made from.
+        command: the same as arguments of ``sparsepix-hls``.
+        total: its estimate.
+        best: no other design is as good in latency, interval and LUTs, and better in one of them.
+    """
+
+    options: Options
+    command: str
+    total: Estimate
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class PublishedPoint:
+    """The published design of the same model; ``interval_cycles`` and ``ff`` are None where they are not known.
+
+    ``origin`` says where its figures are from: synthesis, or our composition of the published kernels.
+    """
+
+    origin: str
+    latency_cycles: int
+    interval_cycles: int | None
+    lut: int
+    ff: int | None
+    dsp: int
+
+
+def explore(
+    graph: ir.Graph, options: Options, clock_ns: float, console: Console | None = None, backend: Backend = "hls"
+) -> tuple[Point, ...]:
+    """Estimate every way to reduce the input, with equal reuse of all layers and with matched stages.
+
+    Args:
+        graph: the model.
+        options: what stays the same in all designs: ports, dataflows, options of single layers.
+        clock_ns: clock period.
+        console: where progress is shown; nowhere if None.
+        backend: that has to be able to write them.
+
+    Returns:
+        The designs by latency; those that cannot be built are left out.
+
+    Raises:
+        SparsePixError: none of them can be built; why the first one cannot.
+    """
+    lanes = (1, 2) if backend == "rtl" and options.scan_pixels is None else (options.scan_pixels,)
+    wanted = [
+        replace(variant, scan_pixels=number)
+        for variant in _variants(graph, options, reductions(backend))
+        for number in (lanes if variant.reduce == "scan" else (None,))
+    ]
+    points: list[Point] = []
+    seen: list[Design] = []
+    first_error: SparsePixError | None = None
+    steps = track(wanted, "designs", console=console) if console is not None else wanted
+    for variant in steps:
+        try:
+            design, _ = backend_design(graph, variant, clock_ns, backend)
+        except SparsePixError as error:
+            first_error = first_error or error
+            continue
+        layout = replace(design, graph=graph)  # its own graph may be rewritten, anew each time
+        if layout in seen:  # another way to ask for it
+            continue
+        seen.append(layout)
+        points.append(Point(variant, command(variant, backend), estimated(design, clock_ns, backend).total))
+    if not points:
+        assert first_error is not None
+        raise first_error
+    found = [replace(point, best=not any(_beats(other.total, point.total) for other in points)) for point in points]
+    return tuple(sorted(_different(found), key=lambda point: (point.total.latency_cycles, point.total.lut)))
+
+
+def _variants(graph: ir.Graph, options: Options, built: tuple[str, ...]) -> list[Options]:
+    reduce = ir.input_reduce(graph)
+    slots = reduce.max_pixels
+    _, height, width = graph.input.shape
+    kinds = built if options.reduce == AUTO else (options.reduce,)
+    if options.reduce == AUTO and reduce.selection != "raster":
+        kinds = ("scan",)
+    lanes = {max(width // 4, 1), width, min(4 * width, height * width)}
+    if options.pixels_per_cycle is not None:
+        lanes = {options.pixels_per_cycle}
+    found = []
+    for kind in kinds:
+        streams = kind == "stream" or options.io == "stream"
+        for pixels in sorted(lanes) if streams else [None]:
+            base = replace(options, reduce=kind, pixels_per_cycle=pixels, reuse_factor=None, target_interval=None)
+            factors = sorted({factor for factor in _REUSE if factor < slots} | {slots})
+            found += [replace(base, reuse_factor=factor) for factor in factors]
+            found += [replace(base, target_interval=factor + RESTART) for factor in factors]
+    return found
+
+
+def _beats(one: Estimate, other: Estimate) -> bool:
+    a, b = ((e.latency_cycles, e.interval_cycles, e.lut) for e in (one, other))
+    return a != b and all(x <= y for x, y in zip(a, b, strict=True))
+
+
+def _different(points: Sequence[Point]) -> list[Point]:
+    """One of each estimate: several options may lead to the same design."""
+    return list({(p.options.reduce, p.options.pixels_per_cycle, p.total): p for p in reversed(points)}.values())
+
+
+def command(options: Options, backend: Backend = "hls") -> str:
+    """Options as arguments of the command line; those of single layers are not among them."""
+    default = Options()
+    words = [] if backend == "hls" else [f"--backend {backend}"]
+    for name in (
+        "reduce",
+        "scan_pixels",
+        "pixels_per_cycle",
+        "io",
+        "conv",
+        "flatten",
+        "dense",
+        "reuse_factor",
+        "target_interval",
+    ):
+        value = getattr(options, name)
+        if value is not None and value != getattr(default, name):
+            words.append(f"--{name.replace('_', '-')} {value}")
+    return " ".join(words)
+
+
+def write_points(path: Path, points: Sequence[Point]) -> None:
+    """All designs as a CSV file."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        figures = list(asdict(points[0].total))
+        writer.writerow(["options", *figures, "best"])
+        for point in points:
+            writer.writerow([point.command, *asdict(point.total).values(), int(point.best)])
+
+
+def published_point(graph: ir.Graph) -> PublishedPoint | None:
+    """The published design of this model: its synthesis results, or else what its kernels would take.
+
+    Without synthesis results only what ``published.py`` knows is counted (input reduction, convolutions, average pools,
+    flatten), so that the figures are too small; None for a model that the published kernels cannot build.
+    """
+    model = find_published(graph)
+    if model is not None:
+        origin = f"{model.dataset}, {model.bits} bit, synthesized"
+        figures = (model.latency_cycles, model.interval_cycles, model.lut, model.ff, model.dsp)
+        return PublishedPoint(origin, *figures)
+    layers = [_published_layer(layer) for layer in graph.layers]
+    known = [layer for layer in layers if layer is not None]
+    reduce = ir.input_reduce(graph)
+    if any(isinstance(layer, ir.SparseMaxPool2d) for layer in graph.layers) or reduce.selection != "raster":
+        return None
+    costs = [predict(layer) for layer in known]
+    lut, dsp = (round(sum(getattr(cost, key) for cost, _ in costs)) for key in ("lut", "dsp"))
+    latency = sum(cycles for _, cycles in costs)
+    return PublishedPoint("its kernels composed, without dense layers and FIFOs", latency, None, lut, None, dsp)
+
+
+def _published_layer(layer: ir.Layer) -> PublishedLayer | None:
+    match layer:
+        case ir.InputReduce():
+            _, height, width = layer.image.shape
+            bits = layer.image.type.width
+            return PublishedLayer("reduce", "release", bits, layer.max_pixels, height, width)
+        case ir.SparseConv2d():
+            slots, channels = layer.features.shape
+            side = 2 ** (layer.coords.type.width - 1) - 1
+            bits, size = layer.weight.type.width, max(layer.kernel_size)
+            return PublishedLayer("conv", "release", bits, slots, side, side, channels, layer.output.shape[1], size)
+        case ir.SparseAvgPool2d():
+            slots, channels = layer.features.shape
+            height, width = layer.spatial_shape
+            bits, size = layer.features.type.width, max(layer.kernel_size)
+            return PublishedLayer("pool", "release", bits, slots, height, width, channels, channels, size)
+        case ir.SparseFlatten():
+            slots, channels = layer.features.shape
+            height, width = layer.spatial_shape
+            return PublishedLayer("flatten", "release", layer.features.type.width, slots, height, width, channels)
+    return None

@@ -1,0 +1,133 @@
+"""``report.json``: what a project was made from and what is known of it."""
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from sparsepix_hls.design.options import Design
+from sparsepix_hls.flow.backends import Backend
+from sparsepix_hls.ir import graph as ir
+from sparsepix_hls.project.parts import Part
+from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.system.files import atomic_write
+from sparsepix_ops.version import __version__
+
+REPORT = "report.json"
+
+
+def make_report(
+    design: Design,
+    source: Path,
+    part: Part,
+    clock_ns: float,
+    notices: tuple[str, ...],
+    testbench: dict[str, Any],
+    backend: Backend,
+    estimate: dict[str, Any],
+) -> dict[str, Any]:
+    """Plain data about a project.
+
+    Args:
+        design: the model and its layout.
+        source: the ONNX file that it was read from.
+        part: the FPGA.
+        clock_ns: clock period.
+        notices: what the user was told.
+        testbench: where the events of the testbench come from.
+        backend: what it is written in.
+        estimate: of its latency and area, from ``estimate_json``.
+    """
+    graph = design.graph
+    return {
+        "sparsepix_version": __version__,
+        "backend": backend,
+        "model": {"file": source.name, "sha256": hashlib.sha256(source.read_bytes()).hexdigest()},
+        "top_function": graph.name,
+        "part": {"name": part.name, "full_name": part.full_name, "family": part.family},
+        "clock_ns": clock_ns,
+        "input": _tensor(graph.input),
+        "output": _tensor(graph.output),
+        "outputs": [_tensor(tensor) for tensor in graph.outputs],
+        "design": {"reduce": design.reduce, "io": design.io, "pixels_per_cycle": design.pixels_per_cycle},
+        "layers": [_layer(layer, design) for layer in graph.layers],
+        "dropped_head": graph.dropped_head,
+        "notices": list(notices),
+        "estimate": estimate,
+        "testbench": testbench,
+        # What is found later: by the C simulation of one backend, by simulation and synthesis of the other.
+        **({"csim": None} if backend == "hls" else {"measured": None, "synthesis": None}),
+    }
+
+
+def write_report(directory: Path, report: dict[str, Any]) -> None:
+    """Write the report of a project that nobody sees yet."""
+    (directory / REPORT).write_text(_text(report), encoding="utf-8")
+
+
+def read_report(directory: Path) -> dict[str, Any]:
+    """Read the report of a project."""
+    return json.loads((directory / REPORT).read_text(encoding="utf-8"))
+
+
+def open_report(directory: Path) -> dict[str, Any]:
+    """Read the report of a folder that may be no project.
+
+    Raises:
+        SparsePixError: it is no SparsePix project, or its report is broken.
+    """
+    path = directory / REPORT
+    if not path.is_file():
+        found = "no such folder" if not directory.is_dir() else f"a folder without {REPORT}"
+        raise SparsePixError(f"{directory}: expected a project that sparsepix-hls made, found {found}")
+    try:
+        report = read_report(directory)
+    except (ValueError, OSError) as error:
+        raise SparsePixError(
+            f"{path}: expected JSON, found something else ({error}): translate the model again"
+        ) from error
+    if not isinstance(report, dict) or not {"top_function", "estimate", "part"} <= set(report):
+        raise SparsePixError(
+            f"{path}: expected a report of sparsepix-hls, found other content: translate the model again"
+        )
+    return report
+
+
+def add_to_report(directory: Path, key: str, found: dict[str, Any]) -> None:
+    """Note in the report of a project what was found later.
+
+    Args:
+        directory: of the project.
+        key: 'csim', 'measured' or 'synthesis'.
+        found: plain data.
+    """
+    text = _text(read_report(directory) | {key: found})
+    with atomic_write(directory / REPORT) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _text(report: dict[str, Any]) -> str:
+    return json.dumps(report, indent=2) + "\n"
+
+
+def _tensor(tensor: ir.Tensor) -> dict[str, Any]:
+    return {"name": tensor.name, "shape": list(tensor.shape), "type": str(tensor.type)}
+
+
+def _layer(layer: ir.Layer, design: Design) -> dict[str, Any]:
+    constants = {
+        role: {"shape": list(value.raw.shape), "type": str(value.type)}
+        for role, value in vars(layer).items()
+        if isinstance(value, ir.Constant)
+    }
+    settings = {role: value for role, value in vars(layer).items() if isinstance(value, str | int | tuple)}
+    settings.pop("parts", None)  # arrays, no setting
+    return {
+        "name": settings.pop("name"),
+        "op": type(layer).__name__,
+        **settings,
+        **(asdict(design.layers[layer.name]) if layer.name in design.layers else {}),
+        "outputs": [_tensor(t) for t in ir.outputs(layer)],
+        "constants": constants,
+    }

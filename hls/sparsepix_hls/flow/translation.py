@@ -1,0 +1,128 @@
+"""From an ONNX file to a firmware project on disk."""
+
+import reprlib
+from pathlib import Path
+
+import numpy as np
+
+from sparsepix_hls.cpp.estimate import KIND, estimate_design, estimate_json
+from sparsepix_hls.cpp.project import Project
+from sparsepix_hls.cpp.writer import write_project
+from sparsepix_hls.design.options import Options
+from sparsepix_hls.design.select import check_clock
+from sparsepix_hls.flow.backends import Backend, backend_design, check_backend
+from sparsepix_hls.flow.report import make_report, write_report
+from sparsepix_hls.frontend.reader import read_model
+from sparsepix_hls.project.parts import find_part
+from sparsepix_hls.project.size_checks import check_memory
+from sparsepix_hls.project.testbench_data import EVENTS, given_events, synthetic_events
+from sparsepix_hls.rtl.emit.writer import rtl_modules, write_rtl_project
+from sparsepix_hls.rtl.estimate import KIND as RTL_KIND
+from sparsepix_hls.rtl.estimate import estimate_rtl
+from sparsepix_hls.rtl.tools.project import RtlProject
+from sparsepix_ops import reference
+from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.system.files import atomic_directory, output_folder
+
+PICTURE = "estimate.png"
+# What our Makefiles and scripts build in a project: --force removes it with the project.
+PRODUCTS = (
+    "vitis/",
+    "vivado/",
+    ".Xil/",
+    "vitis*.log",
+    "vivado*.log",
+    "vivado*.jou",
+    "vivado*.str",
+    "yosys.txt",
+    "build/V*",
+    "build/verilated*",
+    "build/make.*/",
+    "build/yosys.*/",
+    "build/yosys/",
+    "build/sim",
+    "build/*_tb",
+    "build/*.so",
+    "build/*.o",
+    "build/*.d",
+)
+
+
+def translate(
+    model: Path | str,
+    output_dir: Path | str,
+    part: str = "xcvu9p",
+    clock_ns: float = 5.0,
+    force: bool = False,
+    keep_head: bool = False,
+    testbench_inputs: np.ndarray | None = None,
+    options: Options | None = None,
+    backend: Backend = "hls",
+    picture: bool = False,
+) -> Project | RtlProject:
+    """Translate an ONNX model to a firmware project.
+
+    Nothing is written before every check has passed, and the folder appears only once it is complete.
+
+    Args:
+        model: the ONNX file.
+        output_dir: folder to make; its marker (``.sparsepix.json``) lists what was written.
+        part: FPGA, as a short name ('xcvu9p') or a full one ('xcu250-figd2104-2L-e').
+        clock_ns: clock period in nanoseconds.
+        force: replace a project in ``output_dir`` that holds nothing but what was written or built there.
+        keep_head: translate a Sigmoid or Softmax at the end, which is left out otherwise.
+        testbench_inputs: images of real numbers [events, C, H, W] for the testbench; synthetic ones if left out.
+        options: kernels, reuse and ports; all of them compute the same bits.
+        backend: 'hls': C++ for Vitis HLS; 'rtl': SystemVerilog.
+        picture: also draw the estimate, as ``estimate.png`` in the folder; matplotlib takes about a second.
+
+    Returns:
+        A ``Project`` of C++, or an ``RtlProject``.
+
+    Raises:
+        SparsePixError: the model, the part, the clock, the folder, the images, the options or the backend are not
+            usable; says what to do.
+    """
+    check_backend(backend)
+    source = Path(model)
+    clock_ns = check_clock(clock_ns)
+    if not isinstance(options, Options | None):
+        raise SparsePixError(f"options: expected Options(...), found {reprlib.repr(options)}")
+    device = find_part(part)
+    place = output_folder(output_dir, "project", force, PRODUCTS)
+    read = read_model(source, keep_head)
+    graph = read.graph
+    given = None if testbench_inputs is None else given_events(graph, testbench_inputs)
+    check_memory(graph, EVENTS if given is None else len(given))
+    design, chosen = backend_design(graph, options, clock_ns, backend)
+    modules = rtl_modules(design, clock_ns) if backend == "rtl" else []
+    notices = read.notices + chosen
+    if not device.known:
+        notices += (f"{device.full_name}: the table of parts has no such device; its utilization is unknown",)
+    if given is None:
+        inputs, origin = synthetic_events(graph), "synthetic events: hard cases and random images, no real data"
+    else:
+        inputs, origin = given, "events given by the user"
+    image = np.ldexp(inputs.astype(np.float64), graph.input.type.exponent)
+    found = reference.run(read.model, image, keep_head)
+    exact = found if isinstance(found, dict) else {next(iter(graph.results)): found}
+    outputs = {name: exact[name].at(tensor.type.exponent).raw for name, tensor in graph.results.items()}
+    testbench = {"events": len(inputs), "origin": origin}
+    if backend == "rtl":
+        estimate = estimate_json(estimate_rtl(design, modules), RTL_KIND, device, clock_ns, hand_over_cycles=0)
+    else:
+        estimate = estimate_json(estimate_design(design, clock_ns), KIND, device, clock_ns)
+    report = make_report(design, source, device, clock_ns, notices, testbench, backend, estimate)
+    with atomic_directory(place) as folder:
+        if backend == "rtl":
+            write_rtl_project(design, modules, folder, device.full_name, clock_ns, inputs, outputs)
+        else:
+            write_project(design, folder, device.full_name, clock_ns, inputs, outputs)
+        write_report(folder, report)
+        if picture:
+            from sparsepix_hls.cli.pictures import estimate_figure, save
+
+            save(estimate_figure(report), folder / PICTURE)
+    if backend == "rtl":
+        return RtlProject(place.path, graph, device, tuple(module.name for module in modules))
+    return Project(place.path, graph)

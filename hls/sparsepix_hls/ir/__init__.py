@@ -1,0 +1,1 @@
+"""The intermediate representation: what a model is once every quantizer has become a type."""

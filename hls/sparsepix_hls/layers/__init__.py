@@ -1,0 +1,1 @@
+"""The layers, one file each: from ONNX, as C++, as RTL, and what they cost."""

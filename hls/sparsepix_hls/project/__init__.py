@@ -1,0 +1,1 @@
+"""What projects of both backends have in common: inputs, results, libraries, tools, parts."""

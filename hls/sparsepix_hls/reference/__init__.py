@@ -1,0 +1,1 @@
+"""Published firmware, and the model of it that the estimates are checked by."""

@@ -1,0 +1,1 @@
+"""SystemVerilog, as text and as a project."""

@@ -1,0 +1,117 @@
+"""The input reduction by stream, and what it has in common with the scan."""
+
+from sparsepix_hls.design.options import Design
+from sparsepix_hls.design.schedule import Stage
+from sparsepix_hls.ir import graph as ir
+from sparsepix_hls.layers.reduce_costs import score_bits
+from sparsepix_hls.rtl.emit.text import bits_for, instance, module_text, port, ports
+from sparsepix_hls.rtl.lower.fields import Arrays, title
+from sparsepix_hls.rtl.lower.function import Field, Function
+
+RULES = {"first": 0, "any": 1, "sum": 2}
+
+
+def image_parameters(arrays: Arrays) -> dict[str, int]:
+    """What both reductions are told of the image."""
+    reduce = arrays.design.input_reduce
+    channels, height, width = reduce.image.shape
+    return {
+        "HEIGHT": height,
+        "WIDTH": width,
+        "CHANNELS": channels,
+        "BITS": reduce.image.type.width,
+        "IS_SIGNED": int(reduce.image.type.signed),
+        "THRESHOLD": reduce.threshold_raw,
+        "RULE": RULES[reduce.activity],
+        "MAX_PIXELS": reduce.max_pixels,
+        "COORD_BITS": reduce.coords.type.width,
+    }
+
+
+def beat_field(arrays: Arrays, pixels: int) -> Field:
+    """A beat of the image: pixels in row-major order, channels side by side."""
+    reduce = arrays.design.input_reduce
+    return Field("pixels", (pixels, reduce.image.shape[0]), reduce.image.type)
+
+
+def input_pixels(arrays: Arrays) -> int:
+    """Pixels of a beat of the model's input port: the whole image, or what a stream brings."""
+    _, height, width = arrays.design.graph.input.shape
+    return height * width if arrays.design.io == "parallel" else arrays.design.pixels_per_cycle
+
+
+def key_digits(reduce: ir.InputReduce) -> int:
+    """Digits of two bits by which the largest pixels are found: score, row, column (see ``largest_column.sv``)."""
+    _, height, width = reduce.image.shape
+    bits = (score_bits(reduce), (height - 1).bit_length(), (width - 1).bit_length())
+    return sum((some + 1) // 2 for some in bits)
+
+
+def scan_start(design: Design) -> int:
+    """Clocks from the first beat of an image until a scan of it begins: 0 if it comes at once and none is dropped."""
+    reduce = design.input_reduce
+    beats = design.beats if design.io == "stream" else 1
+    if reduce.selection == "magnitude":
+        return beats + 1 + 4 * key_digits(reduce)
+    return beats if beats > 1 else 0
+
+
+def scan_interval(design: Design) -> int:
+    """Clocks between two events of a scan: it takes what it lists in a clock, and starts anew."""
+    rounds, start = -(-design.input_reduce.max_pixels // design.scan_pixels), scan_start(design)
+    return rounds + 1 + design.scan_pixels + (start + 1 if start else 0)
+
+
+def stream_module(
+    name: str, arrays: Arrays, stage: Stage, levels: float
+) -> tuple[tuple[Field, ...], list[Function], str]:
+    """A streaming reduction; a whole image at once is cut into beats first."""
+    reduce = arrays.design.input_reduce
+    pixels = arrays.design.pixels_per_cycle
+    given = beat_field(arrays, input_pixels(arrays))
+    beat = beat_field(arrays, pixels)
+    beats, size = arrays.design.beats, reduce.max_pixels
+    outputs = [arrays.field(array) for array in stage.outputs]
+    lines = ["  wire beat_valid, beat_ready;", f"  {port('wire', beat, 'beat_')};"]
+    if given.bits == beat.bits:
+        lines += [
+            "  assign beat_valid = in_valid;",
+            "  assign in_ready = beat_ready;",
+            "  assign beat_pixels = in_pixels;",
+        ]
+    else:
+        lines += instance(
+            "image_beats",
+            "beats",
+            {"IMAGE_BITS": given.bits, "BEAT_BITS": beat.bits, "BEATS": beats},
+            {
+                **{n: n for n in ("clk", "rst_n", "in_valid", "in_ready")},
+                "in_image": "in_pixels",
+                **{n: n for n in ("beat_valid", "beat_ready", "beat_pixels")},
+            },
+        )
+    features, coords = arrays.field(reduce.features), arrays.field(reduce.coords)
+    lines += [f"  {port('wire', features, 'list_')};", f"  {port('wire', coords, 'list_')};"]
+    parameters = image_parameters(arrays) | {
+        "BEAT_PIXELS": pixels,
+        "BEATS": beats,
+        "COUNT_BITS": bits_for(size + 1),
+    }
+    lines += instance(
+        "reduce_stream",
+        "reduce",
+        parameters,
+        {
+            **{n: n for n in ("clk", "rst_n")},
+            "in_valid": "beat_valid",
+            "in_ready": "beat_ready",
+            "in_pixels": "beat_pixels",
+            "out_valid": "out_valid",
+            "out_ready": "out_ready",
+            "features": f"list_{features.name}",
+            "coords": f"list_{coords.name}",
+        },
+    )
+    lines += [f"  assign out_{field.name} = list_{field.name};" for field in outputs]
+    text = module_text(name, f"Input reduction by stream: {title(stage.steps)}", ports([given], outputs), lines)
+    return (given,), [], text

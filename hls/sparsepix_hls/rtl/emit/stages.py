@@ -1,0 +1,100 @@
+"""The stages of a design as SystemVerilog modules: one module a stage, one more for what it computes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sparsepix_hls.design.schedule import Stage
+from sparsepix_hls.rtl.emit.loops import loop_module
+from sparsepix_hls.rtl.emit.reductions import stream_module
+from sparsepix_hls.rtl.emit.scan import scan_module
+from sparsepix_hls.rtl.emit.text import connected, instance, module_text, port, ports
+from sparsepix_hls.rtl.emit.verilog import function_source
+from sparsepix_hls.rtl.lower.fields import Arrays, run, title
+from sparsepix_hls.rtl.lower.function import Field, Function, trace
+
+
+@dataclass(frozen=True)
+class Module:
+    """A stage in hardware.
+
+    Args:
+        name: of its module.
+        stage: what it is.
+        inputs: what it reads from the stage before; the beats of the image for the first one.
+        outputs: what it gives to the stage behind.
+        functions: what it computes.
+        source: of all its modules.
+        registered: a pipeline has registers behind its last function; before a loop, which loads them, it has none.
+    """
+
+    name: str
+    stage: Stage
+    inputs: tuple[Field, ...]
+    outputs: tuple[Field, ...]
+    functions: tuple[Function, ...]
+    source: str
+    registered: bool
+
+
+def stage_modules(arrays: Arrays, stages: tuple[Stage, ...], levels: float) -> list[Module]:
+    """A module for each stage.
+
+    Args:
+        arrays: of the design.
+        stages: of the design, in order.
+        levels: of LUTs that a pipeline stage may have.
+    """
+    design = arrays.design
+    made = []
+    for number, stage in enumerate(stages):
+        if stage.kind == "receive":
+            continue  # the reduction itself collects the beats
+        name = f"{design.graph.name}_{stage.name}"
+        outputs = tuple(arrays.field(array) for array in stage.outputs)
+        registered = not (number + 1 < len(stages) and stages[number + 1].kind == "loop")
+        if stage.kind in ("scan", "stream"):
+            build = scan_module if stage.kind == "scan" else stream_module
+            inputs, functions, source = build(name, arrays, stage, levels)
+        else:
+            inputs = tuple(arrays.field(array) for array in stage.inputs)
+            if stage.kind == "loop":
+                functions, source = loop_module(name, arrays, stage, levels)
+            else:
+                functions, source = _pipeline_module(name, arrays, stage, levels, registered)
+        texts = [function_source(function) for function in functions]
+        made.append(Module(name, stage, inputs, outputs, tuple(functions), "\n".join([*texts, source]), registered))
+    return made
+
+
+def _pipeline_module(
+    name: str, arrays: Arrays, stage: Stage, levels: float, registered: bool
+) -> tuple[list[Function], str]:
+    """A pipeline: one function, and registers behind it unless the next stage loads the results itself."""
+    inputs = [arrays.field(array) for array in stage.inputs]
+    outputs = [arrays.field(array) for array in stage.outputs]
+
+    def body(**values: np.ndarray) -> dict[str, np.ndarray]:
+        for step in stage.steps:
+            run(step, values, arrays)
+        return values
+
+    function = trace(f"{name}_logic", title(stage.steps), inputs, outputs, body, levels)
+    depth = function.depth if registered else function.depth - 1
+    lines = ["  wire enable;"]
+    lines += instance(
+        "pipeline_control",
+        "control",
+        {"DEPTH": depth},
+        {n: n for n in ("clk", "rst_n", "in_valid", "in_ready", "enable", "out_valid", "out_ready")},
+    )
+    result = "now_" if registered else "out_"
+    connections = connected(function, {}, result)
+    if registered:
+        lines += [f"  {port('wire', field, 'now_')};" for field in outputs]
+        lines += ["  always_ff @(posedge clk)", "    if (enable) begin"]
+        lines += [f"      out_{field.name} <= now_{field.name};" for field in outputs]
+        lines += ["    end"]
+    lines += instance(function.name, "compute", {}, connections)
+    comment = f"Pipeline: {title(stage.steps)}"
+    return [function], module_text(name, comment, ports(inputs, outputs), lines)

@@ -1,0 +1,237 @@
+"""Write the RTL project of a design: SystemVerilog, simulation, constraints, build scripts."""
+
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from sparsepix_hls.design.options import Design
+from sparsepix_hls.design.schedule import plan
+from sparsepix_hls.ir import graph as ir
+from sparsepix_hls.kernels.constants import dims
+from sparsepix_hls.project.parts import find_part
+from sparsepix_hls.project.results import packed, result_size
+from sparsepix_hls.project.size_checks import check_rtl_memory
+from sparsepix_hls.project.testbench_data import data_text
+from sparsepix_hls.rtl.emit.reductions import input_pixels
+from sparsepix_hls.rtl.emit.stages import Module, stage_modules
+from sparsepix_hls.rtl.emit.text import instance, module_text, port
+from sparsepix_hls.rtl.lower.fields import Arrays
+from sparsepix_hls.rtl.tools.synthesis import no_family, yosys_family
+from sparsepix_ops.errors import SparsePixError
+
+# Levels of LUTs that a stage may have at so many nanoseconds a clock, as the scheduler counts them: 8.5 at 5 ns leave
+# room for what its counting misses, so that synthesis ends at 10 or fewer.
+LEVELS_PER_NS = 1.7
+_ANY_FAMILY = "xcup"  # in the script for parts that Yosys does not know
+_PACKAGE = Path(__file__).parent
+_VERILOG = _PACKAGE / "verilog"
+_TEMPLATES = _PACKAGE / "templates"
+
+
+def rtl_problems(graph: ir.Graph, reduction: str) -> list[str]:
+    """What has no RTL, with the fix.
+
+    Args:
+        graph: the model.
+        reduction: of ``REDUCTIONS``, or 'auto'.
+    """
+    reduce, problems = ir.input_reduce(graph), []
+    if reduction == "tree":
+        problems.append("reduce 'tree' has no RTL: use 'scan' or 'stream'")
+    if reduce.image.type != reduce.features.type:
+        problems.append(f"{reduce.name}: expected features of the image's type, found {reduce.features.type}")
+    problems += [
+        f"{layer.name}: a {layer.kind} has no RTL: leave it out (do not --keep-head), it changes no decision"
+        for layer in graph.layers
+        if isinstance(layer, ir.Head)
+    ]
+    return problems
+
+
+def rtl_modules(design: Design, clock_ns: float) -> list[Module]:
+    """The stages of a design as modules.
+
+    Raises:
+        SparsePixError: the design has something that there is no RTL for.
+    """
+    problems = rtl_problems(design.graph, design.reduce)
+    if problems:
+        raise SparsePixError(problems, heading=f"model {design.graph.name} cannot be written as RTL")
+    check_rtl_memory(design)
+    return stage_modules(Arrays(design), plan(design, sums_apart=True), max(clock_ns * LEVELS_PER_NS, 3.0))
+
+
+def write_rtl_project(
+    design: Design,
+    modules: list[Module],
+    directory: Path,
+    part: str,
+    clock_ns: float,
+    testbench_inputs: np.ndarray,
+    testbench_outputs: np.ndarray | Mapping[str, np.ndarray],
+) -> None:
+    """Write a project that stands alone: Verilator simulates it, Yosys and Vivado synthesize it.
+
+    Args:
+        design: the model and its layout.
+        modules: its stages, from ``rtl_modules``.
+        directory: an existing, empty directory.
+        part: full name of the FPGA.
+        clock_ns: clock period in nanoseconds.
+        testbench_inputs: raw integers of the images, int64 [events, channels, height, width].
+        testbench_outputs: raw integers of the expected results, int64 [events, *output shape]; by the names of the
+            outputs, if the model has several.
+    """
+    graph = design.graph
+    for folder in ("rtl", "tb/data"):
+        (directory / folder).mkdir(parents=True)
+    shared = sorted(_used(modules))
+    for name in shared:
+        (directory / "rtl" / f"{name}.sv").write_bytes((_VERILOG / f"{name}.sv").read_bytes())
+    values = _values(design, part, clock_ns)
+    values["sources"] = " ".join(
+        [*(f"rtl/{name}.sv" for name in shared), *(f"rtl/{m.name}.sv" for m in modules), _top(graph)]
+    )
+    files = {_top(graph): top_source(design, modules)}
+    files |= {f"rtl/{module.name}.sv": module.source for module in modules}
+    files["tb/data/inputs.dat"] = data_text(f"images of {graph.name}", [graph.input], testbench_inputs)
+    results = packed(graph, testbench_outputs, "testbench_outputs")
+    files["tb/data/outputs.dat"] = data_text(f"expected results of {graph.name}", graph.outputs, results)
+    for template, target in (
+        ("simulation.cpp", f"tb/{graph.name}_sim.cpp"),
+        ("constraints.xdc", "constraints.xdc"),
+        ("build_vivado.tcl", "build_vivado.tcl"),
+        ("synth.ys", "synth.ys"),
+        ("Makefile", "Makefile"),
+    ):
+        text = (_TEMPLATES / f"{template}.in").read_text(encoding="utf-8")
+        for key, value in values.items():
+            text = text.replace(f"@{key}@", value)
+        files[target] = text
+    for name, text in files.items():
+        (directory / name).write_text(text, encoding="utf-8")
+
+
+def _top(graph: ir.Graph) -> str:
+    return f"rtl/{graph.name}.sv"
+
+
+def _used(modules: list[Module]) -> set[str]:
+    """The modules of ``verilog/`` that a design needs, those that they are made of included."""
+    sources = {path.stem: path.read_text(encoding="utf-8") for path in _VERILOG.glob("*.sv")}
+    used: set[str] = set()
+    texts = [module.source for module in modules]
+    while texts:
+        text = texts.pop()
+        found = {name for name in sources if re.search(rf"^\s*{name} #?\(", text, re.MULTILINE)} - used
+        used |= found
+        texts += [sources[name] for name in found]
+    return used
+
+
+def beat_bytes(bits: int) -> int:
+    """Bytes of TDATA that hold so many bits."""
+    return -(-bits // 8)
+
+
+def _beats(design: Design) -> int:
+    """Beats of an image at the input port."""
+    _, height, width = design.graph.input.shape
+    return -(-height * width // input_pixels(Arrays(design)))
+
+
+def _values(design: Design, part: str, clock_ns: float) -> dict[str, str]:
+    graph = design.graph
+    channels, height, width = graph.input.shape
+    device = find_part(part)
+    family = yosys_family(device)
+    note = f"{device.family} as {family}" if family else f"UltraScale+ as {_ANY_FAMILY}: {no_family(device)}"
+    return {
+        "top": graph.name,
+        "part": part,
+        "family": family or _ANY_FAMILY,
+        "family_note": note,
+        "clock_ns": f"{clock_ns:g}",
+        "channels": str(channels),
+        "image_pixels": str(height * width),
+        "beat_pixels": str(input_pixels(Arrays(design))),
+        "beats": str(_beats(design)),
+        "input_bits": str(graph.input.type.width),
+        "output_size": str(result_size(graph)),
+        "outputs": ", ".join(
+            f"{{{math.prod(tensor.shape)}, {tensor.type.width}, {str(tensor.type.signed).lower()}}}"
+            for tensor in graph.outputs
+        ),
+    }
+
+
+def _result_comment(graph: ir.Graph) -> list[str]:
+    """Where the results stand in a beat: side by side, the first one in the low bits."""
+    lines, start = [], 0
+    for number, tensor in enumerate(graph.outputs):
+        begin = "m_axis: one beat an event, " if number == 0 else "  and "
+        lines.append(f"{begin}{tensor.name} {dims(tensor.shape)} of {tensor.type},")
+        lines.append(f"  element i at bit {f'{start} + ' if start else ''}i * {tensor.type.width}.")
+        start += math.prod(tensor.shape) * tensor.type.width
+    return lines
+
+
+def top_source(design: Design, modules: list[Module]) -> str:
+    """The top module: the stages in a row between two AXI4-Stream ports."""
+    graph = design.graph
+    first, results = modules[0].inputs[0], modules[-1].outputs
+    in_bytes, out_bytes = beat_bytes(first.bits), beat_bytes(sum(result.bits for result in results))
+    channels = graph.input.shape[0]
+    comment = "\n// ".join(
+        [
+            f"{graph.name}: {len(modules)} stages between two AXI4-Stream ports.",
+            f"s_axis: {first.shape[0]} pixels a beat in row-major order, {_beats(design)} beats an "
+            "event; TLAST is not needed.",
+            f"  Pixel k, channel c stands at bit (k * {channels} + c) * {graph.input.type.width}; {graph.input.type}.",
+            *_result_comment(graph),
+        ]
+    )
+    ports = [
+        "input  logic aclk",
+        "input  logic aresetn",
+        "input  logic s_axis_tvalid",
+        "output logic s_axis_tready",
+        f"input  logic [{8 * in_bytes - 1}:0] s_axis_tdata",
+        "output logic m_axis_tvalid",
+        "input  logic m_axis_tready",
+        f"output logic [{8 * out_bytes - 1}:0] m_axis_tdata",
+        "output logic m_axis_tlast",
+    ]
+    lines: list[str] = []
+    for number, module in enumerate(modules):
+        lines += [f"  wire valid_{number}, ready_{number};"]
+        lines += [f"  {port('wire', field, f's{number}_')};" for field in module.outputs]
+    for number, module in enumerate(modules):
+        before = number - 1
+        connections = {
+            "clk": "aclk",
+            "rst_n": "aresetn",
+            "in_valid": f"valid_{before}" if number else "s_axis_tvalid",
+            "in_ready": f"ready_{before}" if number else "s_axis_tready",
+        }
+        for field in module.inputs:
+            connections[f"in_{field.name}"] = (
+                f"s{before}_{field.name}" if number else f"s_axis_tdata[{field.bits - 1}:0]"
+            )
+        connections |= {"out_valid": f"valid_{number}", "out_ready": f"ready_{number}"}
+        connections |= {f"out_{field.name}": f"s{number}_{field.name}" for field in module.outputs}
+        # A layer may have any name, a keyword of SystemVerilog too.
+        lines += instance(module.name, f"{module.stage.name}_stage", {}, connections)
+    end = len(modules) - 1
+    names = [f"s{end}_{result.name}" for result in results]
+    beside = names[0] if len(names) == 1 else f"{{{', '.join(reversed(names))}}}"
+    lines += [
+        f"  assign m_axis_tvalid = valid_{end};",
+        f"  assign ready_{end} = m_axis_tready;",
+        f"  assign m_axis_tdata = {8 * out_bytes}'({beside});",
+        "  assign m_axis_tlast = 1'b1;",
+    ]
+    return module_text(graph.name, comment, ports, lines)

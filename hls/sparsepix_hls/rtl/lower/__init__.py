@@ -1,0 +1,1 @@
+"""Layers as operations on the variables of a tracer."""

@@ -1,0 +1,204 @@
+"""A computation as a graph of operations, cut into pipeline stages.
+
+da4ml's tracer records the operations and the range of every value. Where registers go is decided here, by levels of
+LUTs: da4ml counts an adder as one unit whatever its width, carries constants from stage to stage, and its pipelines
+cannot wait.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from da4ml.trace import FixedVariable, comb_trace
+from da4ml.types import CombLogic, Op, minimal_kif
+
+from sparsepix_hls.rtl.lower.arithmetic import as_variable, variable
+from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.fixed_point import FixedPoint
+
+INPUT, CONSTANT, MUX, PRODUCT, LOOKUP, UNARY, BINARY = -1, 5, 6, 7, 8, 9, 10
+ADDER_LEVELS = 2.0  # of sums that grow behind a function
+
+
+@dataclass(frozen=True)
+class Field:
+    """One array that a function reads or writes: raw integers, the first element in the low bits.
+
+    Args:
+        name: of the port.
+        shape: of the array.
+        type: bits and sign of an element; its exponent does not matter here.
+        low: smallest element; None: what the type holds.
+        high: largest element, for each index of the last axis; None: what the type holds.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    type: FixedPoint
+    low: int | None = None
+    high: tuple[int, ...] | None = None
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def bits(self) -> int:
+        """Bits of the port."""
+        return self.size * self.type.width
+
+    def variables(self) -> np.ndarray:
+        """New inputs of this shape."""
+        low = self.type.raw_min if self.low is None else self.low
+        made = np.empty(self.shape, dtype=object)
+        for index in np.ndindex(self.shape):
+            made[index] = variable(low, self.type.raw_max if self.high is None else self.high[index[-1]])
+        return made
+
+
+def unsigned(name: str, shape: tuple[int, ...], width: int) -> Field:
+    """A field of unsigned integers."""
+    return Field(name, shape, FixedPoint(width, width, signed=False, rounding="FLOOR", overflow="WRAP"))
+
+
+@dataclass(frozen=True)
+class Function:
+    """A traced computation in pipeline stages.
+
+    Args:
+        name: of the module.
+        title: what it computes, for comments.
+        inputs, outputs: its ports.
+        logic: operations, as da4ml records them; inputs and outputs flattened and joined in order.
+        stage: of each operation, from 0.
+        depth: number of stages.
+    """
+
+    name: str
+    title: str
+    inputs: tuple[Field, ...]
+    outputs: tuple[Field, ...]
+    logic: CombLogic
+    stage: tuple[int, ...]
+    depth: int
+
+
+Body = Callable[..., Mapping[str, np.ndarray]]
+
+
+def trace(
+    name: str,
+    title: str,
+    inputs: Sequence[Field],
+    outputs: Sequence[Field],
+    body: Body,
+    levels: float,
+    late: float = 0.0,
+) -> Function:
+    """Record a computation and cut it into stages.
+
+    Args:
+        name: of the module.
+        title: what it computes.
+        inputs: handed to ``body`` as arrays, by name.
+        outputs: what ``body`` returns, by name; empty shapes are allowed.
+        body: the computation.
+        levels: of LUTs that a stage may have.
+        late: levels of what stands between registers and the inputs.
+
+    Raises:
+        SparsePixError: a chain of operations that is longer than da4ml's recursion.
+    """
+    try:
+        logic = _traced(name, inputs, outputs, body)
+    except (RecursionError, OverflowError) as error:  # da4ml walks along a chain of operations by recursion
+        raise SparsePixError(
+            f"{name} ({title[:60]} ...): its chain of operations is too long for da4ml to follow: give layers in it a "
+            "reuse_factor of 2 or more, which ends the chain there, or use --backend hls"
+        ) from error
+    stage, depth = schedule(logic, levels, late)
+    return Function(name, title, tuple(inputs), tuple(outputs), logic, stage, depth)
+
+
+def _traced(name: str, inputs: Sequence[Field], outputs: Sequence[Field], body: Body) -> CombLogic:
+    """The operations of ``trace``."""
+    arrays = {field.name: field.variables() for field in inputs}
+    found = body(**arrays)
+    results: list[FixedVariable] = []
+    for field in outputs:
+        values = np.asarray(found[field.name], dtype=object)
+        assert values.shape == field.shape, f"{name}.{field.name}: {values.shape} for {field.shape}"
+        results += [as_variable(value) for value in values.ravel()]
+    flat = [value for field in inputs for value in arrays[field.name].ravel()]
+    # A variable that is read nowhere has no operation: the tracer drops it.
+    return comb_trace(flat, results) if results else comb_trace(flat[:1], flat[:1])
+
+
+def operands(op: Op) -> list[int]:
+    """Operations that an operation reads."""
+    if op.opcode in (INPUT, CONSTANT):
+        return []
+    found = [op.id0, op.id1] if op.opcode in (0, 1, PRODUCT, BINARY) or abs(op.opcode) == MUX else [op.id0]
+    return [*found, op.data & 0xFFFFFFFF] if abs(op.opcode) == MUX else found
+
+
+def levels_of(op: Op, widths: Sequence[int], width: int) -> float:
+    """Levels of LUTs of an operation, as ``netlist`` counts them: what Yosys made of single operations, rounded.
+
+    Small logic behind other logic shares its LUTs, so it counts less than 1; an adder of one bit is a carry.
+    """
+    match abs(op.opcode):
+        case 0 | 1 | 4:
+            return 0.5 if min(widths) <= 1 and op.opcode != 4 else 1.65 + 0.02 * width
+        case 2:
+            return 0.5
+        case 6:
+            return 0.6
+        case 7:
+            return max(2.6 * math.log2(max(min(widths), 2)) - 1.3, 1.0)
+        case 8:
+            return 1 + 0.5 * max(widths[0] - 6, 0)
+        case 9:
+            return 0.1 if op.data == 0 else max(math.log(max(widths[0], 1), 6), 0.4)
+        case 10:
+            return 0.6
+    return 0.0
+
+
+def schedule(logic: CombLogic, levels: float, late: float = 0.0) -> tuple[tuple[int, ...], int]:
+    """A stage for each operation: as few stages as the levels allow, then as balanced as these stages allow.
+
+    Args:
+        logic: the operations.
+        levels: that a stage may have.
+        late: levels in front of the inputs.
+    """
+    widths = [sum(minimal_kif(op.qint)) for op in logic.ops]
+    reads = [operands(op) for op in logic.ops]
+    delays = [
+        late if op.opcode == INPUT else levels_of(op, [widths[i] for i in read] or [0], widths[k])
+        for k, (op, read) in enumerate(zip(logic.ops, reads, strict=True))
+    ]
+    slowest = max(delays, default=0.0)
+    low, high = slowest, max(levels, slowest)
+    best = _as_soon_as_possible(logic, reads, delays, high)
+    while high - low > 0.25:
+        middle = (low + high) / 2
+        found = _as_soon_as_possible(logic, reads, delays, middle)
+        low, high, best = (low, middle, found) if max(found) == max(best) else (middle, high, best)
+    return tuple(best), max(best) + 1
+
+
+def _as_soon_as_possible(logic: CombLogic, reads: list[list[int]], delays: list[float], limit: float) -> list[int]:
+    stages, times = [], []
+    for op, read, delay in zip(logic.ops, reads, delays, strict=True):
+        changing = [i for i in read if logic.ops[i].opcode != CONSTANT]
+        stage = max((stages[i] for i in changing), default=0)
+        begin = max((times[i] for i in changing if stages[i] == stage), default=0.0)
+        if begin + delay > limit and op.opcode not in (INPUT, CONSTANT):
+            stage, begin = stage + 1, 0.0
+        stages.append(stage)
+        times.append(begin + delay)
+    return stages

@@ -1,0 +1,1 @@
+"""Simulation, synthesis and exchange of RTL."""

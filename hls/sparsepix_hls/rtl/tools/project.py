@@ -1,0 +1,300 @@
+"""A written RTL project: build its simulation, run it from Python, measure it, synthesize it."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from sparsepix_hls.cpp.project import CsimResult, check_folder
+from sparsepix_hls.ir import graph as ir
+from sparsepix_hls.project import toolchain
+from sparsepix_hls.project.inputs import checked_threads, quantized_images, raw_images
+from sparsepix_hls.project.parts import Part, find_part
+from sparsepix_hls.project.results import Results, real, result_size, unpacked
+from sparsepix_hls.rtl.tools.synthesis import Synthesis, known_family, synthesize, yosys_command
+from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.system import processes
+from sparsepix_ops.system.signals import temporary_folder
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+_CHUNK = 500  # events of one run: about a hundred megabytes of a 63x63 image
+_SUMMARY = re.compile(r"^sim: (\d+) events, (\d+) mismatching outputs$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What the simulation of a design measured; clocks are counted from transfer to transfer.
+
+    Args:
+        events: number of events.
+        latency_cycles: from the first beat of an event to its result, the most of all events, each sent alone.
+        latency_cycles_least: the least of them.
+        tail_cycles: from the last beat of an event to its result, the most.
+        interval_cycles: between two results while events wait at the input, the most.
+        mismatches: outputs that differed from those of the first run when events followed each other, when both
+            ports paused at random, and when the design was reset in the middle of events.
+    """
+
+    events: int
+    latency_cycles: int
+    latency_cycles_least: int
+    tail_cycles: int
+    interval_cycles: int
+    mismatches: dict[str, int]
+
+
+@dataclass
+class RtlProject:
+    """An RTL project on disk.
+
+    Args:
+        directory: where ``translate`` put it; kept as an absolute path, which ``os.chdir`` does not change.
+        graph: the model it was written from.
+        part: the FPGA.
+        modules: names of the modules of its stages, in order.
+    """
+
+    directory: Path
+    graph: ir.Graph
+    part: Part
+    modules: tuple[str, ...]
+    _simulation: Path | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.directory = self.directory.absolute()
+
+    def compile(self) -> None:
+        """Build the simulation with Verilator (``make build/sim``).
+
+        Raises:
+            SparsePixError: there is no Verilator, make or compiler, or they refuse the sources.
+        """
+        find_simulator()
+        check_folder(self.directory, "Makefile")
+        command, done = toolchain.run_make(self.directory, "build/sim")
+        if done.returncode:
+            raise SparsePixError(
+                f"{self.directory}: {command} failed (exit status {done.returncode})\n"
+                f"{toolchain.first_lines(done.stderr or done.stdout)}"
+            )
+        self._simulation = self.directory / "build" / "sim"
+
+    def simulate(self) -> CsimResult:
+        """Run the testbench (``make sim``) on the events that the project holds.
+
+        Returns:
+            The number of events and of outputs that were not as expected.
+
+        Raises:
+            SparsePixError: not compiled yet, or the testbench could not run.
+        """
+        done = _execute([str(self._compiled())], self.directory)
+        summary = _SUMMARY.search(done.stdout)
+        if summary is None or (done.returncode != 0) != (int(summary[2]) > 0):
+            raise SparsePixError(f"{self.directory}: simulation: {_reason(done)}")
+        return CsimResult(events=int(summary[1]), mismatches=int(summary[2]))
+
+    def predict(self, x: Any, threads: int | None = 1) -> Results:
+        """Run the simulated hardware; any number of threads may call it at once.
+
+        Args:
+            x: images, numbers [B, channels, height, width]; quantized to the input's format first. An array of any
+                strides and byte order, a tensor, or lists. B may be 0.
+            threads: how many simulations share the batch, at most; None: as many as this process may use cores. The
+                results are the same.
+
+        Returns:
+            The exact results as float64 [B, *output shape]; a dict of them by the names of the outputs, if the model
+            has several.
+
+        Raises:
+            SparsePixError: not compiled yet, x has another shape, another kind of numbers, NaN or infinity,
+                ``threads`` is no whole number of at least 1, or the simulation fails.
+        """
+        images = quantized_images(self.graph.input, x)
+        return real(self.graph, unpacked(self.graph, self._run(images, (), checked_threads(threads))[0]))
+
+    def predict_raw(self, raw: Any, options: str | Sequence[str] = (), threads: int | None = 1) -> Results:
+        """Run the simulated hardware on raw integers.
+
+        Args:
+            raw: images, integers [B, channels, height, width] in the range of the input's format.
+            options: of the simulation, as ``--stalls``: see the head of the testbench.
+            threads: see ``predict``.
+
+        Returns:
+            Raw integers of the results, int64 [B, *output shape]; a dict of them, if the model has several outputs.
+
+        Raises:
+            SparsePixError: not compiled yet, raw has another shape, numbers that are no integers, or values outside
+                the input's format, ``threads`` is no whole number of at least 1, or the simulation fails.
+        """
+        images = raw_images(self.graph.input, raw)
+        options = (options,) if isinstance(options, str) else tuple(map(str, options))
+        return unpacked(self.graph, self._run(images, options, checked_threads(threads))[0])
+
+    def _compiled(self) -> Path:
+        if self._simulation is None:
+            raise SparsePixError(f"{self.directory}: no simulation yet: call compile() first")
+        return self._simulation
+
+    def _run(self, raw: np.ndarray, options: tuple[str, ...], threads: int = 1) -> tuple[np.ndarray, np.ndarray]:
+        """Results [B, numbers], and clocks [B, 3] of the first beat, the last beat and the result."""
+        simulation = self._compiled()
+        size = max(min(_CHUNK, -(-len(raw) // threads)), 1)
+        chunks = [raw[start : start + size] for start in range(0, len(raw), size)]
+
+        def simulated(part: np.ndarray, run: Run = processes.run) -> tuple[np.ndarray, np.ndarray]:
+            return self._simulated(simulation, part, options, run)
+
+        if threads == 1 or len(chunks) < 2:
+            runs = [simulated(chunk) for chunk in chunks]
+        else:
+            with processes.process_pool(min(threads, len(chunks))) as (pool, group):
+                runs = list(pool.map(lambda chunk: simulated(chunk, group.run), chunks))
+        found = [np.zeros((0, result_size(self.graph)), np.int64), *(run[0] for run in runs)]
+        clocks = [np.zeros((0, 3), np.int64), *(run[1] for run in runs)]
+        return np.concatenate(found), np.concatenate(clocks)
+
+    def _simulated(
+        self, simulation: Path, part: np.ndarray, options: tuple[str, ...], run: Run
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """``_run`` for a few events, in a process and with files of its own."""
+        try:
+            with temporary_folder() as folder:
+                files = [folder / name for name in ("inputs", "outputs", "times")]
+                part.tofile(files[0])
+                done = _execute([str(simulation), *map(str, files), *options], self.directory, run)
+                if done.returncode:
+                    raise SparsePixError(f"{self.directory}: simulation: {_reason(done)}")
+                found, clocks = (np.fromfile(file, dtype=np.int64) for file in files[1:])
+        except OSError as error:
+            raise SparsePixError(f"{self.directory}: simulation: no room for its files: {error}") from error
+        if (len(found), len(clocks)) != (len(part) * result_size(self.graph), len(part) * 3):
+            raise SparsePixError(
+                f"{self.directory}: simulation: expected results of {len(part)} events, found another number; is the "
+                "disk with the temporary files full, or the simulation one of another model?"
+            )
+        return found.reshape(len(part), -1), clocks.reshape(len(part), 3)
+
+    def measure(self, x: np.ndarray | None = None) -> Measurement:
+        """Latency and interval in clocks, and whether stalls and resets leave the results as they are.
+
+        Args:
+            x: images, at most 500, as ``predict`` takes them; None: those of the testbench.
+
+        Raises:
+            SparsePixError: not compiled yet, no image, or as ``predict``.
+        """
+        raw = (self._testbench_images() if x is None else quantized_images(self.graph.input, x))[:_CHUNK]
+        if not len(raw):
+            raise SparsePixError(f"{self.graph.input.name}: expected one image or more to measure, found none")
+        alone, single = self._run(raw, ("--apart",))
+        together, clocks = self._run(raw, ())
+        runs = {"back to back": together}
+        for name, options in (
+            ("stalls", ("--stalls",)),
+            ("resets", ("--reset",)),
+            ("stalls and resets", ("--stalls", "--reset")),
+        ):
+            runs[name] = self._run(raw, options)[0]
+        latency = single[:, 2] - single[:, 0]
+        gaps = np.diff(clocks[:, 2])
+        return Measurement(
+            events=len(raw),
+            latency_cycles=int(latency.max()),
+            latency_cycles_least=int(latency.min()),
+            tail_cycles=int((single[:, 2] - single[:, 1]).max()),
+            interval_cycles=int(gaps.max()) if len(gaps) else 0,
+            mismatches={name: int((found != alone).sum()) for name, found in runs.items()},
+        )
+
+    def _testbench_images(self) -> np.ndarray:
+        check_folder(self.directory, "tb/data/inputs.dat")
+        lines = (self.directory / "tb" / "data" / "inputs.dat").read_text(encoding="utf-8").splitlines()
+        rows = [line.split() for line in lines if line and not line.startswith("#")]
+        return np.array(rows, dtype=np.int64).reshape(-1, *self.graph.input.shape)
+
+    def synthesize(self, console: Console | None = None) -> Synthesis:
+        """Map every module with Yosys for the family of the part.
+
+        Args:
+            console: where progress is shown.
+
+        Raises:
+            SparsePixError: there is no Yosys, it does not know the family, or it refuses a module.
+        """
+        find_synthesizer(self.part.full_name)
+        return synthesize(self.directory, self.modules, self.graph.name, self.part, console)
+
+
+def _execute(command: list[str], directory: Path, run: Run = processes.run) -> subprocess.CompletedProcess[str]:
+    """Run a simulation in the folder of its project.
+
+    Raises:
+        SparsePixError: there is no such program, or none for this machine.
+    """
+    try:
+        return run(command, directory)
+    except OSError as error:
+        raise SparsePixError(
+            f"{directory}: the simulation {command[0]} does not start: {error.strerror}; if the project was moved or "
+            "translated again, call compile() again; if another machine built it, run 'make clean' first"
+        ) from error
+
+
+def _reason(done: subprocess.CompletedProcess[str]) -> str:
+    """Why a simulation failed."""
+    said = toolchain.first_lines(done.stderr)
+    if said or done.returncode >= 0:
+        return said or f"exit status {done.returncode}"
+    return f"ended by signal {-done.returncode}; if another machine built it, run 'make clean' and compile() again"
+
+
+def find_simulator() -> None:
+    """Look for all that ``compile`` needs.
+
+    Raises:
+        SparsePixError: something is not on this machine; says how to install it.
+    """
+    find_tool("verilator")
+    toolchain.find_make()
+    toolchain.find_compiler()
+
+
+def find_synthesizer(part: str) -> None:
+    """Look for all that ``synthesize`` needs.
+
+    Args:
+        part: name of the FPGA, which has to be of a family that Yosys knows.
+
+    Raises:
+        SparsePixError: something is missing, and what to do.
+    """
+    if yosys_command([]) is None:
+        raise SparsePixError(
+            "the RTL synthesis (--synthesize) needs Yosys, found none on this machine: pip install pyosys (or Debian, "
+            "Ubuntu: apt install yosys)"
+        )
+    known_family(find_part(part))
+
+
+def find_tool(name: str) -> str:
+    """Path of a tool.
+
+    Raises:
+        SparsePixError: it is not on this machine; says how to install it.
+    """
+    found = shutil.which(name)
+    if found is None:
+        raise SparsePixError(
+            f"the RTL simulation (--simulate) needs {name}, found none on this machine: install it (Debian, "
+            f"Ubuntu: apt install {name})"
+        )
+    return found

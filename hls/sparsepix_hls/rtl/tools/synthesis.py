@@ -1,0 +1,208 @@
+"""Area and logic depth of an RTL project, mapped by Yosys, module by module."""
+
+import importlib.util
+import os
+import shutil
+import sys
+from collections import Counter
+from concurrent.futures import as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from sparsepix_hls.project import toolchain
+from sparsepix_hls.project.parts import Part
+from sparsepix_hls.rtl.tools.netlist import LongestPath, read_netlist
+from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.system.processes import process_pool
+from sparsepix_ops.system.signals import temporary_folder
+
+METHOD = (
+    "Yosys synth_xilinx, each stage for itself and a column of the image once for all columns: nothing is shared or "
+    "optimized across them, and nothing is placed"
+)
+OPTIONS = "-noiopad -abc9 -nodsp -flatten"
+# Multiplexers of 5 values and more use MUXF7 and MUXF8. Without it a row of an image takes twice the LUTs; with it the
+# tables of weights take more.
+WIDE = "-widemux 5"
+# Modules that are used many times are mapped once: columns of an image (63 x 63 pixels take half a minute; as part of
+# their stage eleven), what finds the largest pixels in each, products, and tables of weights, whose levels abc would
+# give away where it sees no need for them.
+REPEATED = "*image_column* *largest_column* *product* *adder* *_table*"
+RESOURCES = ("lut", "ff", "dsp", "bram")
+# A word in the family of a part, the first that fits, and the name that Yosys has for it.
+_FAMILIES = (("UltraScale+", "xcup"), ("Alveo", "xcup"), ("Kria", "xcup"), ("UltraScale", "xcu"), ("7", "xc7"))
+# LUTs of a memory made of them, as AMD's libraries guide (UG974) draws it.
+_MEMORIES = {
+    1: ("RAM32X1S", "RAM64X1S"),
+    2: ("RAM32X1D", "RAM64X1D", "RAM128X1S"),
+    4: ("RAM128X1D", "RAM256X1S", "RAM32M", "RAM64M"),
+    8: ("RAM256X1D", "RAM512X1S", "RAM32M16", "RAM64M8", "RAM64X8SW", "RAM32X16DR8"),
+}
+
+
+@dataclass(frozen=True)
+class Area:
+    """What a module takes.
+
+    Args:
+        lut, ff, dsp, bram: look-up tables (those used as memory too), flip-flops, DSP slices, memory blocks of 18 kbit.
+        path: its longest logic path.
+    """
+
+    lut: int
+    ff: int
+    dsp: int
+    bram: int
+    path: LongestPath
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """What Yosys found.
+
+    Args:
+        family: that it mapped to.
+        modules: area of each module.
+    """
+
+    family: str
+    modules: dict[str, Area]
+
+    def total(self, resource: str) -> int:
+        """Sum over the modules of a resource, of ``RESOURCES``."""
+        return sum(getattr(area, resource) for area in self.modules.values())
+
+    @property
+    def deepest(self) -> tuple[str, LongestPath]:
+        """The module with the longest path, and the path."""
+        return max(((name, area.path) for name, area in self.modules.items()), key=lambda item: item[1].levels)
+
+
+def yosys_family(part: Part) -> str | None:
+    """The family of a part as Yosys calls it; None if it has no such family."""
+    return next((family for word, family in _FAMILIES if word in part.family), None)
+
+
+def known_family(part: Part) -> str:
+    """The same.
+
+    Raises:
+        SparsePixError: Yosys has no such family.
+    """
+    family = yosys_family(part)
+    if family is None:
+        raise SparsePixError(no_family(part))
+    return family
+
+
+def no_family(part: Part) -> str:
+    """What to say of a part without a family, with the fix."""
+    found = part.family or "a part that is not in the table"
+    return f"{part.full_name}: Yosys maps to UltraScale+, UltraScale and 7 series, found {found}: use another --part"
+
+
+def yosys_command(script: list[str]) -> list[str] | None:
+    """A command that runs a script of Yosys; None if this machine has no Yosys.
+
+    The package pyosys comes first: it is newer than what distributions have, and took half the time.
+    """
+    if importlib.util.find_spec("pyosys") is not None:
+        return [sys.executable, "-c", _PYOSYS, *script]
+    path = shutil.which("yosys")
+    return [path, "-q", "-p", "; ".join(script)] if path else None
+
+
+_PYOSYS = """
+import sys
+from pyosys import libyosys
+design = libyosys.Design()
+for line in sys.argv[1:]:
+    libyosys.run_pass(line, design)
+"""
+
+
+def synthesize(
+    directory: Path, modules: tuple[str, ...], top: str, part: Part, console: Console | None = None
+) -> Synthesis:
+    """Map every module of a project.
+
+    Args:
+        directory: of the project.
+        modules: names of its modules.
+        top: name of the top module, whose file is not needed.
+        part: the FPGA.
+        console: where progress is shown.
+
+    Raises:
+        SparsePixError: Yosys has no such family, or refuses a module.
+    """
+    family = known_family(part)
+    generated = {*(f"{name}.sv" for name in modules), f"{top}.sv"}
+    shared = sorted(path.name for path in (directory / "rtl").glob("*.sv") if path.name not in generated)
+    build = directory / "build"
+    build.mkdir(exist_ok=True)
+
+    def area(name: str) -> Area:
+        sources = " ".join(f"rtl/{file}" for file in (*shared, f"{name}.sv"))
+        wide = WIDE if "reduce_scan" in (directory / "rtl" / f"{name}.sv").read_text(encoding="utf-8") else ""
+        script = [
+            f"read_verilog -sv {sources}",
+            f"hierarchy -top {name}",
+            f"setattr -mod -set keep_hierarchy 1 {REPEATED}",
+            f"synth_xilinx -family {family} -top {name} {OPTIONS} {wide}",
+            f"setattr -mod -unset keep_hierarchy {REPEATED}",
+            "flatten",
+            f"write_json build/{folder.name}/{name}.json",
+        ]
+        done = tools.run(yosys_command(script), directory)
+        if done.returncode < 0:
+            raise SparsePixError(
+                f"{directory}: Yosys was ended by signal {-done.returncode} at the module {name}: is memory short? "
+                "More reuse makes smaller modules"
+            )
+        if done.returncode:
+            raise SparsePixError(
+                f"{directory}: Yosys refuses the module {name}\n{toolchain.first_lines(done.stderr or done.stdout)}"
+            )
+        cells, path = read_netlist(folder / f"{name}.json", name)
+        return area_of(cells, path)
+
+    found: dict[str, Area] = {}
+    columns = (TextColumn("synthesizing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with (
+        temporary_folder("yosys.", build) as folder,
+        process_pool(max(os.cpu_count() or 1, 1)) as (pool, tools),
+        Progress(*columns, console=console, disable=console is None, transient=True) as progress,
+    ):
+        task = progress.add_task("", total=len(modules))
+        jobs = {pool.submit(area, name): name for name in modules}
+        for job in as_completed(jobs):
+            found[jobs[job]] = job.result()
+            progress.advance(task)
+    return Synthesis(family, {name: found[name] for name in modules})
+
+
+def area_of(cells: Counter[str], path: LongestPath) -> Area:
+    """The area of a module.
+
+    Args:
+        cells: of each type, as Yosys names them.
+        path: its longest logic path.
+    """
+
+    def count(*prefixes: str) -> int:
+        return sum(number for kind, number in cells.items() if kind.startswith(prefixes))
+
+    memories = sum(
+        luts * cells[kind + edge] for luts, kinds in _MEMORIES.items() for kind in kinds for edge in ("", "_1")
+    )
+    return Area(
+        lut=count("LUT", "SRL") + memories,
+        ff=count("FD", "LD"),
+        dsp=count("DSP"),
+        bram=count("RAMB18") + 2 * count("RAMB36"),
+        path=path,
+    )

@@ -1,0 +1,78 @@
+"""SparseMaxPool2d: maximum over pooling cells."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from sparsepix_ops.fixed_point import FixedArray
+from sparsepix_ops.op import DOMAIN, Attribute, Attributes, Op, Value
+from sparsepix_ops.ops.pooling import CELLS_BODY, OVER_BODY, cells_of, pooled_coords
+
+BODY = (
+    CELLS_BODY
+    + """
+    of_other = Unsqueeze (features, axis1)
+    same_4d = Unsqueeze (same, last)
+    lowest_float = Constant <value_float = -3.4028234663852886e38> ()
+    lowest = CastLike (lowest_float, features)
+    candidates = Where (same_4d, of_other, lowest)
+    largest = ReduceMax <keepdims = 0> (candidates, axis2)
+    area = ReduceProd <keepdims = 0> (kernel)
+    area_like = CastLike (area, features)
+    pixels_in_cell = ReduceSum <keepdims = 1> (same_like, axis2)
+    full = Equal (pixels_in_cell, area_like)
+"""
+    + OVER_BODY
+    + """
+    pooled_features = Where (first_3d, maximum, zero_like)
+"""
+)
+
+
+def _compute(inputs: Sequence[np.ndarray], attributes: Attributes) -> list[np.ndarray]:
+    """Features [B, N, C], coords [B, N, 2] -> the same shapes."""
+    features, coords = inputs
+    kh, kw = attributes["kernel_shape"]
+    pooled, pooled_at = np.zeros_like(features), np.full_like(coords, -1)
+    for b in range(features.shape[0]):
+        cell, number = cells_of(coords[b], attributes)
+        for one in np.unique(number[number >= 0]):
+            slots = np.flatnonzero(number == one)
+            largest = features[b, slots].max(axis=0)
+            if attributes["over"] == "cell" and len(slots) < kh * kw:
+                largest = np.maximum(largest, 0)
+            pooled[b, slots[0]] = largest
+            pooled_at[b, slots[0]] = cell[slots[0]]
+    return [pooled, pooled_at]
+
+
+def _reference(inputs: Sequence[Any], attributes: Attributes) -> list[Any]:
+    features, coords = inputs
+    pooled, pooled_at = _compute([features.raw, coords], attributes)
+    return [FixedArray(pooled, features.exponent), pooled_at]
+
+
+def _bound(values: Sequence[Value], attributes: Attributes) -> list[Value]:
+    features, _ = values
+    coords = pooled_coords(features, attributes)
+    if features.range is None:
+        return [Value(features.shape), coords]
+    return [Value(features.shape, features.range.with_zero(), features.format), coords]
+
+
+OP = Op(
+    name="SparseMaxPool2d",
+    domain=DOMAIN,
+    inputs=("features", "coords"),
+    outputs=("pooled_features", "pooled_coords"),
+    attributes={
+        "kernel_shape": Attribute(kind="ints"),
+        "spatial_shape": Attribute(kind="ints"),
+        "over": Attribute("active", "string", ("active", "cell")),
+    },
+    compute=_compute,
+    reference=_reference,
+    bound=_bound,
+    body=BODY,
+)

@@ -1,0 +1,1 @@
+"""Files, processes and signals, as every command treats them."""

@@ -1,0 +1,173 @@
+"""Compilers, simulators and other tools: none of them outlives the Python process that started it."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+import time
+import weakref
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from sparsepix_ops.system.signals import held
+
+# Leads the group and waits for its standard input to end: this happens when the process that holds the other end of the
+# pipe is gone, even if it was killed. A tool that gets SIGTERM removes its temporary files.
+_LEADER = "trap '' HUP INT TERM; read line; kill -TERM 0; sleep 1; kill -KILL 0"
+_GRACE = 2.0  # seconds from SIGTERM to SIGKILL
+
+
+class ProcessGroup:
+    """Processes that end together; made by ``process_group``."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._children: list[subprocess.Popen[str]] = []
+        self._ended = False
+        read, self._pipe = os.pipe()
+        try:
+            # A group of its own, not a session: it stays in the background of the same terminal.
+            self._leader = subprocess.Popen(
+                ["/bin/sh", "-c", _LEADER],
+                stdin=read,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                cwd="/",
+                process_group=0,
+            )
+        except BaseException:
+            os.close(self._pipe)
+            raise
+        finally:
+            os.close(read)
+        _groups.add(self)
+
+    def run(
+        self, command: Sequence[str | Path], cwd: Path | None = None, capture: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end; several threads may do so at once.
+
+        Args:
+            command: the program and its arguments. Its standard input is empty.
+            cwd: folder to run it in.
+            capture: return what it prints; otherwise it goes where this process prints.
+
+        Returns:
+            Exit status, standard output and standard error. The status is negative after a signal.
+
+        Raises:
+            OSError: it cannot be started.
+            InterruptedError: the group was ended.
+        """
+        output = subprocess.PIPE if capture else None
+        with self._lock, held():
+            if self._ended:
+                raise InterruptedError(f"{command[0]}: not started, the others of its group were ended")
+            child = subprocess.Popen(
+                command,
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                encoding="utf-8",
+                errors="replace",
+                process_group=self._leader.pid,
+            )
+            self._children.append(child)
+        try:
+            out, errors = child.communicate()
+        finally:
+            for pipe in (child.stdout, child.stderr):
+                if pipe is not None:
+                    pipe.close()
+        return subprocess.CompletedProcess(command, child.returncode, out or "", errors or "")
+
+    def end(self) -> None:
+        """End what still runs, and everything that it started."""
+        with self._lock:
+            if self._ended:
+                return
+            self._ended = True
+        try:
+            if self._running():
+                self._send(signal.SIGTERM)
+                deadline = time.monotonic() + _GRACE
+                while self._running() and time.monotonic() < deadline:
+                    time.sleep(0.01)
+        finally:
+            self._send(signal.SIGKILL)
+            os.close(self._pipe)
+            self._leader.wait()
+            for child in self._children:
+                child.wait()
+
+    def _running(self) -> bool:
+        return bool([child for child in self._children if child.poll() is None])
+
+    def _send(self, number: int) -> None:
+        # The number of the group is not given to others as long as its leader has not been waited for.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._leader.pid, number)
+
+    def _forget(self) -> None:
+        """In a fork of this process: the group belongs to the other one, which alone holds the pipe."""
+        if not self._ended:
+            self._ended = True
+            os.close(self._pipe)
+
+
+_groups: "weakref.WeakSet[ProcessGroup]" = weakref.WeakSet()
+
+
+def _forget_all() -> None:
+    for group in list(_groups):
+        group._forget()
+
+
+os.register_at_fork(after_in_child=_forget_all)
+
+
+@contextlib.contextmanager
+def process_group() -> Iterator[ProcessGroup]:
+    """A group of processes, none of which outlives the block.
+
+    They end when an exception leaves the block, and when this process ends, killed by SIGKILL too.
+    """
+    group = None
+    try:
+        with held():
+            group = ProcessGroup()
+        yield group
+    finally:
+        if group is not None:
+            with held():
+                group.end()
+
+
+@contextlib.contextmanager
+def process_pool(threads: int) -> Iterator[tuple[ThreadPoolExecutor, ProcessGroup]]:
+    """Threads, and a group of processes for them to run.
+
+    An exception that leaves the block ends the processes, so that no thread is waited for.
+
+    Args:
+        threads: how many.
+    """
+    with process_group() as group, ThreadPoolExecutor(threads) as pool:
+        try:
+            yield pool, group
+        except BaseException:
+            with held():
+                pool.shutdown(wait=False, cancel_futures=True)
+                group.end()
+            raise
+
+
+def run(
+    command: Sequence[str | Path], cwd: Path | None = None, capture: bool = True
+) -> subprocess.CompletedProcess[str]:
+    """Run one command to its end in a group of its own; see ``ProcessGroup.run``."""
+    with process_group() as group:
+        return group.run(command, cwd, capture)

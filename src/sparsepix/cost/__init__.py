@@ -1,0 +1,1 @@
+"""What a model costs: bit operations, penalties, an estimate of its firmware."""

@@ -1,0 +1,326 @@
+"""Recording a forward pass as ONNX nodes.
+
+The model runs once on a blank image. Layers of this library put their op into the recording instead
+of computing; the few torch functions that firmware knows (ReLU, linear, Sigmoid, Softmax) are caught
+and recorded too; whatever does not depend on the image is simply computed and becomes a constant.
+Anything else that touches the image's values is refused, with the name of the module it stands in.
+
+(torch.onnx's own exporter gives the same nodes in seconds instead of milliseconds, and turns what the
+contract does not know into low-level ops that no message can name.)
+"""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import helper
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode, resolve_name
+
+from sparsepix.export.blank import Blank
+from sparsepix.export.onnx_graph import INPUT_NAME
+from sparsepix.export.recorded_functions import METADATA, RECORDED, draws_random_numbers, like_another, same_value
+from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.op import DOMAIN, QUANT_DOMAIN
+from sparsepix_ops.registry import OPS, RECTIFIERS
+
+BLANK_BATCH = 13  # unlike the sizes of most layers
+
+# Other threads go on computing while this one records.
+_thread = threading.local()
+
+
+def _recorder() -> "Recorder | None":
+    return getattr(_thread, "recorder", None)
+
+
+def exporting() -> bool:
+    """True while this thread records a model."""
+    # A constant in compiled code, so that torch.compile does not look at the thread.
+    return not torch.compiler.is_dynamo_compiling() and _recorder() is not None
+
+
+def emit(op: str, inputs: Sequence[Tensor], attributes: Mapping[str, Any], shape: Sequence[int]) -> Tensor:
+    """Record a node with one output of ``shape``, in the dtype of its first input; ``op`` is a type of the contract."""
+    return _current().record(op, inputs, attributes, [(shape, inputs[0].dtype)])[0]
+
+
+def emit_sparse(
+    op: str, inputs: Sequence[Tensor], attributes: Mapping[str, Any], slots: int, channels: int
+) -> tuple[Tensor, Tensor]:
+    """Record a node with the outputs features [B, slots, channels] and coords [B, slots, 2]."""
+    batch = inputs[0].shape[0]
+    shapes = [((batch, slots, channels), inputs[0].dtype), ((batch, slots, 2), torch.int64)]
+    features, coords = _current().record(op, inputs, attributes, shapes)
+    return features, coords
+
+
+def name_constant(tensor: Tensor, parameter: Tensor | None, role: str) -> None:
+    """Call a computed constant what the parameter that it stands for is called; without one '<module>.<role>'."""
+    _current().name_constant(tensor, parameter, role)
+
+
+def note_quantized(x: Tensor, result: Tensor, constants: Sequence[Tensor], attributes: Mapping[str, Any]) -> None:
+    """Record that a constant is another one behind a quantizer; ``constants`` are its scale, zero point and width."""
+    _current().note_quantized(x, result, constants, attributes)
+
+
+def _current() -> "Recorder":
+    recorder = _recorder()
+    if recorder is None:
+        raise SparsePixError(
+            "a value of an export is used outside of it: the forward of the exported model has kept it, or handed it "
+            "to another thread"
+        )
+    return recorder
+
+
+class NoRandomNumbers(TorchFunctionMode):
+    """Refuses functions of torch that draw random numbers: what they give cannot be in a file.
+
+    Attributes:
+        scope: path of the module that runs.
+    """
+
+    scope = ""
+
+    def __torch_function__(
+        self, function: Callable, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Refuse a call of torch or let it through."""
+        if draws_random_numbers(function, args, kwargs or {}):
+            raise SparsePixError(
+                f"{self.scope or 'the forward'}: {_name(function)} draws random numbers in evaluation too, which no "
+                "file can hold; do so in training only (training=self.training)"
+            )
+        return function(*args, **(kwargs or {}))
+
+
+class Recorder(NoRandomNumbers):
+    """Collects the nodes and constants of one forward pass.
+
+    Args:
+        model: whose parameters give the constants their names. A copy that ``evaluation_copy`` made, since its calls
+            are rerouted.
+
+    Attributes:
+        nodes: in order, named '<module>/<op>', with values named '<module>.<what it is>'.
+        constants: by name.
+        failed: path of the module in which an exception was raised.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: dict[str, np.ndarray] = {}
+        self.failed: str | None = None
+        self._model = model
+        self._quantized: dict[int, tuple[str, Tensor]] = {}  # constants behind a quantizer, and what they were
+        self._alive: list[Tensor] = []  # keeps the ids from being given to other tensors
+        self._taken = {INPUT_NAME}
+        self._scopes = [""]
+        self._parameter_names = {id(p): name for name, p in [*model.named_parameters(), *model.named_buffers()]}
+
+    def run(self, image_shape: tuple[int, int, int], like: Tensor) -> dict[str, str]:
+        """Run the model on blank images [B, C, H, W].
+
+        Args:
+            image_shape: (C, H, W).
+            like: of its dtype and device are the images.
+
+        Returns:
+            The values that the model returns, by the names of its outputs: 'output' for a tensor, 'output_0' ... for a
+            tuple, the keys of a dict, the fields of a named tuple.
+
+        Raises:
+            SparsePixError: the forward does something with the image that the contract has no op for, or returns
+                something else.
+        """
+        image = Blank((BLANK_BATCH, *image_shape), like.dtype, like.device, INPUT_NAME)
+        names = {module: name for name, module in self._model.named_modules()}
+        # What torch.compile sets; it takes the place of the call with its hooks, in this copy of the model alone.
+        for module, name in names.items():
+            module._compiled_call_impl = _rerouted(self, name, module)
+        outer, _thread.recorder = _recorder(), self
+        try:
+            with torch.no_grad(), self:
+                output = self._model(image)
+        finally:
+            _thread.recorder = outer
+            for module in names:
+                module._compiled_call_impl = None
+        outputs = named_outputs(output)
+        problems = [
+            f"the model must return a tensor that depends on the image, or a tuple or dict of such tensors, found "
+            f"{type(value).__name__}{f' as {name!r}' if len(outputs) > 1 else ''}"
+            for name, value in outputs.items()
+            if not isinstance(value, Blank)
+        ]
+        problems += [
+            f"the model must return what it has computed, found the image itself as {name!r}"
+            for name, value in outputs.items()
+            if isinstance(value, Blank) and value.value == INPUT_NAME
+        ]
+        if problems or not outputs:
+            raise SparsePixError(problems or ["the model must return one tensor or more, found none"])
+        return {name: value.value for name, value in outputs.items()}
+
+    def call(self, name: str, module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Run a module without its hooks, so that what is recorded in it bears its name."""
+        self._scopes.append(name)
+        try:
+            return module.forward(*args, **kwargs)
+        except Exception:
+            self.failed = self.scope if self.failed is None else self.failed
+            raise
+        finally:
+            self._scopes.pop()
+
+    @property
+    def scope(self) -> str:
+        """Path of the module that runs; a quantizer speaks for the layer that it belongs to."""
+        return self._scopes[-1].removesuffix(".quantizer")
+
+    def record(
+        self,
+        op_type: str,
+        inputs: Sequence[Tensor],
+        attributes: Mapping[str, Any],
+        outputs: Sequence[tuple[Sequence[int], torch.dtype]],
+    ) -> list[Blank]:
+        """Add a node; returns blank tensors that stand for its outputs."""
+        domain = next(d for d in (DOMAIN, QUANT_DOMAIN, "") if (d, op_type) in OPS)
+        op = OPS[domain, op_type]
+        names = []
+        for role, tensor in zip(op.inputs_of(len(inputs)), inputs, strict=False):
+            if op_type == "Quant" and role != "x":
+                names.append(self._constant(tensor, f"{self.scope}.{role}"))
+            else:
+                names.append(self._name_of(tensor, role))
+        blanks = []
+        for role, (shape, dtype) in zip(op.outputs, outputs, strict=True):
+            name = self._unique(f"{self.scope or op_type.lower()}.{self._role(op_type, role, shape)}")
+            blanks.append(Blank(shape, dtype, inputs[0].device, name))
+        self._add_node(op_type, domain, names, [blank.value for blank in blanks], attributes)
+        return blanks
+
+    def note_quantized(
+        self, x: Tensor, result: Tensor, constants: Sequence[Tensor], attributes: Mapping[str, Any]
+    ) -> None:
+        """Add the ``Quant`` node of a constant, whose result has been computed."""
+        name = self._name_of(x, "x")
+        op = OPS[QUANT_DOMAIN, "Quant"]
+        parts = [self._constant(c, f"{name}_{role}") for role, c in zip(op.inputs[1:], constants, strict=True)]
+        quantized = self._unique(f"{name}_quant")
+        self._add_node("Quant", QUANT_DOMAIN, [name, *parts], [quantized], attributes)
+        self._alive.append(result)
+        self._quantized[id(result)] = (quantized, result.clone())
+
+    def _add_node(
+        self, op_type: str, domain: str, inputs: list[str], outputs: list[str], attributes: Mapping[str, Any]
+    ) -> None:
+        label = self._unique(f"{self.scope}/{op_type}".lstrip("/"))
+        self.nodes.append(helper.make_node(op_type, inputs, outputs, name=label, domain=domain, **attributes))
+
+    def __torch_function__(
+        self, function: Callable, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Record, let through or refuse a call of torch."""
+        kwargs = dict(kwargs or {})
+        if not _any_blank([*args, *kwargs.values()]) or function in METADATA:
+            return super().__torch_function__(function, types, args, kwargs)
+        made = like_another(function, args, kwargs)
+        if made is not None:
+            return made
+        name = getattr(function, "__name__", str(function))
+        result = RECORDED[name](self, function, args, kwargs) if name in RECORDED else None
+        result = same_value(function, args, kwargs) if result is None else result
+        if result is None:
+            raise SparsePixError(
+                f"{self.scope or type(self._model).__name__}: {_name(function)} on values of the image has no "
+                "firmware; use the layers of sparsepix"
+            )
+        return result
+
+    def _role(self, op_type: str, role: str, shape: Sequence[int]) -> str:
+        """What an output is called behind the name of its module."""
+        role = role.removeprefix("pooled_").removeprefix("output_")
+        if role == "coords":
+            return role
+        if op_type in RECTIFIERS:
+            return "relu"
+        if op_type in ("SparseAvgPool2d", "SparseGlobalAvgPool2d"):
+            return "average"
+        return "features" if len(shape) == 3 else "output"
+
+    def name_constant(self, tensor: Tensor, parameter: Tensor | None, role: str) -> None:
+        """Give a computed constant the name of a parameter, or of its role in the module that runs."""
+        self._alive.append(tensor)
+        self._parameter_names[id(tensor)] = self._parameter_names.get(id(parameter), f"{self.scope}.{role}")
+
+    def _name_of(self, tensor: Tensor, role: str) -> str:
+        if isinstance(tensor, Blank):
+            return tensor.value
+        name, quantized = self._quantized.get(id(tensor), ("", None))
+        if quantized is not None and torch.equal(quantized, tensor):  # not changed in place since
+            return name
+        return self._constant(tensor, self._parameter_names.get(id(tensor), f"{self.scope}.{role}"))
+
+    def _constant(self, tensor: Tensor, name: str) -> str:
+        array = tensor.detach().to("cpu", torch.float64).numpy()
+        if name in self.constants and not np.array_equal(self.constants[name], array, equal_nan=True):
+            name = self._unique(name)
+        self._taken.add(name)
+        self.constants[name] = array.copy()
+        return name
+
+    def _unique(self, name: str) -> str:
+        candidate, count = name, 1
+        while candidate in self._taken:
+            count += 1
+            candidate = f"{name}_{count}"
+        self._taken.add(candidate)
+        return candidate
+
+
+def _rerouted(recorder: Recorder, name: str, module: nn.Module) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return recorder.call(name, module, args, kwargs)
+
+    return call
+
+
+def _name(function: Callable) -> str:
+    return resolve_name(function) or getattr(function, "__name__", str(function))
+
+
+def _any_blank(arguments: Sequence[Any]) -> bool:
+    for argument in arguments:
+        if isinstance(argument, Blank):
+            return True
+        if isinstance(argument, Mapping):
+            argument = list(argument.values())
+        if isinstance(argument, list | tuple) and _any_blank(argument):
+            return True
+    return False
+
+
+def named_outputs(output: Any) -> dict[str, Any]:
+    """What a model returns, by the names of its outputs.
+
+    Raises:
+        SparsePixError: a dict whose keys are no names.
+    """
+    if isinstance(output, Mapping):
+        wrong = [name for name in output if not isinstance(name, str) or not name]
+        if wrong:
+            raise SparsePixError(f"the model returns a dict: expected names of outputs as its keys, found {wrong[0]!r}")
+        return dict(output)
+    if hasattr(output, "_asdict"):
+        return output._asdict()
+    if isinstance(output, list | tuple):
+        return {f"output_{i}": value for i, value in enumerate(output)}
+    return {"output": output}

@@ -1,0 +1,224 @@
+"""The presets: those of the paper, one for the digits that need no file, one for synthetic muons.
+
+The presets are those of SparsePixels (arXiv 2512.06208), with its formats for weights and
+activations. What the paper leaves unquantized (the input, the pooled average) firmware cannot; the
+formats for these are ours, chosen so that no published model changes a decision. Digits and muons are ours.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal, TypedDict, Unpack
+
+from sparsepix.models.architecture import Architecture, Layer, SparseCNN
+from sparsepix.quant.quantizers import Format, LearnedFixedPoint
+from sparsepix.util.checks import check_flag
+from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.fixed_point import FixedPoint
+from sparsepix_ops.whole import whole_number
+
+
+@dataclass(frozen=True)
+class _Formats:
+    """The formats of a preset at one width."""
+
+    weight: FixedPoint
+    activation: FixedPoint
+    input: FixedPoint
+    pool: FixedPoint
+    reciprocal_bits: int
+
+
+def _unsigned(width: int, integer: int) -> FixedPoint:
+    return FixedPoint(width, integer, signed=False)
+
+
+# The published models were trained without rounding the image and the pooled averages. With these formats none of the
+# 24 changes a decision on its published events (benchmarks/published_decisions.py). Images are scaled to 0 ... 1; a
+# format without integer bits holds 1 as its largest value, just below 1, and the rest in half the steps.
+
+# 16-bit models share their formats.
+_WIDE = _Formats(FixedPoint(16, 7), _unsigned(16, 6), _unsigned(16, 1), _unsigned(16, 6), 16)
+# Neutrino: a 12-bit image, and 11 bits of reciprocal for the sum of a whole 7x7 cell, keep every sum within the 24 bits
+# of float32. The average stays below 2, since 24 pixels of less than 4 would have to lie in one cell.
+# Jets: their activations have steps of 1/16 and their weights reach 16, so that an activation rounded the other way
+# moves a logit by up to a half. 15 bits of image are the fewest with which no decision changes. For some weights the
+# worst sum is then longer than 24 bits, and export takes double.
+# MNIST: pools of 4x4 and 2x2 shift, and 12 bits hold the averages of the 8-bit model exactly; with a 12-bit image no
+# decision changes on the 10,000 test images either. In 16 bits their averages stay below 4.2: 3 integer bits are enough
+# and leave 13 for the fraction, where the 10 of 6 integer bits changed two decisions.
+_FORMATS: dict[str, dict[int, _Formats]] = {
+    "neutrino": {
+        8: _Formats(FixedPoint(8, 3), _unsigned(8, 2), _unsigned(12, 1), _unsigned(11, 1), 11),
+        16: _WIDE,
+    },
+    "jet": {
+        8: _Formats(FixedPoint(8, 5), _unsigned(8, 4), _unsigned(15, 0), _unsigned(12, 4), 11),
+        16: _WIDE,
+    },
+    "mnist": {
+        8: _Formats(FixedPoint(8, 1), _unsigned(8, 0), _unsigned(12, 0), _unsigned(12, 0), 11),
+        16: replace(_WIDE, pool=_unsigned(16, 3)),
+    },
+    "digits": {
+        8: _Formats(FixedPoint(8, 2), _unsigned(8, 3), _unsigned(8, 1), _unsigned(10, 3), 11),
+        16: _WIDE,
+    },
+    "muon": {
+        8: _Formats(FixedPoint(8, 3), _unsigned(8, 3), _unsigned(8, 1), _unsigned(12, 3), 11),
+        16: _WIDE,
+    },
+}
+
+
+_LAYERS: dict[str, tuple[Layer, ...]] = {
+    "neutrino": (
+        Layer("conv", 7, 1),
+        Layer("conv", 7, 3),
+        Layer("avg_pool", 7),
+        Layer("dense", 16),
+        Layer("dense", 1),
+    ),
+    "jet": (
+        Layer("conv", 9, 3),
+        Layer("conv", 9, 1),
+        Layer("avg_pool", 4),
+        Layer("dense", 20),
+        Layer("dense", 5),
+    ),
+    "mnist": (
+        Layer("conv", 7, 1),
+        Layer("avg_pool", 4),
+        Layer("conv", 5, 3),
+        Layer("avg_pool", 2),
+        Layer("dense", 36),
+        Layer("dense", 10),
+    ),
+}
+# At the default inflation the digits' pixels lie 3 apart: the 7x7 kernel meets the direct neighbours, and the
+# pool brings the pixels back on a dense grid without merging any.
+_LAYERS["digits"] = (
+    Layer("conv", 7, 3),
+    Layer("max_pool", 3),
+    Layer("dense", 24),
+    Layer("dense", 10),
+)
+# The kernel spans a station of four layers and its neighbours', the pool one station.
+_LAYERS["muon"] = (
+    Layer("conv", 7, 3),
+    Layer("avg_pool", 4),
+    Layer("dense", 20),
+    Layer("dense", 3),
+)
+_INPUT_SHAPES = {
+    "neutrino": (1, 63, 63),
+    "jet": (1, 56, 56),
+    "mnist": (1, 48, 48),
+    "digits": (1, 48, 48),
+    "muon": (1, 16, 64),
+}
+
+
+class PresetOptions(TypedDict, total=False):
+    """What every preset takes besides ``max_pixels`` and ``bits``.
+
+    Args:
+        sparse: False gives the standard CNN of the same architecture.
+        head: append the paper's Sigmoid (neutrino) or Softmax.
+        threshold: a pixel is active above it; 0 if left out.
+        selection: 'raster' (if left out) or 'magnitude' (see ``SparseInputReduce``).
+        bias_on: 'active' (if left out), or 'nonzero' for models trained with the published Keras layers.
+        input_format: of the image; None leaves it unquantized, as the published training did.
+        pool_format: of pooled averages; None leaves them unquantized.
+        reciprocal_bits: of the pools' reciprocals; None divides truly. Models with one of these
+            three set to None are for torch only: export refuses them.
+        batch_norm: whether the convolutions normalize their outputs; False if left out.
+        learn_max_pixels: learn the budget, from 1 to ``max_pixels``.
+        learn_threshold: learn the threshold.
+        learn_bits: learn scale and width of the formats of weights, activations and pooled averages, each tensor
+            for itself, from 2 bits to those of the preset.
+    """
+
+    sparse: bool
+    head: bool
+    threshold: float
+    selection: Literal["raster", "magnitude"]
+    bias_on: Literal["active", "nonzero"]
+    input_format: Format
+    pool_format: Format
+    reciprocal_bits: int | None
+    batch_norm: bool
+    learn_max_pixels: bool
+    learn_threshold: bool
+    learn_bits: bool
+
+
+def neutrino(max_pixels: int = 20, bits: int | None = 8, **options: Unpack[PresetOptions]) -> SparseCNN:
+    """Neutrino against cosmic background in LArTPC windows [B, 1, 63, 63]: one logit.
+
+    Args:
+        max_pixels: N, the slots of the list of active pixels.
+        bits: 8 or 16 (the paper's formats), or None for float everywhere.
+        options: see ``PresetOptions``.
+
+    Raises:
+        SparsePixError: an argument is none of these.
+    """
+    return _preset("neutrino", max_pixels, bits, options)
+
+
+def jet(max_pixels: int = 20, bits: int | None = 8, **options: Unpack[PresetOptions]) -> SparseCNN:
+    """Five classes of LHC jets in images [B, 1, 56, 56]: five logits. Arguments as for ``neutrino``."""
+    return _preset("jet", max_pixels, bits, options)
+
+
+def mnist(max_pixels: int = 20, bits: int | None = 8, **options: Unpack[PresetOptions]) -> SparseCNN:
+    """Sparsified MNIST [B, 1, 48, 48]: ten logits. Arguments as for ``neutrino``."""
+    return _preset("mnist", max_pixels, bits, options)
+
+
+def digits(max_pixels: int = 20, bits: int | None = 8, **options: Unpack[PresetOptions]) -> SparseCNN:
+    """Sparsified digits of scikit-learn [B, 1, 48, 48]: ten logits. Arguments as for ``neutrino``."""
+    return _preset("digits", max_pixels, bits, options)
+
+
+def muon(max_pixels: int = 20, bits: int | None = 8, **options: Unpack[PresetOptions]) -> SparseCNN:
+    """Background, negative or positive muon in layers of chambers [B, 1, 16, 64] (see ``datasets.synthetic_muons``).
+
+    Three logits. Arguments as for ``neutrino``.
+    """
+    return _preset("muon", max_pixels, bits, options)
+
+
+def _learned(format: Format) -> Format:
+    """A fixed format as the start of a learned one; others as they are."""
+    if not isinstance(format, FixedPoint):
+        return format
+    return LearnedFixedPoint(format.width, format.signed, format.rounding, format.integer, learn_width=True)
+
+
+def _preset(name: str, max_pixels: int, bits: int | None, options: PresetOptions) -> SparseCNN:
+    unknown = sorted(set(options) - set(PresetOptions.__annotations__))
+    if unknown:
+        raise SparsePixError(
+            f"{name}: unknown option {unknown[0]!r}; the options are {sorted(PresetOptions.__annotations__)}"
+        )
+    if bits is not None and whole_number(bits) not in _FORMATS[name]:
+        raise SparsePixError(f"{name}: bits must be 8, 16 or None (float), found {bits!r}")
+    given = dict(options)
+    head, learn_bits = (check_flag(name, option, given.pop(option, False)) for option in ("head", "learn_bits"))
+    if learn_bits and bits is None:
+        raise SparsePixError(f"{name}: learn_bits needs widths to start from, found bits=None; take bits=8 or bits=16")
+    if bits is not None:
+        formats = _FORMATS[name][whole_number(bits)]
+        given = {
+            "weight_format": formats.weight,
+            "activation_format": formats.activation,
+            "input_format": formats.input,
+            "pool_format": formats.pool,
+            "reciprocal_bits": formats.reciprocal_bits,
+        } | given
+    if learn_bits:
+        for field in ("weight_format", "activation_format", "pool_format"):
+            given[field] = _learned(given[field])
+    if head:
+        given["head"] = "sigmoid" if name == "neutrino" else "softmax"
+    return SparseCNN(Architecture(name, _INPUT_SHAPES[name], _LAYERS[name], max_pixels, **given))

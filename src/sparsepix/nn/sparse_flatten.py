@@ -1,0 +1,38 @@
+"""From sparse pixels to one dense vector an image."""
+
+import torch
+from torch import Tensor, nn
+
+from sparsepix.export.blank import is_blank
+from sparsepix.export.recorder import emit
+from sparsepix.pixels.sparse_pixels import SparsePixels, check_pixels
+from sparsepix.util.last_forward import LastForward
+
+
+class SparseFlatten(nn.Module):
+    """Scatters the features to [B, H * W * C]: row, column, channel; 0 where no pixel is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last_forward = LastForward()
+
+    def forward(self, pixels: SparsePixels) -> Tensor:
+        """Flatten to [B, H * W * C]."""
+        check_pixels("SparseFlatten", pixels)
+        height, width = pixels.spatial_shape
+        if is_blank(pixels.features):
+            inputs = (pixels.features, pixels.coords)
+            shape = (pixels.features.shape[0], height * width * pixels.channels)
+            return emit("SparseFlatten", inputs, {"spatial_shape": [height, width]}, shape)
+        last = self.last_forward
+        last.active, last.presence, last.channels = pixels.active, pixels.presence, pixels.channels
+        return pixels.to_rows().flatten(1)
+
+    def kept_features(self) -> Tensor:
+        """Features of kept pixels in a vector of the last forward, mean over the batch (0 for none): a scalar.
+
+        The gradient goes to a learned selection.
+        """
+        last = self.last_forward
+        kept = last.active.to(torch.get_default_dtype()) if last.presence is None else last.presence
+        return kept.sum() / max(len(kept), 1) * last.channels

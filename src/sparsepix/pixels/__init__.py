@@ -1,0 +1,1 @@
+"""The list of active pixels, and who is whose neighbour in it."""

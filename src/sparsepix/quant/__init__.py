@@ -1,0 +1,1 @@
+"""Fixed-point quantizers, fixed and learned."""

@@ -1,0 +1,336 @@
+"""Fake quantization to fixed-point formats: the only module that knows Brevitas.
+
+Every scale is a power of two, so that in float32 and float64 scaling is exact and a quantized
+value is the fixed-point number that the firmware holds.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from brevitas.core.bit_width import BitWidthConst
+from brevitas.core.function_wrapper import FloorSte, Identity, RoundSte
+from brevitas.core.quant import IntQuant, RescalingIntQuant
+from brevitas.core.restrict_val import PowerOfTwoRestrictValue
+from brevitas.core.scaling import ConstScaling, ParameterScaling, PowerOfTwoIntScaling
+from brevitas.core.zero_point import ZeroZeroPoint
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from sparsepix.export.blank import is_blank
+from sparsepix.export.recorder import emit, exporting, note_quantized
+from sparsepix.quant.bounded import bounded
+from sparsepix.util.precision import in_full_precision
+from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.fixed_point import AP_ROUNDING, FixedPoint, Rounding
+from sparsepix_ops.whole import truth, whole_number
+
+MIN_WIDTH, MAX_WIDTH = 2, 16
+# Beyond it a scale or its reciprocal comes near the ends of float32, where scaling is no longer exact.
+MAX_INTEGER = 64
+
+
+@dataclass(frozen=True)
+class LearnedFixedPoint:
+    """A format whose position of the binary point (a power-of-two scale) is learned, and on request its width.
+
+    A smaller width drops the lowest bits: the range stays.
+
+    Args:
+        width: bits in all, 2 ... 16; where a learned width starts, and the largest that it can become.
+        signed: two's complement if true.
+        rounding: 'ROUND' (half to even) or 'FLOOR'.
+        initial_integer: bits left of the binary point to start from, the sign bit included.
+        learn_width: learn the width too, from ``min_width`` to ``width``.
+        min_width: the smallest learned width.
+
+    Raises:
+        SparsePixError: numbers that are not whole (8.0 is one).
+    """
+
+    width: int
+    signed: bool = True
+    rounding: Rounding = "ROUND"
+    initial_integer: int = 1
+    learn_width: bool = False
+    min_width: int = MIN_WIDTH
+
+    def __post_init__(self) -> None:
+        whole = {name: whole_number(getattr(self, name)) for name in ("width", "initial_integer", "min_width")}
+        truths = {name: truth(getattr(self, name)) for name in ("signed", "learn_width")}
+        problems = [
+            f"LearnedFixedPoint: {name} must be a whole number of bits, found {getattr(self, name)!r}"
+            for name, value in whole.items()
+            if value is None
+        ]
+        problems += [
+            f"LearnedFixedPoint: {name} must be True or False, found {getattr(self, name)!r}"
+            for name, value in truths.items()
+            if value is None
+        ]
+        if problems:
+            raise SparsePixError(problems)
+        for name, value in (whole | truths).items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def initial(self) -> FixedPoint:
+        """The format before the first training step."""
+        return FixedPoint(self.width, self.initial_integer, self.signed, self.rounding)
+
+
+Format = FixedPoint | LearnedFixedPoint | None
+
+
+def bias_format_of(weight_format: Format) -> Format:
+    """The format of a bias that has none of its own: that of the weights, at its full width.
+
+    A bias is added and not multiplied, so narrowing it would save nothing.
+    """
+    if isinstance(weight_format, LearnedFixedPoint) and weight_format.learn_width:
+        return replace(weight_format, learn_width=False)
+    return weight_format
+
+
+@torch.no_grad()
+def start_above_rounding(layer: nn.Module, format: Format) -> None:
+    """Scale up the random initial ``weight`` and ``bias`` of a layer where their format would round most of them to 0.
+
+    torch draws them between -1 / sqrt(inputs) and 1 / sqrt(inputs). Where that is less than two steps of the format
+    they are stretched to two: a layer of zeros passes no gradient back, and many a coarse model would stay so.
+    """
+    if format is None:
+        return
+    step = (format.initial if isinstance(format, LearnedFixedPoint) else format).scale
+    stretch = 2 * step * math.sqrt(layer.weight[0].numel())
+    if stretch > 1:
+        layer.weight.mul_(stretch)
+        if layer.bias is not None:
+            layer.bias.mul_(stretch)
+
+
+class LearnedWidth(nn.Module):
+    """A width that is learned: the bit width that Brevitas's quantizer asks for, as a whole number.
+
+    Brevitas's own ``BitWidthParameter`` runs away above an upper bound and turns around below the lower one; this one
+    stops at both and can leave them again. The parameter ``share`` is the width as a share of its start, so
+    that learning rates made for weights suit it.
+
+    Args:
+        smallest: the smallest width.
+        largest: the width to start from, and the largest.
+    """
+
+    def __init__(self, smallest: int, largest: int) -> None:
+        super().__init__()
+        self.smallest, self.largest = smallest, largest
+        self.share = nn.Parameter(torch.tensor(1.0))
+        self.round = RoundSte()
+
+    def forward(self) -> Tensor:
+        """The width, a scalar; gradients go straight through the rounding."""
+        # In float64, so that a float and a double model round to the same width.
+        width = bounded(self.share.double(), self.smallest / self.largest, 1.0) * self.largest
+        return self.round(width).to(self.share.dtype)
+
+
+def rescaling_int_quant(format: FixedPoint | LearnedFixedPoint) -> RescalingIntQuant:
+    """Brevitas's quantizer of a format: scale and width are constants, or parameters where they are learned.
+
+    Brevitas scales by threshold / 2**bits, so the threshold is the power of two above the largest value.
+    """
+    start = format.initial if isinstance(format, LearnedFixedPoint) else format
+    learns_width = isinstance(format, LearnedFixedPoint) and format.learn_width
+    width = LearnedWidth(format.min_width, format.width) if learns_width else BitWidthConst(start.width)
+    scaling = ParameterScaling if isinstance(format, LearnedFixedPoint) else ConstScaling
+    return RescalingIntQuant(
+        IntQuant(
+            narrow_range=False,
+            signed=start.signed,
+            input_view_impl=Identity(),
+            float_to_int_impl=RoundSte() if start.rounding == "ROUND" else FloorSte(),
+        ),
+        scaling(2.0 ** (start.integer - int(start.signed)), restrict_scaling_impl=PowerOfTwoRestrictValue()),
+        PowerOfTwoIntScaling(signed=start.signed),
+        ZeroZeroPoint(),
+        width,
+    )
+
+
+class _FixedQuantize(torch.autograd.Function):
+    """Brevitas's quantizer for a constant scale, values and gradients bit for bit, in a tenth of its time.
+
+    The gradient passes where the rounded value was inside of the range.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, scale: Tensor, inverse: Tensor, low: int, high: int, floor: bool) -> Tensor:
+        steps = x * inverse
+        steps = steps.floor_() if floor else steps.round_()
+        if not ctx.needs_input_grad[0]:  # as of images, the largest of all
+            return steps.clamp_(low, high).mul_(scale)
+        clipped = steps.clamp(low, high)
+        ctx.save_for_backward(clipped == steps)
+        return clipped.mul_(scale)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, None, None]:
+        (inside,) = ctx.saved_tensors
+        return grad * inside, None, None, None, None, None
+
+
+class _LearnedQuantize(torch.autograd.Function):
+    """Brevitas's quantizer for a learned scale and width, values bit for bit, in a fraction of its time.
+
+    The gradients are its own too, up to rounding. With y the result, s the step and e the exponent of the range, inside
+    of the range dy/de = ln 2 * (y - x) and dy/dwidth = -ln 2 * (y - x), the error of rounding; where a value is clipped
+    dy/de = ln 2 * y, and at the upper end dy/dwidth = ln 2 * s, since a finer step moves that end.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, exponent: Tensor, width: Tensor, signed: bool, floor: bool) -> Tensor:
+        magnitude_bits = width - int(signed)
+        scale = 2.0 ** (exponent.round() - magnitude_bits)
+        levels = 2.0**magnitude_bits
+        steps = x * (1.0 / scale)
+        steps = steps.floor_() if floor else steps.round_()
+        clipped = torch.minimum(torch.maximum(steps, -levels if signed else torch.zeros_like(levels)), levels - 1)
+        inside, above = clipped == steps, clipped < steps
+        out = clipped.mul_(scale)
+        ctx.save_for_backward(x, out, inside, above, scale)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None, None, None]:
+        x, out, inside, above, scale = ctx.saved_tensors
+        grad_x = grad * inside
+        grad_exponent = grad_width = None
+        if ctx.needs_input_grad[1]:
+            grad_exponent = math.log(2) * ((grad * out).sum() - (grad_x * x).sum())
+        if ctx.needs_input_grad[2]:
+            grad_width = math.log(2) * ((grad_x * (x - out)).sum() + (grad * above).sum() * scale)
+        return grad_x, grad_exponent, grad_width, None, None
+
+
+class Quantizer(nn.Module):
+    """Rounds and clips a tensor to a format; gradients go straight through the rounding.
+
+    Exact in float32 and float64. The parameters of a learned format are in the state_dict; a
+    fixed format adds nothing to it.
+
+    Args:
+        format: a fixed or learned format; None leaves the tensor as it is.
+        owner: what is quantized, for messages, as 'SparseConv2d weight'.
+
+    Raises:
+        SparsePixError: a width outside 2 ... 16, a ``min_width`` above it, an overflow mode other than SAT, or a binary
+            point more than 64 bits away.
+    """
+
+    def __init__(self, format: Format, owner: str = "Quantizer") -> None:
+        super().__init__()
+        check_format(format, owner)
+        self.format = format
+        self.owner = owner
+        self.learned = rescaling_int_quant(format) if isinstance(format, LearnedFixedPoint) else None
+        if isinstance(format, FixedPoint):
+            # Tensors: torch takes longer to wrap a Python float than to multiply a small tensor by it.
+            self.register_buffer("_scale", torch.tensor(format.scale), persistent=False)
+            self.register_buffer("_inverse", torch.tensor(1.0 / format.scale), persistent=False)
+
+    @property
+    def fixed_point(self) -> FixedPoint | None:
+        """The format as it stands now; None if there is none.
+
+        Raises:
+            SparsePixError: a learned scale or width is not finite, or the scale has run away.
+        """
+        if self.learned is None:
+            return self.format
+        exponent = float(self.learned.scaling_impl.value.detach())
+        if not math.isfinite(exponent) or abs(exponent) > MAX_INTEGER:
+            raise SparsePixError(
+                f"{self.owner}: the learned scale must stay within 2**-{MAX_INTEGER} ... 2**{MAX_INTEGER}, found "
+                f"2**{exponent}; lower the learning rate or give a fixed format"
+            )
+        # As RoundSte does: half to even.
+        integer = round(exponent) + int(self.format.signed)
+        width = float(torch.as_tensor(self.bit_width).detach())
+        if not math.isfinite(width):
+            raise SparsePixError(f"{self.owner}: the learned width is not finite; lower the learning rate")
+        return FixedPoint(int(width), integer, self.format.signed, self.format.rounding)
+
+    @property
+    def bit_width(self) -> Tensor | float | None:
+        """The width: a scalar tensor with a gradient if it is learned; None if there is no format."""
+        if self.format is None:
+            return None
+        learns_width = self.learned is not None and self.format.learn_width
+        return self.learned.msb_clamp_bit_width_impl() if learns_width else float(self.format.width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Quantize ``x`` [...]; the result has its shape and dtype."""
+        if self.format is None:
+            return x
+        x = in_full_precision(self.owner, x)
+        if is_blank(x):
+            return emit("Quant", (x, *self._constants(x)), self._attributes(), x.shape)
+        result = self._quantize(x)
+        if exporting():
+            note_quantized(x, result, self._constants(x), self._attributes())
+        return result
+
+    def _quantize(self, x: Tensor) -> Tensor:
+        format = self.format
+        floor = format.rounding == "FLOOR"
+        if self.learned is not None:
+            exponent, width = self.learned.scaling_impl.value, self.learned.msb_clamp_bit_width_impl()
+            return _LearnedQuantize.apply(x, exponent, width, format.signed, floor)
+        return _FixedQuantize.apply(x, self._scale, self._inverse, format.raw_min, format.raw_max, floor)
+
+    def _constants(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Scale, zero point and width of the ``Quant`` node of ``x``."""
+        format = self.fixed_point
+        scale, zero, width = (torch.tensor(v, dtype=x.dtype) for v in (format.scale, 0.0, float(format.width)))
+        return scale, zero, width
+
+    def _attributes(self) -> dict[str, int | str]:
+        return {"signed": int(self.format.signed), "narrow": 0, "rounding_mode": self.format.rounding}
+
+    def extra_repr(self) -> str:
+        """The format, for ``print(model)``."""
+        return str(self.format)
+
+
+def check_format(format: Format, owner: str) -> None:
+    """Check that a format is one that a quantizer can carry.
+
+    Raises:
+        SparsePixError: see ``Quantizer``.
+    """
+    if format is None:
+        return
+    if not isinstance(format, FixedPoint | LearnedFixedPoint):
+        raise SparsePixError(
+            f"{owner}: a format must be FixedPoint, LearnedFixedPoint or None, found {format!r}; "
+            "write FixedPoint(8, 3) or FixedPoint.parse('ap_fixed<8, 3>')"
+        )
+    if not isinstance(format.rounding, str) or format.rounding not in AP_ROUNDING:
+        raise SparsePixError(f"{owner}: rounding must be one of {list(AP_ROUNDING)}, found {format.rounding!r}")
+    if not MIN_WIDTH <= format.width <= MAX_WIDTH:
+        raise SparsePixError(f"{owner}: width must be {MIN_WIDTH} ... {MAX_WIDTH} bits, found {format.width}")
+    if isinstance(format, LearnedFixedPoint) and not MIN_WIDTH <= format.min_width <= format.width:
+        raise SparsePixError(
+            f"{owner}: min_width must be {MIN_WIDTH} ... width = {format.width} bits, found {format.min_width}"
+        )
+    integer = format.initial_integer if isinstance(format, LearnedFixedPoint) else format.integer
+    if abs(integer) > MAX_INTEGER:
+        raise SparsePixError(f"{owner}: the integer bits must be -{MAX_INTEGER} ... {MAX_INTEGER}, found {integer}")
+    if isinstance(format, FixedPoint) and format.overflow != "SAT":
+        raise SparsePixError(
+            f"{owner}: a quantizer saturates, found overflow={format.overflow!r}; wrapping has no useful gradient, "
+            "take overflow='SAT'"
+        )

@@ -1,0 +1,212 @@
+"""From options to a design and its stages: what may be asked for, what is chosen, and what stands where."""
+
+import itertools
+
+import pytest
+
+from design_space import every, options_of
+from onnx_models import ModelBuilder, whole_model
+from sparsepix_hls.cost.costs import interval
+from sparsepix_hls.design.options import LayerOptions, Options, layer_design, work
+from sparsepix_hls.design.options_file import read_options
+from sparsepix_hls.design.schedule import inputs, outputs, plan
+from sparsepix_hls.design.select import make_design
+from sparsepix_hls.frontend.reader import read_model
+from sparsepix_hls.ir import graph as ir
+from sparsepix_ops import FixedPoint
+from sparsepix_ops.errors import SparsePixError
+
+W, A = FixedPoint(8, 3), FixedPoint(8, 2, signed=False)
+
+
+def two_convs(selection="raster"):
+    """12x10 pixels, 7 slots: conv, conv, pool, flatten, dense, dense."""
+    builder = ModelBuilder(1, 12, 10).image(A).reduce(7, selection=selection)
+    builder.conv("conv1", 2, (3, 3), W, W).relu("act1").activation("act1", A)
+    builder.conv("conv2", 3, (3, 3), W, W).relu("act2").activation("act2", A)
+    builder.pool("pool", (2, 2)).activation("pool_out", A).flatten()
+    builder.dense("dense1", 4, fmt=W).relu("act3").activation("act3", A)
+    return builder.dense("dense2", 2, fmt=W)
+
+
+@pytest.fixture
+def graph(tmp_path):
+    return read_model(two_convs().save(tmp_path / "net.onnx")).graph
+
+
+def names(steps):
+    return [step.name for step in steps]
+
+
+@pytest.mark.parametrize("values", every(), ids=lambda values: "-".join(map(str, values)))
+def test_arrays_pass_from_stage_to_stage(graph, values):
+    """Each stage reads what the one before it wrote, and everything it needs is there."""
+    design, _ = make_design(graph, options_of(values, 7, 9))
+    stages = plan(design)
+    assert stages[0].inputs == (graph.input,)
+    assert stages[-1].outputs == (design.graph.output,)
+    for before, stage in itertools.pairwise(stages):
+        assert stage.inputs == before.outputs
+    done = []
+    for stage in stages:
+        here = list(stage.inputs)
+        for step in stage.steps:
+            assert set(inputs(step, design)) <= set(here), step.name
+            here += outputs(step)
+            done.append(step.name)
+        assert set(stage.outputs) <= set(here)
+        assert (stage.kind == "pipeline") == (stage.rounds == 1 and stage.kind != "stream") or stage.rounds > 1
+    assert [name for name in done if name in names(design.graph.layers)] == names(design.graph.layers)
+    maps = [name for name in done if "_pairs_" in name]
+    assert len(maps) == len(set(maps)) == 1  # computed once, shared
+
+
+@pytest.mark.parametrize(
+    ("items", "reuse", "rounds", "copies"),
+    [(20, 1, 1, 20), (20, 3, 3, 7), (20, 6, 5, 4), (20, 20, 20, 1), (7, 99, 7, 1)],
+)
+def test_reuse_that_does_not_divide(items, reuse, rounds, copies):
+    dense = ir.Dense("d", ir.Tensor("x", (items,), W), ir.Tensor("y", (1,), W), None, None)
+    design = layer_design(dense, "multiply", reuse)
+    assert (design.rounds, design.copies) == (rounds, copies)
+    assert (rounds - 1) * copies < items <= rounds * copies
+
+
+def test_defaults_overlap_the_first_convolution(graph):
+    design, notices = make_design(graph)
+    assert (design.reduce, design.io, notices) == ("scan", "parallel", ())
+    assert [design.implementation(layer) for layer in design.graph.layers][:2] == ["", "overlap"]
+    assert [stage.kind for stage in plan(design)] == ["scan", "pipeline"]
+
+
+def test_options_of_a_layer_come_first(graph):
+    own = {
+        "conv1": LayerOptions("gather", 2),
+        "dense2": LayerOptions(reuse_factor=3),
+        "pool": LayerOptions(reuse_factor=9),
+    }
+    design, notices = make_design(graph, Options(flatten="scatter", reuse_factor=7, layers=own))
+    found = {name: (how.implementation, how.rounds) for name, how in design.layers.items()}
+    assert found["conv1"] == ("gather", 2)
+    assert found["dense2"] == ("multiply", 2)  # 4 inputs: two rounds of two
+    assert found["pool"] == ("", 7)
+    assert found["conv2"][1] == 7
+    assert notices == ("pool: a reuse factor of 9 is more than its 7 items of work: 7",)
+
+
+@pytest.mark.parametrize("target", [1, 2, 5, 7, 12, 60])
+def test_no_stage_is_slower_than_the_target(graph, target):
+    design, _ = make_design(graph, Options(target_interval=target, pixels_per_cycle=40, dense="auto"))
+    assert all(interval(stage.rounds) <= target for stage in plan(design))
+    small, _ = make_design(graph, Options(target_interval=8))
+    assert design.reduce != "scan" or target >= 8
+    assert small.reduce == "scan"
+
+
+def test_streams_reduce_while_they_arrive(graph):
+    design, _ = make_design(graph, Options(io="stream"))
+    assert (design.reduce, design.pixels_per_cycle, design.beats) == ("stream", 10, 12)
+    assert [stage.kind for stage in plan(design)] == ["stream", "pipeline"]
+    scan, _ = make_design(graph, Options(io="stream", reduce="scan", pixels_per_cycle=7))
+    assert [(stage.kind, stage.rounds) for stage in plan(scan)][:2] == [("receive", 18), ("scan", 7)]
+
+
+MAGNITUDE = "selection 'magnitude' needs the whole image before the first pixel is known"
+WRONG = [
+    (
+        Options(reduce="fast", io="axi", conv="x", flatten="x", dense="x"),
+        ["reduce: expected one of scan, stream, tree"],
+    ),
+    (
+        Options(reuse_factor=0, target_interval=-1),
+        ["reuse_factor: expected 1 or more, found 0", "target_interval: exp"],
+    ),
+    (Options(reuse_factor=2, target_interval=2), ["give one of them"]),
+    (Options(pixels_per_cycle=121, reduce="stream"), ["expected at most the 120 pixels of the image, found 121"]),
+    (Options(pixels_per_cycle=4, reduce="scan"), ["only a stream has it, found reduce 'scan' and parallel io"]),
+    (Options(conv="overlap", reduce="tree"), ["'overlap' works while a scan lists the pixels: use reduce 'scan'"]),
+    (Options(layers={"conv2": LayerOptions("overlap")}), ["only conv1, which reads the input reduction itself"]),
+    (Options(layers={"conv1": LayerOptions("overlap", 2)}), ["an overlapped convolution has the time of the scan"]),
+    (Options(layers={"conv3": LayerOptions()}), ["the model has no layer 'conv3': did you mean conv"]),
+    (Options(layers={"conv1": LayerOptions("lookup")}), ["conv1: implementation: expected one of pairs, gather, over"]),
+    (Options(layers={"pool": LayerOptions("scatter", -3)}), ["expected none, a SparseAvgPool2d", "found -3"]),
+    (Options(layers={"reduce": LayerOptions(reuse_factor=2)}), ["a InputReduce has none: reduce decides its time"]),
+    (Options(target_interval=3, reduce="scan"), ["takes 8 cycles by 'scan', found a target of 3"]),
+    (
+        Options(target_interval=3, io="stream"),
+        ["an image of 12x10 takes 13 cycles", "give 60 pixels_per_cycle or more"],
+    ),
+    (
+        Options(target_interval=8, layers={"conv2": LayerOptions(reuse_factor=9)}),
+        ["takes 10 cycles, more than the target_interval of 8"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("options", "reasons"), WRONG, ids=range(len(WRONG)))
+def test_what_cannot_be_built(graph, options, reasons):
+    with pytest.raises(SparsePixError) as caught:
+        make_design(graph, options)
+    for reason in reasons:
+        assert reason in str(caught.value)
+
+
+def test_everything_wrong_is_said_at_once(graph):
+    with pytest.raises(SparsePixError) as caught:
+        make_design(graph, Options(reduce="x", io="y", conv="z", reuse_factor=-1, layers={"a": LayerOptions()}))
+    assert len(caught.value.problems) == 5
+
+
+@pytest.mark.parametrize("reduce", ["stream", "tree"])
+def test_magnitude_can_only_be_scanned(tmp_path, reduce):
+    graph = read_model(two_convs("magnitude").save(tmp_path / "net.onnx")).graph
+    assert make_design(graph, Options(io="stream"))[0].reduce == "scan"
+    with pytest.raises(SparsePixError, match=MAGNITUDE):
+        make_design(graph, Options(reduce=reduce))
+
+
+def test_lookup_needs_a_dense_layer(tmp_path):
+    graph = read_model(whole_model().save(tmp_path / "net.onnx")).graph
+    flatten = next(layer for layer in graph.layers if isinstance(layer, ir.SparseFlatten))
+    assert work(flatten) == flatten.features.shape[0]
+    alone = ir.Graph(graph.name, graph.input, (flatten.output,), graph.layers[: graph.layers.index(flatten) + 1])
+    with pytest.raises(SparsePixError, match="'lookup' needs a dense layer directly behind the flatten"):
+        make_design(alone, Options(flatten="lookup"))
+
+
+def test_a_file_of_options(tmp_path, graph):
+    path = tmp_path / "design.yaml"
+    path.write_text("reduce: scan\nreuse_factor: 4\nlayers:\n  conv2: {implementation: gather, reuse_factor: 3}\n")
+    options = read_options(path)
+    assert options == Options(reduce="scan", reuse_factor=4, layers={"conv2": LayerOptions("gather", 3)})
+    assert make_design(graph, options)[0].layers["conv2"].rounds == 3
+    path.write_text("")
+    assert read_options(path) == Options()
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("reuse: 4", "no option is called 'reuse': did you mean reuse_factor?"),
+        ("reuse_factor: many", "reuse_factor: expected a whole number, found 'many'"),
+        ("reuse_factor: true", "expected a whole number, found True"),
+        ("reduce: 3", "reduce: expected a word, found 3"),
+        ("layers: [conv1]", "layers: expected layer names, each with its options"),
+        ("layers: {conv1: pairs}", "layers: conv1: expected names and values, found 'pairs'"),
+        ("layers: {conv1: {reuse: 2}}", "layers: conv1: no option is called 'reuse'"),
+        ("- 1", "the file: expected names and values"),
+        ("a: [", "expected YAML, found something else"),
+    ],
+)
+def test_a_file_that_is_wrong(tmp_path, text, reason):
+    path = tmp_path / "design.yaml"
+    path.write_text(text)
+    with pytest.raises(SparsePixError) as caught:
+        read_options(path)
+    assert reason in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(SparsePixError, match="expected a YAML file with options, found a folder"):
+        read_options(tmp_path)

@@ -1,0 +1,23 @@
+"""What a refused command says, and what a folder holds."""
+
+import os
+
+from sparsepix_hls.cli.main import main
+
+
+def refused(capsys, *arguments):
+    """The message of a command that ends with exit status 2."""
+    capsys.readouterr()
+    assert main([str(a) for a in arguments]) == 2
+    shown = capsys.readouterr()
+    assert shown.err.startswith("error: ")
+    assert "Traceback" not in shown.err
+    return shown.err
+
+
+def contents(folder):
+    """Each file's bytes by its path in the folder; for all else whether it is there."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() if path.is_file() else os.path.lexists(path)
+        for path in folder.rglob("*")
+    }
