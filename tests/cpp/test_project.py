@@ -252,7 +252,8 @@ def test_writer_refuses(tmp_path):
 
 
 def test_headers_are_found_without_importing_their_package():
-    code = "import sys; from sparsepix_hls.project import toolchain; toolchain.ap_types_directory(); print('da4ml' in sys.modules)"
+    code = "import sys; from sparsepix_hls.project.toolchain import ap_types_directory as find; find(); "
+    code += "print('da4ml' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
     assert (toolchain.ap_types_directory() / "ap_int.h").is_file()

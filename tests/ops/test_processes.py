@@ -43,7 +43,8 @@ def assert_ended(folder):
 
 def python(code, folder):
     """A process of its own that runs code, with the tool at hand."""
-    head = f"import os, threading, time\nfrom pathlib import Path\nfrom sparsepix_ops.system import processes\nTOOL = {TOOL!r}\n"
+    head = "import os, threading, time\nfrom pathlib import Path\nfrom sparsepix_ops.system import processes\n"
+    head += f"TOOL = {TOOL!r}\n"
     return subprocess.Popen([sys.executable, "-c", head + code], cwd=folder)
 
 

@@ -174,7 +174,9 @@ def test_folders_that_are_no_run(tmp_path, capsys, monkeypatch):
     assert "expected the name of a folder, found an empty one" in capsys.readouterr().err
 
 
-IMPORTS = "import os, signal, sys\nfrom sparsepix.cli import train as train_cli\nfrom sparsepix.training import checkpoint, run_folder, runs"
+IMPORTS = """import os, signal, sys
+from sparsepix.cli import train as train_cli
+from sparsepix.training import checkpoint, run_folder, runs"""
 
 
 def in_a_process(code, *arguments):

@@ -20,8 +20,10 @@ from sparsepix.datasets import Dataset
 from sparsepix.models.architecture import Architecture, Layer, SparseCNN
 from sparsepix.models.saving import save
 from sparsepix.training import distributed
+from sparsepix.training.augmentation import random_shifts
+from sparsepix.training.evaluation import accuracy, decisions, predict
 from sparsepix.training.history import History
-from sparsepix.training.loop import accuracy, decisions, fit, loss_of, predict, random_shifts
+from sparsepix.training.loop import fit, loss_of
 from sparsepix.training.run_folder import run_folder, write_json
 from sparsepix.training.run_options import FIT_OPTIONS, RunOptions
 from sparsepix.util.extras import needed_for

@@ -15,7 +15,8 @@ from sparsepix.datasets import Dataset
 from sparsepix.models.saving import save
 from sparsepix.training.batches import fingerprint
 from sparsepix.training.checkpoint import require_same_settings
-from sparsepix.training.loop import fit, predict
+from sparsepix.training.evaluation import predict
+from sparsepix.training.loop import fit
 from sparsepix.training.runs import RunOptions, area_under_roc, build_model, fit_arguments
 from sparsepix.util.extras import needed_for
 from sparsepix_ops.errors import SparsePixError
