@@ -1,39 +1,37 @@
-"""A small reader of C++: enough of the language to know where a pragma stands.
+"""C++ as blocks, statements, labels and HLS pragmas, with tree-sitter as the parser.
 
-It knows comments, strings, braces, labels, function signatures, template parameters and declarations. All
-branches of ``#if`` are read, and macros are not expanded.
+tree-sitter has no preprocessor: directives are taken out first. So all branches of ``#if`` are read, of the macros
+only those of ``constants.h`` are expanded, and each pragma is put back where it was.
 """
 
 import re
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 
-TOKEN = re.compile(
-    r"""(?P<comment>//[^\n]*|/\*.*?\*/)
-    |(?P<directive>^[ \t]*\#(?:[^\n\\]|\\\n|\\.)*)
-    |(?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
-    |(?P<number>\.?\d(?:[eEpP][+-]|[\w.])*)
-    |(?P<word>[A-Za-z_]\w*)
-    |(?P<punctuation>::|\+\+|--|->|&&|\|\||[-+*/%&|^=!<>]=|[^\s])""",
-    re.VERBOSE | re.DOTALL | re.MULTILINE,
+import tree_sitter_cpp
+from tree_sitter import Language, Node, Parser
+
+PARSER = Parser(Language(tree_sitter_cpp.language()))
+# A directive; what comes before the last '|' only hides a '#' that starts none.
+DIRECTIVE = re.compile(
+    rb"""//[^\n]*|/\*.*?\*/|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|(?P<directive>^[ \t]*\#(?:[^\n\\]|\\\n|\\.)*)""",
+    re.DOTALL | re.MULTILINE,
 )
-OPEN, CLOSE = "([{", ")]}"
-QUALIFIERS = {"static", "const", "constexpr", "inline", "typename", "volatile", "extern", "mutable"}
-BUILTIN = {"unsigned", "signed", "long", "short", "int", "char", "bool", "float", "double", "auto", "void"}
-NO_TYPE = {"return", "using", "typedef", "goto", "delete", "throw", "case", "break", "continue", "else", "new"}
-NO_LABEL = {"default", "public", "private", "protected"}
-LOOPS = {"for", "while", "do"}
-
-
-@dataclass(frozen=True)
-class Token:
-    kind: str
-    text: str
-    line: int
+PRAGMA = re.compile(rb"\s*#\s*pragma\s+HLS\b(.*)", re.DOTALL | re.IGNORECASE)
+MACROS = {  # of sparsepix/constants.h, as for synthesis
+    rb"SPARSEPIX_CONSTANT\((\w+)\)": rb"\1_t \1",
+    rb"SPARSEPIX_CONSTANT_READY\((\w+), [][\d]+\)": rb"static_assert(sizeof(\1) > 0)",
+}
+LOOPS = {"for_statement", "for_range_loop", "while_statement", "do_statement"}
+CLASSES = {"struct_specifier", "class_specifier", "union_specifier"}
+DECLARATIONS = {"declaration", "field_declaration", "parameter_declaration", "optional_parameter_declaration"}
+SKIPPED = {"comment", "access_specifier"}
 
 
 @dataclass(frozen=True)
 class Pragma:
-    text: str  # what stands behind '#pragma HLS'
+    text: str  # what comes after '#pragma HLS'
     line: int
     inside_statement: bool = False
 
@@ -46,7 +44,7 @@ class Label:
 
 @dataclass(frozen=True)
 class Statement:
-    tokens: list[Token]
+    node: Node
     line: int
 
 
@@ -57,223 +55,220 @@ class Variable:
     constant: bool  # const or constexpr
     static: bool
     reference: bool  # a reference or a pointer
-    value: tuple[Token, ...] = ()  # its initializer
+    value: Node | None = None  # its initializer
 
 
 @dataclass
 class Block:
     kind: str  # file, namespace, struct, function, loop, branch or region
-    head: list[Token]
+    node: Node
+    head: tuple[Node, ...]  # all but the body
     line: int
+    template_parameters: frozenset[str] = frozenset()
     items: list = field(default_factory=list)
-
-
-class SourceError(Exception):
-    """The text is not the C++ that this reader knows."""
-
-
-def tokenize(text: str) -> list[Token]:
-    """Words, numbers, strings, punctuation and HLS pragmas; comments and all other directives are left out."""
-    tokens, line, at = [], 1, 0
-    for match in TOKEN.finditer(text):
-        line += text.count("\n", at, match.start())
-        at = match.start()
-        kind, value = match.lastgroup, match.group()
-        if kind == "directive":
-            pragma = re.match(r"\s*#\s*pragma\s+HLS\b(.*)", value.replace("\\\n", " "), re.DOTALL | re.IGNORECASE)
-            if pragma:
-                comment_free = re.sub(r"//.*|/\*.*?\*/", "", pragma.group(1))
-                tokens.append(Token("pragma", comment_free.strip(), line))
-        elif kind != "comment":
-            tokens.append(Token(kind, value, line))
-    return tokens
-
-
-def parse(text: str) -> Block:
-    """The file as a tree of blocks, statements, labels and pragmas."""
-    tokens = tokenize(text)
-    root = Block("file", [], 1)
-    if _items(tokens, 0, root) != len(tokens):
-        raise SourceError("a closing brace too many")
-    return root
-
-
-def _items(tokens: list[Token], at: int, block: Block) -> int:
-    """Read items into ``block`` up to its closing brace; returns the place of that brace, or of the end."""
-    head, depth = [], 0
-    while at < len(tokens):
-        token = tokens[at]
-        if token.kind == "pragma":
-            block.items.append(Pragma(token.text, token.line, inside_statement=bool(head)))
-        elif token.text == "}" and depth == 0:
-            if head and block.kind != "struct":  # the last enumerator has no ';'
-                raise SourceError(f"line {token.line}: a statement without ';'")
-            return at
-        elif token.text == "{" and depth == 0 and not _initializer(head, block.kind):
-            inner = Block(_kind(head, block.kind), head, (head or [token])[0].line)
-            at = _items(tokens, at + 1, inner)
-            if at == len(tokens):
-                raise SourceError(f"line {token.line}: '{{' is never closed")
-            block.items.append(inner)
-            head = []
-        elif token.text == ";" and depth == 0:
-            if head:
-                block.items.append(Statement(head, head[0].line))
-            head = []
-        elif token.text == ":" and len(head) == 1 and head[0].kind == "word":
-            if head[0].text not in NO_LABEL:
-                block.items.append(Label(head[0].text, head[0].line))
-            head = []
-        else:
-            depth += (token.text in OPEN) - (token.text in CLOSE)
-            head.append(token)
-        at += 1
-    if head or depth:
-        raise SourceError("the text ends in the midst of a statement")
-    return at
-
-
-def _initializer(head: list[Token], outer: str) -> bool:
-    """True if the brace behind ``head`` opens a list of values."""
-    words = [token.text for token in head]
-    if not head or words[0] in {"namespace", "extern", "do", "else", "try", "struct", "class", "enum", "union"}:
-        return False
-    if "=" in words and words[0] not in {"for", "while", "if", "switch", "template"} and "operator" not in words:
-        return words[-1] == "=" or outer == "function" or words[-1] in {"]", ","} or "(" not in words
-    return outer in {"function", "loop", "branch", "region"} and words[-1] != ")"
-
-
-def _kind(head: list[Token], outer: str) -> str:
-    words = [token.text for token in without_template(head)]
-    if not words:
-        return "region"
-    if words[0] == "namespace" or (words[0] == "extern" and len(words) == 2):
-        return "namespace"
-    if words[0] in LOOPS:
-        return "loop"
-    if words[0] in {"if", "else", "switch", "try", "catch"}:
-        return "branch"
-    if "(" in words and outer in {"file", "namespace", "struct"}:
-        return "function"
-    return "struct" if {"struct", "class", "enum", "union"} & set(words) else "region"
-
-
-def depths(tokens: list[Token], angles: bool) -> list[int]:
-    """Depth of brackets behind each token; '>' closes only a '<' that no other bracket was opened in."""
-    stack, found = [], []
-    for token in tokens:
-        if token.text in OPEN or (angles and token.text == "<"):
-            stack.append(token.text)
-        elif token.text in CLOSE:
-            while stack and stack.pop() == "<":
-                pass
-        elif token.text == ">" and stack and stack[-1] == "<":
-            stack.pop()
-        found.append(len(stack))
-    return found
-
-
-def split(tokens: list[Token], separator: str = ",", angles: bool = True) -> list[list[Token]]:
-    """Parts between separators that are in no bracket."""
-    parts = [[]]
-    for token, depth in zip(tokens, depths(tokens, angles), strict=True):
-        if token.text == separator and depth == 0:
-            parts.append([])
-        else:
-            parts[-1].append(token)
-    return [part for part in parts if part]
-
-
-def closing(tokens: list[Token], at: int) -> int:
-    """Place behind the bracket that closes the one at ``at``; 0 if there is none."""
-    found = depths(tokens[at:], tokens[at].text == "<")
-    return at + found.index(0) + 1 if 0 in found else 0
-
-
-def without_template(head: list[Token]) -> list[Token]:
-    """A declaration without 'template <...>' in front of it."""
-    if len(head) > 1 and head[0].text == "template" and head[1].text == "<":
-        return head[closing(head, 1) :]
-    return head
-
-
-def template_parameters(head: list[Token]) -> set[str]:
-    """Names of the template parameters."""
-    if head and head[0].text == "template":
-        parts = split(head[2 : closing(head, 1) - 1])
-        return {split(part, "=")[0][-1].text for part in parts}
-    return set()
 
 
 @dataclass(frozen=True)
 class Signature:
     name: str
-    returns: tuple[str, ...]  # words before the name
+    returns: str  # type of the result, without qualifiers
+    constexpr: bool
     parameters: tuple[Variable, ...]
+
+
+class SourceError(Exception):
+    """The text is not the C++ that tree-sitter knows."""
+
+
+def text_of(node: Node) -> str:
+    """The source of a node."""
+    return node.text.decode()
+
+
+def line_of(node: Node) -> int:
+    return node.start_point.row + 1
+
+
+def below(node: Node) -> Iterator[Node]:
+    """A node and all nodes in it, in the order of the source."""
+    yield node
+    for child in node.children:
+        yield from below(child)
+
+
+def words(node: Node) -> Iterator[Node]:
+    """All names and keywords in a node."""
+    return (n for n in below(node) if not n.children and re.fullmatch(rb"[A-Za-z_]\w*", n.text))
+
+
+def parse(text: str) -> Block:
+    """The file as a tree of blocks, statements, labels and pragmas."""
+    source = text.encode()
+    for macro, meaning in MACROS.items():
+        source = re.sub(macro, meaning, source)
+    source, pragmas = _without_directives(source)
+    root = PARSER.parse(source).root_node
+    if root.has_error:
+        wrong = next(n for n in below(root) if n.is_error or n.is_missing)
+        raise SourceError(f"line {line_of(wrong)}: not understood: {text_of(wrong.parent or wrong)[:60]!r}")
+    block = Block("file", root, (), 1)
+    _fill(block, root.children, len(source), deque(pragmas))
+    return block
+
+
+def _without_directives(source: bytes) -> tuple[bytes, list[tuple[int, Pragma]]]:
+    """The source with blanks in place of directives; the HLS pragmas, each with its offset."""
+    pragmas = []
+
+    def blank(match: re.Match) -> bytes:
+        directive = match["directive"]
+        if directive is None:
+            return match.group()
+        pragma = PRAGMA.match(directive.replace(b"\\\n", b" "))
+        if pragma:
+            content = re.sub(r"//.*|/\*.*?\*/", "", pragma[1].decode())
+            pragmas.append((match.start(), Pragma(content.strip(), source.count(b"\n", 0, match.start()) + 1)))
+        return re.sub(rb"[^\n]", b" ", directive)
+
+    return DIRECTIVE.sub(blank, source), pragmas
+
+
+def _fill(block: Block, nodes: list[Node], end: int, pragmas: deque[tuple[int, Pragma]]) -> None:
+    """Put the items of some nodes into a block, and the pragmas up to ``end`` between them."""
+
+    def take(until: int, inside_statement: bool) -> None:
+        while pragmas and pragmas[0][0] < until:
+            block.items.append(replace(pragmas.popleft()[1], inside_statement=inside_statement))
+
+    for node in nodes:
+        if not node.is_named or node.type in SKIPPED:
+            continue
+        for start, item, body in _items(node):
+            take(start, False)
+            if body is not None:
+                take(body.start_byte, True)
+                compound = body.type in {"compound_statement", "declaration_list", "field_declaration_list"}
+                _fill(item, body.children if compound else [body], body.end_byte, pragmas)
+            elif isinstance(item, Statement):
+                take(item.node.end_byte, True)
+            block.items.append(item)
+        take(node.end_byte, True)
+    take(end, False)
+
+
+def _items(node: Node) -> Iterator[tuple[int, Label | Statement | Block, Node | None]]:
+    """What a node is in its block: offset, item, and the body of a block."""
+    body = node.child_by_field_name("body")
+    if node.type == "labeled_statement":
+        label = node.child_by_field_name("label")
+        yield node.start_byte, Label(text_of(label), line_of(label)), None
+        yield from _items(node.named_children[-1])
+    elif node.type == "template_declaration":
+        names = frozenset(_template_parameters(node.child_by_field_name("parameters")))
+        for _, item, inner in _items(node.named_children[-1]):
+            if isinstance(item, Block):
+                item.line, item.template_parameters = line_of(node), names
+            yield node.start_byte, item, inner
+    elif node.type == "if_statement" and _has_braces(node):
+        yield from _branches(node, line_of(node))
+    elif node.type == "case_statement":
+        value = node.child_by_field_name("value")
+        for child in node.named_children:
+            if child != value and child.type not in SKIPPED:
+                yield from _items(child)
+    elif node.type == "compound_statement":
+        yield node.start_byte, Block("region", node, (), line_of(node)), node
+    elif body is not None and (kind := _kind(node)):
+        yield node.start_byte, _block(kind, node, body), body
+    else:
+        held = node.child_by_field_name("type")  # 'struct S { ... } x;'
+        if held is not None and held.type in CLASSES and held.child_by_field_name("body"):
+            yield from _items(held)
+        yield node.start_byte, Statement(node, line_of(node)), None
+
+
+def _branches(node: Node, line: int) -> Iterator[tuple[int, Statement | Block, Node | None]]:
+    """Both branches of an 'if', each a block of its own."""
+    then, other = node.child_by_field_name("consequence"), node.child_by_field_name("alternative")
+    yield node.start_byte, _block("branch", node, then), then
+    if other is not None:
+        inner = other.named_children[-1]
+        if inner.type == "if_statement":
+            yield from _branches(inner, line_of(other))
+        else:
+            yield other.start_byte, _block("branch", other, inner), inner
+
+
+def _block(kind: str, node: Node, body: Node) -> Block:
+    after = node.type == "do_statement"  # its condition
+    head = tuple(n for n in node.children if n.end_byte <= body.start_byte or (after and n.start_byte >= body.end_byte))
+    return Block(kind, node, head, line_of(node))
+
+
+def _has_braces(node: Node) -> bool:
+    return any(inner.type == "compound_statement" for inner in below(node))
+
+
+def _kind(node: Node) -> str | None:
+    """Kind of the block that a node with a body is; None for a statement."""
+    if node.type in LOOPS:
+        return "loop" if _has_braces(node) else None
+    if node.type in {"namespace_definition", "linkage_specification"}:
+        return "namespace"
+    if node.type == "function_definition":
+        return "function"
+    return (
+        "struct" if node.type in CLASSES else "branch" if node.type in {"switch_statement", "try_statement"} else None
+    )
+
+
+def _template_parameters(parameters: Node) -> Iterator[str]:
+    for parameter in parameters.named_children:
+        found = variables(parameter)
+        names = [v.name for v in found] or [text_of(n) for n in parameter.children if n.type == "type_identifier"][:1]
+        yield from names
 
 
 def signature(block: Block) -> Signature:
     """Name, result and parameters of a function block."""
-    head = without_template(block.head)
-    words = [token.text for token in head]
-    if "operator" in words:  # 'operator<' and 'operator()' hold brackets that enclose nothing
-        at = words.index("(", words.index("operator") + 2)
-    else:
-        inside = depths(head, angles=True)
-        at = next(i for i, word in enumerate(words) if word == "(" and inside[i] == 1)
-    inside = head[at + 1 : closing(head, at) - 1]
-    parameters = tuple(found[0] for part in split(inside) if (found := variables(part)))
-    start = words.index("operator") if "operator" in words else at - 1
-    return Signature("".join(words[start:at]), tuple(words[:start]), parameters)
+    declarator, reference = block.node.child_by_field_name("declarator"), ""
+    while declarator.type in {"reference_declarator", "pointer_declarator"}:
+        declarator, reference = declarator.named_children[-1], "&"
+    result, inner = block.node.child_by_field_name("type"), declarator.child_by_field_name("declarator")
+    parameters = next((n for n in below(declarator) if n.type == "parameter_list"), None)
+    found = [v for n in (parameters.named_children if parameters else ()) for v in variables(n)]
+    return Signature(
+        text_of(inner if declarator.type == "function_declarator" else declarator),
+        (text_of(result) if result else "") + reference,
+        "constexpr" in _qualifiers(block.node),
+        tuple(found),
+    )
 
 
-def variables(tokens: list[Token]) -> list[Variable]:
-    """The variables that a statement (or a parameter) declares; none if it is no declaration."""
-    at, seen, named = 0, set(), False
-    while at < len(tokens) and tokens[at].kind == "word":
-        text = tokens[at].text
-        if text in NO_TYPE:
-            return []
-        if text in QUALIFIERS:
-            seen.add(text)
-        elif text in BUILTIN:
-            named = True
-        elif named:
-            break
+def _qualifiers(node: Node) -> set[str]:
+    return {text_of(n) for n in node.children if n.type in {"type_qualifier", "storage_class_specifier"}}
+
+
+def variables(node: Node) -> list[Variable]:
+    """The variables that a declaration (or a parameter) declares; none if it is no declaration."""
+    if node.type not in DECLARATIONS:
+        return []
+    seen, found = _qualifiers(node), []
+    for declarator in node.children_by_field_name("declarator"):
+        value = node.child_by_field_name("default_value")
+        dimensions, reference = 0, False
+        while declarator.type not in {"identifier", "field_identifier"}:
+            if declarator.type in {"init_declarator", "function_declarator"}:  # 'Type name(argument)' may be either
+                value = declarator.child_by_field_name("value") or declarator.child_by_field_name("parameters")
+            dimensions += declarator.type == "array_declarator"
+            reference |= declarator.type in {"reference_declarator", "pointer_declarator"}
+            inner = declarator.child_by_field_name("declarator")
+            if inner is None and declarator.type in {"reference_declarator", "parenthesized_declarator"}:
+                inner = declarator.named_children[-1]  # the grammar gives these no field
+            if inner is None:
+                break
+            declarator = inner
         else:
-            named = True
-            while at + 1 < len(tokens) and tokens[at + 1].text in {"<", "::"}:
-                if tokens[at + 1].text == "<":
-                    end = closing(tokens, at + 1)
-                    if not end:
-                        return []
-                    at = end - 1
-                else:
-                    at += 2
-        at += 1
-    found = []
-    for part in split(tokens[at:], angles=False):
-        if [token.text for token in part[:5:3]] == ["(", ")"] and part[1].text in {"&", "*"} and len(part) > 4:
-            part = [*part[1:3], *part[4:]]  # (&name)[3]
-        start = 0
-        while start < len(part) and part[start].text in {"*", "&", "const"}:
-            start += 1
-        if not named or start == len(part) or part[start].kind != "word":
-            return []
-        after = start + 1
-        dimensions = 0
-        while after < len(part) and part[after].text == "[":
-            dimensions, after = dimensions + 1, closing(part, after)
-        if after < len(part) and part[after].text not in {"=", "(", "{"}:
-            return []
-        found.append(
-            Variable(
-                part[start].text,
-                dimensions,
-                bool(seen & {"const", "constexpr"}),
-                "static" in seen,
-                start > 0,
-                tuple(part[after:]),
-            )
-        )
+            constant, static = bool(seen & {"const", "constexpr"}), "static" in seen
+            found.append(Variable(text_of(declarator), dimensions, constant, static, reference, value))
     return found
