@@ -11,10 +11,10 @@ import pytest
 
 import sparsepix as sp
 import sparsepix_hls
-from cpp_source import SourceError, Statement, parse
 from design_space import covering, options_of
 from firmware_graphs import Builder, accumulator, design_of
 from hls_pragmas import check
+from hls_pragmas.source import SourceError, Statement, parse
 from sparsepix_hls.cpp.writer import write_project
 from sparsepix_hls.design.schedule import plan
 from sparsepix_hls.design.select import make_design

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 from tree_sitter import Node
 
-from cpp_source import (
+from hls_pragmas.rules import BLOCK_MODES, COUNT, EXCLUSIVE, FLAG, INDEX, PORT, RULES, SCALAR_MODES, SIGNED, VARIABLE
+from hls_pragmas.source import (
     Block,
     Label,
     Pragma,
@@ -23,7 +24,6 @@ from cpp_source import (
     variables,
     words,
 )
-from hls_rules import BLOCK_MODES, COUNT, EXCLUSIVE, FLAG, INDEX, PORT, RULES, SCALAR_MODES, SIGNED, VARIABLE
 
 
 @dataclass
