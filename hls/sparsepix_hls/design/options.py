@@ -6,18 +6,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sparsepix_hls.ir import graph as ir
+from sparsepix_hls.ir.graph import CHOICES, Graph, Layer, Setting
+from sparsepix_hls.ir.tensors import LayerDesign
+from sparsepix_hls.layers.input_reduce import InputReduce, input_reduce
 from sparsepix_ops.errors import SparsePixError
 
 LARGEST_NUMBER = 2**31 - 1
 
 REDUCTIONS = ("scan", "stream", "tree")
 IO = ("parallel", "stream")
-# What one can choose for a kind of layer, beside 'auto'.
-CONVS = ("pairs", "gather", "overlap")
-STRIDED_CONVS = ("pairs", "gather")
-FLATTENS = ("scatter", "lookup")
-DENSES = ("multiply", "adders")
+CONVS, FLATTENS, DENSES = CHOICES["conv"], CHOICES["flatten"], CHOICES["dense"]
 AUTO = "auto"
 
 
@@ -116,21 +114,6 @@ def _words(options: Any, names: Iterable[str], optional: bool = False) -> list[s
 
 
 @dataclass(frozen=True)
-class LayerDesign:
-    """How one layer is computed.
-
-    Args:
-        implementation: one of the choices of its kind; '' where there is no choice.
-        rounds: rounds of the loop over time; 1: fully parallel.
-        copies: how much of the layer's outer loop is computed in a round, ceil(work / rounds) or more.
-    """
-
-    implementation: str
-    rounds: int
-    copies: int
-
-
-@dataclass(frozen=True)
 class Design:
     """The layout of a model in hardware.
 
@@ -143,7 +126,7 @@ class Design:
         scan_pixels: active pixels that a scan lists a clock.
     """
 
-    graph: ir.Graph
+    graph: Graph
     reduce: str
     io: str
     pixels_per_cycle: int
@@ -151,14 +134,9 @@ class Design:
     scan_pixels: int = 1
 
     @property
-    def input_reduce(self) -> ir.InputReduce:
+    def input_reduce(self) -> InputReduce:
         """The first layer."""
-        return ir.input_reduce(self.graph)
-
-    @property
-    def streams_in(self) -> bool:
-        """Whether the image passes through the reduction or through its port a few pixels a clock."""
-        return "stream" in (self.reduce, self.io)
+        return input_reduce(self.graph)
 
     @property
     def beats(self) -> int:
@@ -166,28 +144,27 @@ class Design:
         _, height, width = self.graph.input.shape
         return -(-height * width // self.pixels_per_cycle)
 
-    def implementation(self, layer: ir.Layer) -> str:
+    def implementation(self, layer: Layer) -> str:
         """The implementation of a layer; '' where there is no choice."""
-        return self.layers[layer.name].implementation if layer.name in self.layers else ""
+        return self.how(layer).implementation
+
+    def how(self, layer: Layer) -> LayerDesign:
+        """How a layer is computed; fully parallel where nothing was chosen."""
+        return self.layers.get(layer.name) or LayerDesign("", 1, 1)
+
+    def setting(self, layer: Layer) -> Setting:
+        """What a layer needs to know to find its kernel."""
+        return Setting(self.how(layer), self.reduce, self.pixels_per_cycle, self.input_reduce.coords)
 
 
-def work(layer: ir.Layer) -> int:
-    """Iterations of the outer loop of a layer, which ``rounds`` share out: pixels, or inputs of a dense layer."""
-    if isinstance(layer, ir.Dense):
-        return layer.input.shape[0]
-    if isinstance(layer, ir.SparseConv2d | ir.Merging | ir.SparseFlatten | ir.SparseFlattenDense):
-        return layer.features.shape[0]
-    return 1
-
-
-def layer_design(layer: ir.Layer, implementation: str, reuse_factor: int) -> LayerDesign:
+def layer_design(layer: Layer, implementation: str, reuse_factor: int) -> LayerDesign:
     """A layer on ``1 / reuse_factor`` of its hardware.
 
     Where the factor is no divisor the last round has less to do, and there may be fewer rounds than asked for: 20
     pixels with a factor of 6 take 5 rounds of 4.
     """
-    items = work(layer)
-    if isinstance(layer, ir.SparseConv2d) and implementation == "overlap":
+    items = layer.work
+    if implementation == "overlap":
         return LayerDesign(implementation, items, 1)
     if implementation == "adders":
         return LayerDesign(implementation, 1, items)
