@@ -50,11 +50,11 @@ class _OnGrid(Layer):
         """The slots."""
         return self.features.shape[0]
 
-    def grid_config(self, how: LayerDesign) -> dict[str, int]:
-        """Members of the parameter struct that both have."""
+    def grid_config(self, how: LayerDesign, **more: int) -> dict[str, int]:
+        """Members of the parameter struct: those that both have, and more."""
         (max_pixels, channels), (height, width) = self.features.shape, self.spatial_shape
         sizes = {"max_pixels": max_pixels, "channels": channels, "height": height, "width": width}
-        return sizes | {"rounds": how.rounds, "copies": how.copies}
+        return sizes | more | {"rounds": how.rounds, "copies": how.copies}
 
     def lower_round(self, how: LayerDesign, reader: Any) -> Callable[..., dict[str, np.ndarray]]:
         """See ``Layer.lower_round``."""
@@ -154,7 +154,7 @@ class SparseFlattenDense(_OnGrid):
             "SparseFlatten and Dense, weights looked up by position",
             kernel,
             kernel,
-            self.grid_config(setting.how) | {"out_features": self.output.shape[0]},
+            self.grid_config(setting.how, out_features=self.output.shape[0]),
             self.inputs,
             self.outputs,
             ((self.weight, self.weight.raw.shape), bias_or_zeros(self.bias, self.name, self.output)),
