@@ -6,9 +6,8 @@ import onnx
 
 from sparsepix_ops.op import Value
 from sparsepix_ops.range_analysis import Analysis, analyze
-from sparsepix_ops.registry import RECTIFIERS
-
-TRANSPARENT = frozenset({"Cast", "Identity"})  # they change no value: every number is exact
+from sparsepix_ops.registry import RECTIFIERS, TRANSPARENT
+from sparsepix_ops.rules import constant_names
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,21 +73,21 @@ class View:
 
 def make_view(model: onnx.ModelProto) -> View:
     """Analyze a tidied model and link its values."""
-    constants = {i.name for i in model.graph.initializer}
+    constants = constant_names(model)
     sources: dict[str, str] = {}
     producers: dict[str, onnx.NodeProto] = {}
     consumers: dict[str, list[onnx.NodeProto]] = {}
     for node in model.graph.node:
         inputs = [name for name in node.input if name]
         producers.update({name: node for name in node.output if name})
-        if all(name in constants for name in inputs):
-            constants |= set(node.output)
-        elif node.op_type in TRANSPARENT and not node.domain and inputs:
+        if constants.issuperset(inputs):
+            continue
+        if node.op_type in TRANSPARENT and not node.domain and inputs:
             sources[node.output[0]] = sources.get(inputs[0], inputs[0])
         else:
             for name in dict.fromkeys(sources.get(n, n) for n in inputs):
                 consumers.setdefault(name, []).append(node)
-    return View(model, analyze(model), frozenset(constants), sources, producers, consumers)
+    return View(model, analyze(model), constants, sources, producers, consumers)
 
 
 def attribute(node: onnx.NodeProto, name: str, default: object = None) -> object:

@@ -12,7 +12,7 @@ import numpy as np
 
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedArray, FixedPoint
-from sparsepix_ops.op import QUANT_DOMAIN, Attribute, Attributes, Op, Value
+from sparsepix_ops.op import QUANT_DOMAIN, Attribute, Attributes, Kind, Op, Value
 
 BODY = """
     scaled = Div (x, scale)
@@ -106,6 +106,11 @@ def _reference(inputs: Sequence[Any], attributes: Attributes) -> list[FixedArray
     return [FixedArray(np.clip(quantized.raw, low, high), quantized.exponent)]
 
 
+def _check(values: Sequence[Value], attributes: Attributes) -> None:
+    if len(values) == 4 and all(v.constant is not None for v in values[1:]):
+        format_of(values, attributes)
+
+
 def _bound(values: Sequence[Value], attributes: Attributes) -> list[Value]:
     shape = values[0].shape
     if len(values) != 4:
@@ -137,4 +142,7 @@ OP = Op(
     reference=_reference,
     bound=_bound,
     body=BODY,
+    check=_check,
+    kind=Kind.QUANTIZER,
+    pixels="x",
 )

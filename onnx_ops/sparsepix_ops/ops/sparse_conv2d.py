@@ -248,6 +248,12 @@ def convolution_bound(values: Sequence[Value], group: int) -> Value:
     return linear_bound(shape, features, by_tap, bias.constant, taps, min(taps, features.shape[1]))
 
 
+def check_weight(values: Sequence[Value], _: Attributes) -> None:
+    """Raise SparsePixError for a convolution whose kernel is known and even."""
+    if len(values) > 2 and len(values[2].shape) == 4:
+        check_kernel(values[2].shape[2:])
+
+
 def _bound(values: Sequence[Value], attributes: Attributes) -> list[Value]:
     return [convolution_bound(values, attributes["group"])]
 
@@ -262,4 +268,8 @@ OP = Op(
     reference=_reference,
     bound=_bound,
     body=BODY,
+    check=check_weight,
+    weights=("weight", "bias"),
+    pixels="coords",
+    stands_in={"Conv": "use SparseConv2d"},
 )

@@ -75,4 +75,5 @@ OP = Op(
     reference=_reference,
     bound=_bound,
     body=BODY,
+    stands_in=dict.fromkeys(("Flatten", "Reshape"), "use SparseFlatten"),
 )

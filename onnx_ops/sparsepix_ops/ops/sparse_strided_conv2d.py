@@ -14,7 +14,14 @@ from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedArray, FixedRange
 from sparsepix_ops.op import DOMAIN, Attribute, Attributes, Op, Value
 from sparsepix_ops.ops.pooling import cells_body
-from sparsepix_ops.ops.sparse_conv2d import PRODUCTS_BODY, TERMS_BODY, aligned, convolution_bound, window_sums
+from sparsepix_ops.ops.sparse_conv2d import (
+    PRODUCTS_BODY,
+    TERMS_BODY,
+    aligned,
+    check_weight,
+    convolution_bound,
+    window_sums,
+)
 
 BODY = (
     cells_body("strides", round_up=True)
@@ -82,4 +89,8 @@ OP = Op(
     reference=_reference,
     bound=_bound,
     body=BODY,
+    check=check_weight,
+    weights=("weight", "bias"),
+    pixels="output_coords",
+    grid=lambda grid, attributes: grid_of(grid, attributes["strides"]),
 )
