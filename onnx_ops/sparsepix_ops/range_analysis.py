@@ -97,7 +97,7 @@ def analyze(model: onnx.ModelProto) -> Analysis:
             problems[node.output[0]] = f"{label(node)}: {unsupported(node)}"
             continue
         if any(name not in values for name in node.input if name):
-            continue  # the cause has been reported where it stands
+            continue  # the cause has been reported at its own node
         inputs = [values[name] for name in node.input if name]
         try:
             _check_inputs(op, inputs)

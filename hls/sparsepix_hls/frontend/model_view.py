@@ -41,7 +41,7 @@ class View:
         return tuple(self.source(output.name) for output in self.model.graph.output)
 
     def source(self, name: str) -> str:
-        """The value behind any Cast and Identity."""
+        """The value that a chain of Cast and Identity hands on."""
         return self.sources.get(name, name)
 
     def value(self, name: str) -> Value | None:
@@ -65,7 +65,7 @@ class View:
         return any(name in self.constants for name in add.input)
 
     def bias_add_of(self, matmul: onnx.NodeProto) -> onnx.NodeProto | None:
-        """The Add behind a MatMul that becomes one layer with it."""
+        """The Add after a MatMul that becomes one layer with it."""
         node = self.only_consumer(matmul.output[0])
         fits = node is not None and node.op_type == "Add" and self.adds_constant(node)
         return node if fits else None

@@ -63,7 +63,7 @@ def _compute(inputs: Sequence[np.ndarray], attributes: Attributes) -> list[np.nd
 
 
 def format_of(values: Sequence[Value], attributes: Attributes) -> FixedPoint:
-    """The fixed-point format that a Quant node with these inputs stands for.
+    """The fixed-point format that a Quant node with these inputs rounds and clips to.
 
     Raises:
         SparsePixError: its scale is no power of two, it has a zero point, a scale per channel, or

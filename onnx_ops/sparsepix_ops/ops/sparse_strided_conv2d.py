@@ -1,7 +1,7 @@
 """SparseStridedConv2d: convolution onto a coarser grid, whose cells are those that hold an active pixel.
 
 Pixels of one cell of ``strides`` merge into the first of their slots, as those of a pool do; a partial last cell is a
-cell here. The window stands around the cell's first place, as that of a dense convolution with half a kernel of
+cell here. The window lies around the cell's first place, as that of a dense convolution with half a kernel of
 padding does, and every active pixel in it takes part, whatever its cell.
 """
 

@@ -20,7 +20,7 @@ def export_onnx(model: nn.Module, path: str | Path, input_shape: tuple[int, int,
     """Write a quantized model as an ONNX file that stock onnxruntime runs.
 
     Sums are exact in the file's floating-point type: float32 where the range analysis proves it,
-    else the graph casts to double behind its input and returns double.
+    else the graph casts to double after its input and returns double.
 
     Args:
         model: a module made of the layers of this library; float32 or float64, training or not; it stays as it is. It

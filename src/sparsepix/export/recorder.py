@@ -3,7 +3,7 @@
 The model runs once on a blank image. Layers of this library put their op into the recording instead
 of computing; the few torch functions that firmware knows (ReLU, linear, Sigmoid, Softmax) are caught
 and recorded too; whatever does not depend on the image is simply computed and becomes a constant.
-Anything else that touches the image's values is refused, with the name of the module it stands in.
+Anything else that touches the image's values is refused, with the name of the module that it is in.
 
 (torch.onnx's own exporter gives the same nodes in seconds instead of milliseconds, and turns what the
 contract does not know into low-level ops that no message can name.)
