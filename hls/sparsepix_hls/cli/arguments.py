@@ -12,6 +12,7 @@ from typing import Any
 
 from sparsepix_hls.design.user_options import Options
 from sparsepix_ops.system.options import add_options, from_arguments, given_options, option
+from sparsepix_ops.version import __version__
 
 _DESCRIPTION = "Translate an ONNX model of a sparse CNN to a verified HLS or RTL project for an FPGA."
 
@@ -101,19 +102,11 @@ class Dais:
 _COMMANDS = {"translate": Translate, "report": Report, "dais": Dais}
 
 
-class _Version(argparse.Action):
-    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        from sparsepix_ops.version import __version__
-
-        print(f"sparsepix-hls {__version__}")
-        parser.exit()
-
-
 def parse(given: Sequence[str]) -> Translate | Report | Dais:
     """What the user asks for.
 
     Args:
-        given: the words behind the name of the command.
+        given: the words after the name of the command.
 
     Raises:
         SystemExit: the help was printed (status 0), or what is wrong with the words (status 2).
@@ -145,7 +138,8 @@ def _make_parsers() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.Argu
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_options(translate, Translate)
-    translate.add_argument("--version", action=_Version, nargs=0, help="print the version")
+    version = f"%(prog)s {__version__}"
+    translate.add_argument("--version", action="version", version=version, help="print the version")
     design = translate.add_argument_group("design", "latency against area; every choice computes the same bits")
     add_options(design, Options)
     add_options(design, Translate, "design")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
 from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin
 
 if TYPE_CHECKING:
     from argparse import Namespace, _ActionsContainer
@@ -72,7 +72,7 @@ def option(
 
     Args:
         default: of the field; a dict is made anew for each object.
-        help: see ``Option``; '%(default)s' stands for the default.
+        help: see ``Option``; '%(default)s' is replaced by the default.
         choices: see ``Option``; those of a Literal are known.
         low: see ``Option``.
         high: see ``Option``.
@@ -111,7 +111,7 @@ def options_of(declared: type) -> tuple[Option, ...]:
 def _kind(annotation: Any) -> tuple[Any, bool, bool, tuple[str, ...]]:
     """What an annotation says: the type of one value, whether there are several, whether None is one; choices."""
     origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin is UnionType:
+    if origin in (Union, UnionType):
         (annotation,) = (part for part in arguments if part is not NoneType)
         kind, several, _, choices = _kind(annotation)
         return kind, several, True, choices
@@ -187,5 +187,5 @@ def as_words(options: Any) -> list[str]:
     Args:
         options: of a dataclass; its single values are words and numbers.
     """
-    values = ((one, getattr(options, one.name)) for one in options_of(type(options)))
+    values = ((one, getattr(options, one.name)) for one in options_of(type(options)) if one.flags)
     return [f"{one.flags[-1]} {value}" for one, value in values if value is not None and value != one.default]
