@@ -18,7 +18,7 @@ from sparsepix_hls.cli import arguments
 from sparsepix_hls.design.options_file import read_options
 from sparsepix_hls.flow.backends import BACKENDS
 from sparsepix_hls.flow.explore import command
-from sparsepix_ops.system.options import as_words, option, options_of
+from sparsepix_ops.system.options import as_words, option, options_of, with_help
 
 DESIGNS = [
     Options(),
@@ -93,6 +93,7 @@ def test_what_a_field_declares():
         plain: int = field(default=3)
         rate: float = option(0.5, "a rate (default: %(default)s)")
 
+    assert "how (so, thus): " in with_help(Some).__doc__
     where, many, how, named, rate = options_of(Some)
     assert (where.default, where.flags, where.help) == (MISSING, (), "a place")
     assert (many.kind, many.several, many.flags, many.low) == (int, True, ("--many-of",), 1)

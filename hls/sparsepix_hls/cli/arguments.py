@@ -98,8 +98,9 @@ class Dais:
     )
 
 
-# The first is meant where no subcommand is named. No user types its name: a file may be called so.
-_COMMANDS = {"translate": Translate, "report": Report, "dais": Dais}
+# Meant where no subcommand is named. No user types it: 'sparsepix-hls translate' translates a file of that name.
+_DEFAULT = "translate"
+_NAMED = ("report", "dais")
 
 
 def parse(given: Sequence[str]) -> Translate | Report | Dais:
@@ -111,38 +112,37 @@ def parse(given: Sequence[str]) -> Translate | Report | Dais:
     Raises:
         SystemExit: the help was printed (status 0), or what is wrong with the words (status 2).
     """
-    word = given[0] if given and given[0] in ("report", "dais") else "translate"
-    rest = given[1:] if word != "translate" else given
+    named = bool(given) and given[0] in _NAMED
+    word, *rest = given if named else (_DEFAULT, *given)
     parser, parsers = _make_parsers()
     try:
         arguments, unknown = parser.parse_known_args([word, *rest])
         if unknown:
             parsers[word].error(f"unrecognized arguments: {' '.join(unknown)}")
     except SystemExit as end:
-        if end.code and word != "translate" and os.path.isfile(word):  # noqa: PTH113 (pathlib is slow to import)
+        if end.code and named and os.path.isfile(word):  # noqa: PTH113 (pathlib takes longer to import than the rest)
             print(f"note: {word!r} is a subcommand; for the model file of that name write ./{word}", file=sys.stderr)
         raise
-    others = {"design": given_options(Options, arguments)} if word == "translate" else {}
-    return from_arguments(_COMMANDS[word], arguments, **others)
+    if word == "report":
+        return from_arguments(Report, arguments)
+    if word == "dais":
+        return from_arguments(Dais, arguments)
+    return from_arguments(Translate, arguments, design=given_options(Options, arguments))
 
 
 def _make_parsers() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentParser]]:
-    """The parser of the command, and those of its subcommands."""
+    """The parser of the command, and those of its subcommands by name."""
     parser = argparse.ArgumentParser(prog="sparsepix-hls", add_help=False)
     commands = parser.add_subparsers(required=True)
-    translate = commands.add_parser(
-        "translate",
-        prog="sparsepix-hls",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    _add_translate(
+        commands.add_parser(
+            _DEFAULT,
+            prog="sparsepix-hls",
+            description=_DESCRIPTION,
+            epilog=_EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
     )
-    add_options(translate, Translate)
-    version = f"%(prog)s {__version__}"
-    translate.add_argument("--version", action="version", version=version, help="print the version")
-    design = translate.add_argument_group("design", "latency against area; every choice computes the same bits")
-    add_options(design, Options)
-    add_options(design, Translate, "design")
     report = commands.add_parser(
         "report",
         description="Show what is known of a project: the estimate, and what simulation, synthesis or Vitis HLS found.",
@@ -154,3 +154,12 @@ def _make_parsers() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.Argu
     )
     add_options(dais, Dais)
     return parser, commands.choices
+
+
+def _add_translate(parser: argparse.ArgumentParser) -> None:
+    add_options(parser, Translate)
+    version = f"%(prog)s {__version__}"
+    parser.add_argument("--version", action="version", version=version, help="print the version")
+    design = parser.add_argument_group("design", "latency against area; every choice computes the same bits")
+    add_options(design, Options)
+    add_options(design, Translate, "design")

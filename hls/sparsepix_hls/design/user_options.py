@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sparsepix_ops.errors import SparsePixError
-from sparsepix_ops.system.options import Option, option, options_of
+from sparsepix_ops.system.options import Option, option, options_of, with_help
 
 LARGEST_NUMBER = 2**31 - 1
 
@@ -24,6 +24,7 @@ DENSES = ("multiply", "adders")
 AUTO = "auto"
 
 
+@with_help
 @dataclass(frozen=True)
 class LayerOptions:
     """What a user asks of one layer; None leaves it to the options of the model.
@@ -40,11 +41,12 @@ class LayerOptions:
             raise SparsePixError(problems, "options of a layer")
 
 
+@with_help
 @dataclass(frozen=True)
 class Options:
     """What a user asks of a design; every choice computes the same bits.
 
-    Besides the options below there is ``layers``: options of single layers, by name; they come first. With 'auto' the
+    Besides its options there is ``layers``: options of single layers, by name; they come first. With 'auto' the
     smaller by estimate is taken. With a target interval, the reuse of each layer is the one with the smallest area.
 
     Raises:

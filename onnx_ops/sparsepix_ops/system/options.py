@@ -108,6 +108,14 @@ def options_of(declared: type) -> tuple[Option, ...]:
     return tuple(found)
 
 
+def with_help(declared: type[T]) -> type[T]:
+    """Add the options of a dataclass to its docstring, for ``help``."""
+    words = {one.name: f" ({', '.join(one.choices)})" if one.choices else "" for one in options_of(declared)}
+    lines = [f"        {one.name}{words[one.name]}: {one.help}" for one in options_of(declared)]
+    declared.__doc__ = "\n".join([(declared.__doc__ or "").rstrip(), "", "    Options:", *lines])
+    return declared
+
+
 def _kind(annotation: Any) -> tuple[Any, bool, bool, tuple[str, ...]]:
     """What an annotation says: the type of one value, whether there are several, whether None is one; choices."""
     origin, arguments = get_origin(annotation), get_args(annotation)

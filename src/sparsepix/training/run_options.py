@@ -10,7 +10,7 @@ from typing import Literal
 
 from sparsepix.cost.penalty_names import PENALTIES
 from sparsepix_ops.errors import SparsePixError
-from sparsepix_ops.system.options import option, options_of
+from sparsepix_ops.system.options import option, options_of, with_help
 
 Monitor = Literal["accuracy", "loss"]
 Schedule = Literal["one-cycle", "constant"]
@@ -35,9 +35,10 @@ def _penalty(text: str) -> tuple[str, float]:
         raise ArgumentTypeError(f"expected NAME=WEIGHT, found {text!r}") from None
 
 
+@with_help
 @dataclass(frozen=True)
 class RunOptions:
-    """What decides the result of a run; its options in the order of the fields below, each with its help.
+    """What decides the result of a run.
 
     The preset is of ``sparsepix.models``, the data as ``sparsepix.datasets.load`` takes them. ``bits`` None is float;
     the options of the group 'training' are those of ``fit``.
