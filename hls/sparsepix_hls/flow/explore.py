@@ -20,6 +20,7 @@ from sparsepix_hls.layers.sparse_max_pool2d import SparseMaxPool2d
 from sparsepix_hls.reference.published import PublishedLayer, predict
 from sparsepix_hls.reference.published_models import find_published
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.system.options import as_words
 
 _REUSE = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32)
 
@@ -135,22 +136,8 @@ def _different(points: Sequence[Point]) -> list[Point]:
 
 def command(options: Options, backend: Backend = "hls") -> str:
     """Options as arguments of the command line; those of single layers are not among them."""
-    default = Options()
     words = [] if backend == "hls" else [f"--backend {backend}"]
-    for name in (
-        "reduce",
-        "scan_pixels",
-        "pixels_per_cycle",
-        "io",
-        "conv",
-        "flatten",
-        "dense",
-        "reuse_factor",
-        "target_interval",
-    ):
-        value = getattr(options, name)
-        if value is not None and value != getattr(default, name):
-            words.append(f"--{name.replace('_', '-')} {value}")
+    words += as_words(options)
     return " ".join(words)
 
 

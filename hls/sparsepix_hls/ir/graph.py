@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from sparsepix_hls.cost.costs import Estimate
+from sparsepix_hls.ir.choices import CHOICES
 from sparsepix_hls.ir.kernel import Kernel
 from sparsepix_hls.ir.tensors import Array, LayerDesign, Tensor
 
@@ -140,14 +141,6 @@ class Layer:
     def start(self) -> list[int]:
         """Of a layer whose rounds add to sums: raw values that these begin with."""
         return [0] * int(np.prod(self.outputs[0].shape))
-
-
-# What one can choose for a kind of layer, beside 'auto', by the name of the option.
-CHOICES = {
-    "conv": ("pairs", "gather", "overlap"),
-    "flatten": ("scatter", "lookup"),
-    "dense": ("multiply", "adders"),
-}
 
 
 @dataclass(frozen=True)
