@@ -142,15 +142,15 @@ def translate(layer: ir.Layer, design: Design) -> Layer:
                 "kernel_width": width,
                 "bias_on": f"BiasOn::{layer.bias_on}",
                 "raster_order": layer.coords == design.input_reduce.coords,
-                **({"rounds": 1, "copies": max_pixels} if overlap else reuse),
+                **({"rounds": 1, "copies": max_pixels} if overlap else _sum_by(how)),
             }
             bias = _bias(layer.bias, layer.name, out_channels, layer.output)
             title = f"SparseConv2d {_times(layer.kernel_size)} by {how.implementation}, bias on {layer.bias_on} pixels"
             return Layer(
                 layer.name,
                 title,
-                "sparse_conv2d_gather" if how.implementation == "gather" else "sparse_conv2d",
-                f"sparse_conv2d_{'arrival' if overlap else how.implementation}",
+                "sparse_conv2d",
+                "sparse_conv2d_arrival" if overlap else "sparse_conv2d",
                 config,
                 (layer.features, layer.coords),
                 (layer.output,),
@@ -291,6 +291,11 @@ def translate(layer: ir.Layer, design: Design) -> Layer:
     raise TypeError(f"no kernel for {type(layer).__name__}")
 
 
+def _sum_by(how: LayerDesign) -> dict[str, int | bool | str | FixedPoint]:
+    """How a convolution in rounds sums, and what it reuses."""
+    return {"sum_by": f"SumBy::{how.implementation}", "rounds": how.rounds, "copies": how.copies}
+
+
 def _strided(layer: ir.SparseStridedConv2d, how: LayerDesign) -> Layer:
     """A strided convolution. Its image is as large as its cells, so that a partial last one is one."""
     max_pixels, in_channels = layer.features.shape
@@ -310,8 +315,7 @@ def _strided(layer: ir.SparseStridedConv2d, how: LayerDesign) -> Layer:
         "cell_width": layer.strides[1],
         "bias_on": "BiasOn::active",
         "raster_order": False,
-        "rounds": how.rounds,
-        "copies": how.copies,
+        **_sum_by(how),
     }
     weight_shape = (height * width, in_channels // layer.groups, out_channels)
     bias = _bias(layer.bias, layer.name, out_channels, layer.output_features)
@@ -319,7 +323,7 @@ def _strided(layer: ir.SparseStridedConv2d, how: LayerDesign) -> Layer:
         layer.name,
         f"SparseConv2d {_times(layer.kernel_size)}, stride {_times(layer.strides)}, by {how.implementation}",
         "sparse_strided_conv2d",
-        f"sparse_strided_conv2d_{how.implementation}",
+        "sparse_strided_conv2d",
         config,
         (layer.features, layer.coords),
         (layer.output_features, layer.output_coords),
