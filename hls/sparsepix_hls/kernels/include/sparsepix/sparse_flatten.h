@@ -42,10 +42,9 @@ inline void sparse_flatten(int round, const Features features[Config::max_pixels
 NO_SLOT:
   for (int copy = 0; copy < Config::copies; copy++) {
 #pragma HLS UNROLL
-    if (round * Config::copies + copy >= Config::max_pixels) {
-      place[copy][0] = -1;
-      place[copy][1] = -1;
-    }
+    const bool exists = round * Config::copies + copy < Config::max_pixels;
+    place[copy][0] = exists ? place[copy][0] : Coords(-1);
+    place[copy][1] = exists ? place[copy][1] : Coords(-1);
   }
 FIND_ROW:
   for (int row = 0; row < Config::height; row++) {

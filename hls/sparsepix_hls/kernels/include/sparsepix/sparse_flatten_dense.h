@@ -69,8 +69,10 @@ sparse_flatten_dense(int round, const Features features[Config::max_pixels][Conf
 LOOK_UP_SLOT:
   for (int copy = 0; copy < Config::copies; copy++) {
 #pragma HLS UNROLL
-    const Index<CELLS> row_start = Index<CELLS>(place[copy][0]) * Index<CELLS>(Config::width);
-    cell[copy] = place[copy][0] >= 0 ? Index<CELLS>(row_start + Index<CELLS>(place[copy][1])) : Index<CELLS>(0);
+    const Coords row = place[copy][0];
+    const Index<CELLS> column = place[copy][1];
+    const Index<CELLS> position = Index<CELLS>(row) * Index<CELLS>(Config::width) + column;
+    cell[copy] = row >= 0 ? position : Index<CELLS>(0);
   }
 LOOK_UP_OUTPUT:
   for (int o = 0; o < Config::out_features; o++) {
