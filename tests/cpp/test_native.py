@@ -17,7 +17,7 @@ from sparsepix_ops.fixed_point import FixedPoint
 from test_kernels import CASES
 
 ROOT = Path(__file__).parents[2]
-NATIVE = ROOT / "hls/sparsepix_hls/include/native_types"
+NATIVE = ROOT / "hls/sparsepix_hls/kernels/include/native_types"
 U8, S8 = FixedPoint(8, 2, signed=False), FixedPoint(8, 3)
 MODES = [f"native::{q}, native::{o}" for q in ("AP_TRN", "AP_RND_CONV") for o in ("AP_WRAP", "AP_SAT")]
 

@@ -22,7 +22,7 @@ from sparsepix_hls.ir.tensors import Constant
 from sparsepix_ops.fixed_point import FixedPoint
 
 ROOT = Path(__file__).parents[2]
-KERNELS = ROOT / "hls/sparsepix_hls/include"
+KERNELS = ROOT / "hls/sparsepix_hls/kernels/include"
 CLANG_FORMAT = str(Path(sys.executable).parent / "clang-format")
 U8, S8 = FixedPoint(8, 2, signed=False), FixedPoint(8, 3)
 SIXTH = (43, FixedPoint(6, -2, signed=False))

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -57,8 +57,8 @@ class Convolution(Layer):
         """Each output pixel meets each pixel."""
         return self.features.shape[0] * copies * (math.prod(self.weight.raw.shape[2:]) + 1) // 2
 
-    def window_config(self, bias_on: str, raster_order: bool, rounds: int, copies: int) -> Config:
-        """Members of the parameter struct that both kinds have."""
+    def window_config(self, bias_on: str, raster_order: bool, how: LayerDesign) -> Config:
+        """Members of the parameter struct that both kinds have; an overlapped convolution sums as the pixels come."""
         max_pixels, in_channels = self.features.shape
         return {
             "max_pixels": max_pixels,
@@ -69,8 +69,9 @@ class Convolution(Layer):
             "kernel_width": self.kernel_size[1],
             "bias_on": f"BiasOn::{bias_on}",
             "raster_order": raster_order,
-            "rounds": rounds,
-            "copies": copies,
+            **({} if how.implementation == "overlap" else {"sum_by": f"SumBy::{how.implementation}"}),
+            "rounds": how.rounds,
+            "copies": how.copies,
         }
 
     @property
@@ -148,14 +149,15 @@ class SparseConv2d(Convolution):
         """See ``Layer.kernel``."""
         how, raster_order = setting.how, self.coords == setting.listed
         overlap = how.implementation == "overlap"
-        rounds, copies = (1, self.work) if overlap else (how.rounds, how.copies)
         size = "{}x{}".format(*self.kernel_size)
         return Kernel(
             self.name,
             f"SparseConv2d {size} by {how.implementation}, bias on {self.bias_on} pixels",
-            "sparse_conv2d_gather" if how.implementation == "gather" else "sparse_conv2d",
-            f"sparse_conv2d_{'arrival' if overlap else how.implementation}",
-            self.window_config(self.bias_on, raster_order, rounds, copies),
+            "sparse_conv2d",
+            "sparse_conv2d_arrival" if overlap else "sparse_conv2d",
+            self.window_config(
+                self.bias_on, raster_order, replace(how, rounds=1, copies=self.work) if overlap else how
+            ),
             self.inputs,
             self.outputs,
             self.constants,

@@ -56,7 +56,7 @@ class SparseStridedConv2d(Downsample2d, Convolution):
     def kernel(self, setting: Setting) -> Kernel:
         """See ``Layer.kernel``. Its image is as large as its cells, so that a partial last one is one."""
         how = setting.how
-        config = self.window_config("active", False, how.rounds, how.copies)
+        config = self.window_config("active", False, how)
         cells = {
             "channels": self.features.shape[1],
             "height": self.grid[0] * self.strides[0],
@@ -69,7 +69,7 @@ class SparseStridedConv2d(Downsample2d, Convolution):
             self.name,
             f"SparseConv2d {size}, stride {stride}, by {how.implementation}",
             "sparse_strided_conv2d",
-            f"sparse_strided_conv2d_{how.implementation}",
+            "sparse_strided_conv2d",
             {**config, **cells},
             self.inputs,
             self.outputs,

@@ -37,7 +37,8 @@ def scan_module(
     lines = ["  wire enable, pixel_valid, pixel_last;", f"  wire [{steps.bits - 1}:0] pixel_slot;"]
     pixel, place = function.inputs[2], function.inputs[3]
     lines += [f"  {port('wire', pixel)};", f"  {port('wire', place)};"]
-    parameters = image_parameters(arrays) | {
+    parameters = {"LANES": steps.lanes} | image_parameters(arrays)
+    parameters |= {
         "LARGEST": reduce.max_pixels if reduce.selection == "magnitude" else 0,
         "BEAT_PIXELS": pixels,
         "BEATS": -(-height * width // pixels),
@@ -45,7 +46,7 @@ def scan_module(
     }
     signals = ("clk", "rst_n", "in_valid", "in_ready", "enable", "pixel_valid", "pixel_slot", "pixel_last")
     connections = {n: n for n in signals} | {"in_pixels": "in_pixels", "pixel": "pixel", "place": "place"}
-    lines += instance(SCANS[steps.lanes], "scan", parameters, connections)
+    lines += instance("reduce_scan", "scan", parameters, connections)
     lines += ["", "  // the earlier pixels of the list; empty at the beginning of an image"]
     lines += _earlier_list(function, steps)
     lines += ["", "  // new pixels meet the earlier ones and each other"]
@@ -72,7 +73,6 @@ def scan_module(
 
 
 _ARRIVAL = {"list_features": "list_features", "list_coords": "list_coords", "pixel": "pixel", "place": "place"}
-SCANS = {1: "reduce_scan", 2: "reduce_scan_two"}
 
 
 @dataclass(frozen=True)
@@ -248,7 +248,7 @@ def _results(arrays: Arrays, stage: Stage, maps: list[PairMap], convs: list[Spar
         if steps.size == 1:
             lines.append(f"      out_{map_.name} <= '0;")
             continue
-        # Pair (i, j), i < j, stands at j * (j - 1) / 2 + i.
+        # Pair (i, j), i < j, is at j * (j - 1) / 2 + i.
         for q, loop in loops:
             code = f"now_{map_.name}_{q}"
             index = f"(s*{steps.lanes}+{q})*(s*{steps.lanes}+{q}-1)/2"
