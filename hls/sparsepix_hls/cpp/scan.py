@@ -6,7 +6,7 @@ from sparsepix_hls.cpp.text import array_type, declarations, forward, partition,
 from sparsepix_hls.design.options import Design
 from sparsepix_hls.design.schedule import Array, PairMap, Stage
 from sparsepix_hls.ir import graph as ir
-from sparsepix_hls.kernels.constants import dims
+from sparsepix_hls.ir.dims import dims
 from sparsepix_hls.layers import cpp_layers
 from sparsepix_hls.layers.cpp_layers import Layer, call
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from sparsepix_hls.design.schedule import Array, PairMap
 from sparsepix_hls.ir import graph as ir
-from sparsepix_hls.kernels.constants import dims
+from sparsepix_hls.ir.dims import dims
 from sparsepix_hls.layers.cpp_layers import call
 
 

@@ -14,7 +14,8 @@ from sparsepix_hls.cpp.text import array_dims, array_type, port_name
 from sparsepix_hls.design.options import Design
 from sparsepix_hls.design.schedule import plan
 from sparsepix_hls.ir import graph as ir
-from sparsepix_hls.kernels.constants import decimals, dims, fill, type_name
+from sparsepix_hls.ir.dims import dims
+from sparsepix_hls.kernels.constants import decimals, fill, type_name
 from sparsepix_hls.layers import cpp_layers
 from sparsepix_hls.project import toolchain
 from sparsepix_hls.project.results import packed, result_size

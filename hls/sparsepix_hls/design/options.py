@@ -156,11 +156,6 @@ class Design:
         return ir.input_reduce(self.graph)
 
     @property
-    def streams_in(self) -> bool:
-        """Whether the image passes through the reduction or through its port a few pixels a clock."""
-        return "stream" in (self.reduce, self.io)
-
-    @property
     def beats(self) -> int:
         """Clocks in which an image passes, ``pixels_per_cycle`` pixels each."""
         _, height, width = self.graph.input.shape

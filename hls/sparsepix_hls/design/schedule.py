@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sparsepix_hls.cost.primitives import index_bits
 from sparsepix_hls.design.options import Design
 from sparsepix_hls.ir import graph as ir
+from sparsepix_hls.ir.dims import index_bits
 
 _OURS = re.compile(r"(receive|reduce|layers|pairs)(_.*)?", re.IGNORECASE)  # stages without a layer's name
 Kind = Literal["receive", "scan", "stream", "pipeline", "loop"]

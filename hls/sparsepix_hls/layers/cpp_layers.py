@@ -9,7 +9,8 @@ import numpy as np
 from sparsepix_hls.design.options import Design, LayerDesign
 from sparsepix_hls.design.schedule import PairMap, pair_map
 from sparsepix_hls.ir import graph as ir
-from sparsepix_hls.kernels.constants import COLUMNS, definition, dims, fill
+from sparsepix_hls.ir.dims import dims
+from sparsepix_hls.kernels.constants import COLUMNS, definition, fill
 from sparsepix_ops.fixed_point import FixedPoint, FixedRange
 
 

@@ -14,7 +14,6 @@ from sparsepix_hls.cost.primitives import (
     constant_multiplier,
     equal,
     gate,
-    index_bits,
     less_than_constant,
     logic,
     maximum_tree,
@@ -29,6 +28,7 @@ from sparsepix_hls.cost.primitives import (
 from sparsepix_hls.design.options import LayerDesign
 from sparsepix_hls.design.schedule import PairMap
 from sparsepix_hls.ir import graph as ir
+from sparsepix_hls.ir.dims import index_bits
 
 MERGED = 0.55  # of what looked-up weights, products and sums count, synthesis leaves so much (0.5 to 0.75)
 POOLED = 1.6  # what it makes of comparisons and gates between all pixels

@@ -9,7 +9,6 @@ from sparsepix_hls.cost.primitives import (
     adder_tree,
     constant_multiplier,
     gate,
-    index_bits,
     less_than_constant,
     logic,
     maximum_tree,
@@ -20,6 +19,7 @@ from sparsepix_hls.cost.primitives import (
 )
 from sparsepix_hls.design.options import LayerDesign
 from sparsepix_hls.ir import graph as ir
+from sparsepix_hls.ir.dims import index_bits
 
 
 def score_bits(layer: ir.InputReduce) -> int:

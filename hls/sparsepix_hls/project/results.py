@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from sparsepix_hls.ir import graph as ir
-from sparsepix_hls.kernels.constants import dims
+from sparsepix_hls.ir.dims import dims
 from sparsepix_ops.errors import SparsePixError
 
 Results = np.ndarray | dict[str, np.ndarray]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sparsepix_hls.ir import graph as ir
-from sparsepix_hls.kernels.constants import dims
+from sparsepix_hls.ir.dims import dims
 from sparsepix_hls.project.inputs import quantized_images
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.images import as_array

@@ -10,7 +10,7 @@ import numpy as np
 from sparsepix_hls.design.options import Design
 from sparsepix_hls.design.schedule import plan
 from sparsepix_hls.ir import graph as ir
-from sparsepix_hls.kernels.constants import dims
+from sparsepix_hls.ir.dims import dims
 from sparsepix_hls.project.parts import find_part
 from sparsepix_hls.project.results import packed, result_size
 from sparsepix_hls.project.size_checks import check_rtl_memory

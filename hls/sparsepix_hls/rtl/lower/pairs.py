@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sparsepix_hls.design.schedule import PairMap
 from sparsepix_hls.rtl.lower.arithmetic import Number, as_variable, both, either, inverse, known, negative, select
 
 
@@ -70,11 +69,6 @@ class PairCode:
                 place = len(kernel) - 1 - place
             found.append(0 if place is None else int(kernel[place]))
         return found
-
-
-def pair_code(map_: PairMap, raster_order: bool) -> PairCode:
-    """The codes of a pair map."""
-    return PairCode(map_.kernel_size, raster_order)
 
 
 def code_of(code: PairCode, earlier: np.ndarray, later: np.ndarray) -> Number:
