@@ -285,9 +285,9 @@ def _explore(arguments: argparse.Namespace) -> int:
 
     from rich.console import Console
 
-    from sparsepix_hls.cli.pictures import exploration_figure, save
     from sparsepix_hls.cli.tables import show_points
     from sparsepix_hls.flow.explore import explore, published_point, write_points
+    from sparsepix_hls.flow.pictures import exploration_figure, save
     from sparsepix_hls.frontend.reader import read_model
     from sparsepix_hls.project.parts import find_part
     from sparsepix_ops.system.files import atomic_directory, output_folder

@@ -13,7 +13,7 @@ from sparsepix_hls.cpp.text import (
     send,
 )
 from sparsepix_hls.design.options import Design
-from sparsepix_hls.design.schedule import Array, PairMap, Stage, outputs, plan
+from sparsepix_hls.design.schedule import Array, PairMap, Stage, outputs
 from sparsepix_hls.ir import graph as ir
 from sparsepix_hls.kernels.constants import fill
 from sparsepix_hls.layers import cpp_layers
@@ -43,7 +43,7 @@ def top_source(design: Design, layers: Mapping[str, Layer]) -> str:
         design: the layout.
         layers: every layer as C++, by name.
     """
-    graph, stages = design.graph, plan(design)
+    graph, stages = design.graph, design.stages
     parts = [f'#include "{graph.name}.h"\n#include "parameters.h"\n']
     single = len(stages) == 1
     for stage in stages:
@@ -66,8 +66,7 @@ def top_source(design: Design, layers: Mapping[str, Layer]) -> str:
 
 def channel_names(design: Design) -> list[str]:
     """Identifiers beside those of tensors and constants that the source declares, for the check of names."""
-    names = []
-    stages = plan(design)
+    names, stages = [], design.stages
     for i, stage in enumerate(stages):
         names.append(f"{design.graph.name}_{stage.name}")
         names += [next_name(array) for array in stage.handed_on]

@@ -12,7 +12,6 @@ from sparsepix_hls import kernels
 from sparsepix_hls.cpp.stages import channel_names, top_arguments, top_source
 from sparsepix_hls.cpp.text import array_dims, array_type, port_name
 from sparsepix_hls.design.options import Design
-from sparsepix_hls.design.schedule import plan
 from sparsepix_hls.ir import graph as ir
 from sparsepix_hls.ir.dims import dims
 from sparsepix_hls.kernels.constants import decimals, fill, type_name
@@ -165,7 +164,7 @@ def _output_values(design: Design) -> dict[str, str]:
 
 def _all_arrays(design: Design) -> list[str]:
     """Members of a struct that is as large as all arrays of the model."""
-    made = (array for stage in plan(design) for array in stage.made)
+    made = (array for stage in design.stages for array in stage.made)
     arrays = dict.fromkeys((design.graph.input, *made))
     return [f"    {array_type(array)} a{i}{array_dims(array)};" for i, array in enumerate(arrays)]
 

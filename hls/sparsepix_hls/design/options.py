@@ -4,10 +4,14 @@ import numbers
 import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from sparsepix_hls.ir import graph as ir
 from sparsepix_ops.errors import SparsePixError
+
+if TYPE_CHECKING:
+    from sparsepix_hls.design.schedule import Stage
 
 LARGEST_NUMBER = 2**31 - 1
 
@@ -141,6 +145,8 @@ class Design:
         pixels_per_cycle: pixels a clock of a streaming reduction or port; 1 where there is none.
         layers: by name, for each layer but the input reduction.
         scan_pixels: active pixels that a scan lists a clock.
+        sums_apart: an activation after sums that grow from round to round is a stage of its own: it has work to do in
+            the last round only. The backend says so, see ``Backend`` in ``flow``.
     """
 
     graph: ir.Graph
@@ -149,6 +155,14 @@ class Design:
     pixels_per_cycle: int
     layers: Mapping[str, LayerDesign]
     scan_pixels: int = 1
+    sums_apart: bool = False
+
+    @cached_property
+    def stages(self) -> tuple["Stage", ...]:
+        """The processes, in order: planned once, when they are first asked for."""
+        from sparsepix_hls.design.schedule import plan  # which itself reads designs
+
+        return plan(self)
 
     @property
     def input_reduce(self) -> ir.InputReduce:

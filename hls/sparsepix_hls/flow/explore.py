@@ -10,7 +10,7 @@ from rich.progress import track
 
 from sparsepix_hls.cost.costs import RESTART, Estimate
 from sparsepix_hls.design.options import AUTO, Design, Options
-from sparsepix_hls.flow.backends import Backend, backend_design, estimated, reductions
+from sparsepix_hls.flow.backends import DEFAULT_BACKEND, BackendName, backend_design, find_backend
 from sparsepix_hls.ir import graph as ir
 from sparsepix_hls.reference.published import PublishedLayer, predict
 from sparsepix_hls.reference.published_models import find_published
@@ -52,7 +52,11 @@ class PublishedPoint:
 
 
 def explore(
-    graph: ir.Graph, options: Options, clock_ns: float, console: Console | None = None, backend: Backend = "hls"
+    graph: ir.Graph,
+    options: Options,
+    clock_ns: float,
+    console: Console | None = None,
+    backend: BackendName = DEFAULT_BACKEND,
 ) -> tuple[Point, ...]:
     """Estimate every way to reduce the input, with equal reuse of all layers and with matched stages.
 
@@ -69,10 +73,11 @@ def explore(
     Raises:
         SparsePixError: none of them can be built; why the first one cannot.
     """
-    lanes = (1, 2) if backend == "rtl" and options.scan_pixels is None else (options.scan_pixels,)
+    way = find_backend(backend)
+    lanes = way.scan_pixels if options.scan_pixels is None else (options.scan_pixels,)
     wanted = [
         replace(variant, scan_pixels=number)
-        for variant in _variants(graph, options, reductions(backend))
+        for variant in _variants(graph, options, way.reductions)
         for number in (lanes if variant.reduce == "scan" else (None,))
     ]
     points: list[Point] = []
@@ -81,7 +86,7 @@ def explore(
     steps = track(wanted, "designs", console=console) if console is not None else wanted
     for variant in steps:
         try:
-            design, _ = backend_design(graph, variant, clock_ns, backend)
+            design, _ = backend_design(graph, variant, clock_ns, way)
         except SparsePixError as error:
             first_error = first_error or error
             continue
@@ -89,7 +94,8 @@ def explore(
         if layout in seen:  # another way to ask for it
             continue
         seen.append(layout)
-        points.append(Point(variant, command(variant, backend), estimated(design, clock_ns, backend).total))
+        total = way.lower(design, clock_ns).estimate().total
+        points.append(Point(variant, command(variant, backend), total))
     if not points:
         assert first_error is not None
         raise first_error
@@ -128,10 +134,10 @@ def _different(points: Sequence[Point]) -> list[Point]:
     return list({(p.options.reduce, p.options.pixels_per_cycle, p.total): p for p in reversed(points)}.values())
 
 
-def command(options: Options, backend: Backend = "hls") -> str:
+def command(options: Options, backend: BackendName = DEFAULT_BACKEND) -> str:
     """Options as arguments of the command line; those of single layers are not among them."""
     default = Options()
-    words = [] if backend == "hls" else [f"--backend {backend}"]
+    words = [] if backend == DEFAULT_BACKEND else [f"--backend {backend}"]
     for name in (
         "reduce",
         "scan_pixels",
