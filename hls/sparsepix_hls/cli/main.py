@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from sparsepix_hls.cli.subcommands import make_dais_parser, make_report_parser, parsed
@@ -10,8 +11,6 @@ from sparsepix_ops.system import command
 
 # Only the standard library up here: --help has to answer at once.
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from sparsepix_hls.design.options import Options
 
 EXIT_OK, EXIT_MISMATCH = 0, 1
@@ -179,31 +178,13 @@ def _options(arguments: argparse.Namespace) -> "Options":
     return replace(options, **given)
 
 
-def _check_actions(arguments: argparse.Namespace) -> None:
-    """Refuse what the backend does not do; look for the tools before anything is written."""
-    from sparsepix_ops.errors import SparsePixError
-
-    if arguments.backend == "rtl" and arguments.csim:
-        raise SparsePixError("--csim is the C simulation of --backend hls: with --backend rtl use --simulate")
-    if arguments.backend == "hls":
-        for action, given, instead in (
-            ("--simulate", arguments.simulate, "with --backend hls use --csim, or add --backend rtl"),
-            ("--synthesize", arguments.synthesize, "add --backend rtl, or run Vitis HLS in the project (build.tcl)"),
-        ):
-            if given:
-                raise SparsePixError(f"{action} is for --backend rtl: {instead}")
-    if arguments.csim:
-        from sparsepix_hls.project.toolchain import find_compiler, find_make
-
-        find_compiler()
-        find_make()
-    if arguments.simulate or arguments.synthesize:
-        from sparsepix_hls.rtl.tools.project import find_simulator, find_synthesizer
-
-        if arguments.simulate:
-            find_simulator()
-        if arguments.synthesize:
-            find_synthesizer(arguments.part)
+def _commands(backend: str | None) -> ModuleType:
+    """What the command does with the projects of a backend; a report from before there were two is of C++."""
+    if backend == "rtl":
+        from sparsepix_hls.cli import rtl_commands as commands
+    else:
+        from sparsepix_hls.cli import hls_commands as commands
+    return commands
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -213,10 +194,11 @@ def _run(arguments: argparse.Namespace) -> int:
 
     from sparsepix_hls.cli.tables import show_estimate
     from sparsepix_hls.flow.report import read_report
+    from sparsepix_ops.system.files import shell_word
 
     console = Console(highlight=False)
-    model = Path(arguments.model)
-    _check_actions(arguments)
+    model, commands = Path(arguments.model), _commands(arguments.backend)
+    commands.check(arguments)
     given = arguments.output
     target = given if given is not None else model.parent / f"{model.stem}_{arguments.backend}"
     with console.status("reading and translating the model"):
@@ -240,44 +222,10 @@ def _run(arguments: argparse.Namespace) -> int:
     show_estimate(console, report)
     for notice in (*report["notices"], *report["estimate"]["warnings"]):
         console.print(f"note: {notice}", markup=False, soft_wrap=True)
-    status = _verify(console, project, arguments)
+    wrong = commands.verify(console, project, arguments)
     # Not by rich: it would read ':name:' in a path as an emoji.
-    print(f"project: {target}\nnext: {_next(arguments, target)}")
-    return status
-
-
-def _verify(console: "Console", project: Any, arguments: argparse.Namespace) -> int:
-    """What was asked for beside the project; the exit status."""
-    wrong = 0
-    if arguments.csim:
-        from sparsepix_hls.flow.report import add_to_report
-
-        with console.status("compiling and running the testbench"):
-            result = project.csim()
-        wrong = result.mismatches
-        add_to_report(project.directory, "csim", {"events": result.events, "mismatches": wrong})
-        verdict = f"C simulation: {result.events} events, {wrong} mismatching outputs"
-        console.print(verdict, style="bold red" if wrong else "bold green")
-    if arguments.simulate or arguments.synthesize:
-        from sparsepix_hls.cli import rtl_commands as commands
-
-        if arguments.simulate:
-            wrong = commands.simulate(console, project)
-        if arguments.synthesize:
-            commands.synthesize(console, project)
+    print(f"project: {target}\nnext: {commands.next_command(arguments, shell_word(target))}")
     return EXIT_MISMATCH if wrong else EXIT_OK
-
-
-def _next(arguments: argparse.Namespace, target: Any) -> str:
-    """The command that one would give now, to be pasted into a shell."""
-    from sparsepix_ops.system.files import shell_word
-
-    folder = shell_word(target)
-    if arguments.backend == "hls":
-        return f"cd {folder} && vitis-run --mode hls --tcl build.tcl" if arguments.csim else f"make -C {folder} csim"
-    if not arguments.simulate:
-        return f"make -C {folder} sim"
-    return f"cd {folder} && vivado -mode batch -source build_vivado.tcl"
 
 
 def _explore(arguments: argparse.Namespace) -> int:
@@ -339,21 +287,11 @@ def _report(arguments: argparse.Namespace) -> int:
 
     from rich.console import Console
 
-    from sparsepix_hls.cli.tables import show_estimate, show_measured, show_synthesis, show_vitis
-    from sparsepix_hls.cpp.vitis_report import read_vitis
     from sparsepix_hls.flow.report import open_report
 
     directory = Path(arguments.project)
     report = open_report(directory)
-    console = Console(highlight=False)
-    if report.get("backend") == "rtl":
-        show_estimate(console, report)
-        show_measured(console, report)
-        show_synthesis(console, report)
-        return EXIT_OK
-    vitis = read_vitis(directory, report["top_function"])
-    show_estimate(console, report)
-    show_vitis(console, report, vitis)
+    _commands(report.get("backend")).show(Console(highlight=False), directory, report)
     return EXIT_OK
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from sparsepix_hls.project import toolchain
-from sparsepix_hls.project.base import BaseProject, CsimResult, testbench_result
+from sparsepix_hls.project.base import BaseProject, CsimResult, result_of_testbench
 from sparsepix_hls.project.library import Entry, Library, Numbers, load_library
 from sparsepix_hls.project.results import result_size
 from sparsepix_ops.errors import SparsePixError
@@ -102,7 +102,7 @@ class Project(BaseProject):
             SparsePixError: there is no make or no compiler, or the testbench could not be built or run.
         """
         command, done = self._make("csim")
-        found = testbench_result("csim", done)
+        found = result_of_testbench("csim", done)
         if found is None:
             raise self._failed(command, done)
         return found

@@ -114,7 +114,7 @@ class BaseProject(ABC):
             )
 
 
-def testbench_result(word: str, done: subprocess.CompletedProcess[str]) -> CsimResult | None:
+def result_of_testbench(word: str, done: subprocess.CompletedProcess[str]) -> CsimResult | None:
     """What a testbench printed of its comparison; None if it ended before that, or with another exit status.
 
     Args:

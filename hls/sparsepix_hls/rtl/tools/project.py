@@ -11,7 +11,7 @@ import numpy as np
 from rich.console import Console
 
 from sparsepix_hls.project import toolchain
-from sparsepix_hls.project.base import BaseProject, CsimResult, testbench_result
+from sparsepix_hls.project.base import BaseProject, CsimResult, result_of_testbench
 from sparsepix_hls.project.inputs import checked_threads, quantized_images, raw_images
 from sparsepix_hls.project.parts import Part, find_part, known_family
 from sparsepix_hls.project.results import Results, result_size, unpacked
@@ -62,7 +62,7 @@ class RtlProject(BaseProject):
             SparsePixError: not compiled yet, or the testbench could not run.
         """
         done = _execute([str(self._compiled())], self.directory)
-        found = testbench_result("sim", done)
+        found = result_of_testbench("sim", done)
         if found is None:
             raise SparsePixError(f"{self.directory}: simulation: {_reason(done)}")
         return found
