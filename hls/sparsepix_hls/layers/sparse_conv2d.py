@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sparsepix_hls.cost.costs import Estimate, layer_estimate, scaled
+from sparsepix_hls.cost.costs import layer_estimate, scaled
 from sparsepix_hls.cost.matrices import MERGED, constant_matrix
 from sparsepix_hls.cost.primitives import (
     Cost,
@@ -22,6 +22,7 @@ from sparsepix_hls.cost.primitives import (
     register,
     rom,
 )
+from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Layer, Setting
 from sparsepix_hls.ir.kernel import Config, Kernel, bias_or_zeros
 from sparsepix_hls.ir.tensors import Array, Constant, LayerDesign, PairMap, Tensor
@@ -149,15 +150,14 @@ class SparseConv2d(Convolution):
         """See ``Layer.kernel``."""
         how, raster_order = setting.how, self.coords == setting.listed
         overlap = how.implementation == "overlap"
+        shares = replace(how, rounds=1, copies=self.work) if overlap else how
         size = "{}x{}".format(*self.kernel_size)
         return Kernel(
             self.name,
             f"SparseConv2d {size} by {how.implementation}, bias on {self.bias_on} pixels",
             "sparse_conv2d",
             "sparse_conv2d_arrival" if overlap else "sparse_conv2d",
-            self.window_config(
-                self.bias_on, raster_order, replace(how, rounds=1, copies=self.work) if overlap else how
-            ),
+            self.window_config(self.bias_on, raster_order, shares),
             self.inputs,
             self.outputs,
             self.constants,

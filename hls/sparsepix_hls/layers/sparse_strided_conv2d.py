@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from sparsepix_hls.cost.costs import Estimate, layer_estimate, scaled
+from sparsepix_hls.cost.costs import layer_estimate, scaled
 from sparsepix_hls.cost.matrices import POOLED, cell_members, window_position
 from sparsepix_hls.cost.primitives import constant_multiplier, index_bits
 from sparsepix_hls.ir.choices import CHOICES
+from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Setting
 from sparsepix_hls.ir.kernel import Kernel
 from sparsepix_hls.ir.tensors import Constant, LayerDesign
