@@ -8,14 +8,10 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from onnx_models import ModelBuilder
+from output_checks import run
 from sparsepix_hls.cli.main import main
 from sparsepix_hls.flow import hls as hls_backend
 from sparsepix_hls.flow import translation
-
-
-def run(capsys, *arguments):
-    status = main([str(a) for a in arguments])
-    return status, capsys.readouterr().err
 
 
 @pytest.mark.parametrize("content", [b"", b"hello, world\n", b"PK\x03\x04" + bytes(range(256)) * 8, b"\x00" * 100])

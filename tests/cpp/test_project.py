@@ -173,7 +173,7 @@ def test_failing_compiler_is_quoted(project, tmp_path):
 
 
 def test_code_is_formatted(project):
-    files = [*(ROOT / "hls/sparsepix_hls/include").glob("*/*.h")]
+    files = [*(ROOT / "hls/sparsepix_hls/kernels/include").glob("*/*.h")]
     files += [*project[0].directory.glob("firmware/*.*"), *project[0].directory.glob("tb/*.cpp")]
     assert len(files) > 15
     command = [CLANG_FORMAT, f"--style=file:{ROOT / '.clang-format'}", "--dry-run", "-Werror", *files]

@@ -20,16 +20,11 @@ from torch import nn
 
 import sparsepix as sp
 from fuzz_models import TRAINING, models, nested, saved, training
+from output_checks import refusal
 from small_training import same_state, toy, toy_model
 from sparsepix.models.architecture import Architecture, Layer
 from sparsepix.models.torch_files import dump, read_file
 from sparsepix.training import fit
-
-
-def refusal(call, *arguments):
-    with pytest.raises(sp.SparsePixError) as error:
-        call(*arguments)
-    return str(error.value)
 
 
 def read(call, *arguments):
