@@ -40,6 +40,7 @@ class Convolution(Layer):
     weight: Constant
     bias: Constant | None
     groups: int
+    bias_on: str
 
     option = "conv"
     by_pixel = True
@@ -58,7 +59,7 @@ class Convolution(Layer):
         """Each output pixel meets each pixel."""
         return self.features.shape[0] * copies * (math.prod(self.weight.raw.shape[2:]) + 1) // 2
 
-    def window_config(self, bias_on: str, raster_order: bool, how: LayerDesign) -> Config:
+    def window_config(self, raster_order: bool, how: LayerDesign) -> Config:
         """Members of the parameter struct that both kinds have; an overlapped convolution sums as the pixels come."""
         max_pixels, in_channels = self.features.shape
         return {
@@ -68,7 +69,7 @@ class Convolution(Layer):
             "groups": self.groups,
             "kernel_height": self.kernel_size[0],
             "kernel_width": self.kernel_size[1],
-            "bias_on": f"BiasOn::{bias_on}",
+            "bias_on": f"BiasOn::{self.bias_on}",
             "raster_order": raster_order,
             **({} if how.implementation == "overlap" else {"sum_by": f"SumBy::{how.implementation}"}),
             "rounds": how.rounds,
@@ -157,7 +158,7 @@ class SparseConv2d(Convolution):
             f"SparseConv2d {size} by {how.implementation}, bias on {self.bias_on} pixels",
             "sparse_conv2d",
             "sparse_conv2d_arrival" if overlap else "sparse_conv2d",
-            self.window_config(self.bias_on, raster_order, shares),
+            self.window_config(raster_order, shares),
             self.inputs,
             self.outputs,
             self.constants,

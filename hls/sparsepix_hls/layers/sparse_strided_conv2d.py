@@ -31,6 +31,11 @@ class SparseStridedConv2d(Downsample2d, Convolution):
     op_types = ("SparseStridedConv2d",)
 
     @property
+    def bias_on(self) -> str:
+        """Where the bias goes: to every cell that holds a pixel."""
+        return "active"
+
+    @property
     def choices(self) -> tuple[str, ...]:
         """Those of a convolution, but 'overlap': its pixels are known when all have come."""
         return tuple(choice for choice in CHOICES[self.option] if choice != "overlap")
@@ -57,7 +62,7 @@ class SparseStridedConv2d(Downsample2d, Convolution):
     def kernel(self, setting: Setting) -> Kernel:
         """See ``Layer.kernel``. Its image is as large as its cells, so that a partial last one is one."""
         how = setting.how
-        config = self.window_config("active", False, how)
+        config = self.window_config(False, how)
         cells = {
             "channels": self.features.shape[1],
             "height": self.grid[0] * self.strides[0],
