@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from firmware_graphs import Builder, accumulator, design_of, oracle, sparse_images
-from sparsepix_hls.cpp.project import CsimResult, Project
+from sparsepix_hls.cpp.project import Project
 from sparsepix_hls.cpp.writer import write_project
 from sparsepix_hls.project import toolchain
+from sparsepix_hls.project.base import CsimResult
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedPoint
 

@@ -315,9 +315,9 @@ def test_no_memory_for_the_operations(tmp_path, monkeypatch):
 
 
 def design_of(path):
-    from sparsepix_hls.flow.backends import backend_design
+    from sparsepix_hls.flow.backends import backend_design, find_backend
 
-    return backend_design(read_model(path).graph, None, 5.0, "rtl")[0]
+    return backend_design(read_model(path).graph, None, 5.0, find_backend("rtl"))[0]
 
 
 def test_sizes_as_text():

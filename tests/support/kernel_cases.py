@@ -3,7 +3,7 @@
 import numpy as np
 
 from firmware_graphs import Builder, accumulator, sparse_images
-from sparsepix_hls.ir import graph as ir
+from sparsepix_hls.ir.tensors import Constant
 from sparsepix_ops.fixed_point import FixedPoint
 
 U2, U4 = FixedPoint(2, 2, signed=False), FixedPoint(4, 2, signed=False)
@@ -61,7 +61,7 @@ def activations():
 def thresholds(name, count, low, high, type_, seed):
     raw = np.sort(np.random.default_rng(seed).integers(low, high + 1, count))
     raw[-1] = high  # so that a Softmax has at least one step at 0
-    return ir.Constant(f"{name}_thresholds", raw, type_)
+    return Constant(f"{name}_thresholds", raw, type_)
 
 
 def branches():

@@ -1,40 +1,19 @@
-"""What any part of a design costs, from its count of hardware primitives; an estimate, not synthesis.
+"""Cost model: latency and area from primitive counts; an estimate, not synthesis.
 
-``reduce_costs.py`` and ``layer_costs.py`` have one rule for each kernel of ``include/sparsepix``, from its structure.
+Each layer (``sparsepix_hls.layers``) has one rule for its kernel of ``include/sparsepix``, from its structure.
 Two figures are taken over from the published designs, of which synthesis results exist (``published.py``): three levels
 of LUTs fit in a clock of 5 ns, and synthesis leaves about half of the LUTs that looked-up products and their sums
 count. Expect a factor of 1.5 either way.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from sparsepix_hls.cost.primitives import Cost, cycles
-from sparsepix_hls.design.options import LayerDesign
+from sparsepix_hls.ir.estimate import Estimate
 
 LEVEL_NS = 1.6  # a level of LUTs with its wires: three in 5 ns, as in the published search tree
 RESTART = 1  # clocks that a rewound loop loses between two events
 FIFO_CONTROL = 8  # LUTs that the FIFO of one element of an array takes, besides a LUT and a register a bit
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """Estimated cost of a layer, a stage or a model.
-
-    Args:
-        latency_cycles: from the first input to the last output.
-        interval_cycles: between two events.
-        lut, ff, dsp: look-up tables, flip-flops, DSP slices.
-        bram: memory blocks of 18 kbit.
-        multipliers: products that are computed in a clock, those by constants included.
-    """
-
-    latency_cycles: int
-    interval_cycles: int
-    lut: int
-    ff: int
-    dsp: int = 0
-    bram: int = 0
-    multipliers: int = 0
 
 
 def depth_cycles(cost: Cost, clock_ns: float) -> int:
@@ -42,17 +21,17 @@ def depth_cycles(cost: Cost, clock_ns: float) -> int:
     return cycles(cost, clock_ns, LEVEL_NS)
 
 
-def counted(
-    cost: Cost, clock_ns: float, how: LayerDesign, live_bits: float, multipliers: int = 0, waits: bool = True
+def layer_estimate(
+    cost: Cost, clock_ns: float, rounds: int, live_bits: float, multipliers: int = 0, owns_loop: bool = True
 ) -> Estimate:
-    """A layer of ``how.rounds`` rounds; every clock of its depth holds ``live_bits`` in registers.
+    """A layer of so many rounds; every clock of its depth holds ``live_bits`` in registers.
 
-    ``waits`` is False for a layer that shares the loop of another one and adds nothing but its depth.
+    ``owns_loop`` is False for a layer that shares the loop of another one and adds nothing but its depth.
     """
     depth = depth_cycles(cost, clock_ns)
     return Estimate(
-        latency_cycles=depth + (how.rounds - 1 if waits else 0),
-        interval_cycles=interval(how.rounds),
+        latency_cycles=depth + (rounds - 1 if owns_loop else 0),
+        interval_cycles=interval(rounds),
         lut=round(cost.lut),
         ff=round(cost.ff + depth * live_bits),
         dsp=round(cost.dsp),

@@ -1,82 +1,94 @@
-"""How a model is laid out in hardware. Every design of a model computes the same bits; latency and area differ."""
+"""What a user asks of a design: the arguments of ``sparsepix-hls``, the keys of its YAML file, ``hls.Options``.
+
+Names, choices, defaults and help are said here, once. Nothing heavy is imported: ``--help`` has to answer at once.
+"""
 
 import numbers
 import reprlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sparsepix_hls.ir import graph as ir
+from sparsepix_hls.ir.choices import CHOICES
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.system.options import Option, option, options_of, with_help
 
 LARGEST_NUMBER = 2**31 - 1
 
 REDUCTIONS = ("scan", "stream", "tree")
 IO = ("parallel", "stream")
-# What one can choose for a kind of layer, beside 'auto'.
-CONVS = ("pairs", "gather", "overlap")
-STRIDED_CONVS = ("pairs", "gather")
-FLATTENS = ("scatter", "lookup")
-DENSES = ("multiply", "adders")
+CONVS, FLATTENS, DENSES = CHOICES["conv"], CHOICES["flatten"], CHOICES["dense"]
 AUTO = "auto"
 
 
+@with_help
 @dataclass(frozen=True)
 class LayerOptions:
     """What a user asks of one layer; None leaves it to the options of the model.
-
-    Args:
-        implementation: of ``CONVS``, ``FLATTENS`` or ``DENSES``, whichever the layer is, or 'auto'.
-        reuse_factor: rounds in which the layer is computed, on as small a part of its hardware.
 
     Raises:
         SparsePixError: a value of another kind.
     """
 
-    implementation: str | None = None
-    reuse_factor: int | None = None
+    implementation: str | None = option(None, "of the options conv, flatten or dense, whichever the layer is, or auto")
+    reuse_factor: int | None = option(None, "compute the layer in so many rounds, on as small a part of its hardware")
 
     def __post_init__(self) -> None:
-        problems = [*_whole_numbers(self, ("reuse_factor",)), *_words(self, ("implementation",), optional=True)]
-        if problems:
+        if problems := _made_plain(self):
             raise SparsePixError(problems, "options of a layer")
 
 
+@with_help
 @dataclass(frozen=True)
 class Options:
-    """What a user asks of a design.
+    """What a user asks of a design; every choice computes the same bits.
 
-    Args:
-        reduce: of ``REDUCTIONS``, or 'auto'.
-        pixels_per_cycle: pixels that a streaming reduction or a streaming port takes a clock; None: one row.
-        scan_pixels: active pixels that a scan lists a clock, 1 or 2; None: 1. Two are for RTL only.
-        io: of ``IO``: all pixels at once, or AXI4-Stream.
-        conv: dataflow of the convolutions, of ``CONVS``, or 'auto': the smaller by estimate.
-        flatten: of ``FLATTENS``, or 'auto'.
-        dense: of ``DENSES``, or 'auto'.
-        reuse_factor: of all layers; None: 1.
-        target_interval: cycles between two events that every stage must reach; the reuse of each layer is
-            then the one with the smallest area.
-        layers: options of single layers, by name; they come first.
+    Besides its options there is ``layers``: options of single layers, by name; they come first. With 'auto' the
+    smaller by estimate is taken. With a target interval, the reuse of each layer is the one with the smallest area.
 
     Raises:
         SparsePixError: a value of another kind; whether it can be built is said when a design is made.
     """
 
-    reduce: str = AUTO
-    pixels_per_cycle: int | None = None
-    scan_pixels: int | None = None
-    io: str = "parallel"
-    conv: str = AUTO
-    flatten: str = AUTO
-    dense: str = "multiply"
-    reuse_factor: int | None = None
-    target_interval: int | None = None
+    reduce: str = option(
+        AUTO,
+        "input reduction: one active pixel a clock, P pixels a clock, or the whole image every clock "
+        "(default: %(default)s)",
+        choices=(*REDUCTIONS, AUTO),
+    )
+    pixels_per_cycle: int | None = option(
+        None, "pixels a clock of a stream (default: one row of the image)", metavar="P"
+    )
+    scan_pixels: int | None = option(
+        None, "rtl: active pixels that a scan lists a clock, 1 or 2 (default: 1)", metavar="P"
+    )
+    io: str = option(
+        "parallel",
+        "ports: all pixels at once, or AXI4-Stream with P pixels a beat (default: %(default)s)",
+        choices=IO,
+    )
+    conv: str = option(
+        AUTO,
+        "convolutions: a looked-up weight for each pair of pixels, constant weights for each kernel position, or "
+        "the first one overlapped with the scan (default: %(default)s)",
+        choices=(*CONVS, AUTO),
+    )
+    flatten: str = option(
+        AUTO,
+        "flatten and dense: a vector, or looked-up weights (default: %(default)s)",
+        choices=(*FLATTENS, AUTO),
+    )
+    dense: str = option(
+        "multiply",
+        "dense layers: products, or a graph of adders (da4ml) (default: %(default)s)",
+        choices=(*DENSES, AUTO),
+    )
+    reuse_factor: int | None = option(None, "compute each layer in R rounds on 1/R of it (default: 1)", metavar="R")
+    target_interval: int | None = option(None, "choose each layer's reuse: no stage slower than C cycles", metavar="C")
     layers: Mapping[str, LayerOptions] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        problems = _words(self, ("reduce", "io", "conv", "flatten", "dense"))
-        problems += _whole_numbers(self, ("pixels_per_cycle", "scan_pixels", "reuse_factor", "target_interval"))
+        problems = _made_plain(self)
         if not isinstance(self.layers, Mapping):
             problems.append(f"layers: expected LayerOptions by the names of layers, found {reprlib.repr(self.layers)}")
         else:
@@ -89,107 +101,25 @@ class Options:
             raise SparsePixError(problems, "options")
 
 
-def _whole_numbers(options: Any, names: Iterable[str]) -> list[str]:
-    """Make the numbers of some options ints, those of numpy too; a message for each that is no whole number."""
+def _made_plain(options: Any) -> list[str]:
+    """Make the numbers of some options ints, those of numpy too; a message for each value of another kind."""
     problems = []
-    for name in names:
-        value = getattr(options, name)
-        if value is None:
-            continue
-        if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-            problems.append(f"{name}: expected a whole number, found {reprlib.repr(value)}")
-        elif value > LARGEST_NUMBER:
-            problems.append(f"{name}: expected at most {LARGEST_NUMBER:,}, the largest int of C++, found {value:.3g}")
-        else:
-            object.__setattr__(options, name, int(value))
+    for one in options_of(type(options)):
+        value = getattr(options, one.name)
+        if (problem := _problem(one, value)) is not None:
+            problems.append(f"{one.name}: {problem}")
+        elif one.kind is int and value is not None:
+            object.__setattr__(options, one.name, int(value))
     return problems
 
 
-def _words(options: Any, names: Iterable[str], optional: bool = False) -> list[str]:
-    """A message for each of some options that is no word."""
-    found = {name: getattr(options, name) for name in names}
-    return [
-        f"{name}: expected a word, found {reprlib.repr(value)}"
-        for name, value in found.items()
-        if not (isinstance(value, str) or (optional and value is None))
-    ]
-
-
-@dataclass(frozen=True)
-class LayerDesign:
-    """How one layer is computed.
-
-    Args:
-        implementation: one of the choices of its kind; '' where there is no choice.
-        rounds: rounds of the loop over time; 1: fully parallel.
-        copies: how much of the layer's outer loop is computed in a round, ceil(work / rounds) or more.
-    """
-
-    implementation: str
-    rounds: int
-    copies: int
-
-
-@dataclass(frozen=True)
-class Design:
-    """The layout of a model in hardware.
-
-    Args:
-        graph: the model; a flatten with looked-up weights and its dense layer are one ``SparseFlattenDense``.
-        reduce: of ``REDUCTIONS``.
-        io: of ``IO``.
-        pixels_per_cycle: pixels a clock of a streaming reduction or port; 1 where there is none.
-        layers: by name, for each layer but the input reduction.
-        scan_pixels: active pixels that a scan lists a clock.
-    """
-
-    graph: ir.Graph
-    reduce: str
-    io: str
-    pixels_per_cycle: int
-    layers: Mapping[str, LayerDesign]
-    scan_pixels: int = 1
-
-    @property
-    def input_reduce(self) -> ir.InputReduce:
-        """The first layer."""
-        return ir.input_reduce(self.graph)
-
-    @property
-    def streams_in(self) -> bool:
-        """Whether the image passes through the reduction or through its port a few pixels a clock."""
-        return "stream" in (self.reduce, self.io)
-
-    @property
-    def beats(self) -> int:
-        """Clocks in which an image passes, ``pixels_per_cycle`` pixels each."""
-        _, height, width = self.graph.input.shape
-        return -(-height * width // self.pixels_per_cycle)
-
-    def implementation(self, layer: ir.Layer) -> str:
-        """The implementation of a layer; '' where there is no choice."""
-        return self.layers[layer.name].implementation if layer.name in self.layers else ""
-
-
-def work(layer: ir.Layer) -> int:
-    """Iterations of the outer loop of a layer, which ``rounds`` share out: pixels, or inputs of a dense layer."""
-    if isinstance(layer, ir.Dense):
-        return layer.input.shape[0]
-    if isinstance(layer, ir.SparseConv2d | ir.Merging | ir.SparseFlatten | ir.SparseFlattenDense):
-        return layer.features.shape[0]
-    return 1
-
-
-def layer_design(layer: ir.Layer, implementation: str, reuse_factor: int) -> LayerDesign:
-    """A layer on ``1 / reuse_factor`` of its hardware.
-
-    Where the factor is no divisor the last round has less to do, and there may be fewer rounds than asked for: 20
-    pixels with a factor of 6 take 5 rounds of 4.
-    """
-    items = work(layer)
-    if isinstance(layer, ir.SparseConv2d) and implementation == "overlap":
-        return LayerDesign(implementation, items, 1)
-    if implementation == "adders":
-        return LayerDesign(implementation, 1, items)
-    copies = -(-items // min(reuse_factor, items))
-    return LayerDesign(implementation, -(-items // copies), copies)
+def _problem(one: Option, value: Any) -> str | None:
+    if value is None and one.optional:
+        return None
+    if one.kind is str:
+        return None if isinstance(value, str) else f"expected a word, found {reprlib.repr(value)}"
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        return f"expected a whole number, found {reprlib.repr(value)}"
+    if value > LARGEST_NUMBER:
+        return f"expected at most {LARGEST_NUMBER:,}, the largest int of C++, found {value:.3g}"
+    return None

@@ -83,7 +83,7 @@ in6addr_loopback input input_values inputs isalnum_l isalpha_l isascii_l isblank
 islower_l isprint_l ispunct_l isspace_l isupper_l isxdigit_l jmp_buf largest largest_column largest_control leaf line
 loop loop_control name optarg opterr optind optopt output output_values outputs parameters pipeline pipeline_control
 pixel pixel_read postorder preorder product program_invocation_name program_invocation_short_name put raw reduce
-reduce_scan reduce_scan_two reduce_stream report retval run sigjmp_buf signgam sim ssdm_int_sim testbench timezone
+reduce_scan reduce_stream report retval run sigjmp_buf signgam sim ssdm_int_sim testbench timezone
 toascii_l tzname u_char u_int u_long u_short uint ulong ushort va_list valtype weights words
 """
 # A file firmware/<top>.h would stand in for one of these.

@@ -5,7 +5,8 @@ from decimal import Decimal
 
 import numpy as np
 
-from sparsepix_hls.ir import graph as ir
+from sparsepix_hls.ir.dims import dims
+from sparsepix_hls.ir.tensors import Constant
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedPoint
 
@@ -13,7 +14,7 @@ COLUMNS = 120
 _EXACT_BITS = 53  # of a C++ double literal
 
 
-def decimals(constant: ir.Constant) -> np.ndarray:
+def decimals(constant: Constant) -> np.ndarray:
     """The values of a constant as exact decimal numbers, an array of str of its shape.
 
     Raises:
@@ -29,11 +30,6 @@ def decimals(constant: ir.Constant) -> np.ndarray:
     return np.array(texts, dtype=object)[where].reshape(constant.raw.shape)
 
 
-def dims(shape: tuple[int, ...]) -> str:
-    """C++ extents of an array: (20, 3) -> '[20][3]'."""
-    return "".join(f"[{extent}]" for extent in shape)
-
-
 def type_name(type_: FixedPoint, integer: bool = False) -> str:
     """C++ type of a format; an ``ap_int`` if it is to hold integers."""
     if integer:
@@ -41,7 +37,7 @@ def type_name(type_: FixedPoint, integer: bool = False) -> str:
     return str(type_)
 
 
-def definition(constant: ir.Constant, shape: tuple[int, ...], comments: tuple[str, ...] = ()) -> str:
+def definition(constant: Constant, shape: tuple[int, ...], comments: tuple[str, ...] = ()) -> str:
     """Definition of a constant array.
 
     Args:

@@ -78,13 +78,12 @@ public:
   Number() = default;
 
   template <int W2, int I2, bool S2, Rounding Q2, Overflow O2>
-  Number(const Number<W2, I2, S2, Q2, O2> &other)
-      : raw(converted<W2 - I2, Number<W2, I2, S2, Q2, O2>::bits>(other.raw)) {
+  Number(const Number<W2, I2, S2, Q2, O2> &other) : raw(cast<W2 - I2, Number<W2, I2, S2, Q2, O2>::bits>(other.raw)) {
   }
 
   template <class Integer, typename std::enable_if<std::is_integral<Integer>::value, int>::type = 0>
   Number(Integer value)
-      : raw(converted<0, int(8 * sizeof(Integer)) + !std::is_signed<Integer>::value>(
+      : raw(cast<0, int(8 * sizeof(Integer)) + !std::is_signed<Integer>::value>(
             typename Holder<int(8 * sizeof(Integer)) + !std::is_signed<Integer>::value>::type(value))) {
   }
 
@@ -178,7 +177,7 @@ private:
   /// \tparam FROM fraction bits of the value
   /// \tparam BITS bits of the value, the sign bit included
   template <int FROM, int BITS>
-  static Raw converted(typename Holder<BITS>::type value) {
+  static Raw cast(typename Holder<BITS>::type value) {
     constexpr int SHIFT = FROM - fraction; // right
     constexpr int ROUNDS = SHIFT > 0 && Q == AP_RND_CONV;
     constexpr bool FITS = S && BITS - SHIFT + ROUNDS <= W;

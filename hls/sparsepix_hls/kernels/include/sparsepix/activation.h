@@ -17,7 +17,7 @@ inline void activation(const Input input[Config::size], Output output[Config::si
 ACTIVATE:
   for (int i = 0; i < Config::size; i++) {
 #pragma HLS UNROLL
-    output[i] = converted<Output>(Config::relu && input[i] < 0 ? Input(0) : input[i]);
+    output[i] = cast<Output>(Config::relu && input[i] < 0 ? Input(0) : input[i]);
   }
 }
 

@@ -7,7 +7,7 @@
 
 namespace sparsepix {
 
-/// Element k of a list that stands behind `shift` others; 0 where the list has none, and before it.
+/// list[k - shift], the element k of a list that is moved back by `shift` places; 0 where the list has none.
 ///
 /// A shifted read: the place of each element is constant, what is read there depends on the shift.
 /// \tparam LIMIT largest shift
@@ -16,12 +16,12 @@ namespace sparsepix {
 /// \tparam Value type of the values
 /// \tparam Shift unsigned integer type that holds LIMIT
 template <int LIMIT, int SIZE, int COLUMNS, class Value, class Shift>
-inline Value behind(const Value list[SIZE][COLUMNS], int column, const Shift &shift, int k) {
+inline Value shifted_read(const Value list[SIZE][COLUMNS], int column, const Shift &shift, int k) {
 #pragma HLS INLINE
 #ifdef SPARSEPIX_SYNTHESIS
   Value candidates[LIMIT + 1];
 #pragma HLS ARRAY_PARTITION variable = candidates type = complete
-BEHIND:
+SHIFT:
   for (int i = 0; i <= LIMIT; i++) {
 #pragma HLS UNROLL
     const bool there = i <= k && k - i < SIZE;
@@ -47,8 +47,8 @@ struct Compact {
   typedef Compact<FIRST, LIMIT, CHANNELS, Value> Earlier;
   typedef Compact<SIZE - FIRST, LIMIT, CHANNELS, Value> Later;
 
-  /// Compact the pixels from `start` on: their values, their places behind `start`, and how many they are.
-  /// Behind these the outputs mean nothing.
+  /// Compact the pixels from `start` on: their values, their places counted from `start`, and how many they are.
+  /// After these the outputs mean nothing.
   /// \tparam Pixels, Active arrays of values [pixel][channel] and of flags
   template <class Pixels, class Active>
   static inline void run(const Pixels &pixels, const Active &active, int start, Value values[CAPACITY][CHANNELS],
@@ -81,10 +81,10 @@ struct Compact {
     MERGE_CHANNEL:
       for (int channel = 0; channel < CHANNELS; channel++) {
 #pragma HLS UNROLL
-        const Value late = behind<Earlier::CAPACITY, Later::CAPACITY, CHANNELS>(second, channel, first_count, k);
+        const Value late = shifted_read<Earlier::CAPACITY, Later::CAPACITY, CHANNELS>(second, channel, first_count, k);
         values[k][channel] = early ? first[own][channel] : late;
       }
-      const Index<SIZE> late_place = behind<Earlier::CAPACITY, Later::CAPACITY, 1>(moved, 0, first_count, k);
+      const Index<SIZE> late_place = shifted_read<Earlier::CAPACITY, Later::CAPACITY, 1>(moved, 0, first_count, k);
       places[k] = early ? Index<SIZE>(first_places[own]) : late_place;
     }
     typedef UInt<index_bits(2 * CAPACITY + 2)> Sum;

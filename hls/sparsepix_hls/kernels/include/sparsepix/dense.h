@@ -28,8 +28,7 @@ inline void dense(int round, const Input input[Config::in_features],
   constexpr int INPUTS = Config::in_features;
   constexpr int OUTPUTS = Config::out_features;
   static_assert(INPUTS >= 1 && OUTPUTS >= 1, "a dense layer has inputs and outputs");
-  static_assert(Config::rounds >= 1 && Config::copies >= 1, "a layer takes one round or more");
-  static_assert(Config::rounds * Config::copies >= INPUTS, "the rounds cover all inputs");
+  check_rounds<INPUTS, Config::rounds, Config::copies>();
 DENSE_OUTPUT:
   for (int o = 0; o < OUTPUTS; o++) {
 #pragma HLS UNROLL

@@ -30,7 +30,7 @@ STEP_LEVEL:
   for (int level = LEVELS - 1; level >= 0; level--) {
 #pragma HLS UNROLL
     const int half = 1 << level;
-    // Behind the last threshold the window holds copies of it: they do not count.
+    // After the last threshold the window holds copies of it: they do not count.
     const bool upper = count + half <= STEPS && window[half - 1] <= x;
     count += UInt<LEVELS>(upper ? half : 0);
   STEP_HALVE:

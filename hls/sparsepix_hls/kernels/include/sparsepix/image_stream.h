@@ -1,6 +1,6 @@
 // AXI4-Stream ports: an image as beats of some pixels in row-major order, a result as one beat.
 //
-// Pixel k, channel c of a beat stands at bit (k * channels + c) * width of TDATA; element i of a result at bit
+// Pixel k, channel c of a beat is at bit (k * channels + c) * width of TDATA; element i of a result at bit
 // i * width. TLAST of the input is not read: the number of beats tells where an image ends.
 #ifndef SPARSEPIX_IMAGE_STREAM_H
 #define SPARSEPIX_IMAGE_STREAM_H

@@ -94,7 +94,7 @@ ACTIVE_ROW:
 
 /// Keep the flags of the max_pixels largest active pixels, the earlier of equal ones.
 ///
-/// One tournament in each row, once; then max_pixels times a tournament among the rows' winners, after
+/// One tournament in each row, once; then max_pixels times a tournament among the best of the rows, after
 /// which the winning row looks for its next best pixel.
 /// \tparam Config see check_reduction
 /// \tparam Image type of the image's elements
@@ -121,7 +121,7 @@ BEST_OF_ROW:
 #pragma HLS UNROLL
       scores[row][column] = pixel_score<Config>(image, row, column);
     }
-    const Winner<Config::width, Score> winner = tournament<Config::width>(scores[row], active[row]);
+    const ArgMax<Config::width, Score> winner = tournament<Config::width>(scores[row], active[row]);
     best[row] = winner.value;
     best_column[row] = winner.index;
     set_flag<Config::height>(rows, row, winner.found);
@@ -131,7 +131,7 @@ BEST_OF_ROW:
 KEEP_PIXEL:
   for (int pixel = 0; pixel < Config::max_pixels; pixel++) {
 #pragma HLS PIPELINE
-    const Winner<Config::height, Score> first = tournament<Config::height>(best, rows);
+    const ArgMax<Config::height, Score> first = tournament<Config::height>(best, rows);
     const Index<Config::width> column = best_column[first.index];
 
     Flags<Config::width> taken = 0;
@@ -148,7 +148,7 @@ KEEP_PIXEL:
 #pragma HLS UNROLL
       line[i] = scores[first.index][i];
     }
-    const Winner<Config::width, Score> next = tournament<Config::width>(line, left);
+    const ArgMax<Config::width, Score> next = tournament<Config::width>(line, left);
 
   UPDATE_ROW:
     for (int row = 0; row < Config::height; row++) {

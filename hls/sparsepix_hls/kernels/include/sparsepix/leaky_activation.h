@@ -23,7 +23,7 @@ LEAK:
   for (int i = 0; i < Config::size; i++) {
 #pragma HLS UNROLL
     const Scaled scaled = from_raw<Scaled>(to_flags(input[i]));
-    output[i] = converted<Output>(input[i] < 0 ? Exact(scaled) : Exact(input[i]));
+    output[i] = cast<Output>(input[i] < 0 ? Exact(scaled) : Exact(input[i]));
   }
 }
 

@@ -91,7 +91,7 @@ inline void pair_row(int slot, const Coords place[2], const Coords coords[Config
 ROW_EARLIER:
   for (int i = 0; i < Config::max_pixels; i++) {
 #pragma HLS UNROLL
-    // Behind the slot stand pixels of the image before, if any.
+    // From the slot on the list still holds pixels of the image before, if any.
     row[i] = i < slot ? pair_position<Config>(coords[i], place) : Position<AREA>(AREA);
   }
 }

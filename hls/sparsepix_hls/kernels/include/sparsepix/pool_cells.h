@@ -43,8 +43,7 @@ inline void check_pool() {
   static_assert(Config::channels >= 1, "pixels have one channel or more");
   static_assert(Config::cell_height >= 1 && Config::cell_height <= Config::height, "a cell must fit in the image");
   static_assert(Config::cell_width >= 1 && Config::cell_width <= Config::width, "a cell must fit in the image");
-  static_assert(Config::rounds >= 1 && Config::copies >= 1, "a layer takes one round or more");
-  static_assert(Config::rounds * Config::copies >= Config::max_pixels, "the rounds cover all slots");
+  check_rounds<Config::max_pixels, Config::rounds, Config::copies>();
 }
 
 /// New coordinates of the round's slots, and for each of them the slots that merge into it.
@@ -54,7 +53,7 @@ inline void check_pool() {
 ///
 /// \tparam Config see check_pool
 /// \tparam Coords signed integer type of the coordinates before pooling
-/// \tparam Cells signed integer type of the coordinates behind it
+/// \tparam Cells signed integer type of the coordinates after it
 template <class Config, class Coords, class Cells>
 inline void pool_cells(int round, const Coords coords[Config::max_pixels][2], Cells output_coords[Config::copies][2],
                        Flags<Config::max_pixels> members[Config::copies]) {

@@ -1,7 +1,7 @@
 // Input reduction by 'stream': some pixels a clock, in row-major order.
 //
 // The active ones among them are moved together by a tree of merges and appended to the list. It works while
-// the image arrives: behind the last beat only the depth of one merge and one append is left.
+// the image arrives: after the last beat only the depth of one merge and one append is left.
 #ifndef SPARSEPIX_REDUCE_STREAM_H
 #define SPARSEPIX_REDUCE_STREAM_H
 
@@ -64,7 +64,7 @@ READ_LANE:
 
 /// Append the active pixels of a beat to the list; the first beat of an image begins with an empty list.
 ///
-/// Lanes behind the last pixel of the image, in the last beat, are not active.
+/// Lanes after the last pixel of the image, in the last beat, are not active.
 /// \tparam Config see check_reduction
 /// \tparam Image type of the image's elements
 /// \tparam Threshold type of the threshold
@@ -135,13 +135,13 @@ APPEND:
   APPEND_CHANNEL:
     for (int channel = 0; channel < Config::channels; channel++) {
 #pragma HLS UNROLL
-      const Image value = behind<SLOTS, Tree::CAPACITY, Config::channels>(fresh, channel, listed, k);
+      const Image value = shifted_read<SLOTS, Tree::CAPACITY, Config::channels>(fresh, channel, listed, k);
       features[k][channel] = old ? features[k][channel] : filled ? Features(value) : Features(0);
     }
   APPEND_AXIS:
     for (int axis = 0; axis < 2; axis++) {
 #pragma HLS UNROLL
-      const Coords value = behind<SLOTS, Tree::CAPACITY, 2>(fresh_coords, axis, listed, k);
+      const Coords value = shifted_read<SLOTS, Tree::CAPACITY, 2>(fresh_coords, axis, listed, k);
       coords[k][axis] = old ? coords[k][axis] : filled ? value : Coords(-1);
     }
   }

@@ -10,7 +10,7 @@ namespace sparsepix {
 
 /// Image to the list of its first active pixels, by a tree of merges over all of them.
 ///
-/// Empty slots stand at the end of the list: features 0, coords (-1, -1).
+/// Empty slots are at the end of the list: features 0, coords (-1, -1).
 /// \tparam Config see check_reduction
 /// \tparam Image type of the image's elements
 /// \tparam Threshold type of the threshold

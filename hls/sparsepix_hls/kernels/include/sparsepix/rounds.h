@@ -11,6 +11,18 @@
 
 namespace sparsepix {
 
+/// Check how work is shared out.
+/// \tparam WORK number of items
+/// \tparam ROUNDS number of rounds
+/// \tparam COPIES items of a round
+template <int WORK, int ROUNDS, int COPIES>
+inline void check_rounds() {
+#pragma HLS INLINE
+  static_assert(WORK >= 1, "there is something to do");
+  static_assert(ROUNDS >= 1 && COPIES >= 1, "a layer takes one round or more");
+  static_assert(ROUNDS * COPIES >= WORK, "the rounds cover the work");
+}
+
 /// values[round * COPIES + copy][column], 0 beyond the work.
 ///
 /// A multiplexer over the rounds, not over the work: a copy sees no more than ROUNDS of the values.
@@ -22,8 +34,8 @@ namespace sparsepix {
 template <int WORK, int COLUMNS, int ROUNDS, int COPIES, class Value>
 inline Value of_round(const Value values[WORK][COLUMNS], int column, int round, int copy) {
 #pragma HLS INLINE
-  static_assert(WORK >= 1 && COLUMNS >= 1, "there is something to do");
-  static_assert(ROUNDS >= 1 && COPIES >= 1 && ROUNDS * COPIES >= WORK, "the rounds cover the work");
+  static_assert(COLUMNS >= 1, "an item has one value or more");
+  check_rounds<WORK, ROUNDS, COPIES>();
 #ifdef SPARSEPIX_SYNTHESIS
   Value candidates[ROUNDS];
 #pragma HLS ARRAY_PARTITION variable = candidates type = complete
@@ -48,8 +60,7 @@ CANDIDATE:
 template <int WORK, int ROUNDS, int COPIES, class Value>
 inline Value of_round(const Value values[WORK], int round, int copy) {
 #pragma HLS INLINE
-  static_assert(WORK >= 1, "there is something to do");
-  static_assert(ROUNDS >= 1 && COPIES >= 1 && ROUNDS * COPIES >= WORK, "the rounds cover the work");
+  check_rounds<WORK, ROUNDS, COPIES>();
 #ifdef SPARSEPIX_SYNTHESIS
   Value candidates[ROUNDS];
 #pragma HLS ARRAY_PARTITION variable = candidates type = complete
@@ -64,6 +75,26 @@ CANDIDATE:
   const int item = round * COPIES + copy;
   return item < WORK ? values[item] : Value(0);
 #endif
+}
+
+/// All items of a round: items[copy] = values[round * COPIES + copy], 0 beyond the work.
+/// \tparam WORK number of items
+/// \tparam COLUMNS values of an item
+/// \tparam ROUNDS number of rounds
+/// \tparam COPIES items of a round
+/// \tparam Value type of the values
+template <int WORK, int COLUMNS, int ROUNDS, int COPIES, class Value>
+inline void items_of_round(const Value values[WORK][COLUMNS], int round, Value items[COPIES][COLUMNS]) {
+#pragma HLS INLINE
+ROUND_ITEM:
+  for (int copy = 0; copy < COPIES; copy++) {
+#pragma HLS UNROLL
+  ROUND_COLUMN:
+    for (int column = 0; column < COLUMNS; column++) {
+#pragma HLS UNROLL
+      items[copy][column] = of_round<WORK, COLUMNS, ROUNDS, COPIES>(values, column, round, copy);
+    }
+  }
 }
 
 /// Keep what a round has made: to[round * COPIES + c] = from[c].

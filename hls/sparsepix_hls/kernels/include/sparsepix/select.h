@@ -46,32 +46,34 @@ MUX_LEVEL:
 #endif
 }
 
-/// The bits of the one value that has a flag; no bits if none has.
+/// values[i][column] of the one i that has a flag; 0 if none has.
 ///
-/// Masked and joined by '|': a level of gates instead of an index and a multiplexer.
-/// \tparam SIZE number of values
-/// \tparam Bits type of the values, a set of flags
-template <int SIZE, class Bits>
-inline Bits one_of(const Bits values[SIZE], const Flags<SIZE> &flags) {
+/// Bits are masked and joined by '|': a level of gates instead of an index and a multiplexer.
+/// \tparam SIZE number of items
+/// \tparam COLUMNS values of an item
+/// \tparam Value type of the values
+template <int SIZE, int COLUMNS, class Value>
+inline Value one_hot_mux(const Value values[SIZE][COLUMNS], int column, const Flags<SIZE> &flags) {
 #pragma HLS INLINE
-#ifdef SPARSEPIX_NATIVE
-  return any_flag<SIZE>(flags) ? values[lowest_flag<SIZE>(flags)] : Bits(0);
-#else
-  Bits value = 0;
-ONE_OF:
+#ifdef SPARSEPIX_SYNTHESIS
+  typedef Flags<Value::width> Bits;
+  Bits bits = 0;
+ONE_HOT:
   for (int i = 0; i < SIZE; i++) {
 #pragma HLS UNROLL
-    value |= get_flag<SIZE>(flags, i) ? values[i] : Bits(0);
+    bits |= get_flag<SIZE>(flags, i) ? to_flags(values[i][column]) : Bits(0);
   }
-  return value;
+  return from_raw<Value>(bits);
+#else
+  return any_flag<SIZE>(flags) ? values[lowest_flag<SIZE>(flags)][column] : Value(0);
 #endif
 }
 
-/// The largest of the values that take part.
+/// The largest of the values that take part, and where it is.
 /// \tparam SIZE number of values
 /// \tparam Value type of the values
 template <int SIZE, class Value>
-struct Winner {
+struct ArgMax {
   Value value;
   Index<SIZE> index;
   bool found; // false if no value took part; then value and index mean nothing
@@ -81,12 +83,12 @@ struct Winner {
 /// \tparam SIZE number of values
 /// \tparam Value type of the values
 template <int SIZE, class Value>
-inline Winner<SIZE, Value> tournament(const Value values[SIZE], const Flags<SIZE> &takes_part) {
+inline ArgMax<SIZE, Value> tournament(const Value values[SIZE], const Flags<SIZE> &takes_part) {
 #pragma HLS INLINE
   static_assert(SIZE >= 1, "a tournament needs one value or more");
   constexpr int LEVELS = clog2(SIZE);
   constexpr int LEAVES = 1 << LEVELS;
-  Winner<SIZE, Value> tree[LEAVES];
+  ArgMax<SIZE, Value> tree[LEAVES];
 #pragma HLS ARRAY_PARTITION variable = tree type = complete
 TOURNAMENT_LEAF:
   for (int leaf = 0; leaf < LEAVES; leaf++) {
@@ -102,8 +104,8 @@ TOURNAMENT_LEVEL:
   TOURNAMENT_MATCH:
     for (int match = 0; match < (LEAVES >> (level + 1)); match++) {
 #pragma HLS UNROLL
-      const Winner<SIZE, Value> earlier = tree[2 * match];
-      const Winner<SIZE, Value> later = tree[2 * match + 1];
+      const ArgMax<SIZE, Value> earlier = tree[2 * match];
+      const ArgMax<SIZE, Value> later = tree[2 * match + 1];
       const bool later_wins = later.found && (!earlier.found || later.value > earlier.value);
       tree[match].value = later_wins ? later.value : earlier.value;
       tree[match].index = later_wins ? later.index : earlier.index;

@@ -9,7 +9,7 @@ namespace sparsepix {
 
 /// Average over each cell of the pooled grid: the sum of its pixels times a fixed-point 1 / (cell area).
 ///
-/// The result stands in the first slot of each cell, the other slots become empty. Pixels in a partial
+/// The result is in the first slot of each cell, the other slots become empty. Pixels in a partial
 /// last window are dropped.
 ///
 /// \tparam Config see check_pool; and type sum_t: holds the sum over a cell exactly
@@ -17,7 +17,7 @@ namespace sparsepix {
 /// \tparam Coords signed integer type of the coordinates before pooling
 /// \tparam Reciprocal type of the reciprocal
 /// \tparam Output type of the output features; holds sum times reciprocal exactly
-/// \tparam Cells signed integer type of the coordinates behind pooling
+/// \tparam Cells signed integer type of the coordinates after pooling
 template <class Config, class Features, class Coords, class Reciprocal, class Output, class Cells>
 inline void sparse_avg_pool2d(int round, const Features features[Config::max_pixels][Config::channels],
                               const Coords coords[Config::max_pixels][2], const Reciprocal &reciprocal,

@@ -26,35 +26,25 @@ inline void sparse_flatten(int round, const Features features[Config::max_pixels
                            const Coords coords[Config::max_pixels][2],
                            Output output[Config::height * Config::width * Config::channels]) {
 #pragma HLS INLINE
-  static_assert(Config::max_pixels >= 1, "the list needs one slot or more");
   static_assert(Config::channels >= 1, "pixels have one channel or more");
   static_assert(Config::height >= 1 && Config::width >= 1, "a grid has one cell or more");
-  static_assert(Config::rounds >= 1 && Config::copies >= 1, "a layer takes one round or more");
-  static_assert(Config::rounds * Config::copies >= Config::max_pixels, "the rounds cover all slots");
-  typedef Flags<Features::width> Bits;
-  Bits bits[Config::channels][Config::copies];
+  check_rounds<Config::max_pixels, Config::rounds, Config::copies>();
+  Features feature[Config::copies][Config::channels];
   Flags<Config::copies> in_row[Config::height];   // the round's slots in each row
   Flags<Config::copies> in_column[Config::width]; // the round's slots in each column
   Coords place[Config::copies][2];
-#pragma HLS ARRAY_PARTITION variable = bits type = complete dim = 0
+#pragma HLS ARRAY_PARTITION variable = feature type = complete dim = 0
 #pragma HLS ARRAY_PARTITION variable = in_row type = complete
 #pragma HLS ARRAY_PARTITION variable = in_column type = complete
 #pragma HLS ARRAY_PARTITION variable = place type = complete dim = 0
-READ_SLOT:
+  items_of_round<Config::max_pixels, Config::channels, Config::rounds, Config::copies>(features, round, feature);
+  items_of_round<Config::max_pixels, 2, Config::rounds, Config::copies>(coords, round, place);
+NO_SLOT:
   for (int copy = 0; copy < Config::copies; copy++) {
 #pragma HLS UNROLL
-  READ_PLACE:
-    for (int axis = 0; axis < 2; axis++) {
-#pragma HLS UNROLL
-      const Coords coord = of_round<Config::max_pixels, 2, Config::rounds, Config::copies>(coords, axis, round, copy);
-      place[copy][axis] = round * Config::copies + copy < Config::max_pixels ? coord : Coords(-1);
-    }
-  READ_CHANNEL:
-    for (int channel = 0; channel < Config::channels; channel++) {
-#pragma HLS UNROLL
-      bits[channel][copy] = to_flags(of_round<Config::max_pixels, Config::channels, Config::rounds, Config::copies>(
-          features, channel, round, copy));
-    }
+    const bool exists = round * Config::copies + copy < Config::max_pixels;
+    place[copy][0] = exists ? place[copy][0] : Coords(-1);
+    place[copy][1] = exists ? place[copy][1] : Coords(-1);
   }
 FIND_ROW:
   for (int row = 0; row < Config::height; row++) {
@@ -88,7 +78,7 @@ FLATTEN_ROW:
       for (int channel = 0; channel < Config::channels; channel++) {
 #pragma HLS UNROLL
         const int element = (row * Config::width + column) * Config::channels + channel;
-        const Output value = from_raw<Features>(one_of<Config::copies>(bits[channel], here));
+        const Output value = one_hot_mux<Config::copies, Config::channels>(feature, channel, here);
         const bool keep = Config::rounds > 1 && round > 0 && !any_flag<Config::copies>(here);
         output[element] = keep ? output[element] : value;
       }

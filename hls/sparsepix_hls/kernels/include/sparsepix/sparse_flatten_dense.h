@@ -1,4 +1,4 @@
-// Flatten and the dense layer behind it in one, with looked-up weights.
+// Flatten and the dense layer after it in one, with looked-up weights.
 #ifndef SPARSEPIX_SPARSE_FLATTEN_DENSE_H
 #define SPARSEPIX_SPARSE_FLATTEN_DENSE_H
 
@@ -55,28 +55,24 @@ sparse_flatten_dense(int round, const Features features[Config::max_pixels][Conf
 #pragma HLS ARRAY_PARTITION variable = weight type = complete dim = 0
 #pragma HLS ARRAY_PARTITION variable = bias type = complete
   constexpr int CELLS = Config::height * Config::width;
-  static_assert(Config::max_pixels >= 1, "the list needs one slot or more");
   static_assert(Config::channels >= 1 && Config::out_features >= 1, "there are inputs and outputs");
   static_assert(Config::height >= 1 && Config::width >= 1, "a grid has one cell or more");
-  static_assert(Config::rounds >= 1 && Config::copies >= 1, "a layer takes one round or more");
-  static_assert(Config::rounds * Config::copies >= Config::max_pixels, "the rounds cover all slots");
+  check_rounds<Config::max_pixels, Config::rounds, Config::copies>();
   Index<CELLS> cell[Config::copies];
   Features feature[Config::copies][Config::channels];
+  Coords place[Config::copies][2];
 #pragma HLS ARRAY_PARTITION variable = cell type = complete
 #pragma HLS ARRAY_PARTITION variable = feature type = complete dim = 0
+#pragma HLS ARRAY_PARTITION variable = place type = complete dim = 0
+  items_of_round<Config::max_pixels, Config::channels, Config::rounds, Config::copies>(features, round, feature);
+  items_of_round<Config::max_pixels, 2, Config::rounds, Config::copies>(coords, round, place);
 LOOK_UP_SLOT:
   for (int copy = 0; copy < Config::copies; copy++) {
 #pragma HLS UNROLL
-    const Coords row = of_round<Config::max_pixels, 2, Config::rounds, Config::copies>(coords, 0, round, copy);
-    const Coords column = of_round<Config::max_pixels, 2, Config::rounds, Config::copies>(coords, 1, round, copy);
-    const Index<CELLS> position = Index<CELLS>(row) * Index<CELLS>(Config::width) + Index<CELLS>(column);
+    const Coords row = place[copy][0];
+    const Index<CELLS> column = place[copy][1];
+    const Index<CELLS> position = Index<CELLS>(row) * Index<CELLS>(Config::width) + column;
     cell[copy] = row >= 0 ? position : Index<CELLS>(0);
-  LOOK_UP_CHANNEL:
-    for (int channel = 0; channel < Config::channels; channel++) {
-#pragma HLS UNROLL
-      feature[copy][channel] = of_round<Config::max_pixels, Config::channels, Config::rounds, Config::copies>(
-          features, channel, round, copy);
-    }
   }
 LOOK_UP_OUTPUT:
   for (int o = 0; o < Config::out_features; o++) {

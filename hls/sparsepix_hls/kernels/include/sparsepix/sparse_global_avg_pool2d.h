@@ -7,9 +7,10 @@
 namespace sparsepix {
 
 /// Average over the whole image: the sum of all slots, of which the empty ones are 0, times a fixed-point 1 / area.
-/// \tparam Config a struct with int max_pixels and channels, the numbers of slots and of channels, and type sum_t:
-/// holds
-///         the sum of a channel exactly
+/// \tparam Config a struct with
+///   int max_pixels: slots of the list;
+///   int channels;
+///   type sum_t: holds the sum of a channel exactly
 /// \tparam Features type of the input features
 /// \tparam Reciprocal type of the reciprocal
 /// \tparam Output type of the averages; holds sum times reciprocal exactly

@@ -9,9 +9,11 @@
 namespace sparsepix {
 
 /// Maximum over the whole image; 0 where no pixel is active.
-/// \tparam Config a struct with int max_pixels and channels, the numbers of slots and of channels, int height and
-/// width,
-///         the size of the image, and MaxOver over: what the maximum is taken of
+/// \tparam Config a struct with
+///   int max_pixels: slots of the list;
+///   int channels;
+///   int height, width: shape of the image;
+///   MaxOver over: what the maximum is taken of
 /// \tparam Features type of the input features
 /// \tparam Coords signed integer type of the coordinates
 /// \tparam Output type of the maxima; holds the inputs and 0 exactly
@@ -29,8 +31,6 @@ GLOBAL_MAX_ACTIVE:
     is_active[i] = coords[i][0] >= 0;
   }
   const Flags<Config::max_pixels> active = pack_flags<Config::max_pixels>(is_active);
-  // A list can hold no more than max_pixels of the image's pixels.
-  const bool full = AREA <= Config::max_pixels && count_flags<Config::max_pixels>(active) == AREA;
 GLOBAL_MAX_CHANNEL:
   for (int channel = 0; channel < Config::channels; channel++) {
 #pragma HLS UNROLL
@@ -41,9 +41,7 @@ GLOBAL_MAX_CHANNEL:
 #pragma HLS UNROLL
       values[i] = features[i][channel];
     }
-    const Winner<Config::max_pixels, Features> winner = tournament<Config::max_pixels>(values, active);
-    const bool clip = Config::over == MaxOver::cell && !full && winner.value < 0;
-    output[channel] = winner.found && !clip ? winner.value : Features(0);
+    output[channel] = maximum<AREA, Config>(values, active);
   }
 }
 

@@ -25,16 +25,31 @@ COUNT_FLAG:
   return count;
 }
 
+/// The largest of some features of a channel; 0 if there are none, or if the maximum is taken of a whole area in which
+/// other pixels, being 0, are larger.
+/// \tparam AREA pixels of the area
+/// \tparam Config a struct with int max_pixels, the number of slots, and MaxOver over: what the maximum is taken of
+/// \tparam Features type of the features
+template <int AREA, class Config, class Features>
+inline Features maximum(const Features values[Config::max_pixels], const Flags<Config::max_pixels> &members) {
+#pragma HLS INLINE
+  const ArgMax<Config::max_pixels, Features> largest = tournament<Config::max_pixels>(values, members);
+  // A list can hold no more than max_pixels of the area's pixels.
+  const bool full = AREA <= Config::max_pixels && count_flags<Config::max_pixels>(members) == AREA;
+  const bool clip = Config::over == MaxOver::cell && !full && largest.value < 0;
+  return largest.found && !clip ? largest.value : Features(0);
+}
+
 /// Maximum over each cell of the pooled grid.
 ///
-/// The result stands in the first slot of each cell, the other slots become empty. Pixels in a partial
+/// The result is in the first slot of each cell, the other slots become empty. Pixels in a partial
 /// last window are dropped.
 ///
 /// \tparam Config see check_pool; and MaxOver over: what the maximum is taken of
 /// \tparam Features type of the input features
 /// \tparam Coords signed integer type of the coordinates before pooling
 /// \tparam Output type of the output features; holds the inputs and 0 exactly
-/// \tparam Cells signed integer type of the coordinates behind pooling
+/// \tparam Cells signed integer type of the coordinates after pooling
 template <class Config, class Features, class Coords, class Output, class Cells>
 inline void sparse_max_pool2d(int round, const Features features[Config::max_pixels][Config::channels],
                               const Coords coords[Config::max_pixels][2],
@@ -58,11 +73,7 @@ MAX_CHANNEL:
   MAX_CELL:
     for (int copy = 0; copy < Config::copies; copy++) {
 #pragma HLS UNROLL
-      const Winner<Config::max_pixels, Features> winner = tournament<Config::max_pixels>(values, members[copy]);
-      // A list can hold no more than max_pixels of the cell's pixels.
-      const bool full = AREA <= Config::max_pixels && count_flags<Config::max_pixels>(members[copy]) == AREA;
-      const bool clip = Config::over == MaxOver::cell && !full && winner.value < 0;
-      output_features[copy][channel] = winner.found && !clip ? winner.value : Features(0);
+      output_features[copy][channel] = maximum<AREA, Config>(values, members[copy]);
     }
   }
 }

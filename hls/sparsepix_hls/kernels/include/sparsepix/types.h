@@ -1,4 +1,4 @@
-// Small helpers on number types. Everything that needs the bits of an ap_int or ap_fixed stands here:
+// Small helpers on number types. Everything that needs the bits of an ap_int or ap_fixed is here:
 // the other headers use only arithmetic, comparison, conversion and '|', '&', '~' of equal types.
 //
 // The names ap_fixed, ap_int ... are those of the vendor's headers, or of the stand-ins for simulation with
@@ -166,7 +166,7 @@ inline Flags<Number::width> to_flags(const Number &number) {
 #endif
 }
 
-/// The number whose bits stand at `position` of a word.
+/// The number whose bits are at `position` of a word.
 /// \tparam Number ap_fixed, ap_ufixed, ap_int or ap_uint of at most 62 bits
 /// \tparam SIZE bits of the word
 template <class Number, int SIZE>
@@ -213,7 +213,7 @@ struct Widened<ap_ufixed<W, I, Q, O, N>, WIDTH> {
 /// \tparam Output ap_fixed or ap_ufixed
 /// \tparam Number ap_fixed or ap_ufixed
 template <class Output, class Number>
-inline Output converted(const Number &number) {
+inline Output cast(const Number &number) {
 #pragma HLS INLINE
 #ifdef SPARSEPIX_NATIVE
   return number;

@@ -7,7 +7,7 @@ module at_least_two #(
 );
   localparam int LEVELS = SIZE > 1 ? $clog2(SIZE) : 0;
   localparam int LEAVES = 1 << LEVELS;
-  // A heap: node n has the nodes 2n and 2n + 1 below it, the leaves stand at the end.
+  // A heap: node n has the nodes 2n and 2n + 1 below it, the leaves are at the end.
   logic [2*LEAVES-1:0] some, more;
   always_comb begin
     some = '0;

@@ -17,9 +17,9 @@ module image_column #(
     input  logic [HEIGHT-1:0] write,  // the rows that are written
     input  logic [HEIGHT*CHANNELS*BITS-1:0] pixels,
     input  logic [HEIGHT-1:0] dropped,
-    output logic [HEIGHT-1:0] active,  // flags of the pixels that come
-    output logic [HEIGHT-1:0] flags,  // and of those that stand
-    output logic [HEIGHT*CHANNELS*BITS-1:0] values,  // that stand
+    output logic [HEIGHT-1:0] active,  // flags of the pixels that are written
+    output logic [HEIGHT-1:0] flags,  // and of those that are held
+    output logic [HEIGHT*CHANNELS*BITS-1:0] values,  // that are held
     input  logic [READS*INDEX_BITS-1:0] index,
     output logic [READS*CHANNELS*BITS-1:0] read_pixel,
     output logic [READS-1:0] read_flag
@@ -43,7 +43,7 @@ module image_column #(
       end else if (DROPS && dropped[r]) flags[r] <= 1'b0;
 
   // A tree of multiplexers over the rows, which synthesis maps to MUXF7 and MUXF8: a heap, where node n has the nodes
-  // 2n and 2n + 1 below it and the rows stand at the end.
+  // 2n and 2n + 1 below it and the rows are at the end.
   logic [2*LEAVES*ENTRY-1:0] nodes;
   always_comb
     for (int k = 0; k < READS; k++) begin

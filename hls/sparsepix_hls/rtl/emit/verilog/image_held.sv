@@ -42,7 +42,7 @@ module image_held #(
   localparam int ROUNDS = SCORE_DIGITS + ROW_DIGITS + COLUMN_DIGITS;
   localparam int ROUND_BITS = ROUNDS > 1 ? $clog2(ROUNDS) : 1;
   localparam int PART_BITS = $clog2(HEIGHT + 1);
-  logic stands;  // all beats are here
+  logic held;  // all beats are here
   wire selecting, selected, narrow;
   wire [1:0] limit;
   wire [ROUND_BITS-1:0] round;
@@ -56,19 +56,19 @@ module image_held #(
     end else begin : gen_beats
       logic [BEAT_BITS-1:0] beat;
       logic complete;  // only those pixels are flagged that count
-      assign in_ready = !busy && !stands && !selecting && !complete;
+      assign in_ready = !busy && !held && !selecting && !complete;
       assign start = complete;
       assign write = BEATS'(take) << beat;
       always_ff @(posedge clk)
         if (!rst_n) begin
           beat <= '0;
-          stands <= 1'b0;
+          held <= 1'b0;
         end else begin
-          stands <= take && beat == BEAT_BITS'(BEATS - 1);
+          held <= take && beat == BEAT_BITS'(BEATS - 1);
           if (take) beat <= beat == BEAT_BITS'(BEATS - 1) ? '0 : beat + 1'b1;
         end
       if (LARGEST == 0) begin : gen_all
-        assign complete = stands;
+        assign complete = held;
       end else begin : gen_selected
         always_ff @(posedge clk) complete <= rst_n && selected;
       end
@@ -79,7 +79,7 @@ module image_held #(
           .COLUMNS(WIDTH), .PIXELS(HEIGHT * WIDTH), .MAX_PIXELS(LARGEST), .ROUNDS(ROUNDS), .ROUND_BITS(ROUND_BITS),
           .PART_BITS(PART_BITS)
       ) control (
-          .clk(clk), .rst_n(rst_n), .begins(stands), .parts(parts), .busy(selecting), .narrow(narrow), .limit(limit),
+          .clk(clk), .rst_n(rst_n), .begins(held), .parts(parts), .busy(selecting), .narrow(narrow), .limit(limit),
           .round(round), .done(selected)
       );
       for (genvar x = 0; x < WIDTH; x++) begin : gen_column
@@ -94,7 +94,7 @@ module image_held #(
             .SCORE_DIGITS(SCORE_DIGITS), .ROW_DIGITS(ROW_DIGITS), .ROUND_BITS(ROUND_BITS), .COUNT_BITS(PART_BITS)
         ) column (
             .clk(clk), .values(values[x*HEIGHT*PIXEL_BITS+:HEIGHT*PIXEL_BITS]), .flags(flags[x*HEIGHT+:HEIGHT]),
-            .begins(stands), .narrow(narrow), .limit(limit), .round(round), .column_digit(column_digit),
+            .begins(held), .narrow(narrow), .limit(limit), .round(round), .column_digit(column_digit),
             .dropped(dropped[x*HEIGHT+:HEIGHT]), .counts(parts[x*3*PART_BITS+:3*PART_BITS])
         );
       end

@@ -1,9 +1,9 @@
-// Which pixels of a column are among the largest of the image: what 'largest_control' decides for all columns is
-// carried out here.
+// Which pixels of a column are among the largest of the image: 'largest_control' decides for all columns, and each
+// column carries it out.
 //
 // A pixel's key is its score, then its row and its column counted from the end, so that of equal scores the earlier
 // pixel is larger. Keys are read in digits of two bits, the highest first. 'candidates' are the pixels of which this
-// is not decided yet; those that are dropped are told.
+// is not decided yet; 'dropped' says which of them are not among the largest.
 //
 // All columns of an image are this one module, so synthesis may map it once.
 module largest_column #(
@@ -20,7 +20,7 @@ module largest_column #(
     input  logic clk,
     input  logic [HEIGHT*CHANNELS*BITS-1:0] values,
     input  logic [HEIGHT-1:0] flags,  // of the active pixels
-    input  logic begins,  // a new image stands
+    input  logic begins,  // a new image is held
     input  logic narrow,  // drop the candidates whose digit is below the limit; those above it are kept for good
     input  logic [1:0] limit,
     input  logic [ROUND_BITS-1:0] round,  // the digit that is read next

@@ -13,7 +13,7 @@ module largest_control #(
 ) (
     input  logic clk,
     input  logic rst_n,
-    input  logic begins,  // a new image stands
+    input  logic begins,  // a new image is held
     input  logic [COLUMNS*3*PART_BITS-1:0] parts,  // of each column: candidates with a digit of at least 1, 2, 3
     output logic busy,
     output logic narrow,

@@ -2,7 +2,7 @@
 // An event is loaded while the last round of the one before is issued, so rounds follow each other without a gap.
 module loop_control #(
     parameter int ROUNDS = 2,  // rounds of an event
-    parameter int DEPTH = 1,  // stages of the function; registers stand between them only
+    parameter int DEPTH = 1,  // stages of the function, with registers between them
     parameter int ROUND_BITS = 1  // bits of the round's number
 ) (
     input  logic clk,

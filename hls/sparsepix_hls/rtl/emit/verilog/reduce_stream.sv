@@ -2,8 +2,8 @@
 //
 // A beat is cut into groups of pixels that one LUT counts. Clock 1: each pixel learns how many active ones its group has
 // before it. Clock 2: each group learns how many the groups before it have, and packs its own ones to its front ('entry'
-// v is its active pixel of number v). Clock 3: the groups are put into the list, each behind the ones before it.
-// With the last beat the list is complete; it stands until it is taken.
+// v is its active pixel of number v). Clock 3: the groups are put into the list, each after the ones before it.
+// With the last beat the list is complete; it stays until it is taken.
 module reduce_stream #(
     parameter int HEIGHT = 1,
     parameter int WIDTH = 1,
