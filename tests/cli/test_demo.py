@@ -51,6 +51,7 @@ def results(tmp_path_factory):
     return json.loads((folder / "results.json").read_text(encoding="utf-8")), " ".join(done.stdout.split())
 
 
+@pytest.mark.gxx
 def test_what_is_exact(results):
     found, _ = results
     assert found["mismatching_outputs"] == {
@@ -70,6 +71,7 @@ def test_what_is_exact(results):
     assert found["size"]["parameters"] == 18_856
 
 
+@pytest.mark.gxx
 def test_what_depends_on_the_training_is_in_the_documented_ranges(results):
     found, printed = results
     assert demo.outside_ranges(found) == []

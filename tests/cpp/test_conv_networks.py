@@ -43,6 +43,7 @@ def network(tmp_path_factory):
     return path, images, expected
 
 
+@pytest.mark.gxx
 @pytest.mark.parametrize(
     "values",
     [

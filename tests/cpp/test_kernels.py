@@ -15,6 +15,8 @@ from kernel_cases import CASES
 from sparsepix_hls.cpp.writer import write_project
 from sparsepix_hls.project import toolchain
 
+pytestmark = pytest.mark.gxx
+
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory):

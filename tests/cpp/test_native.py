@@ -16,6 +16,8 @@ from sparsepix_hls.project import toolchain
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedPoint
 
+pytestmark = pytest.mark.gxx
+
 ROOT = Path(__file__).parents[2]
 NATIVE = ROOT / "hls/sparsepix_hls/kernels/include/native_types"
 U8, S8 = FixedPoint(8, 2, signed=False), FixedPoint(8, 3)
