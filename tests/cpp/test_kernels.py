@@ -43,6 +43,7 @@ def library(tmp_path_factory):
     return ctypes.CDLL(str(target))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_kernel_equals_oracle(library, name):
     graph, images = CASES[name]

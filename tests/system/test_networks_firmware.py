@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import sparsepix_hls
 from random_networks import SETTINGS, differing, exported_and_checked, networks
 
-pytestmark = pytest.mark.gxx
+pytestmark = [pytest.mark.gxx, pytest.mark.slow]
 
 
 @pytest.mark.parametrize("part", range(4))
