@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from rich.console import Console
-from sparsepix.runs import RunOptions, train
 
 import sparsepix as sp
 from sparsepix.datasets import Dataset
+from sparsepix.runs import RunOptions, train
 from sparsepix_hls.frontend.reader import read_model
 from sparsepix_hls.reference.published_models import PublishedModel, find_published
 

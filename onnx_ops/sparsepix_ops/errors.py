@@ -11,7 +11,7 @@ class SparsePixError(ValueError):
     Args:
         problems: one message, or several that were found in one go. Each names the layer or
             file, what was expected, what was found, and the fix.
-        heading: a line that stands above several problems.
+        heading: a line above several problems.
     """
 
     def __init__(self, problems: str | Sequence[str], heading: str = "") -> None:

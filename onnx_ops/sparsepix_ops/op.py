@@ -1,7 +1,8 @@
 """What an op of the contract consists of, and what is known of a value in a model."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ IR_VERSION = 10  # onnxruntime accepts at most 13
 
 Shape = tuple[int | None, ...]
 Attributes = Mapping[str, Any]
+Grid = tuple[int, int]  # rows and columns that the coordinates of a list of pixels lie in
 
 
 @dataclass(frozen=True)
@@ -72,9 +74,17 @@ class Value:
         return Value(shape, value_range, value_range.format(), None, partial)
 
 
-def shape_of_coords(features: Shape) -> Shape:
-    """[B, N, C] -> [B, N, 2]."""
-    return (*features[:2], 2)
+class Kind(Enum):
+    """What an op is to a model, as far as others have to know it."""
+
+    LAYER = auto()  # computes, on pixels or on vectors
+    INPUT = auto()  # makes the list of pixels from the quantized image
+    QUANTIZER = auto()  # gives a value its format
+    RECTIFIER = auto()  # an activation: becomes one layer with the quantizer after it
+    JOIN = auto()  # of several values of the image, which have to lie on the same pixels
+    HEAD = auto()  # only ranks the logits at the very end of a model, so that firmware can leave it out
+    CAST = auto()  # another element type, the same numbers
+    COPY = auto()  # anything under another name, coordinates too
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +103,19 @@ class Op:
         reference: the exact result on ``FixedArray`` and coordinate arrays.
         bound: what is known of the outputs: ``bound(values, attributes)``. Raises SparsePixError
             with a message that does not name the node.
+        check: raises SparsePixError for what is wrong with a node whatever comes in: ``check(values, attributes)``,
+            where nothing may be known of some of the values.
+        kind: what it is to a model.
+        role: what its result is called after the name of its module; '' for 'features' or 'output', by its shape.
+        weights: names of the inputs that are weights: they have to be constant, and quantized. That of a join may be
+            a value of the image instead.
+        optional: so many of the last inputs may be left out.
+        pixels: which pixels its first output lies on: the name of coordinates that it reads or makes, or of an input
+            whose pixels it keeps; '' if the result has no pixels.
+        grid: of the coordinates that it makes, from that of those that it reads (of the image, for one of kind INPUT)
+            and its attributes: ``grid(grid, attributes)``; None if it makes none.
+        unquantized: why an export refuses it without a quantizer after it; '' if it needs none.
+        stands_in: by the type of an op that the contract lacks, the advice to use this one.
     """
 
     name: str
@@ -105,10 +128,23 @@ class Op:
     bound: Callable[[Sequence[Value], Attributes], list[Value]]
     body: str = ""
     variadic: bool = False
+    check: Callable[[Sequence[Value], Attributes], None] | None = None
+    kind: Kind = Kind.LAYER
+    role: str = ""
+    weights: tuple[str, ...] = ()
+    optional: int = 0
+    pixels: str = ""
+    grid: Callable[[Grid, Attributes], Grid] | None = None
+    unquantized: str = ""
+    stands_in: Mapping[str, str] = field(default_factory=dict)
 
     def inputs_of(self, count: int) -> tuple[str, ...]:
         """Names of the inputs of a node that has so many."""
         return self.inputs + self.inputs[-1:] * (count - len(self.inputs)) if self.variadic else self.inputs
+
+    def is_optional(self, place: int) -> bool:
+        """Whether a node may leave out the input at a place."""
+        return len(self.inputs) - self.optional <= place < len(self.inputs)
 
     def function(self) -> onnx.FunctionProto:
         """The body as an ONNX function, for a model to carry."""
@@ -148,6 +184,11 @@ class Op:
                 raise SparsePixError(f"attribute {name!r} must be one of {list(attribute.choices)}, found {value!r}")
             attributes[name] = tuple(value) if isinstance(value, list | tuple) else value
         return attributes
+
+
+def is_coords(name: str) -> bool:
+    """Whether an input or output of an op holds coordinates, by its name."""
+    return name == "coords" or name.endswith("_coords")
 
 
 def shape_of_type(type_proto: onnx.TypeProto) -> Shape:

@@ -19,8 +19,9 @@ from qonnx.transformation.base import Transformation
 
 from sparsepix_ops.fixed_point import FixedPoint
 from sparsepix_ops.op import Op, Value
+from sparsepix_ops.ops.quant import OP as QUANT
 from sparsepix_ops.range_analysis import analyze
-from sparsepix_ops.registry import CUSTOM_OPS
+from sparsepix_ops.registry import CUSTOM_OPS, find_op
 from sparsepix_ops.shapes import value_types
 
 
@@ -111,7 +112,7 @@ class MakeExecutable(Transformation):
         for node in model.graph.node:
             graph.node.append(node)
             output = node.output[0]
-            if node.op_type == "Quant" and types[output].tensor_type.elem_type == onnx.TensorProto.DOUBLE:
+            if find_op(node) is QUANT and types[output].tensor_type.elem_type == onnx.TensorProto.DOUBLE:
                 singles.append(f"{output}_single")
                 graph.node[-1].output[0] = singles[-1]
                 graph.node.append(helper.make_node("Cast", singles[-1:], [output], to=onnx.TensorProto.DOUBLE))

@@ -13,7 +13,7 @@ from onnx import numpy_helper
 
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedArray
-from sparsepix_ops.op import Op, Value, shape_of_type
+from sparsepix_ops.op import Kind, Op, Value, is_coords, shape_of_type
 from sparsepix_ops.registry import find_op, unsupported
 
 FLOAT_MANTISSA = 24
@@ -71,15 +71,14 @@ def constants_of(model: onnx.ModelProto) -> tuple[dict[str, Value], dict[str, st
 
 def _check_inputs(op: Op, inputs: Sequence[Value]) -> None:
     """Raise SparsePixError unless a node has the inputs that its op expects."""
-    optional = 1 if op.name == "Gemm" else 0
     names = op.inputs_of(len(inputs))
-    if not len(names) - optional <= len(inputs) <= len(names):
+    if not len(names) - op.optional <= len(inputs) <= len(names):
         raise SparsePixError(f"it must have {len(names)} inputs {names}, found {len(inputs)}")
     for name, value in zip(names, inputs, strict=False):
-        if value.coords != (name == "coords") and op.name != "Identity":
+        if value.coords != is_coords(name) and op.kind is not Kind.COPY:
             found = "coordinates" if value.coords else "no coordinates of an InputReduce or a pool"
             raise SparsePixError(f"its input {name!r} is fed with {found}")
-        if name in ("features", "coords") and len(value.shape) != 3:
+        if (name == "features" or is_coords(name)) and len(value.shape) != 3:
             raise SparsePixError(f"its {name} must have 3 axes (B, N, channels), found shape {value.shape}")
 
 
@@ -98,7 +97,7 @@ def analyze(model: onnx.ModelProto) -> Analysis:
             problems[node.output[0]] = f"{label(node)}: {unsupported(node)}"
             continue
         if any(name not in values for name in node.input if name):
-            continue  # the cause has been reported where it stands
+            continue  # the cause has been reported at its own node
         inputs = [values[name] for name in node.input if name]
         try:
             _check_inputs(op, inputs)

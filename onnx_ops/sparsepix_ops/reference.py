@@ -5,8 +5,9 @@ import onnx
 
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedArray
-from sparsepix_ops.range_analysis import analyze, label
-from sparsepix_ops.registry import HEADS, find_op
+from sparsepix_ops.op import Kind
+from sparsepix_ops.range_analysis import Analysis, analyze, label
+from sparsepix_ops.registry import find_op
 
 
 def run(model: onnx.ModelProto, image: np.ndarray, keep_head: bool = False) -> FixedArray | dict[str, FixedArray]:
@@ -29,9 +30,18 @@ def run(model: onnx.ModelProto, image: np.ndarray, keep_head: bool = False) -> F
     return results if len(results) > 1 else next(iter(results.values()))
 
 
-def run_all(model: onnx.ModelProto, image: np.ndarray, keep_head: bool = False) -> dict[str, FixedArray | np.ndarray]:
-    """As ``run``, but with every value of the graph, by name. Coordinates are plain int64 arrays."""
-    analysis = analyze(model)
+def run_all(
+    model: onnx.ModelProto, image: np.ndarray, keep_head: bool = False, analysis: Analysis | None = None
+) -> dict[str, FixedArray | np.ndarray]:
+    """As ``run``, but with every value of the graph, by name. Coordinates are plain int64 arrays.
+
+    Args:
+        model: as that of ``run``.
+        image: as that of ``run``.
+        keep_head: as that of ``run``.
+        analysis: of this model, if the caller has it already.
+    """
+    analysis = analyze(model) if analysis is None else analysis
     if analysis.problems:
         raise SparsePixError(analysis.problems, "the model has no exact integer meaning")
     values: dict = {name: v.constant for name, v in analysis.values.items() if v.constant is not None}
@@ -40,12 +50,12 @@ def run_all(model: onnx.ModelProto, image: np.ndarray, keep_head: bool = False) 
         if all(name in values for name in node.output):
             continue  # a quantized constant
         inputs = [values[name] for name in node.input if name]
-        if node.op_type in HEADS and not keep_head:
+        op = find_op(node)
+        if op.kind is Kind.HEAD and not keep_head:
             values[node.output[0]] = inputs[0]
             continue
-        op = find_op(node)
         plain = [x for x in inputs if isinstance(x, np.ndarray) and x.dtype == np.float64]
-        if plain and node.op_type not in ("Quant", "Cast", "Identity"):
+        if plain and op.kind not in (Kind.QUANTIZER, Kind.CAST, Kind.COPY):
             raise SparsePixError(f"{label(node)}: its input has no quantizer; add one in front of it")
         outputs = op.reference(inputs, op.read_attributes(node))
         values.update(zip(node.output, outputs, strict=True))

@@ -1,8 +1,8 @@
-"""Every op of the contract, by domain and type."""
+"""Every op of the contract, by domain and type. A new op is one more line here."""
 
 import onnx
 
-from sparsepix_ops.op import Op
+from sparsepix_ops.op import DOMAIN, Kind, Op
 from sparsepix_ops.ops import (
     head,
     input_reduce,
@@ -19,7 +19,8 @@ from sparsepix_ops.ops import (
     standard,
 )
 
-CUSTOM_OPS: tuple[Op, ...] = (
+# In the order in which a file carries their bodies.
+_ALL: tuple[Op, ...] = (
     input_reduce.OP,
     sparse_conv2d.OP,
     sparse_strided_conv2d.OP,
@@ -29,11 +30,34 @@ CUSTOM_OPS: tuple[Op, ...] = (
     sparse_global_max_pool2d.OP,
     sparse_flatten.OP,
     leaky_relu.OP,
+    quant.OP,
+    *standard.OPS,
+    *joins.OPS,
+    *head.OPS,
 )
-RECTIFIERS = frozenset({"Relu", "LeakyRelu"})
-HEADS = frozenset(op.name for op in head.OPS)
-OPS: dict[tuple[str, str], Op] = {
-    (op.domain, op.name): op for op in (*CUSTOM_OPS, quant.OP, *standard.OPS, *joins.OPS, *head.OPS)
+OPS: dict[tuple[str, str], Op] = {(op.domain, op.name): op for op in _ALL}
+CUSTOM_OPS = tuple(op for op in _ALL if op.domain == DOMAIN)
+
+
+def _named(*kinds: Kind) -> frozenset[str]:
+    return frozenset(op.name for op in _ALL if op.kind in kinds)
+
+
+RECTIFIERS = _named(Kind.RECTIFIER)
+HEADS = _named(Kind.HEAD)
+TRANSPARENT = _named(Kind.CAST, Kind.COPY)  # they change no value: every number is exact
+
+# What to use instead of an op that the contract has not, for those that people try.
+ALTERNATIVES = {
+    **{name: advice for op in _ALL for name, advice in op.stands_in.items()},
+    "ConvTranspose": "sparse models have no upsampling",
+    "BatchNormalization": "fold it into the weights of the layer in front of it before the export: "
+    "sparsepix.fold_batch_norm(model)",
+    "Dropout": "call model.eval() before the export",
+    "BipolarQuant": "use Quant with 2 bits or more",
+    "Trunc": "use Quant with rounding mode FLOOR",
+    "QuantizeLinear": "export quantizers as QONNX Quant nodes",
+    "DequantizeLinear": "export quantizers as QONNX Quant nodes",
 }
 
 
@@ -43,28 +67,16 @@ def find_op(node: onnx.NodeProto) -> Op | None:
     return OPS.get((domain, node.op_type))
 
 
-# What to use instead of an op that the contract has not, for those that people try.
-ALTERNATIVES = {
-    "Conv": "use SparseConv2d",
-    "ConvTranspose": "sparse models have no upsampling",
-    "AveragePool": "use SparseAvgPool2d",
-    "GlobalAveragePool": "use SparseGlobalAvgPool2d",
-    "MaxPool": "use SparseMaxPool2d",
-    "GlobalMaxPool": "use SparseGlobalMaxPool2d",
-    "BatchNormalization": "fold it into the weights of the layer in front of it before the export: "
-    "sparsepix.fold_batch_norm(model)",
-    "Flatten": "use SparseFlatten",
-    "Reshape": "use SparseFlatten",
-    "PRelu": "use SparseLeakyReLU",
-    "Elu": "use SparseReLU",
-    "Gelu": "use SparseReLU",
-    "Tanh": "use SparseReLU",
-    "Dropout": "call model.eval() before the export",
-    "BipolarQuant": "use Quant with 2 bits or more",
-    "Trunc": "use Quant with rounding mode FLOOR",
-    "QuantizeLinear": "export quantizers as QONNX Quant nodes",
-    "DequantizeLinear": "export quantizers as QONNX Quant nodes",
-}
+def op_named(name: str) -> Op:
+    """The op of a type: ours or QONNX's before the standard one.
+
+    Raises:
+        KeyError: there is none.
+    """
+    return _BY_NAME[name]
+
+
+_BY_NAME = {op.name: op for op in reversed(_ALL)}
 
 
 def unsupported(node: onnx.NodeProto) -> str:

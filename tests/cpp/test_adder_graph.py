@@ -9,8 +9,9 @@ import pytest
 from firmware_graphs import Builder, accumulator, design_of, run_library
 from sparsepix_hls.cost.primitives import signed_digits
 from sparsepix_hls.cpp.writer import write_project
-from sparsepix_hls.ir import graph as ir
+from sparsepix_hls.ir.tensors import Constant, Tensor
 from sparsepix_hls.kernels.adder_graph import adder_graph, adder_graph_source
+from sparsepix_hls.layers.dense import Dense
 from sparsepix_hls.project import toolchain
 from sparsepix_ops.fixed_point import FixedPoint
 
@@ -20,9 +21,9 @@ U8, S6, S4 = FixedPoint(8, 3, signed=False), FixedPoint(6, 2), FixedPoint(4, 1)
 def dense(raw, kind=S6, weight=S4, bias=None):
     raw = np.asarray(raw, dtype=np.int64)
     output = accumulator(40, kind.exponent + weight.exponent)
-    constant = None if bias is None else ir.Constant("b", np.asarray(bias), S6)
-    x, y = ir.Tensor("x", raw.shape[:1], kind), ir.Tensor("y", raw.shape[1:], output)
-    return ir.Dense("layer", x, y, ir.Constant("w", raw, weight), constant)
+    constant = None if bias is None else Constant("b", np.asarray(bias), S6)
+    x, y = Tensor("x", raw.shape[:1], kind), Tensor("y", raw.shape[1:], output)
+    return Dense("layer", x, y, Constant("w", raw, weight), constant)
 
 
 def evaluate(graph, inputs):

@@ -14,8 +14,8 @@ from rtl_tools import needs_verilator
 from sparsepix_hls.design.options import LayerOptions, Options
 from sparsepix_hls.design.select import make_design
 from sparsepix_hls.frontend.reader import read_model
-from sparsepix_hls.ir import graph as ir
-from sparsepix_hls.layers.layer_costs import layer_cost
+from sparsepix_hls.layers.sparse_conv2d import SparseConv2d
+from sparsepix_hls.layers.sparse_strided_conv2d import SparseStridedConv2d
 from sparsepix_ops import SparsePixError
 
 WEIGHTS, SIGNED = sp.FixedPoint(6, 2), sp.FixedPoint(8, 3)
@@ -72,14 +72,14 @@ def test_rtl(network, tmp_path):
 def test_groups_cost_their_products_only(network):
     graph = read_model(network[0]).graph
     design, _ = make_design(graph, Options(conv="pairs", reduce="tree"))
-    convs = [layer for layer in graph.layers if isinstance(layer, ir.SparseConv2d | ir.SparseStridedConv2d)]
-    products = [layer_cost(conv, design.layers[conv.name], 5.0).multipliers for conv in convs]
+    convs = [layer for layer in graph.layers if isinstance(layer, SparseConv2d | SparseStridedConv2d)]
+    products = [conv.cost(design.layers[conv.name], 5.0).multipliers for conv in convs]
     pairs = 9 * 9
     assert products == [pairs * 1 * 4, pairs * 1 * 4, pairs * 4 * 2]
 
 
 def test_a_strided_convolution_is_not_overlapped(network):
     graph = read_model(network[0]).graph
-    strided = next(layer.name for layer in graph.layers if isinstance(layer, ir.SparseStridedConv2d))
+    strided = next(layer.name for layer in graph.layers if isinstance(layer, SparseStridedConv2d))
     with pytest.raises(SparsePixError, match="implementation: expected one of pairs, gather, auto, found 'overlap'"):
         make_design(graph, Options(layers={strided: LayerOptions("overlap")}))

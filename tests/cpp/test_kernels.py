@@ -12,7 +12,7 @@ import pytest
 
 from firmware_graphs import Builder, accumulator, design_of, oracle, run_library, sparse_images
 from sparsepix_hls.cpp.writer import write_project
-from sparsepix_hls.ir import graph as ir
+from sparsepix_hls.ir.tensors import Constant
 from sparsepix_hls.project import toolchain
 from sparsepix_ops.fixed_point import FixedPoint
 
@@ -71,7 +71,7 @@ def activations():
 def thresholds(name, count, low, high, type_, seed):
     raw = np.sort(np.random.default_rng(seed).integers(low, high + 1, count))
     raw[-1] = high  # so that a Softmax has at least one step at 0
-    return ir.Constant(f"{name}_thresholds", raw, type_)
+    return Constant(f"{name}_thresholds", raw, type_)
 
 
 def branches():

@@ -18,7 +18,7 @@ from hls_pragmas import check
 from sparsepix_hls.cpp.writer import write_project
 from sparsepix_hls.design.schedule import plan
 from sparsepix_hls.design.select import make_design
-from sparsepix_hls.ir import graph as ir
+from sparsepix_hls.ir.tensors import Constant
 from sparsepix_ops.fixed_point import FixedPoint
 
 ROOT = Path(__file__).parents[2]
@@ -55,7 +55,7 @@ def test_kernels():
 
 def thresholds(builder, steps):
     raw = np.linspace(-500, 500, steps).astype(np.int64)
-    return ir.Constant(f"{builder.name}_steps", raw, FixedPoint(10, 4))
+    return Constant(f"{builder.name}_steps", raw, FixedPoint(10, 4))
 
 
 def shared_pairs():

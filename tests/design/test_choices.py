@@ -7,12 +7,15 @@ import pytest
 from design_space import every, options_of
 from onnx_models import ModelBuilder, whole_model
 from sparsepix_hls.cost.costs import interval
-from sparsepix_hls.design.options import LayerOptions, Options, layer_design, work
+from sparsepix_hls.design.options import LayerOptions, Options, layer_design
 from sparsepix_hls.design.options_file import read_options
-from sparsepix_hls.design.schedule import inputs, outputs, plan
+from sparsepix_hls.design.schedule import plan
 from sparsepix_hls.design.select import make_design
 from sparsepix_hls.frontend.reader import read_model
-from sparsepix_hls.ir import graph as ir
+from sparsepix_hls.ir.graph import Graph
+from sparsepix_hls.ir.tensors import Tensor
+from sparsepix_hls.layers.dense import Dense
+from sparsepix_hls.layers.sparse_flatten import SparseFlatten
 from sparsepix_ops import FixedPoint
 from sparsepix_ops.errors import SparsePixError
 
@@ -51,8 +54,8 @@ def test_arrays_pass_from_stage_to_stage(graph, values):
     for stage in stages:
         here = list(stage.inputs)
         for step in stage.steps:
-            assert set(inputs(step, design)) <= set(here), step.name
-            here += outputs(step)
+            assert set(step.reads(design.implementation(step))) <= set(here), step.name
+            here += step.outputs
             done.append(step.name)
         assert set(stage.outputs) <= set(here)
         assert (stage.kind == "pipeline") == (stage.rounds == 1 and stage.kind != "stream") or stage.rounds > 1
@@ -66,7 +69,7 @@ def test_arrays_pass_from_stage_to_stage(graph, values):
     [(20, 1, 1, 20), (20, 3, 3, 7), (20, 6, 5, 4), (20, 20, 20, 1), (7, 99, 7, 1)],
 )
 def test_reuse_that_does_not_divide(items, reuse, rounds, copies):
-    dense = ir.Dense("d", ir.Tensor("x", (items,), W), ir.Tensor("y", (1,), W), None, None)
+    dense = Dense("d", Tensor("x", (items,), W), Tensor("y", (1,), W), None, None)
     design = layer_design(dense, "multiply", reuse)
     assert (design.rounds, design.copies) == (rounds, copies)
     assert (rounds - 1) * copies < items <= rounds * copies
@@ -167,9 +170,9 @@ def test_magnitude_can_only_be_scanned(tmp_path, reduce):
 
 def test_lookup_needs_a_dense_layer(tmp_path):
     graph = read_model(whole_model().save(tmp_path / "net.onnx")).graph
-    flatten = next(layer for layer in graph.layers if isinstance(layer, ir.SparseFlatten))
-    assert work(flatten) == flatten.features.shape[0]
-    alone = ir.Graph(graph.name, graph.input, (flatten.output,), graph.layers[: graph.layers.index(flatten) + 1])
+    flatten = next(layer for layer in graph.layers if isinstance(layer, SparseFlatten))
+    assert flatten.work == flatten.features.shape[0]
+    alone = Graph(graph.name, graph.input, (flatten.output,), graph.layers[: graph.layers.index(flatten) + 1])
     with pytest.raises(SparsePixError, match="'lookup' needs a dense layer directly behind the flatten"):
         make_design(alone, Options(flatten="lookup"))
 

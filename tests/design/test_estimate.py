@@ -13,14 +13,18 @@ from random_networks import SETTINGS
 from sparsepix_hls.cli.pictures import estimate_figure, exploration_figure
 from sparsepix_hls.cost.costs import RESTART, interval
 from sparsepix_hls.cpp.estimate import KIND, estimate_design, estimate_json, utilization, warnings
-from sparsepix_hls.design.options import LayerDesign, Options, layer_design, work
-from sparsepix_hls.design.schedule import PairMap
+from sparsepix_hls.design.options import Options, layer_design
 from sparsepix_hls.design.select import make_design
 from sparsepix_hls.flow.explore import explore, published_point, write_points
 from sparsepix_hls.frontend.reader import read_model
-from sparsepix_hls.ir import graph as ir
-from sparsepix_hls.layers.layer_costs import layer_cost
-from sparsepix_hls.layers.reduce_costs import reduce_cost
+from sparsepix_hls.ir.tensors import Constant, LayerDesign, PairMap, Tensor
+from sparsepix_hls.layers.dense import Dense
+from sparsepix_hls.layers.input_reduce import input_reduce, reduce_cost
+from sparsepix_hls.layers.kernel_map import MakePairMap
+from sparsepix_hls.layers.sparse_avg_pool2d import SparseAvgPool2d
+from sparsepix_hls.layers.sparse_conv2d import SparseConv2d
+from sparsepix_hls.layers.sparse_flatten import SparseFlatten, SparseFlattenDense
+from sparsepix_hls.layers.sparse_max_pool2d import SparseMaxPool2d
 from sparsepix_hls.project.parts import Part, find_part
 from sparsepix_hls.reference.published_models import ARCHITECTURES, PUBLISHED_MODELS, architecture, find_published
 from sparsepix_ops import FixedPoint
@@ -82,7 +86,7 @@ def test_wide_products_go_to_dsps(tmp_path):
     sixteen = FixedPoint(16, 7), FixedPoint(16, 6, signed=False)
     for formats, dsp in ((sixteen, 64), (EIGHT, 0)):
         conv = graph_of(neutrino(8, *formats), tmp_path).layers[1]
-        assert layer_cost(conv, layer_design(conv, "pairs", 1), CLOCK).dsp == dsp
+        assert conv.cost(layer_design(conv, "pairs", 1), CLOCK).dsp == dsp
 
 
 def test_a_slower_clock_takes_fewer_cycles(tmp_path):
@@ -97,43 +101,43 @@ def reused_layers(draw):
     slots, c_in, c_out = draw(st.integers(1, 24)), draw(st.integers(1, 4)), draw(st.integers(1, 4))
     bits, weight_bits = draw(st.integers(2, 16)), draw(st.integers(2, 16))
     feature, weight = FixedPoint(bits, 2), FixedPoint(weight_bits, 1)
-    features, coords = ir.Tensor("f", (slots, c_in), feature), ir.Tensor("c", (slots, 2), FixedPoint(7, 7))
+    features, coords = Tensor("f", (slots, c_in), feature), Tensor("c", (slots, 2), FixedPoint(7, 7))
     rng = np.random.default_rng(draw(st.integers(0, 99)))
 
     def constant(*shape):
-        return ir.Constant("w", rng.integers(weight.raw_min, weight.raw_max + 1, shape), weight)
+        return Constant("w", rng.integers(weight.raw_min, weight.raw_max + 1, shape), weight)
 
     side = draw(st.sampled_from([1, 3, 5, 7]))
     wide = FixedPoint(30, 10)
     kind = draw(st.sampled_from(["pairs", "gather", "pool", "flatten", "lookup", "dense"]))
     if kind in ("pairs", "gather"):
-        output = ir.Tensor("y", (slots, c_out), wide)
-        return ir.SparseConv2d("l", features, coords, output, (side, side), constant(side, side, c_in, c_out), None,
+        output = Tensor("y", (slots, c_out), wide)
+        return SparseConv2d("l", features, coords, output, (side, side), constant(side, side, c_in, c_out), None,
                                "active"), kind  # fmt: skip
     if kind == "pool":
-        cells = ir.Tensor("cells", (slots, 2), FixedPoint(5, 5))
-        output = ir.Tensor("y", (slots, c_in), wide)
-        return ir.SparseMaxPool2d("l", features, coords, output, cells, (side, side), (32, 32), "active"), ""
+        cells = Tensor("cells", (slots, 2), FixedPoint(5, 5))
+        output = Tensor("y", (slots, c_in), wide)
+        return SparseMaxPool2d("l", features, coords, output, cells, (side, side), (32, 32), "active"), ""
     if kind == "flatten":
-        return ir.SparseFlatten("l", features, coords, ir.Tensor("y", (36 * c_in,), feature), (6, 6)), ""
-    output = ir.Tensor("y", (c_out,), wide)
+        return SparseFlatten("l", features, coords, Tensor("y", (36 * c_in,), feature), (6, 6)), ""
+    output = Tensor("y", (c_out,), wide)
     if kind == "lookup":
-        return ir.SparseFlattenDense("l", features, coords, output, (6, 6), constant(36, c_in, c_out), None), kind
-    return ir.Dense("l", ir.Tensor("x", (slots,), feature), output, constant(slots, c_out), None), "multiply"
+        return SparseFlattenDense("l", features, coords, output, (6, 6), constant(36, c_in, c_out), None), kind
+    return Dense("l", Tensor("x", (slots,), feature), output, constant(slots, c_out), None), "multiply"
 
 
 @settings(**SETTINGS)
 @given(reused_layers())
 def test_more_reuse_never_takes_more_multipliers(layer_and_kind):
     layer, kind = layer_and_kind
-    designs = [layer_design(layer, kind, factor) for factor in range(1, work(layer) + 2)]
-    costs = [layer_cost(layer, how, CLOCK) for how in designs]
+    designs = [layer_design(layer, kind, factor) for factor in range(1, layer.work + 2)]
+    costs = [layer.cost(how, CLOCK) for how in designs]
     for (one, less), more in zip(zip(designs, costs, strict=True), costs[1:], strict=False):
         assert more.multipliers <= less.multipliers
         assert more.interval_cycles >= less.interval_cycles == interval(one.rounds)
         if one.rounds > 1 or kind != "multiply":  # products with constants are additions and need no DSP slice
             assert more.dsp <= less.dsp
-    assert costs[-1].interval_cycles == (work(layer) + RESTART if work(layer) > 1 else 1)
+    assert costs[-1].interval_cycles == (layer.work + RESTART if layer.work > 1 else 1)
 
 
 def test_matched_stages_are_small(tmp_path):
@@ -146,14 +150,14 @@ def test_matched_stages_are_small(tmp_path):
 
 
 def test_pairs_on_the_way_of_a_scan_are_cheap():
-    pairs = PairMap(ir.Tensor("c", (20, 2), FixedPoint(7, 7)), (7, 7))
-    scanned, at_once = (layer_cost(pairs, LayerDesign(how, 1, 1), CLOCK) for how in ("scan", ""))
+    pairs = MakePairMap(PairMap(Tensor("c", (20, 2), FixedPoint(7, 7)), (7, 7)))
+    scanned, at_once = (pairs.cost(LayerDesign(how, 1, 1), CLOCK) for how in ("scan", ""))
     assert scanned.latency_cycles == 0
     assert scanned.lut * 9 < at_once.lut
 
 
 def test_a_scan_takes_a_clock_a_pixel_and_magnitude_longer(tmp_path):
-    reduce = ir.input_reduce(graph_of(neutrino(20, *EIGHT), tmp_path))
+    reduce = input_reduce(graph_of(neutrino(20, *EIGHT), tmp_path))
     raster, largest = (reduce_cost(replace(reduce, selection=how), "scan", 1, CLOCK) for how in ("raster", "magnitude"))
     assert 20 < raster.latency_cycles < 30
     assert raster.interval_cycles == 21
@@ -175,18 +179,18 @@ WEIGHT8, FEATURE8, COORD8 = FixedPoint(8, 3), FixedPoint(8, 2, signed=False), Fi
 
 
 def pixels(slots, channels):
-    return ir.Tensor("features", (slots, channels), FEATURE8), ir.Tensor("coords", (slots, 2), COORD8)
+    return Tensor("features", (slots, channels), FEATURE8), Tensor("coords", (slots, 2), COORD8)
 
 
 def published_conv(slots, c_in, c_out, size):
-    output = ir.Tensor("output", (slots, c_out), FixedPoint(17, 6))
-    weight = ir.Constant("weight", np.ones((size, size, c_in, c_out), int), WEIGHT8)
-    bias = ir.Constant("bias", np.ones(c_out, int), WEIGHT8)
-    return ir.SparseConv2d("conv", *pixels(slots, c_in), output, (size, size), weight, bias, "active")
+    output = Tensor("output", (slots, c_out), FixedPoint(17, 6))
+    weight = Constant("weight", np.ones((size, size, c_in, c_out), int), WEIGHT8)
+    bias = Constant("bias", np.ones(c_out, int), WEIGHT8)
+    return SparseConv2d("conv", *pixels(slots, c_in), output, (size, size), weight, bias, "active")
 
 
 def pairs_cost(layer):
-    return layer_cost(layer, layer_design(layer, "pairs", 1), CLOCK)
+    return layer.cost(layer_design(layer, "pairs", 1), CLOCK)
 
 
 @pytest.mark.parametrize(("slots", "c_in", "c_out", "size", "lut"), PUBLISHED_CONVS)
@@ -197,17 +201,17 @@ def test_convolutions_are_near_the_published_ones(slots, c_in, c_out, size, lut)
 
 @pytest.mark.parametrize(("slots", "channels", "size", "lut"), PUBLISHED_POOLS)
 def test_pools_are_near_the_published_ones(slots, channels, size, lut):
-    outputs = (ir.Tensor("y", (slots, channels), FixedPoint(18, 2)), ir.Tensor("cells", (slots, 2), FixedPoint(5, 5)))
+    outputs = (Tensor("y", (slots, channels), FixedPoint(18, 2)), Tensor("cells", (slots, 2), FixedPoint(5, 5)))
     factor = reciprocal(size * size, 10)
-    constant = ir.Constant("reciprocal", np.asarray(factor.raw), factor.range.format())
-    layer = ir.SparseAvgPool2d("pool", *pixels(slots, channels), *outputs, (size, size), (63, 63), constant)
+    constant = Constant("reciprocal", np.asarray(factor.raw), factor.range.format())
+    layer = SparseAvgPool2d("pool", *pixels(slots, channels), *outputs, (size, size), (63, 63), constant)
     # Ours shares no adders between the slots, and divides in LUTs where the published one has DSP slices.
-    assert lut / 2 < layer_cost(layer, layer_design(layer, "", 1), CLOCK).lut < lut * 4
+    assert lut / 2 < layer.cost(layer_design(layer, "", 1), CLOCK).lut < lut * 4
 
 
 def test_the_published_reduction_is_larger(tmp_path):
     """It searches the image again for each pixel: 98,305 LUTs."""
-    reduce = ir.input_reduce(graph_of(neutrino(20, *EIGHT), tmp_path))
+    reduce = input_reduce(graph_of(neutrino(20, *EIGHT), tmp_path))
     assert 98_305 / 8 < reduce_cost(reduce, "scan", 1, CLOCK).lut < 98_305 / 2
 
 

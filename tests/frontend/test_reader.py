@@ -16,7 +16,8 @@ from firmware_graphs import oracle
 from onnx_models import ACTIVATION, IMAGE, WEIGHT, ModelBuilder, whole_model
 from sparsepix_hls.frontend.identifiers import Names, identifier, top_identifier
 from sparsepix_hls.frontend.reader import read_model
-from sparsepix_hls.ir import graph as ir
+from sparsepix_hls.ir.tensors import Constant, Tensor
+from sparsepix_hls.layers.dense import Dense
 from sparsepix_hls.project.testbench_data import synthetic_events
 from sparsepix_ops import FixedPoint, reference
 from sparsepix_ops.ops.head import HEAD_FORMAT, exp_thresholds, sigmoid_thresholds
@@ -44,9 +45,9 @@ def test_whole_model(read):
     assert names == ["reduce", "conv1", "act1", "pool1", "pool1_out", "conv2", "act2", "pool2", "flatten", "dense1",
                      "act3", "dense2"]  # fmt: skip
     assert graph.name == "net"
-    assert graph.input == ir.Tensor("image", (1, 8, 8), IMAGE)
+    assert graph.input == Tensor("image", (1, 8, 8), IMAGE)
     reduce, conv1, act1, pool1, _, conv2, _, pool2, flatten, dense1, _, dense2 = graph.layers
-    assert reduce.features == ir.Tensor("reduce_features", (5, 1), IMAGE)
+    assert reduce.features == Tensor("reduce_features", (5, 1), IMAGE)
     assert reduce.coords.shape == (5, 2)
     assert (reduce.coords.type.width, reduce.coords.type.integer, reduce.coords.type.signed) == (4, 4, True)
     assert conv1.features is reduce.features
@@ -148,7 +149,7 @@ def test_head(read, kind):
     builder = ModelBuilder(height=2, width=2).image().reduce(3).flatten().dense().head(kind)
     result = read(builder)
     assert result.graph.dropped_head == kind
-    assert isinstance(result.graph.layers[-1], ir.Dense)
+    assert isinstance(result.graph.layers[-1], Dense)
     assert kind in result.notices[0]
     assert "--keep-head" in result.notices[0]
     kept = read(builder, keep_head=True)
@@ -189,8 +190,8 @@ def test_names_of_the_firmware(read):
     names = [graph.name, graph.input.name]
     for layer in graph.layers:
         names.append(layer.name)
-        names += [v.name for v in vars(layer).values() if isinstance(v, ir.Constant)]
-        names += [v.name for r, v in vars(layer).items() if isinstance(v, ir.Tensor) and "output" in r]
+        names += [v.name for v in vars(layer).values() if isinstance(v, Constant)]
+        names += [v.name for r, v in vars(layer).items() if isinstance(v, Tensor) and "output" in r]
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", n) for n in names)
     assert not {"int", "class", "size"} & set(names)

@@ -16,7 +16,8 @@ from da4ml.types import CombLogic
 from firmware_graphs import oracle
 from onnx_models import whole_model
 from sparsepix_hls.cli.main import main
-from sparsepix_hls.ir import graph as ir
+from sparsepix_hls.ir.graph import Graph
+from sparsepix_hls.layers.head import Head
 from sparsepix_hls.rtl.tools.dais import write_dais
 from sparsepix_ops.errors import SparsePixError
 from test_kernels import CASES
@@ -25,7 +26,7 @@ from test_kernels import CASES
 def has_rtl(graph):
     layers = graph.layers
     result = graph.output in (layers[0].features, layers[0].coords)  # nothing behind the reduction
-    return not result and not any(isinstance(x, ir.Head) for x in layers)
+    return not result and not any(isinstance(x, Head) for x in layers)
 
 
 GRAPHS = [name for name, (graph, _) in CASES.items() if has_rtl(graph)]
@@ -35,7 +36,7 @@ def listed(graph, images):
     """What the reduction of a graph gives, features and coords side by side."""
     reduce = graph.layers[0]
     halves = [
-        oracle(ir.Graph(graph.name, graph.input, (t,), (reduce,)), images).reshape(len(images), -1)
+        oracle(Graph(graph.name, graph.input, (t,), (reduce,)), images).reshape(len(images), -1)
         for t in (reduce.features, reduce.coords)
     ]
     return np.concatenate(halves, axis=1).astype(np.float64)

@@ -12,7 +12,20 @@ import numpy as np
 
 from sparsepix_hls.design.options import Options
 from sparsepix_hls.design.select import make_design
-from sparsepix_hls.ir import graph as ir
+from sparsepix_hls.ir.graph import Graph
+from sparsepix_hls.ir.tensors import Constant, Tensor
+from sparsepix_hls.layers.activation import Activation
+from sparsepix_hls.layers.dense import Dense
+from sparsepix_hls.layers.head import Head
+from sparsepix_hls.layers.input_reduce import InputReduce
+from sparsepix_hls.layers.joins import Add, Concat
+from sparsepix_hls.layers.sparse_avg_pool2d import SparseAvgPool2d
+from sparsepix_hls.layers.sparse_conv2d import SparseConv2d
+from sparsepix_hls.layers.sparse_flatten import SparseFlatten
+from sparsepix_hls.layers.sparse_global_avg_pool2d import SparseGlobalAvgPool2d
+from sparsepix_hls.layers.sparse_global_max_pool2d import SparseGlobalMaxPool2d
+from sparsepix_hls.layers.sparse_max_pool2d import SparseMaxPool2d
+from sparsepix_hls.layers.sparse_strided_conv2d import SparseStridedConv2d
 from sparsepix_ops.fixed_point import FixedPoint
 
 
@@ -25,17 +38,17 @@ class Builder:
 
     def __init__(self, name, shape, image, seed=0):
         self.name, self.rng, self.layers = name, np.random.default_rng(seed), []
-        self.image = self.x = ir.Tensor(f"{name}_image", shape, image)
+        self.image = self.x = Tensor(f"{name}_image", shape, image)
         self.coords = None
         self.marked = []
         self.spatial = shape[1:]
 
     def tensor(self, suffix, shape, type_):
-        return ir.Tensor(f"{self.name}_{len(self.layers)}_{suffix}", shape, type_)
+        return Tensor(f"{self.name}_{len(self.layers)}_{suffix}", shape, type_)
 
     def constant(self, suffix, shape, type_):
         raw = self.rng.integers(type_.raw_min, type_.raw_max + 1, shape)
-        return ir.Constant(f"{self.name}_{len(self.layers)}_{suffix}", raw, type_)
+        return Constant(f"{self.name}_{len(self.layers)}_{suffix}", raw, type_)
 
     def add(self, layer, x, coords=None):
         self.layers.append(layer)
@@ -48,7 +61,7 @@ class Builder:
     def reduce(self, max_pixels, threshold_raw=0, activity="first", selection="raster"):
         features = self.tensor("features", (max_pixels, self.image.shape[0]), self.image.type)
         coords = self.tensor("coords", (max_pixels, 2), coord_type(*self.spatial))
-        layer = ir.InputReduce(
+        layer = InputReduce(
             self.layer_name(), self.image, features, coords, max_pixels, threshold_raw, activity, selection
         )
         return self.add(layer, features, coords)
@@ -58,7 +71,7 @@ class Builder:
         w = self.constant("weight", (*kernel, channels // groups, out), weight)
         b = self.constant("bias", (out,), bias) if bias else None
         y = self.tensor("conv", (size, out), output)
-        return self.add(ir.SparseConv2d(self.layer_name(), self.x, self.coords, y, kernel, w, b, bias_on, groups), y)
+        return self.add(SparseConv2d(self.layer_name(), self.x, self.coords, y, kernel, w, b, bias_on, groups), y)
 
     def strided(self, out, kernel, strides, weight, output, bias=None, groups=1):
         size, channels = self.x.shape
@@ -69,39 +82,39 @@ class Builder:
         coords = self.tensor("cells", self.coords.shape, coord_type(*grid))
         places = (self.layer_name(), self.x, self.coords, y, coords, kernel, self.spatial, strides)
         self.spatial = grid
-        return self.add(ir.SparseStridedConv2d(*places, w, b, groups), y, coords)
+        return self.add(SparseStridedConv2d(*places, w, b, groups), y, coords)
 
     def act(self, type_, relu=True, slope_shift=0):
         y = self.tensor("act", self.x.shape, type_)
-        return self.add(ir.Activation(self.layer_name(), self.x, y, relu, slope_shift), y)
+        return self.add(Activation(self.layer_name(), self.x, y, relu, slope_shift), y)
 
     def pool(self, kernel, output, reciprocal=None, over="active"):
         y = self.tensor("pooled", self.x.shape, output)
         coords = self.tensor("cells", self.coords.shape, self.coords.type)
         args = (self.layer_name(), self.x, self.coords, y, coords, kernel, self.spatial)
         if reciprocal:
-            layer = ir.SparseAvgPool2d(*args, ir.Constant(f"{y.name}_r", np.array(reciprocal[0]), reciprocal[1]))
+            layer = SparseAvgPool2d(*args, Constant(f"{y.name}_r", np.array(reciprocal[0]), reciprocal[1]))
         else:
-            layer = ir.SparseMaxPool2d(*args, over)
+            layer = SparseMaxPool2d(*args, over)
         self.spatial = (self.spatial[0] // kernel[0], self.spatial[1] // kernel[1])
         return self.add(layer, y, coords)
 
     def global_pool(self, output, reciprocal=None, over="active"):
         y = self.tensor("pooled", self.x.shape[1:], output)
         if reciprocal:
-            factor = ir.Constant(f"{y.name}_r", np.array(reciprocal[0]), reciprocal[1])
-            return self.add(ir.SparseGlobalAvgPool2d(self.layer_name(), self.x, y, self.spatial, factor), y)
-        return self.add(ir.SparseGlobalMaxPool2d(self.layer_name(), self.x, self.coords, y, self.spatial, over), y)
+            factor = Constant(f"{y.name}_r", np.array(reciprocal[0]), reciprocal[1])
+            return self.add(SparseGlobalAvgPool2d(self.layer_name(), self.x, y, self.spatial, factor), y)
+        return self.add(SparseGlobalMaxPool2d(self.layer_name(), self.x, self.coords, y, self.spatial, over), y)
 
     def flatten(self):
         y = self.tensor("flat", (self.spatial[0] * self.spatial[1] * self.x.shape[1],), self.x.type)
-        return self.add(ir.SparseFlatten(self.layer_name(), self.x, self.coords, y, self.spatial), y)
+        return self.add(SparseFlatten(self.layer_name(), self.x, self.coords, y, self.spatial), y)
 
     def dense(self, out, weight, output, bias=None):
         w = self.constant("weight", (self.x.shape[0], out), weight)
         b = self.constant("bias", (out,), bias) if bias else None
         y = self.tensor("dense", (out,), output)
-        return self.add(ir.Dense(self.layer_name(), self.x, y, w, b), y)
+        return self.add(Dense(self.layer_name(), self.x, y, w, b), y)
 
     def mark(self):
         """Where a branch begins, or one of its ends."""
@@ -111,20 +124,20 @@ class Builder:
     def plus(self, output, branch=-1):
         """Add the end of a branch."""
         y = self.tensor("sum", self.x.shape, output)
-        return self.add(ir.Add(self.layer_name(), self.marked[branch], self.x, y), y)
+        return self.add(Add(self.layer_name(), self.marked[branch], self.x, y), y)
 
     def concat(self, output):
         """The marked branches and this one side by side."""
         parts = (*self.marked, self.x)
         y = self.tensor("all", (*self.x.shape[:-1], sum(part.shape[-1] for part in parts)), output)
-        return self.add(ir.Concat(self.layer_name(), parts, y), y)
+        return self.add(Concat(self.layer_name(), parts, y), y)
 
     def head(self, kind, thresholds):
         y = self.tensor("head", self.x.shape, FixedPoint(10, 0, signed=False, rounding="FLOOR", overflow="WRAP"))
-        return self.add(ir.Head(self.layer_name(), kind, self.x, y, thresholds), y)
+        return self.add(Head(self.layer_name(), kind, self.x, y, thresholds), y)
 
     def graph(self, *outputs):
-        return ir.Graph(self.name, self.image, outputs or (self.x,), tuple(self.layers))
+        return Graph(self.name, self.image, outputs or (self.x,), tuple(self.layers))
 
 
 def exact(low, high, exponent):
@@ -194,7 +207,7 @@ def run_conv(layer, pixels):
     first = [f // (filters // layer.groups) * group for f in range(filters)]  # channel that a filter reads
     bias = values(layer.bias) if layer.bias else [Fraction(0)] * filters
     out, cells = [], pixels.coords
-    if isinstance(layer, ir.SparseStridedConv2d):
+    if isinstance(layer, SparseStridedConv2d):
         every = [c and (c[0] // layer.strides[0], c[1] // layer.strides[1]) for c in pixels.coords]
         cells = [c if c is not None and every.index(c) == i else None for i, c in enumerate(every)]
     steps = getattr(layer, "strides", (1, 1))
@@ -230,7 +243,7 @@ def run_pool(layer, pixels):
         new.coords[slots[0]] = cell
         for c in range(channels):
             there = [pixels.values[slot][c] for slot in slots]
-            if isinstance(layer, ir.SparseAvgPool2d):
+            if isinstance(layer, SparseAvgPool2d):
                 result = sum(there) * value(layer.reciprocal.raw, layer.reciprocal.type)
             elif layer.over == "cell" and len(slots) < kh * kw:
                 result = max([*there, Fraction(0)])
@@ -251,34 +264,34 @@ def run_head(layer, logits):
 
 def run_layer(layer, state):
     match layer:
-        case ir.InputReduce():
+        case InputReduce():
             pixels = run_reduce(layer, state[layer.image.name])
             state[layer.features.name], state[layer.coords.name] = pixels.values, pixels.coords
-        case ir.SparseConv2d():
+        case SparseConv2d():
             pixels = Pixels(state[layer.coords.name], state[layer.features.name])
             state[layer.output.name] = run_conv(layer, pixels).values
-        case ir.SparseStridedConv2d():
+        case SparseStridedConv2d():
             pixels = run_conv(layer, Pixels(state[layer.coords.name], state[layer.features.name]))
             state[layer.output_features.name], state[layer.output_coords.name] = pixels.values, pixels.coords
-        case ir.Activation():
+        case Activation():
             array = np.array(state[layer.input.name], dtype=object)
             slope = 0 if layer.relu else Fraction(1, 2**layer.slope_shift)
             flat = [to_format(v * slope if v < 0 else v, layer.output.type) for v in array.ravel()]
             state[layer.output.name] = np.array(flat, dtype=object).reshape(array.shape).tolist()
-        case ir.SparseAvgPool2d() | ir.SparseMaxPool2d():
+        case SparseAvgPool2d() | SparseMaxPool2d():
             pixels = run_pool(layer, Pixels(state[layer.coords.name], state[layer.features.name]))
             state[layer.output_features.name], state[layer.output_coords.name] = pixels.values, pixels.coords
-        case ir.SparseGlobalAvgPool2d():
+        case SparseGlobalAvgPool2d():
             factor = value(layer.reciprocal.raw, layer.reciprocal.type)
             columns = zip(*state[layer.features.name], strict=True)
             state[layer.output.name] = [fits(sum(column) * factor, layer.output.type) for column in columns]
-        case ir.SparseGlobalMaxPool2d():
+        case SparseGlobalMaxPool2d():
             coords, features = state[layer.coords.name], state[layer.features.name]
             there = [f for place, f in zip(coords, features, strict=True) if place is not None]
             if not there or (layer.over == "cell" and len(there) < layer.spatial_shape[0] * layer.spatial_shape[1]):
                 there.append([Fraction(0)] * layer.output.shape[0])
             state[layer.output.name] = [fits(max(column), layer.output.type) for column in zip(*there, strict=True)]
-        case ir.SparseFlatten():
+        case SparseFlatten():
             height, width = layer.spatial_shape
             channels = layer.features.shape[1]
             flat = [Fraction(0)] * (height * width * channels)
@@ -287,22 +300,22 @@ def run_layer(layer, state):
                     at = (coords[0] * width + coords[1]) * channels
                     flat[at : at + channels] = features
             state[layer.output.name] = flat
-        case ir.Dense():
+        case Dense():
             weight = values(layer.weight)
             x = state[layer.input.name]
             bias = values(layer.bias) if layer.bias else [Fraction(0)] * weight.shape[1]
             sums = [sum((w * v for w, v in zip(weight[:, o], x, strict=True)), bias[o]) for o in range(weight.shape[1])]
             state[layer.output.name] = [fits(s, layer.output.type) for s in sums]
-        case ir.Add():
+        case Add():
             first, second = (np.array(state[t.name], dtype=object) for t in (layer.first, layer.second))
             flat = [fits(v, layer.output.type) for v in (first + second).ravel()]
             state[layer.output.name] = np.array(flat, dtype=object).reshape(first.shape).tolist()
-        case ir.Concat():
+        case Concat():
             parts = [np.array(state[part.name], dtype=object) for part in layer.parts]
             joined = np.concatenate(parts, axis=-1)
             flat = [fits(v, layer.output.type) for v in joined.ravel()]
             state[layer.output.name] = np.array(flat, dtype=object).reshape(joined.shape).tolist()
-        case ir.Head():
+        case Head():
             state[layer.output.name] = run_head(layer, state[layer.input.name])
 
 

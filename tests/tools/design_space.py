@@ -8,8 +8,8 @@ from sparsepix_hls.design.options import Options
 from sparsepix_hls.design.rewrites import lookup_partner
 from sparsepix_hls.design.select import overlap_candidate
 from sparsepix_hls.frontend.reader import read_model
-from sparsepix_hls.ir import graph as ir
-from sparsepix_hls.ir.graph import input_reduce
+from sparsepix_hls.layers.input_reduce import input_reduce
+from sparsepix_hls.layers.sparse_flatten import SparseFlatten
 
 CHOICES = {
     "reduce": ["scan", "stream", "tree"],
@@ -61,7 +61,7 @@ def covering():
 
 def nearest(graph, options):
     """The options with what a model cannot have left to the translator."""
-    flattens = [layer for layer in graph.layers if isinstance(layer, ir.SparseFlatten)]
+    flattens = [layer for layer in graph.layers if isinstance(layer, SparseFlatten)]
     if options.conv == "overlap" and overlap_candidate(graph) is None:
         options = replace(options, conv="auto")
     if options.flatten == "lookup" and not all(lookup_partner(graph, layer) for layer in flattens):

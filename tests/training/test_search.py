@@ -13,7 +13,8 @@ from sparsepix.cost.firmware_estimate import FirmwareEstimate
 from sparsepix.datasets import Dataset, Split, digits
 from sparsepix.training import search as search_module
 from sparsepix.training.runs import RunOptions, build_model
-from sparsepix.training.search import SPACE, pareto_front, parse_space, search
+from sparsepix.training.search import pareto_front, search
+from sparsepix.training.search_space import SPACE, parse_space
 
 CPU = torch.device("cpu")
 OPTIONS = RunOptions("digits", epochs=1, learning_rate=1e-2, batch_size=16)

@@ -1,6 +1,6 @@
-"""What any part of a design costs, from its count of hardware primitives; an estimate, not synthesis.
+"""Cost model: latency and area from primitive counts; an estimate, not synthesis.
 
-``reduce_costs.py`` and ``layer_costs.py`` have one rule for each kernel of ``include/sparsepix``, from its structure.
+Each layer (``sparsepix_hls.layers``) has one rule for its kernel of ``include/sparsepix``, from its structure.
 Two figures are taken over from the published designs, of which synthesis results exist (``published.py``): three levels
 of LUTs fit in a clock of 5 ns, and synthesis leaves about half of the LUTs that looked-up products and their sums
 count. Expect a factor of 1.5 either way.
@@ -9,7 +9,6 @@ count. Expect a factor of 1.5 either way.
 from dataclasses import dataclass, replace
 
 from sparsepix_hls.cost.primitives import Cost, cycles
-from sparsepix_hls.design.options import LayerDesign
 
 LEVEL_NS = 1.6  # a level of LUTs with its wires: three in 5 ns, as in the published search tree
 RESTART = 1  # clocks that a rewound loop loses between two events
@@ -42,17 +41,17 @@ def depth_cycles(cost: Cost, clock_ns: float) -> int:
     return cycles(cost, clock_ns, LEVEL_NS)
 
 
-def counted(
-    cost: Cost, clock_ns: float, how: LayerDesign, live_bits: float, multipliers: int = 0, waits: bool = True
+def layer_estimate(
+    cost: Cost, clock_ns: float, rounds: int, live_bits: float, multipliers: int = 0, owns_loop: bool = True
 ) -> Estimate:
-    """A layer of ``how.rounds`` rounds; every clock of its depth holds ``live_bits`` in registers.
+    """A layer of so many rounds; every clock of its depth holds ``live_bits`` in registers.
 
-    ``waits`` is False for a layer that shares the loop of another one and adds nothing but its depth.
+    ``owns_loop`` is False for a layer that shares the loop of another one and adds nothing but its depth.
     """
     depth = depth_cycles(cost, clock_ns)
     return Estimate(
-        latency_cycles=depth + (how.rounds - 1 if waits else 0),
-        interval_cycles=interval(how.rounds),
+        latency_cycles=depth + (rounds - 1 if owns_loop else 0),
+        interval_cycles=interval(rounds),
         lut=round(cost.lut),
         ff=round(cost.ff + depth * live_bits),
         dsp=round(cost.dsp),

@@ -4,11 +4,12 @@ import math
 from dataclasses import asdict, dataclass
 
 from sparsepix_hls.cost.costs import Estimate, channel_cost, interval
-from sparsepix_hls.design.options import Design, LayerDesign
-from sparsepix_hls.design.schedule import Array, PairMap, Stage, Step, bits, plan
-from sparsepix_hls.ir import graph as ir
-from sparsepix_hls.layers.layer_costs import layer_cost
-from sparsepix_hls.layers.reduce_costs import read_beats_cost, receive_cost, reduce_cost
+from sparsepix_hls.design.options import Design
+from sparsepix_hls.design.schedule import Stage, plan
+from sparsepix_hls.ir.graph import Layer
+from sparsepix_hls.ir.tensors import Array, LayerDesign
+from sparsepix_hls.layers.input_reduce import InputReduce, read_beats_cost, receive_cost, reduce_cost
+from sparsepix_hls.layers.kernel_map import MakePairMap
 from sparsepix_hls.project.parts import Part
 
 HAND_OVER = 1  # clocks from one process to the next
@@ -83,26 +84,25 @@ def estimate_design(design: Design, clock_ns: float) -> DesignEstimate:
     return DesignEstimate(tuple(rows), tuple(stages), total)
 
 
-def _row(stage: Stage, step: Step, design: Design, clock_ns: float) -> Row:
-    if isinstance(step, ir.InputReduce):
+def _row(stage: Stage, step: Layer, design: Design, clock_ns: float) -> Row:
+    if isinstance(step, InputReduce):
         cost = reduce_cost(step, design.reduce, design.pixels_per_cycle, clock_ns)
         if design.reduce == "stream" and design.io == "parallel":
             beats = read_beats_cost(step, design.pixels_per_cycle)
             cost = Estimate(**(asdict(cost) | {"lut": cost.lut + round(beats.lut)}))
         return Row(stage.name, step.name, f"InputReduce {design.reduce}", cost)
-    if isinstance(step, PairMap):
+    if isinstance(step, MakePairMap):
         how = LayerDesign("scan" if stage.kind == "scan" else "", stage.rounds if stage.kind == "scan" else 1, 1)
-        return Row(stage.name, step.name, "PairMap", layer_cost(step, how, clock_ns))
+        return Row(stage.name, step.name, "PairMap", step.cost(how, clock_ns))
     how = design.layers[step.name]
     words = [type(step).__name__, how.implementation]
-    return Row(stage.name, step.name, " ".join(word for word in words if word), layer_cost(step, how, clock_ns))
+    return Row(stage.name, step.name, " ".join(word for word in words if word), step.cost(how, clock_ns))
 
 
 def _channels(arrays: list[Array], hand_overs: int) -> Estimate:
     total = channel_cost(0, 0)
     for array in arrays:
-        elements = array.pairs if isinstance(array, PairMap) else math.prod(array.shape)
-        total = total | channel_cost(elements, bits(array))
+        total = total | channel_cost(math.prod(array.shape), array.bits)
     return Estimate(hand_overs * HAND_OVER, 1, round(total.lut), round(total.ff))
 
 

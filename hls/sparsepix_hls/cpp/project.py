@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sparsepix_hls.ir import graph as ir
+from sparsepix_hls.ir.graph import Graph
 from sparsepix_hls.project import toolchain
 from sparsepix_hls.project.inputs import checked_threads, quantized_images, raw_images
 from sparsepix_hls.project.library import Backend, Entry, Library, load_library
@@ -48,7 +48,7 @@ class Project:
     """
 
     directory: Path
-    graph: ir.Graph
+    graph: Graph
     _library: Library | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:

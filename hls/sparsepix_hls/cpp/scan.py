@@ -4,25 +4,28 @@ from collections.abc import Mapping
 
 from sparsepix_hls.cpp.text import array_type, declarations, forward, partition, port_name, send
 from sparsepix_hls.design.options import Design
-from sparsepix_hls.design.schedule import Array, PairMap, Stage
-from sparsepix_hls.ir import graph as ir
+from sparsepix_hls.design.schedule import Stage
+from sparsepix_hls.ir.kernel import Kernel
+from sparsepix_hls.ir.tensors import Array, PairMap
 from sparsepix_hls.kernels.constants import dims
-from sparsepix_hls.layers import cpp_layers
-from sparsepix_hls.layers.cpp_layers import Layer, call
+from sparsepix_hls.kernels.text import call, comment, heading, statement
+from sparsepix_hls.layers.input_reduce import InputReduce
+from sparsepix_hls.layers.kernel_map import MakePairMap
+from sparsepix_hls.layers.sparse_conv2d import SparseConv2d
 
 
-def scan_body(stage: Stage, design: Design, layers: Mapping[str, Layer], sends: bool) -> list[str]:
+def scan_body(stage: Stage, design: Design, layers: Mapping[str, Kernel], sends: bool) -> list[str]:
     """A scan: each clock the next active pixel, its pairs with the earlier ones, and the overlapped convolution."""
     reduce = design.input_reduce
     config, magnitude = f"{reduce.name}_config", reduce.selection == "magnitude"
     _, height, width = reduce.image.shape
     listed = _listed(reduce)
-    convs = [step for step in stage.steps if isinstance(step, ir.SparseConv2d)]
-    maps = [step for step in stage.steps if isinstance(step, PairMap)]
+    convs = [step for step in stage.steps if isinstance(step, SparseConv2d)]
+    maps = [step.map for step in stage.steps if isinstance(step, MakePairMap)]
     rows = {size: f"{reduce.coords.name}_row_{size[0]}x{size[1]}" for size in _sizes(convs, maps)}
 
     state = [
-        cpp_layers.comment(layers[reduce.name].comment, "  "),
+        comment(heading(layers[reduce.name]), "  "),
         f"  sparsepix::Flags<{width}> active[{height}]; // pixels that are not listed yet",
         partition("active"),
         f"  sparsepix::Flags<{height}> rows; // rows that have such a pixel",
@@ -57,7 +60,7 @@ def scan_body(stage: Stage, design: Design, layers: Mapping[str, Layer], sends: 
         layer = layers[conv.name]
         weight = layer.constants[0][0].name
         arguments = ["slot", "pixel", listed[reduce.features.name], rows[conv.kernel_size], weight]
-        step.append(cpp_layers.comment(layer.comment, "    "))
+        step.append(comment(heading(layer), "    "))
         step.append(_in_loop(f"{layer.kernel}<{conv.name}_config>", [*arguments, f"{conv.output.name}_sums"]))
     for wanted in maps:
         user = _user(wanted.kernel_size, convs, maps, layers)
@@ -83,7 +86,7 @@ def scan_body(stage: Stage, design: Design, layers: Mapping[str, Layer], sends: 
     ]  # fmt: skip
 
 
-def stream_body(stage: Stage, design: Design, layers: Mapping[str, Layer], sends: bool) -> list[str]:
+def stream_body(stage: Stage, design: Design, layers: Mapping[str, Kernel], sends: bool) -> list[str]:
     """Beats of pixels: appended to the list, or collected to an image."""
     reduce = design.input_reduce
     config = f"{reduce.name}_config"
@@ -93,7 +96,7 @@ def stream_body(stage: Stage, design: Design, layers: Mapping[str, Layer], sends
     state = []
     if not collects:
         state = [
-            cpp_layers.comment(layers[reduce.name].comment, "  "),
+            comment(heading(layers[reduce.name]), "  "),
             *declarations((reduce.features, reduce.coords), listed),
             f"  sparsepix::Progress<{config}> progress; // how far the image and the list have come",
         ]
@@ -118,20 +121,20 @@ def _in_loop(function: str, arguments: list[str]) -> str:
     return call(f"sparsepix::{function}", arguments, "    ")
 
 
-def _listed(reduce: ir.InputReduce) -> dict[str, str]:
+def _listed(reduce: InputReduce) -> dict[str, str]:
     """The list under construction: the outputs are channels to another process, written once."""
     return {t.name: f"{t.name}_listed" for t in (reduce.features, reduce.coords)}
 
 
-def _threshold(layer: Layer) -> str:
+def _threshold(layer: Kernel) -> str:
     return layer.constants[0][0].name
 
 
-def _sizes(convs: list[ir.SparseConv2d], maps: list[PairMap]) -> list[tuple[int, int]]:
+def _sizes(convs: list[SparseConv2d], maps: list[PairMap]) -> list[tuple[int, int]]:
     return list(dict.fromkeys(step.kernel_size for step in (*convs, *maps)))
 
 
-def _user(size: tuple[int, int], convs: list[ir.SparseConv2d], maps: list[PairMap], layers: Mapping[str, Layer]) -> str:
+def _user(size: tuple[int, int], convs: list[SparseConv2d], maps: list[PairMap], layers: Mapping[str, Kernel]) -> str:
     """A convolution whose parameters describe the pairs of one kernel size."""
     for conv in convs:
         if conv.kernel_size == size:
@@ -141,7 +144,7 @@ def _user(size: tuple[int, int], convs: list[ir.SparseConv2d], maps: list[PairMa
 
 
 def _finish(
-    stage: Stage, layers: Mapping[str, Layer], convs: list[ir.SparseConv2d], listed: Mapping[str, str], sends: bool
+    stage: Stage, layers: Mapping[str, Kernel], convs: list[SparseConv2d], listed: Mapping[str, str], sends: bool
 ) -> list[str]:
     """The bias of the overlapped convolution and the activations behind it, when the last pixel has come."""
     lines = []
@@ -153,11 +156,11 @@ def _finish(
         arguments = [f"{conv.output.name}_sums", listed[conv.coords.name], bias, conv.output.name]
         lines.append(call(f"sparsepix::sparse_conv2d_bias<{conv.name}_config>", arguments, "      "))
     for step in stage.steps:
-        if isinstance(step, ir.Activation):
+        if step.joins:
             layer = layers[step.name]
-            lines += [cpp_layers.comment(layer.comment, "      ")]
-            lines += declarations([step.output] if step.output not in ports else [], None, "      ")
-            lines.append(layer.call(indent="      "))
+            lines += [comment(heading(layer), "      ")]
+            lines += declarations([made for made in step.outputs if made not in ports], None, "      ")
+            lines.append(statement(layer, indent="      "))
     return lines
 
 

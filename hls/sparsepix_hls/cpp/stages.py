@@ -13,11 +13,12 @@ from sparsepix_hls.cpp.text import (
     send,
 )
 from sparsepix_hls.design.options import Design
-from sparsepix_hls.design.schedule import Array, PairMap, Stage, outputs, plan
-from sparsepix_hls.ir import graph as ir
+from sparsepix_hls.design.schedule import Stage, plan
+from sparsepix_hls.ir.kernel import Kernel
+from sparsepix_hls.ir.tensors import Array, PairMap
 from sparsepix_hls.kernels.constants import fill
-from sparsepix_hls.layers import cpp_layers
-from sparsepix_hls.layers.cpp_layers import Layer, call
+from sparsepix_hls.kernels.text import call, comment, heading, statement
+from sparsepix_hls.layers.kernel_map import MakePairMap
 
 _KIND_COMMENTS = {
     "receive": "A loop over time: collects the image from its stream, a beat a clock.",
@@ -36,7 +37,7 @@ _TOP_COMMENT = (
 )
 
 
-def top_source(design: Design, layers: Mapping[str, Layer]) -> str:
+def top_source(design: Design, layers: Mapping[str, Kernel]) -> str:
     """The source of the top function: a function for each stage, and the dataflow of them.
 
     Args:
@@ -49,7 +50,7 @@ def top_source(design: Design, layers: Mapping[str, Layer]) -> str:
     for stage in stages:
         body = _body(stage, design, layers, stage is stages[-1])
         note = _KIND_COMMENTS[stage.kind].format(rounds=stage.rounds)
-        parts.append(cpp_layers.comment(f"{stage.name}: {note}"))
+        parts.append(comment(f"{stage.name}: {note}"))
         if single:
             body = [*_port_pragmas(design), *[line for line in body if "INLINE" not in line]]
             parts.append(_definition(f"void {graph.name}", top_arguments(design), body))
@@ -58,7 +59,7 @@ def top_source(design: Design, layers: Mapping[str, Layer]) -> str:
             parts.append(_definition(f"static void {graph.name}_{stage.name}", parameters, body))
     if not single:
         parts += [
-            cpp_layers.comment(_TOP_COMMENT),
+            comment(_TOP_COMMENT),
             _definition(f"void {graph.name}", top_arguments(design), _flow(stages, design)),
         ]
     return "\n".join(parts)
@@ -138,7 +139,7 @@ def _flow(stages: tuple[Stage, ...], design: Design) -> list[str]:
     return [*_port_pragmas(design), "#pragma HLS DATAFLOW", *lines, *calls]
 
 
-def _body(stage: Stage, design: Design, layers: Mapping[str, Layer], last: bool) -> list[str]:
+def _body(stage: Stage, design: Design, layers: Mapping[str, Kernel], last: bool) -> list[str]:
     """The statements of a stage's function."""
     head = ["#pragma HLS INLINE off"]
     sends = last and design.io == "stream"
@@ -160,50 +161,50 @@ def _handing(stage: Stage, indent: str, sends: bool) -> list[str]:
     return [forward(array, array.name, next_name(array), indent) for array in stage.handed_on]
 
 
-def _pipeline(stage: Stage, layers: Mapping[str, Layer], ports: tuple[Array, ...]) -> list[str]:
+def _pipeline(stage: Stage, layers: Mapping[str, Kernel], ports: tuple[Array, ...]) -> list[str]:
     lines = []
     for step in stage.steps:
         lines.append("")
-        local = [array for array in outputs(step) if array not in ports]
-        if isinstance(step, PairMap):
-            lines.append(cpp_layers.comment(f"{step.name}: kernel position of every pair of pixels", "  "))
+        local = [array for array in step.outputs if array not in ports]
+        if isinstance(step, MakePairMap):
+            lines.append(comment(f"{step.name}: kernel position of every pair of pixels", "  "))
             lines += declarations(local)
-            user = map_config(step, layers)
-            lines.append(call(f"sparsepix::pair_map<{user}_config>", [step.coords.name, step.name]))
+            user = map_config(step.map, layers)
+            lines.append(call(f"sparsepix::pair_map<{user}_config>", [step.map.coords.name, step.name]))
             continue
         layer = layers[step.name]
-        lines += [cpp_layers.comment(layer.comment, "  "), *declarations(local), layer.call()]
+        lines += [comment(heading(layer), "  "), *declarations(local), statement(layer)]
     return lines
 
 
-def map_config(wanted: PairMap, layers: Mapping[str, Layer]) -> str:
+def map_config(wanted: PairMap, layers: Mapping[str, Kernel]) -> str:
     """A convolution whose parameters describe a pair map."""
     return next(layer.name for layer in layers.values() if layer.pairs == wanted)
 
 
-def _loop(stage: Stage, design: Design, layers: Mapping[str, Layer], sends: bool) -> list[str]:
+def _loop(stage: Stage, design: Design, layers: Mapping[str, Kernel], sends: bool) -> list[str]:
     """One layer in rounds, the activations behind it, and what has to be kept."""
     main = stage.steps[0]
-    by_pixel = isinstance(main, ir.SparseConv2d | ir.Merging)
+    by_pixel = main.by_pixel
     copies = design.layers[main.name].copies
     last = f"round == {stage.rounds - 1}"
     ports = () if sends else stage.outputs
     word = "round" if by_pixel else "carried"
-    kept = [a for a in (stage.made if by_pixel else outputs(main)) if a in stage.outputs]
+    kept = [a for a in (stage.made if by_pixel else main.outputs) if a in stage.outputs]
     rename = {array.name: f"{array.name}_{word}" for array in kept}
     before, inside, ending = [], [], []
     for step in stage.steps:
         layer = layers[step.name]
         if by_pixel:
-            inside += [cpp_layers.comment(layer.comment, "    ")]
-            inside += [*declarations(layer.outputs, rename, "    ", copies), layer.call("round", rename, "    ")]
+            inside += [comment(heading(layer), "    ")]
+            inside += [*declarations(layer.outputs, rename, "    ", copies), statement(layer, "round", rename, "    ")]
         elif step == main:
             before += ["  // Carried from round to round", *declarations(layer.outputs, rename)]
-            inside += [cpp_layers.comment(layer.comment, "    "), layer.call("round", rename, "    ")]
+            inside += [comment(heading(layer), "    "), statement(layer, "round", rename, "    ")]
         else:
-            ending += [cpp_layers.comment(layer.comment, "      ")]
+            ending += [comment(heading(layer), "      ")]
             ending += declarations([a for a in layer.outputs if a not in ports], None, "      ")
-            ending.append(layer.call("0", rename, "      "))
+            ending.append(statement(layer, "0", rename, "      "))
     if sends:
         before += declarations([a for a in kept if a in design.graph.outputs])
     for array in kept:

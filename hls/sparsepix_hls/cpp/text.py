@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 
-from sparsepix_hls.design.schedule import Array, PairMap
-from sparsepix_hls.ir import graph as ir
+from sparsepix_hls.ir.tensors import Array, PairMap, Tensor
 from sparsepix_hls.kernels.constants import dims
-from sparsepix_hls.layers.cpp_layers import call
+from sparsepix_hls.kernels.text import call
 
 
 def array_type(array: Array) -> str:
@@ -45,8 +44,7 @@ def declarations(
 
 def forward(array: Array, source: str, target: str, indent: str) -> str:
     """Copy an array."""
-    shape = (array.pairs,) if isinstance(array, PairMap) else array.shape
-    sizes = ", ".join(map(str, shape))
+    sizes = ", ".join(map(str, array.shape))
     return call(f"sparsepix::forward<{sizes}>", [source, target], indent)
 
 
@@ -55,12 +53,12 @@ def next_name(array: Array) -> str:
     return f"{array.name}_next"
 
 
-def port_name(tensor: ir.Tensor) -> str:
+def port_name(tensor: Tensor) -> str:
     """A streaming port of the top function."""
     return f"{tensor.name}_stream"
 
 
-def send(results: Iterable[ir.Tensor], indent: str) -> list[str]:
+def send(results: Iterable[Tensor], indent: str) -> list[str]:
     """Each result goes to its stream."""
     lines = []
     for result in results:

@@ -13,9 +13,11 @@ from sparsepix_hls.cpp.stages import channel_names, top_arguments, top_source
 from sparsepix_hls.cpp.text import array_dims, array_type, port_name
 from sparsepix_hls.design.options import Design
 from sparsepix_hls.design.schedule import plan
-from sparsepix_hls.ir import graph as ir
+from sparsepix_hls.ir.graph import Graph
+from sparsepix_hls.ir.kernel import Kernel
+from sparsepix_hls.ir.tensors import Tensor
 from sparsepix_hls.kernels.constants import decimals, dims, fill, type_name
-from sparsepix_hls.layers import cpp_layers
+from sparsepix_hls.kernels.text import call, comment, config_struct, weight_text
 from sparsepix_hls.project import toolchain
 from sparsepix_hls.project.results import packed, result_size
 from sparsepix_hls.project.testbench_data import data_text
@@ -57,7 +59,7 @@ def write_project(
     results = packed(graph, testbench_outputs, "testbench_outputs")
     if len(results) != images[0]:
         raise SparsePixError(f"testbench_outputs: expected results of {images[0]} events, found {len(results)}")
-    layers = [cpp_layers.translate(layer, design) for layer in graph.layers]
+    layers = [layer.kernel(design.setting(layer)) for layer in graph.layers]
     _check_graph(design, layers)
 
     for folder in ("firmware/weights", "tb/data"):
@@ -81,7 +83,7 @@ def write_project(
     for layer in layers:
         for constant, shape in layer.constants:
             if shape:
-                text = cpp_layers.weight_text(layer, constant, shape)
+                text = weight_text(layer, constant, shape)
                 files[f"firmware/weights/{constant.name}.h"] = _guarded(
                     f"{graph.name}_{constant.name}",
                     f'#include "../data_types.h"\n#include "../sparsepix/constants.h"\n\n{text}',
@@ -146,8 +148,8 @@ def _output_values(design: Design) -> dict[str, str]:
     compared = []
     for name, tensor in arrays.items():
         shown = tensor.name if len(arrays) > 1 else "output"
-        call = [f'"{shown}"', first[name], sizes[name], "output_event", "events", "mismatches"]
-        compared.append(fill("    complete = complete && compare", call, ";"))
+        arguments = [f'"{shown}"', first[name], sizes[name], "output_event", "events", "mismatches"]
+        compared.append(fill("    complete = complete && compare", arguments, ";"))
     return {
         "event_head": fill(f"static void {graph.name}_event", parameters, " {"),
         "event": _event(design),
@@ -156,7 +158,7 @@ def _output_values(design: Design) -> dict[str, str]:
         "output_arrays": "\n".join(f"  static {line}" for line in declared),
         "model_arrays": "\n".join(_all_arrays(design)),
         "output_names": ", ".join(arrays),
-        "event_call": cpp_layers.call(f"{graph.name}_event", ["arrays.input", *(f"arrays.{name}" for name in arrays)]),
+        "event_call": call(f"{graph.name}_event", ["arrays.input", *(f"arrays.{name}" for name in arrays)]),
         "output_reads": "\n".join(reads),
         "output_compared": "\n".join(compared),
     }
@@ -169,12 +171,12 @@ def _all_arrays(design: Design) -> list[str]:
     return [f"    {array_type(array)} a{i}{array_dims(array)};" for i, array in enumerate(arrays)]
 
 
-def _arrays(graph: ir.Graph) -> list[str]:
+def _arrays(graph: Graph) -> list[str]:
     """Names of the arrays of the results, in software."""
     return ["output"] if len(graph.outputs) == 1 else [f"output_{i}" for i in range(len(graph.outputs))]
 
 
-def _check_graph(design: Design, layers: list[cpp_layers.Layer]) -> None:
+def _check_graph(design: Design, layers: list[Kernel]) -> None:
     """Refuse what C++ could not express."""
     graph = design.graph
     problems = []
@@ -204,7 +206,7 @@ def _check_graph(design: Design, layers: list[cpp_layers.Layer]) -> None:
         raise SparsePixError(problems, heading=f"model {graph.name} cannot be written as C++")
 
 
-def _tensors(graph: ir.Graph, layers: list[cpp_layers.Layer]) -> dict[str, ir.Tensor]:
+def _tensors(graph: Graph, layers: list[Kernel]) -> dict[str, Tensor]:
     """Every tensor by its name, in order of appearance."""
     made = [tensor for layer in layers for tensor in layer.outputs]
     return {tensor.name: tensor for tensor in (graph.input, *made)}
@@ -222,14 +224,9 @@ def _fill(template: str, values: dict[str, str]) -> str:
     return text
 
 
-def _data_types(design: Design, layers: list[cpp_layers.Layer]) -> str:
+def _data_types(design: Design, layers: list[Kernel]) -> str:
     graph = design.graph
-    coords = {
-        t.name
-        for layer in graph.layers
-        for t in (getattr(layer, "coords", None), getattr(layer, "output_coords", None))
-        if t
-    }
+    coords = {name for layer in graph.layers for name in layer.grids}
     lines = ["// Number types: one for each array of the firmware.\n#include <ap_fixed.h>\n#include <ap_int.h>\n"]
     for tensor in _tensors(graph, layers).values():
         type_ = type_name(tensor.type, tensor.name in coords)
@@ -254,7 +251,7 @@ def _data_types(design: Design, layers: list[cpp_layers.Layer]) -> str:
     return _guarded(f"{graph.name}_data_types", "\n".join(lines) + "\n")
 
 
-def _parameters(design: Design, layers: list[cpp_layers.Layer]) -> str:
+def _parameters(design: Design, layers: list[Kernel]) -> str:
     graph = design.graph
     headers = {"rounds", "pair_map", *(layer.header for layer in layers)}
     if design.io == "stream":
@@ -266,7 +263,7 @@ def _parameters(design: Design, layers: list[cpp_layers.Layer]) -> str:
     body = ["// Parameters and weights of each layer.", '#include "data_types.h"', *includes, *weights, ""]
     for layer in layers:
         if layer.config:
-            body.append(cpp_layers.config_struct(layer))
+            body.append(config_struct(layer))
         scalars = [c for c, shape in layer.constants if not shape]
         for constant in scalars:
             body.append(f"static const {constant.name}_t {constant.name} = {decimals(constant).item()};\n")
@@ -286,10 +283,7 @@ def _top_header(design: Design) -> str:
                 for tensor in graph.outputs
             )
         )
-    body = (
-        '#include "data_types.h"\n\n'
-        f"{cpp_layers.comment(text)}\n{fill(f'void {graph.name}', top_arguments(design), ';')}\n"
-    )
+    body = f'#include "data_types.h"\n\n{comment(text)}\n{fill(f"void {graph.name}", top_arguments(design), ";")}\n'
     return _guarded(graph.name, body)
 
 
@@ -297,11 +291,11 @@ def _event(design: Design) -> str:
     """The statements that run the top function on the arrays ``input`` and those of the results, for software."""
     graph = design.graph
     if design.io == "parallel":
-        return cpp_layers.call(graph.name, ["input", *_arrays(graph)])
+        return call(graph.name, ["input", *_arrays(graph)])
     streams = [f"  hls::stream<{t.name}_beat_t> {port_name(t)};" for t in (graph.input, *graph.outputs)]
     ports = [port_name(graph.input), *(port_name(tensor) for tensor in graph.outputs)]
     reads = [
-        cpp_layers.call(
+        call(
             f"sparsepix::read_result<{math.prod(tensor.shape)}>",
             [port_name(tensor), f"&{name}{'[0]' * len(tensor.shape)}"],
         )
@@ -310,8 +304,8 @@ def _event(design: Design) -> str:
     return "\n".join(
         [
             *streams,
-            cpp_layers.call(f"sparsepix::write_image<{design.input_reduce.name}_config>", ["input", ports[0]]),
-            cpp_layers.call(graph.name, ports),
+            call(f"sparsepix::write_image<{design.input_reduce.name}_config>", ["input", ports[0]]),
+            call(graph.name, ports),
             *reads,
         ]
     )

@@ -1,133 +1,26 @@
 """How a model is laid out in hardware. Every design of a model computes the same bits; latency and area differ."""
 
-import numbers
-import reprlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from sparsepix_hls.ir import graph as ir
-from sparsepix_ops.errors import SparsePixError
+from sparsepix_hls.design.user_options import AUTO, CONVS, DENSES, FLATTENS, IO, REDUCTIONS, LayerOptions, Options
+from sparsepix_hls.ir.graph import Graph, Layer, Setting
+from sparsepix_hls.ir.tensors import LayerDesign
+from sparsepix_hls.layers.input_reduce import InputReduce, input_reduce
 
-LARGEST_NUMBER = 2**31 - 1
-
-REDUCTIONS = ("scan", "stream", "tree")
-IO = ("parallel", "stream")
-# What one can choose for a kind of layer, beside 'auto'.
-CONVS = ("pairs", "gather", "overlap")
-STRIDED_CONVS = ("pairs", "gather")
-FLATTENS = ("scatter", "lookup")
-DENSES = ("multiply", "adders")
-AUTO = "auto"
-
-
-@dataclass(frozen=True)
-class LayerOptions:
-    """What a user asks of one layer; None leaves it to the options of the model.
-
-    Args:
-        implementation: of ``CONVS``, ``FLATTENS`` or ``DENSES``, whichever the layer is, or 'auto'.
-        reuse_factor: rounds in which the layer is computed, on as small a part of its hardware.
-
-    Raises:
-        SparsePixError: a value of another kind.
-    """
-
-    implementation: str | None = None
-    reuse_factor: int | None = None
-
-    def __post_init__(self) -> None:
-        problems = [*_whole_numbers(self, ("reuse_factor",)), *_words(self, ("implementation",), optional=True)]
-        if problems:
-            raise SparsePixError(problems, "options of a layer")
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a user asks of a design.
-
-    Args:
-        reduce: of ``REDUCTIONS``, or 'auto'.
-        pixels_per_cycle: pixels that a streaming reduction or a streaming port takes a clock; None: one row.
-        scan_pixels: active pixels that a scan lists a clock, 1 or 2; None: 1. Two are for RTL only.
-        io: of ``IO``: all pixels at once, or AXI4-Stream.
-        conv: dataflow of the convolutions, of ``CONVS``, or 'auto': the smaller by estimate.
-        flatten: of ``FLATTENS``, or 'auto'.
-        dense: of ``DENSES``, or 'auto'.
-        reuse_factor: of all layers; None: 1.
-        target_interval: cycles between two events that every stage must reach; the reuse of each layer is
-            then the one with the smallest area.
-        layers: options of single layers, by name; they come first.
-
-    Raises:
-        SparsePixError: a value of another kind; whether it can be built is said when a design is made.
-    """
-
-    reduce: str = AUTO
-    pixels_per_cycle: int | None = None
-    scan_pixels: int | None = None
-    io: str = "parallel"
-    conv: str = AUTO
-    flatten: str = AUTO
-    dense: str = "multiply"
-    reuse_factor: int | None = None
-    target_interval: int | None = None
-    layers: Mapping[str, LayerOptions] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        problems = _words(self, ("reduce", "io", "conv", "flatten", "dense"))
-        problems += _whole_numbers(self, ("pixels_per_cycle", "scan_pixels", "reuse_factor", "target_interval"))
-        if not isinstance(self.layers, Mapping):
-            problems.append(f"layers: expected LayerOptions by the names of layers, found {reprlib.repr(self.layers)}")
-        else:
-            problems += [
-                f"layers: {reprlib.repr(name)}: expected a layer's name and LayerOptions, found {reprlib.repr(own)}"
-                for name, own in self.layers.items()
-                if not isinstance(name, str) or not isinstance(own, LayerOptions)
-            ]
-        if problems:
-            raise SparsePixError(problems, "options")
-
-
-def _whole_numbers(options: Any, names: Iterable[str]) -> list[str]:
-    """Make the numbers of some options ints, those of numpy too; a message for each that is no whole number."""
-    problems = []
-    for name in names:
-        value = getattr(options, name)
-        if value is None:
-            continue
-        if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-            problems.append(f"{name}: expected a whole number, found {reprlib.repr(value)}")
-        elif value > LARGEST_NUMBER:
-            problems.append(f"{name}: expected at most {LARGEST_NUMBER:,}, the largest int of C++, found {value:.3g}")
-        else:
-            object.__setattr__(options, name, int(value))
-    return problems
-
-
-def _words(options: Any, names: Iterable[str], optional: bool = False) -> list[str]:
-    """A message for each of some options that is no word."""
-    found = {name: getattr(options, name) for name in names}
-    return [
-        f"{name}: expected a word, found {reprlib.repr(value)}"
-        for name, value in found.items()
-        if not (isinstance(value, str) or (optional and value is None))
-    ]
-
-
-@dataclass(frozen=True)
-class LayerDesign:
-    """How one layer is computed.
-
-    Args:
-        implementation: one of the choices of its kind; '' where there is no choice.
-        rounds: rounds of the loop over time; 1: fully parallel.
-        copies: how much of the layer's outer loop is computed in a round, ceil(work / rounds) or more.
-    """
-
-    implementation: str
-    rounds: int
-    copies: int
+__all__ = [
+    "AUTO",
+    "CONVS",
+    "DENSES",
+    "FLATTENS",
+    "IO",
+    "REDUCTIONS",
+    "Design",
+    "LayerDesign",
+    "LayerOptions",
+    "Options",
+    "layer_design",
+]
 
 
 @dataclass(frozen=True)
@@ -143,7 +36,7 @@ class Design:
         scan_pixels: active pixels that a scan lists a clock.
     """
 
-    graph: ir.Graph
+    graph: Graph
     reduce: str
     io: str
     pixels_per_cycle: int
@@ -151,14 +44,9 @@ class Design:
     scan_pixels: int = 1
 
     @property
-    def input_reduce(self) -> ir.InputReduce:
+    def input_reduce(self) -> InputReduce:
         """The first layer."""
-        return ir.input_reduce(self.graph)
-
-    @property
-    def streams_in(self) -> bool:
-        """Whether the image passes through the reduction or through its port a few pixels a clock."""
-        return "stream" in (self.reduce, self.io)
+        return input_reduce(self.graph)
 
     @property
     def beats(self) -> int:
@@ -166,28 +54,27 @@ class Design:
         _, height, width = self.graph.input.shape
         return -(-height * width // self.pixels_per_cycle)
 
-    def implementation(self, layer: ir.Layer) -> str:
+    def implementation(self, layer: Layer) -> str:
         """The implementation of a layer; '' where there is no choice."""
-        return self.layers[layer.name].implementation if layer.name in self.layers else ""
+        return self.how(layer).implementation
+
+    def how(self, layer: Layer) -> LayerDesign:
+        """How a layer is computed; fully parallel where nothing was chosen."""
+        return self.layers.get(layer.name) or LayerDesign("", 1, 1)
+
+    def setting(self, layer: Layer) -> Setting:
+        """What a layer needs to know to find its kernel."""
+        return Setting(self.how(layer), self.reduce, self.pixels_per_cycle, self.input_reduce.coords)
 
 
-def work(layer: ir.Layer) -> int:
-    """Iterations of the outer loop of a layer, which ``rounds`` share out: pixels, or inputs of a dense layer."""
-    if isinstance(layer, ir.Dense):
-        return layer.input.shape[0]
-    if isinstance(layer, ir.SparseConv2d | ir.Merging | ir.SparseFlatten | ir.SparseFlattenDense):
-        return layer.features.shape[0]
-    return 1
-
-
-def layer_design(layer: ir.Layer, implementation: str, reuse_factor: int) -> LayerDesign:
+def layer_design(layer: Layer, implementation: str, reuse_factor: int) -> LayerDesign:
     """A layer on ``1 / reuse_factor`` of its hardware.
 
     Where the factor is no divisor the last round has less to do, and there may be fewer rounds than asked for: 20
     pixels with a factor of 6 take 5 rounds of 4.
     """
-    items = work(layer)
-    if isinstance(layer, ir.SparseConv2d) and implementation == "overlap":
+    items = layer.work
+    if implementation == "overlap":
         return LayerDesign(implementation, items, 1)
     if implementation == "adders":
         return LayerDesign(implementation, 1, items)

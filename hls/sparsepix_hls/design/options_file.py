@@ -7,12 +7,12 @@ import reprlib
 from pathlib import Path
 from typing import Any
 
-from sparsepix_hls.design.options import LayerOptions, Options
+from sparsepix_hls.design.user_options import LayerOptions, Options
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.system.options import options_of
 
 _MOST_BYTES = 1 << 20
 _DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]*)")
-_NUMBERS = {"pixels_per_cycle", "scan_pixels", "reuse_factor", "target_interval"}
 
 
 def read_options(path: Path | str) -> Options:
@@ -66,15 +66,16 @@ def _checked(content: Any, target: type, where: str, problems: list[str]) -> dic
         problems.append(f"{where}: expected names and values, found {_short(content)}")
         return {}
     known = [f.name for f in dataclasses.fields(target)]
+    kinds = {one.name: one.kind for one in options_of(target)}  # all but 'layers'
     found = {}
     for key, value in content.items():
         if not isinstance(key, str) or key not in known:
             near = [name for name in known if name.startswith(str(key))] or difflib.get_close_matches(str(key), known)
             hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}"
             problems.append(f"{where}: no option is called {_short(key)}: {hint}")
-        elif key in _NUMBERS and (isinstance(value, bool) or not isinstance(value, int)):
+        elif kinds.get(key) is int and (isinstance(value, bool) or not isinstance(value, int)):
             problems.append(f"{where}: {key}: expected a whole number, found {_short(value)}")
-        elif key not in _NUMBERS and key != "layers" and not isinstance(value, str):
+        elif kinds.get(key) is str and not isinstance(value, str):
             problems.append(f"{where}: {key}: expected a word, found {_short(value)}")
         else:
             found[key] = value

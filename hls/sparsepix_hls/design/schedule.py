@@ -11,44 +11,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sparsepix_hls.cost.primitives import index_bits
 from sparsepix_hls.design.options import Design
-from sparsepix_hls.ir import graph as ir
+from sparsepix_hls.ir.graph import Layer
+from sparsepix_hls.ir.tensors import Array, PairMap
+from sparsepix_hls.layers.kernel_map import MakePairMap
+from sparsepix_hls.layers.sparse_conv2d import SparseConv2d
 
 _OURS = re.compile(r"(receive|reduce|layers|pairs)(_.*)?", re.IGNORECASE)  # stages without a layer's name
 Kind = Literal["receive", "scan", "stream", "pipeline", "loop"]
-
-
-@dataclass(frozen=True)
-class PairMap:
-    """Kernel positions of all pairs of pixels, shared by the convolutions of one kernel size on ``coords``."""
-
-    coords: ir.Tensor
-    kernel_size: tuple[int, int]
-
-    @property
-    def name(self) -> str:
-        """Array of the positions."""
-        return f"{self.coords.name}_pairs_{self.kernel_size[0]}x{self.kernel_size[1]}"
-
-    @property
-    def pixels(self) -> int:
-        """Slots of the list."""
-        return self.coords.shape[0]
-
-    @property
-    def pairs(self) -> int:
-        """Elements of the array; a lone pixel has one that nobody reads."""
-        return max(self.pixels * (self.pixels - 1) // 2, 1)
-
-    @property
-    def position_bits(self) -> int:
-        """Bits of a position; one value more than the kernel has means 'not in the window'."""
-        return index_bits(self.kernel_size[0] * self.kernel_size[1] + 1)
-
-
-Array = ir.Tensor | PairMap
-Step = ir.Layer | PairMap
 
 
 @dataclass(frozen=True)
@@ -67,7 +37,7 @@ class Stage:
 
     name: str
     kind: Kind
-    steps: tuple[Step, ...]
+    steps: tuple[Layer, ...]
     rounds: int
     inputs: tuple[Array, ...]
     outputs: tuple[Array, ...]
@@ -75,7 +45,7 @@ class Stage:
     @property
     def made(self) -> tuple[Array, ...]:
         """Arrays that its steps make."""
-        return tuple(array for step in self.steps for array in outputs(step))
+        return tuple(array for step in self.steps for array in step.outputs)
 
     @property
     def handed_on(self) -> tuple[Array, ...]:
@@ -83,50 +53,21 @@ class Stage:
         return tuple(array for array in self.outputs if array in self.inputs and self.kind != "receive")
 
 
-def bits(array: Array) -> int:
-    """Bits of an array."""
-    if isinstance(array, PairMap):
-        return array.pairs * array.position_bits
-    size = 1
-    for extent in array.shape:
-        size *= extent
-    return size * array.type.width
-
-
-def pair_map(layer: ir.SparseConv2d) -> PairMap:
-    """The pair map that a convolution reads."""
-    return PairMap(layer.coords, layer.kernel_size)
-
-
-def inputs(step: Step, design: Design) -> tuple[Array, ...]:
-    """Arrays that a step reads."""
-    if isinstance(step, PairMap):
-        return (step.coords,)
-    if isinstance(step, ir.SparseConv2d) and design.implementation(step) != "overlap":
-        return (*ir.inputs(step), pair_map(step))
-    return ir.inputs(step)
-
-
-def outputs(step: Step) -> tuple[Array, ...]:
-    """Arrays that a step makes."""
-    return (step,) if isinstance(step, PairMap) else ir.outputs(step)
-
-
 @dataclass
 class _Draft:
     name: str
     kind: Kind
-    steps: list[Step]
+    steps: list[Layer]
     rounds: int = 1
     made: set[str] = field(default_factory=set)  # names of what the steps make: a model may have thousands of them
 
     def __post_init__(self) -> None:
-        self.made |= {array.name for step in self.steps for array in outputs(step)}
+        self.made |= {array.name for step in self.steps for array in step.outputs}
 
-    def add(self, step: Step) -> None:
+    def add(self, step: Layer) -> None:
         """Let it compute one more step."""
         self.steps.append(step)
-        self.made |= {array.name for array in outputs(step)}
+        self.made |= {array.name for array in step.outputs}
 
 
 def plan(design: Design, sums_apart: bool = False) -> tuple[Stage, ...]:
@@ -144,18 +85,17 @@ def plan(design: Design, sums_apart: bool = False) -> tuple[Stage, ...]:
         if layer in begun:
             continue
         last, rounds = drafts[-1], design.layers[layer.name].rounds
-        joins = last.kind == "pipeline" or (last.kind == "loop" and not (sums_apart and accumulates(last.steps[0])))
-        if isinstance(layer, ir.Activation) and layer.input.name in last.made and joins:
+        joins = last.kind == "pipeline" or (last.kind == "loop" and not (sums_apart and last.steps[0].sums))
+        if layer.joins and layer.inputs[0].name in last.made and joins:
             last.add(layer)
             continue
-        needs_map = isinstance(layer, ir.SparseConv2d) and not any(
-            pair_map(layer).name in draft.made for draft in drafts
-        )
-        if (needs_map or rounds == 1) and last.kind != "pipeline":
+        maps = [array for array in layer.reads(design.implementation(layer)) if isinstance(array, PairMap)]
+        missing = [map_ for map_ in maps if not any(map_.name in draft.made for draft in drafts)]
+        if (missing or rounds == 1) and last.kind != "pipeline":
             last = _Draft("", "pipeline", [])
             drafts.append(last)
-        if needs_map:
-            last.add(pair_map(layer))
+        for map_ in missing:
+            last.add(MakePairMap(map_))
         if rounds == 1:
             last.add(layer)
         else:
@@ -163,11 +103,6 @@ def plan(design: Design, sums_apart: bool = False) -> tuple[Stage, ...]:
             drafts.append(_Draft(name, "loop", [layer], rounds))
     _name_pipelines(drafts, first)
     return _connected(drafts, design)
-
-
-def accumulates(step: Step) -> bool:
-    """Whether the rounds of a layer add to the same sums; else each round has results of its own."""
-    return isinstance(step, ir.Dense | ir.SparseFlatten | ir.SparseFlattenDense)
 
 
 def _front(design: Design, sums_apart: bool) -> list[_Draft]:
@@ -181,13 +116,13 @@ def _front(design: Design, sums_apart: bool) -> list[_Draft]:
     if design.reduce == "stream":
         return [*drafts, _Draft("reduce", "stream", [reduce], design.beats)]
     # Pixels arrive one by one: each finds its place in the windows of the earlier ones as it comes.
-    convs = [layer for layer in design.graph.layers if isinstance(layer, ir.SparseConv2d)]
+    convs = [layer for layer in design.graph.layers if isinstance(layer, SparseConv2d)]
     here = [conv for conv in convs if conv.coords == reduce.coords]
     overlapped = [conv for conv in here if design.implementation(conv) == "overlap"]
-    maps = dict.fromkeys(pair_map(conv) for conv in here if conv not in overlapped)
-    steps: list[Step] = [reduce, *maps, *overlapped]
+    maps = dict.fromkeys(conv.pairs for conv in here if conv not in overlapped)
+    steps: list[Layer] = [reduce, *map(MakePairMap, maps), *overlapped]
     for layer in design.graph.layers if not sums_apart else ():
-        if isinstance(layer, ir.Activation) and any(layer.input in outputs(step) for step in steps if step != reduce):
+        if layer.joins and any(layer.inputs[0] in step.outputs for step in steps if step != reduce):
             steps.append(layer)
     return [*drafts, _Draft("reduce", "scan", steps, -(-reduce.max_pixels // design.scan_pixels))]
 
@@ -195,20 +130,20 @@ def _front(design: Design, sums_apart: bool) -> list[_Draft]:
 def _name_pipelines(drafts: list[_Draft], first: int) -> None:
     unnamed = [draft for draft in drafts[first:] if not draft.name]
     for number, draft in enumerate(unnamed, 1):
-        only_maps = all(isinstance(step, PairMap) for step in draft.steps)
+        only_maps = all(isinstance(step, MakePairMap) for step in draft.steps)
         stem = "pairs" if only_maps else "layers"
         draft.name = stem if number == 1 else f"{stem}_{number}"
 
 
 def _connected(drafts: list[_Draft], design: Design) -> tuple[Stage, ...]:
     """Stages with the arrays that live between them."""
-    reads = [{a: None for step in draft.steps for a in inputs(step, design)} for draft in drafts]
+    reads = [{a: None for step in draft.steps for a in step.reads(design.implementation(step))} for draft in drafts]
     if drafts[0].kind == "receive":
         reads[0] = {design.graph.input: None}
     stages: list[Stage] = []
     arrived: tuple[Array, ...] = (design.graph.input,)
     for i, draft in enumerate(drafts):
-        made = [array for step in draft.steps for array in outputs(step)]
+        made = [array for step in draft.steps for array in step.outputs]
         later = _unique(array for read in reads[i + 1 :] for array in read)
         if i == len(drafts) - 1:
             leaving: tuple[Array, ...] = design.graph.outputs

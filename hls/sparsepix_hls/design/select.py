@@ -13,18 +13,17 @@ from sparsepix_hls.design.options import (
     FLATTENS,
     IO,
     REDUCTIONS,
-    STRIDED_CONVS,
     Design,
-    LayerDesign,
     LayerOptions,
     Options,
     layer_design,
-    work,
 )
 from sparsepix_hls.design.rewrites import lookup_partner, with_activations_next, with_lookups
-from sparsepix_hls.ir import graph as ir
-from sparsepix_hls.layers.layer_costs import layer_cost
-from sparsepix_hls.layers.reduce_costs import reduce_cost
+from sparsepix_hls.ir.graph import Graph, Layer
+from sparsepix_hls.ir.tensors import LayerDesign
+from sparsepix_hls.layers.input_reduce import InputReduce, input_reduce, reduce_cost
+from sparsepix_hls.layers.sparse_conv2d import SparseConv2d
+from sparsepix_hls.layers.sparse_flatten import SparseFlatten, SparseFlattenDense
 from sparsepix_ops.errors import SparsePixError
 
 FASTEST_NS, SLOWEST_NS = 0.5, 10_000.0
@@ -32,7 +31,7 @@ _DSP_IN_LUTS = 100  # what a DSP slice counts when two implementations are compa
 
 
 def make_design(
-    graph: ir.Graph, options: Options | None = None, clock_ns: float = 5.0, reductions: tuple[str, ...] = REDUCTIONS
+    graph: Graph, options: Options | None = None, clock_ns: float = 5.0, reductions: tuple[str, ...] = REDUCTIONS
 ) -> tuple[Design, tuple[str, ...]]:
     """Choose an implementation and a reuse for every layer.
 
@@ -60,12 +59,12 @@ def make_design(
     chosen: dict[str, LayerDesign] = {}
     flattens = {}
     for layer in graph.layers:
-        if isinstance(layer, ir.SparseFlatten):
+        if isinstance(layer, SparseFlatten):
             flattens[layer.name] = _flatten(graph, layer, options, clock_ns)
     graph = with_lookups(graph, [name for name, how in flattens.items() if how == "lookup"])
     overlapped = _overlapped(graph, options, reduce)
     for layer in graph.layers:
-        if isinstance(layer, ir.InputReduce | ir.Activation):
+        if isinstance(layer, InputReduce) or layer.joins:
             continue
         candidates = [overlapped[layer.name]] if layer.name in overlapped else _candidates(layer, options)
         reuses = _reuses(layer, options)
@@ -92,34 +91,34 @@ def check_clock(clock_ns: float) -> float:
     return float(clock_ns)
 
 
-def _area_of(layer: ir.Layer, clock_ns: float) -> Callable[[LayerDesign], tuple]:
+def _area_of(layer: Layer, clock_ns: float) -> Callable[[LayerDesign], tuple]:
     def area(how: LayerDesign) -> tuple:
         if how.implementation == "overlap":
             return (0,)  # at no extra latency, on the smallest hardware
-        cost = layer_cost(layer, how, clock_ns)
+        cost = layer.cost(how, clock_ns)
         return (1, cost.lut + _DSP_IN_LUTS * cost.dsp, how.rounds)
 
     return area
 
 
-def _follow_up(graph: ir.Graph, chosen: dict[str, LayerDesign]) -> None:
+def _follow_up(graph: Graph, chosen: dict[str, LayerDesign]) -> None:
     """Give each activation the rounds of the layer whose loop it joins."""
     makers = {}
     for layer in graph.layers:
-        if isinstance(layer, ir.Activation):
-            before = makers.get(layer.input.name)
+        if layer.joins:
+            source = layer.inputs[0]
+            before = makers.get(source.name)
             how = chosen.get(before.name) if before is not None else None
-            by_pixel = isinstance(before, ir.SparseConv2d | ir.Merging | ir.Activation)
-            items = layer.input.shape[0] if len(layer.input.shape) == 2 else 1
+            items = source.shape[0] if len(source.shape) == 2 else 1
             parallel = LayerDesign("", 1, items)
-            shares = how is not None and by_pixel and how.rounds > 1 and how.implementation != "overlap"
+            shares = how is not None and before.by_pixel and how.rounds > 1 and how.implementation != "overlap"
             chosen[layer.name] = LayerDesign("", how.rounds, how.copies) if shares and how is not None else parallel
-        for tensor in ir.outputs(layer):
+        for tensor in layer.outputs:
             makers[tensor.name] = layer
 
 
-def _reduction(graph: ir.Graph, options: Options, clock_ns: float, reductions: tuple[str, ...]) -> str:
-    reduce = ir.input_reduce(graph)
+def _reduction(graph: Graph, options: Options, clock_ns: float, reductions: tuple[str, ...]) -> str:
+    reduce = input_reduce(graph)
     if options.reduce != AUTO:
         return options.reduce
     if options.scan_pixels == 2:
@@ -135,17 +134,17 @@ def _reduction(graph: ir.Graph, options: Options, clock_ns: float, reductions: t
     return min(fast, key=lambda how: fast[how].lut) if fast else min(costs, key=lambda h: costs[h].interval_cycles)
 
 
-def _pixels_per_cycle(graph: ir.Graph, options: Options, reduce: str) -> int:
+def _pixels_per_cycle(graph: Graph, options: Options, reduce: str) -> int:
     if reduce != "stream" and options.io != "stream":
         return 1
     return options.pixels_per_cycle or graph.input.shape[2]
 
 
-def _asked(layer: ir.Layer, options: Options) -> LayerOptions:
+def _asked(layer: Layer, options: Options) -> LayerOptions:
     return options.layers.get(layer.name, LayerOptions())
 
 
-def _flatten(graph: ir.Graph, layer: ir.SparseFlatten, options: Options, clock_ns: float) -> str:
+def _flatten(graph: Graph, layer: SparseFlatten, options: Options, clock_ns: float) -> str:
     """'scatter' or 'lookup' for one flatten."""
     wanted = _asked(layer, options).implementation or options.flatten
     if wanted != AUTO:
@@ -156,10 +155,10 @@ def _flatten(graph: ir.Graph, layer: ir.SparseFlatten, options: Options, clock_n
     joined = next(
         found
         for found in with_lookups(graph, [layer.name]).layers
-        if isinstance(found, ir.SparseFlattenDense) and found.name == dense.name
+        if isinstance(found, SparseFlattenDense) and found.name == dense.name
     )
 
-    def cheapest(parts: list[ir.Layer]) -> float:
+    def cheapest(parts: list[Layer]) -> float:
         total = 0.0
         for part in parts:
             designs = [layer_design(part, how, r) for how in _candidates(part, options) for r in _reuses(part, options)]
@@ -169,19 +168,19 @@ def _flatten(graph: ir.Graph, layer: ir.SparseFlatten, options: Options, clock_n
     return "lookup" if cheapest([joined]) < cheapest([layer, dense]) else "scatter"
 
 
-def _candidates(layer: ir.Layer, options: Options) -> list[str]:
+def _candidates(layer: Layer, options: Options) -> list[str]:
     """Implementations that a layer may have; 'overlap' is decided elsewhere."""
     wanted = _asked(layer, options).implementation
-    if isinstance(layer, ir.SparseConv2d | ir.SparseStridedConv2d):
-        wanted = wanted or options.conv
-        return [wanted] if wanted in ("pairs", "gather") else ["pairs", "gather"]
-    if isinstance(layer, ir.Dense):
-        wanted = wanted or options.dense
-        return [wanted] if wanted != AUTO else list(DENSES)
-    return ["lookup" if isinstance(layer, ir.SparseFlattenDense) else ""]
+    if isinstance(layer, SparseFlattenDense):
+        return ["lookup"]
+    if not layer.option or isinstance(layer, SparseFlatten):
+        return [""]
+    choices = [choice for choice in layer.choices if choice != "overlap"]
+    wanted = wanted or getattr(options, layer.option)
+    return [wanted] if wanted in choices else choices
 
 
-def _overlapped(graph: ir.Graph, options: Options, reduce: str) -> dict[str, str]:
+def _overlapped(graph: Graph, options: Options, reduce: str) -> dict[str, str]:
     """The convolution that works while the scan lists the pixels, if one can and nothing else was asked of it."""
     first = overlap_candidate(graph)
     if first is None or reduce != "scan":
@@ -191,35 +190,35 @@ def _overlapped(graph: ir.Graph, options: Options, reduce: str) -> dict[str, str
     return {first.name: "overlap"} if wanted in (AUTO, "overlap") and own.reuse_factor is None else {}
 
 
-def overlap_candidate(graph: ir.Graph) -> ir.SparseConv2d | None:
+def overlap_candidate(graph: Graph) -> SparseConv2d | None:
     """The first convolution that reads the listed pixels as they are."""
-    reduce = ir.input_reduce(graph)
-    convs = (layer for layer in graph.layers if isinstance(layer, ir.SparseConv2d))
+    reduce = input_reduce(graph)
+    convs = (layer for layer in graph.layers if isinstance(layer, SparseConv2d))
     return next((conv for conv in convs if conv.features == reduce.features), None)
 
 
-def _reuses(layer: ir.Layer, options: Options) -> list[int]:
+def _reuses(layer: Layer, options: Options) -> list[int]:
     """Reuse factors to choose from."""
     own = _asked(layer, options).reuse_factor
-    if work(layer) == 1:
+    if layer.work == 1:
         return [1]
     if own is not None:
         return [own]
     if options.target_interval is not None:
-        return list(range(1, max(min(options.target_interval - RESTART, work(layer)), 1) + 1))
+        return list(range(1, max(min(options.target_interval - RESTART, layer.work), 1) + 1))
     return [options.reuse_factor or 1]
 
 
-def _reuse_notices(layer: ir.Layer, options: Options, how: LayerDesign) -> list[str]:
+def _reuse_notices(layer: Layer, options: Options, how: LayerDesign) -> list[str]:
     own = _asked(layer, options).reuse_factor
-    if own is not None and own > work(layer):
-        return [f"{layer.name}: a reuse factor of {own} is more than its {work(layer)} items of work: {how.rounds}"]
+    if own is not None and own > layer.work:
+        return [f"{layer.name}: a reuse factor of {own} is more than its {layer.work} items of work: {how.rounds}"]
     if how.implementation == "adders" and (own or options.reuse_factor or 1) > 1:
         return [f"{layer.name}: an adder graph takes an event every clock, so its reuse factor stays 1"]
     return []
 
 
-def _option_problems(graph: ir.Graph, options: Options, clock_ns: float, reductions: tuple[str, ...]) -> list[str]:
+def _option_problems(graph: Graph, options: Options, clock_ns: float, reductions: tuple[str, ...]) -> list[str]:
     """Everything that was asked for and cannot be built."""
     problems = []
     _, height, width = graph.input.shape
@@ -256,7 +255,7 @@ def _option_problems(graph: ir.Graph, options: Options, clock_ns: float, reducti
         problems += _layer_problems(graph, name, own)
     if problems:
         return problems
-    reduce = ir.input_reduce(graph)
+    reduce = input_reduce(graph)
     if reduce.selection != "raster" and options.reduce in ("stream", "tree"):
         problems.append(
             f"{reduce.name}: selection {reduce.selection!r} needs the whole image before the first pixel is known, "
@@ -268,36 +267,30 @@ def _option_problems(graph: ir.Graph, options: Options, clock_ns: float, reducti
     return problems
 
 
-def _layer_problems(graph: ir.Graph, name: str, own: LayerOptions) -> list[str]:
+def _layer_problems(graph: Graph, name: str, own: LayerOptions) -> list[str]:
     layers = {layer.name: layer for layer in graph.layers}
     if name not in layers:
         near = difflib.get_close_matches(name, layers, n=1)
         hint = f"did you mean {near[0]}?" if near else f"the model has {', '.join(layers)}"
         return [f"layers: the model has no layer {name!r}: {hint}"]
     layer, problems = layers[name], []
-    kinds = (
-        (ir.SparseConv2d, CONVS),
-        (ir.SparseStridedConv2d, STRIDED_CONVS),
-        (ir.SparseFlatten, FLATTENS),
-        (ir.Dense, DENSES),
-    )
-    legal = next((choices for kind, choices in kinds if isinstance(layer, kind)), ())
+    legal = layer.choices
     if own.implementation not in (None, AUTO, *legal):
         expected = f"one of {', '.join((*legal, AUTO))}" if legal else f"none, a {type(layer).__name__} has no choice"
         problems.append(f"{name}: implementation: expected {expected}, found {own.implementation!r}")
     if own.reuse_factor is not None and own.reuse_factor < 1:
         problems.append(f"{name}: reuse_factor: expected 1 or more, found {own.reuse_factor}")
-    if own.reuse_factor is not None and work(layer) == 1:
+    if own.reuse_factor is not None and layer.work == 1:
         problems.append(
             f"{name}: reuse_factor: a {type(layer).__name__} has none: "
-            + ("reduce decides its time" if isinstance(layer, ir.InputReduce) else "it goes with the layer before it")
+            + ("reduce decides its time" if isinstance(layer, InputReduce) else "it goes with the layer before it")
         )
     if own.implementation == "overlap" and own.reuse_factor is not None:
         problems.append(f"{name}: reuse_factor: an overlapped convolution has the time of the scan; leave it out")
     return problems
 
 
-def _overlap_problems(graph: ir.Graph, options: Options) -> list[str]:
+def _overlap_problems(graph: Graph, options: Options) -> list[str]:
     asked = [name for name, own in options.layers.items() if own.implementation == "overlap"]
     if options.conv != "overlap" and not asked:
         return []
@@ -317,10 +310,10 @@ def _overlap_problems(graph: ir.Graph, options: Options) -> list[str]:
     ]
 
 
-def _lookup_problems(graph: ir.Graph, options: Options) -> list[str]:
+def _lookup_problems(graph: Graph, options: Options) -> list[str]:
     problems = []
     for layer in graph.layers:
-        if isinstance(layer, ir.SparseFlatten):
+        if isinstance(layer, SparseFlatten):
             wanted = _asked(layer, options).implementation or options.flatten
             if wanted == "lookup" and lookup_partner(graph, layer) is None:
                 problems.append(
@@ -330,13 +323,13 @@ def _lookup_problems(graph: ir.Graph, options: Options) -> list[str]:
     return problems
 
 
-def _target_problems(graph: ir.Graph, options: Options, clock_ns: float, reductions: tuple[str, ...]) -> list[str]:
+def _target_problems(graph: Graph, options: Options, clock_ns: float, reductions: tuple[str, ...]) -> list[str]:
     target = options.target_interval
     if target is None:
         return []
     problems = []
     _, height, width = graph.input.shape
-    reduce = ir.input_reduce(graph)
+    reduce = input_reduce(graph)
     pixels = options.pixels_per_cycle or width
     beats = -(-height * width // pixels)
     if options.io == "stream" and interval(beats) > target:

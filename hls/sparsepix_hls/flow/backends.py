@@ -5,7 +5,7 @@ from typing import Literal
 from sparsepix_hls.cpp.estimate import DesignEstimate, estimate_design
 from sparsepix_hls.design.options import REDUCTIONS, Design, Options
 from sparsepix_hls.design.select import make_design
-from sparsepix_hls.ir import graph as ir
+from sparsepix_hls.ir.graph import Graph
 from sparsepix_hls.rtl.emit.reductions import scan_interval
 from sparsepix_hls.rtl.emit.writer import rtl_modules, rtl_problems
 from sparsepix_hls.rtl.estimate import estimate_rtl
@@ -18,7 +18,7 @@ _LANGUAGES = {"hls": "HLS C++", "rtl": "RTL"}
 
 
 def backend_design(
-    graph: ir.Graph, options: Options | None, clock_ns: float, backend: Backend
+    graph: Graph, options: Options | None, clock_ns: float, backend: Backend
 ) -> tuple[Design, tuple[str, ...]]:
     """A design that a backend can write; see ``make_design``.
 

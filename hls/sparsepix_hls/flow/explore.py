@@ -11,10 +11,16 @@ from rich.progress import track
 from sparsepix_hls.cost.costs import RESTART, Estimate
 from sparsepix_hls.design.options import AUTO, Design, Options
 from sparsepix_hls.flow.backends import Backend, backend_design, estimated, reductions
-from sparsepix_hls.ir import graph as ir
+from sparsepix_hls.ir.graph import Graph, Layer
+from sparsepix_hls.layers.input_reduce import InputReduce, input_reduce
+from sparsepix_hls.layers.sparse_avg_pool2d import SparseAvgPool2d
+from sparsepix_hls.layers.sparse_conv2d import SparseConv2d
+from sparsepix_hls.layers.sparse_flatten import SparseFlatten
+from sparsepix_hls.layers.sparse_max_pool2d import SparseMaxPool2d
 from sparsepix_hls.reference.published import PublishedLayer, predict
 from sparsepix_hls.reference.published_models import find_published
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.system.options import as_words
 
 _REUSE = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32)
 
@@ -52,7 +58,7 @@ class PublishedPoint:
 
 
 def explore(
-    graph: ir.Graph, options: Options, clock_ns: float, console: Console | None = None, backend: Backend = "hls"
+    graph: Graph, options: Options, clock_ns: float, console: Console | None = None, backend: Backend = "hls"
 ) -> tuple[Point, ...]:
     """Estimate every way to reduce the input, with equal reuse of all layers and with matched stages.
 
@@ -97,8 +103,8 @@ def explore(
     return tuple(sorted(_different(found), key=lambda point: (point.total.latency_cycles, point.total.lut)))
 
 
-def _variants(graph: ir.Graph, options: Options, built: tuple[str, ...]) -> list[Options]:
-    reduce = ir.input_reduce(graph)
+def _variants(graph: Graph, options: Options, built: tuple[str, ...]) -> list[Options]:
+    reduce = input_reduce(graph)
     slots = reduce.max_pixels
     _, height, width = graph.input.shape
     kinds = built if options.reduce == AUTO else (options.reduce,)
@@ -130,22 +136,8 @@ def _different(points: Sequence[Point]) -> list[Point]:
 
 def command(options: Options, backend: Backend = "hls") -> str:
     """Options as arguments of the command line; those of single layers are not among them."""
-    default = Options()
     words = [] if backend == "hls" else [f"--backend {backend}"]
-    for name in (
-        "reduce",
-        "scan_pixels",
-        "pixels_per_cycle",
-        "io",
-        "conv",
-        "flatten",
-        "dense",
-        "reuse_factor",
-        "target_interval",
-    ):
-        value = getattr(options, name)
-        if value is not None and value != getattr(default, name):
-            words.append(f"--{name.replace('_', '-')} {value}")
+    words += as_words(options)
     return " ".join(words)
 
 
@@ -159,7 +151,7 @@ def write_points(path: Path, points: Sequence[Point]) -> None:
             writer.writerow([point.command, *asdict(point.total).values(), int(point.best)])
 
 
-def published_point(graph: ir.Graph) -> PublishedPoint | None:
+def published_point(graph: Graph) -> PublishedPoint | None:
     """The published design of this model: its synthesis results, or else what its kernels would take.
 
     Without synthesis results only what ``published.py`` knows is counted (input reduction, convolutions, average pools,
@@ -172,8 +164,8 @@ def published_point(graph: ir.Graph) -> PublishedPoint | None:
         return PublishedPoint(origin, *figures)
     layers = [_published_layer(layer) for layer in graph.layers]
     known = [layer for layer in layers if layer is not None]
-    reduce = ir.input_reduce(graph)
-    if any(isinstance(layer, ir.SparseMaxPool2d) for layer in graph.layers) or reduce.selection != "raster":
+    reduce = input_reduce(graph)
+    if any(isinstance(layer, SparseMaxPool2d) for layer in graph.layers) or reduce.selection != "raster":
         return None
     costs = [predict(layer) for layer in known]
     lut, dsp = (round(sum(getattr(cost, key) for cost, _ in costs)) for key in ("lut", "dsp"))
@@ -181,23 +173,23 @@ def published_point(graph: ir.Graph) -> PublishedPoint | None:
     return PublishedPoint("its kernels composed, without dense layers and FIFOs", latency, None, lut, None, dsp)
 
 
-def _published_layer(layer: ir.Layer) -> PublishedLayer | None:
+def _published_layer(layer: Layer) -> PublishedLayer | None:
     match layer:
-        case ir.InputReduce():
+        case InputReduce():
             _, height, width = layer.image.shape
             bits = layer.image.type.width
             return PublishedLayer("reduce", "release", bits, layer.max_pixels, height, width)
-        case ir.SparseConv2d():
+        case SparseConv2d():
             slots, channels = layer.features.shape
             side = 2 ** (layer.coords.type.width - 1) - 1
             bits, size = layer.weight.type.width, max(layer.kernel_size)
             return PublishedLayer("conv", "release", bits, slots, side, side, channels, layer.output.shape[1], size)
-        case ir.SparseAvgPool2d():
+        case SparseAvgPool2d():
             slots, channels = layer.features.shape
             height, width = layer.spatial_shape
             bits, size = layer.features.type.width, max(layer.kernel_size)
             return PublishedLayer("pool", "release", bits, slots, height, width, channels, channels, size)
-        case ir.SparseFlatten():
+        case SparseFlatten():
             slots, channels = layer.features.shape
             height, width = layer.spatial_shape
             return PublishedLayer("flatten", "release", layer.features.type.width, slots, height, width, channels)

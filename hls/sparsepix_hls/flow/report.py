@@ -8,7 +8,8 @@ from typing import Any
 
 from sparsepix_hls.design.options import Design
 from sparsepix_hls.flow.backends import Backend
-from sparsepix_hls.ir import graph as ir
+from sparsepix_hls.ir.graph import Layer
+from sparsepix_hls.ir.tensors import Constant, Tensor
 from sparsepix_hls.project.parts import Part
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.system.files import atomic_write
@@ -111,15 +112,15 @@ def _text(report: dict[str, Any]) -> str:
     return json.dumps(report, indent=2) + "\n"
 
 
-def _tensor(tensor: ir.Tensor) -> dict[str, Any]:
+def _tensor(tensor: Tensor) -> dict[str, Any]:
     return {"name": tensor.name, "shape": list(tensor.shape), "type": str(tensor.type)}
 
 
-def _layer(layer: ir.Layer, design: Design) -> dict[str, Any]:
+def _layer(layer: Layer, design: Design) -> dict[str, Any]:
     constants = {
         role: {"shape": list(value.raw.shape), "type": str(value.type)}
         for role, value in vars(layer).items()
-        if isinstance(value, ir.Constant)
+        if isinstance(value, Constant)
     }
     settings = {role: value for role, value in vars(layer).items() if isinstance(value, str | int | tuple)}
     settings.pop("parts", None)  # arrays, no setting
@@ -128,6 +129,6 @@ def _layer(layer: ir.Layer, design: Design) -> dict[str, Any]:
         "op": type(layer).__name__,
         **settings,
         **(asdict(design.layers[layer.name]) if layer.name in design.layers else {}),
-        "outputs": [_tensor(t) for t in ir.outputs(layer)],
+        "outputs": [_tensor(t) for t in layer.outputs],
         "constants": constants,
     }

@@ -190,8 +190,7 @@ def _node(node: onnx.NodeProto, folder: Path) -> Iterator[str]:
             yield f"{where}: the op has no overload, found {_short(node.overload)}"
         if any(not name for name in node.output):
             yield f"{where}: one of its outputs has no name"
-        required = node.input[:2] if node.op_type == "Gemm" else node.input  # its bias may be left out
-        if not all(required):
+        if not all(name or op.is_optional(place) for place, name in enumerate(node.input)):
             yield f"{where}: one of its inputs has no name"
     for name, count in Counter(a.name for a in node.attribute).items():
         if count > 1:

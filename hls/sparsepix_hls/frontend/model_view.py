@@ -6,9 +6,8 @@ import onnx
 
 from sparsepix_ops.op import Value
 from sparsepix_ops.range_analysis import Analysis, analyze
-from sparsepix_ops.registry import RECTIFIERS
-
-TRANSPARENT = frozenset({"Cast", "Identity"})  # they change no value: every number is exact
+from sparsepix_ops.registry import RECTIFIERS, TRANSPARENT
+from sparsepix_ops.rules import constant_names
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +41,7 @@ class View:
         return tuple(self.source(output.name) for output in self.model.graph.output)
 
     def source(self, name: str) -> str:
-        """The value behind any Cast and Identity."""
+        """The value that a chain of Cast and Identity hands on."""
         return self.sources.get(name, name)
 
     def value(self, name: str) -> Value | None:
@@ -66,7 +65,7 @@ class View:
         return any(name in self.constants for name in add.input)
 
     def bias_add_of(self, matmul: onnx.NodeProto) -> onnx.NodeProto | None:
-        """The Add behind a MatMul that becomes one layer with it."""
+        """The Add after a MatMul that becomes one layer with it."""
         node = self.only_consumer(matmul.output[0])
         fits = node is not None and node.op_type == "Add" and self.adds_constant(node)
         return node if fits else None
@@ -74,21 +73,21 @@ class View:
 
 def make_view(model: onnx.ModelProto) -> View:
     """Analyze a tidied model and link its values."""
-    constants = {i.name for i in model.graph.initializer}
+    constants = constant_names(model)
     sources: dict[str, str] = {}
     producers: dict[str, onnx.NodeProto] = {}
     consumers: dict[str, list[onnx.NodeProto]] = {}
     for node in model.graph.node:
         inputs = [name for name in node.input if name]
         producers.update({name: node for name in node.output if name})
-        if all(name in constants for name in inputs):
-            constants |= set(node.output)
-        elif node.op_type in TRANSPARENT and not node.domain and inputs:
+        if constants.issuperset(inputs):
+            continue
+        if node.op_type in TRANSPARENT and not node.domain and inputs:
             sources[node.output[0]] = sources.get(inputs[0], inputs[0])
         else:
             for name in dict.fromkeys(sources.get(n, n) for n in inputs):
                 consumers.setdefault(name, []).append(node)
-    return View(model, analyze(model), frozenset(constants), sources, producers, consumers)
+    return View(model, analyze(model), constants, sources, producers, consumers)
 
 
 def attribute(node: onnx.NodeProto, name: str, default: object = None) -> object:

@@ -1,279 +1,146 @@
 """The intermediate representation: what a model is once every quantizer has become a type.
 
 ONNX value = IR tensor = C++ array, one to one. Every name is a C++ identifier, unique in its graph.
-Shapes are those of one event: there is no batch axis.
+Shapes are those of one event: there is no batch axis. The kinds of layers are in ``sparsepix_hls.layers``.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
-from sparsepix_ops.fixed_point import FixedPoint
-from sparsepix_ops.ops.sparse_strided_conv2d import grid_of
+from sparsepix_hls.cost.costs import Estimate
+from sparsepix_hls.ir.choices import CHOICES
+from sparsepix_hls.ir.kernel import Kernel
+from sparsepix_hls.ir.tensors import Array, LayerDesign, Tensor
 
 
 @dataclass(frozen=True)
-class Tensor:
-    """An array of the firmware.
+class Setting:
+    """What a layer needs to know of the design that it is in.
 
     Args:
-        name: C++ identifier of the array; its type is called ``<name>_t``.
-        shape: (channels, height, width) for the image, (max_pixels, channels) for features,
-            (max_pixels, 2) for coords, (features,) behind the flatten.
-        type: format of the elements; an integer type (``width == integer``) for coords.
+        how: the layer is computed.
+        reduce: of ``REDUCTIONS``.
+        pixels_per_cycle: of a streaming reduction or port; 1 where there is none.
+        listed: coords of the input reduction, the only list that is in raster order.
+    """
+
+    how: LayerDesign
+    reduce: str
+    pixels_per_cycle: int
+    listed: Tensor
+
+
+class Layer:
+    """What every layer says of itself; each kind is a frozen dataclass in a file of ``sparsepix_hls.layers``.
+
+    Attributes:
+        name: C++ identifier.
+        op_types: ONNX ops that become this layer.
+        option: the option of a design that chooses its implementation, of ``CHOICES``; '' where there is no choice.
+        by_pixel: its rounds share out the pixels, so that each round has results of its own.
+        sums: its rounds add to the same results.
+        joins: it shares the loop of the layer before it, and has no work of its own.
     """
 
     name: str
-    shape: tuple[int, ...]
-    type: FixedPoint
-
-
-@dataclass(frozen=True, eq=False)
-class Constant:
-    """Weights: raw integers [...] and the format that gives them their values."""
-
-    name: str
-    raw: np.ndarray
-    type: FixedPoint
-
-
-@dataclass(frozen=True)
-class InputReduce:
-    """Image to the list of its active pixels: active means ``score > threshold``.
-
-    ``threshold_raw`` is on the grid of the image's type: ``raw > threshold_raw`` is exact.
-    """
-
-    name: str
-    image: Tensor
-    features: Tensor
-    coords: Tensor
-    max_pixels: int
-    threshold_raw: int
-    activity: str
-    selection: str
-
-
-@dataclass(frozen=True)
-class SparseConv2d:
-    """Sparsity-preserving convolution; weight is [kh, kw, in_channels / groups, out_channels], bias [out_channels]."""
-
-    name: str
-    features: Tensor
-    coords: Tensor
-    output: Tensor
-    kernel_size: tuple[int, int]
-    weight: Constant
-    bias: Constant | None
-    bias_on: str
-    groups: int = 1
-
-
-@dataclass(frozen=True)
-class Activation:
-    """Optional ReLU, then rounding and clipping to the output's type, elementwise.
-
-    Args:
-        name: of the layer.
-        input: what comes in.
-        output: what goes out.
-        relu: negative values become 0.
-        slope_shift: k of a leaky ReLU, which multiplies negative values by 2**-k; 0 where there is none.
-    """
-
-    name: str
-    input: Tensor
-    output: Tensor
-    relu: bool
-    slope_shift: int = 0
-
-
-@dataclass(frozen=True)
-class Merging:
-    """What layers have that merge the pixels of a cell into the first of their slots."""
-
-    name: str
-    features: Tensor
-    coords: Tensor
-    output_features: Tensor
-    output_coords: Tensor
-    kernel_size: tuple[int, int]
-    spatial_shape: tuple[int, int]
+    op_types: ClassVar[tuple[str, ...]] = ()
+    option: ClassVar[str] = ""
+    by_pixel: ClassVar[bool] = False
+    sums: ClassVar[bool] = False
+    joins: ClassVar[bool] = False
 
     @property
-    def cell(self) -> tuple[int, int]:
-        """Rows and columns of a cell."""
-        return self.kernel_size
+    def inputs(self) -> tuple[Tensor, ...]:
+        """The arrays that it reads, each once, features before coords."""
+        raise NotImplementedError
 
     @property
-    def grid(self) -> tuple[int, int]:
-        """Rows and columns of the cells that count."""
-        return self.spatial_shape[0] // self.cell[0], self.spatial_shape[1] // self.cell[1]
-
-
-@dataclass(frozen=True)
-class SparsePool2d(Merging):
-    """What both kinds of pooling have: cells of ``kernel_size`` on an image of ``spatial_shape``."""
-
-
-@dataclass(frozen=True)
-class SparseAvgPool2d(SparsePool2d):
-    """Average over pooling cells: the sum times ``reciprocal`` (a scalar constant [])."""
-
-    reciprocal: Constant
-
-
-@dataclass(frozen=True)
-class SparseMaxPool2d(SparsePool2d):
-    """Maximum over pooling cells: of the active pixels (``over='active'``), or with the inactive ones as 0."""
-
-    over: str
-
-
-@dataclass(frozen=True)
-class SparseStridedConv2d(Merging):
-    """Convolution onto the grid of cells of ``strides``; weight and bias as those of ``SparseConv2d``."""
-
-    strides: tuple[int, int]
-    weight: Constant
-    bias: Constant | None
-    groups: int = 1
+    def outputs(self) -> tuple[Array, ...]:
+        """The arrays that it makes, features before coords."""
+        raise NotImplementedError
 
     @property
-    def cell(self) -> tuple[int, int]:
-        """Rows and columns of a cell."""
-        return self.strides
+    def title(self) -> str:
+        """What it is, for a comment."""
+        return f"{self.name} ({type(self).__name__})"
 
     @property
-    def grid(self) -> tuple[int, int]:
-        """Rows and columns of the cells: those that cover the image."""
-        return grid_of(self.spatial_shape, self.strides)
+    def choices(self) -> tuple[str, ...]:
+        """Implementations that a user may ask for."""
+        return CHOICES.get(self.option, ())
 
     @property
-    def output(self) -> Tensor:
-        """The features that it makes, under the name that they have in ``SparseConv2d``."""
-        return self.output_features
+    def work(self) -> int:
+        """Iterations of its outer loop, which rounds share out: pixels, or inputs of a dense layer."""
+        return 1
+
+    def reads(self, implementation: str) -> tuple[Array, ...]:
+        """The arrays that it reads by some implementation: its inputs, and what a design makes for it."""
+        del implementation
+        return self.inputs
 
     @property
-    def bias_on(self) -> str:
-        """Where the bias goes: to every cell that holds a pixel."""
-        return "active"
+    def grids(self) -> Mapping[str, tuple[int, int]]:
+        """Rows and columns of the grid of each list of coordinates that it makes, by its name."""
+        return {}
 
+    @classmethod
+    def from_onnx(cls, node: Any, name: str, attributes: Mapping[str, Any], builder: Any) -> "Layer":
+        """The layer of a checked ONNX node.
 
-@dataclass(frozen=True)
-class SparseGlobalAvgPool2d:
-    """Average over the whole image: the sum of all slots times ``reciprocal`` (a scalar constant []).
+        Args:
+            node: the node, an ``onnx.NodeProto``.
+            name: of the layer.
+            attributes: of the node, defaults filled in.
+            builder: makes tensors and constants, see ``frontend.reader``.
+        """
+        raise NotImplementedError
 
-    It reads no coordinates, since an empty slot holds zeros.
-    """
+    def kernel(self, setting: Setting) -> Kernel:
+        """The C++ kernel that computes it, with its parameters."""
+        raise NotImplementedError
 
-    name: str
-    features: Tensor
-    output: Tensor
-    spatial_shape: tuple[int, int]
-    reciprocal: Constant
+    def cost(self, how: LayerDesign, clock_ns: float) -> Estimate:
+        """Estimated cost of its kernel."""
+        raise NotImplementedError
 
+    def operations(self, copies: int) -> int:
+        """Operations that it has at least as RTL, ``copies`` of its items at once."""
+        del copies
+        return sum(int(np.prod(tensor.shape)) for tensor in self.outputs if isinstance(tensor, Tensor))
 
-@dataclass(frozen=True)
-class SparseGlobalMaxPool2d:
-    """Maximum over the whole image, see ``SparseMaxPool2d``; 0 where no pixel is active."""
+    def lower(self, values: Mapping[str, np.ndarray], how: LayerDesign, ports: Any) -> dict[str, np.ndarray]:
+        """Compute it fully parallel, on variables of da4ml's tracer.
 
-    name: str
-    features: Tensor
-    coords: Tensor
-    output: Tensor
-    spatial_shape: tuple[int, int]
-    over: str
+        Args:
+            values: raw integers of its inputs, by the names of the arrays.
+            how: its implementation.
+            ports: of the design, a ``rtl.lower.ports.PortTypes``.
 
+        Returns:
+            Its outputs, by the names of the arrays.
+        """
+        raise TypeError(f"no RTL for {type(self).__name__}")
 
-@dataclass(frozen=True)
-class SparseFlatten:
-    """Scatter to a dense vector: row, column, channel."""
+    def lower_round(self, how: LayerDesign, reader: Any) -> Callable[..., dict[str, np.ndarray]]:
+        """Compute one round of it, see ``lower``.
 
-    name: str
-    features: Tensor
-    coords: Tensor
-    output: Tensor
-    spatial_shape: tuple[int, int]
+        Args:
+            how: its implementation, rounds and copies.
+            reader: says what a round reads, a ``rtl.emit.rounds.Reader``.
 
+        Returns:
+            A function of what was asked of the reader, by its names, that gives the outputs of the round.
+        """
+        raise TypeError(f"no RTL in rounds for {type(self).__name__}")
 
-@dataclass(frozen=True)
-class Dense:
-    """``output = bias + input @ weight``; weight is [in_features, out_features]."""
-
-    name: str
-    input: Tensor
-    output: Tensor
-    weight: Constant
-    bias: Constant | None
-
-
-@dataclass(frozen=True)
-class SparseFlattenDense:
-    """A flatten and the dense layer behind it in one; weight is [height * width, channels, out_features].
-
-    No model has it: a design puts it in the place of the two, see ``design``.
-    """
-
-    name: str
-    features: Tensor
-    coords: Tensor
-    output: Tensor
-    spatial_shape: tuple[int, int]
-    weight: Constant
-    bias: Constant | None
-
-
-@dataclass(frozen=True)
-class Add:
-    """``output = first + second``, elementwise: features on the same pixels, or vectors. The output holds every sum."""
-
-    name: str
-    first: Tensor
-    second: Tensor
-    output: Tensor
-
-
-@dataclass(frozen=True)
-class Concat:
-    """The channels of ``parts`` side by side: features on the same pixels, or vectors. The output holds all of them."""
-
-    name: str
-    parts: tuple[Tensor, ...]
-    output: Tensor
-
-
-@dataclass(frozen=True)
-class Head:
-    """A Sigmoid or Softmax at the end, as exact tables (see ``sparsepix_ops.ops.head``).
-
-    ``thresholds`` [K] is sorted: the table's value at x is the number of thresholds <= x. For a
-    Sigmoid x is the logit; for a Softmax the logit minus the largest logit.
-    """
-
-    name: str
-    kind: str
-    input: Tensor
-    output: Tensor
-    thresholds: Constant
-
-
-Layer = (
-    InputReduce
-    | SparseConv2d
-    | SparseStridedConv2d
-    | Activation
-    | SparseAvgPool2d
-    | SparseMaxPool2d
-    | SparseGlobalAvgPool2d
-    | SparseGlobalMaxPool2d
-    | SparseFlatten
-    | SparseFlattenDense
-    | Dense
-    | Add
-    | Concat
-    | Head
-)
+    @property
+    def start(self) -> list[int]:
+        """Of a layer whose rounds add to sums: raw values that these begin with."""
+        return [0] * int(np.prod(self.outputs[0].shape))
 
 
 @dataclass(frozen=True)
@@ -284,7 +151,7 @@ class Graph:
         name: C++ identifier of the top function.
         input: the image.
         outputs: the results, one or more; no layer reads them.
-        layers: in topological order.
+        layers: in topological order, the input reduction first.
         dropped_head: 'Sigmoid' or 'Softmax' if one stood at the end and was left out, both if several did, else None.
         output_names: what the model calls its results, where that may differ from the names of the arrays.
     """
@@ -305,32 +172,3 @@ class Graph:
     def results(self) -> dict[str, Tensor]:
         """The results by the names that the model gives them."""
         return dict(zip(self.output_names or [tensor.name for tensor in self.outputs], self.outputs, strict=True))
-
-
-def inputs(layer: Layer) -> tuple[Tensor, ...]:
-    """The arrays that a layer reads, features before coords."""
-    if isinstance(layer, InputReduce):
-        return (layer.image,)
-    if isinstance(layer, Activation | Dense | Head):
-        return (layer.input,)
-    if isinstance(layer, SparseGlobalAvgPool2d):
-        return (layer.features,)
-    if isinstance(layer, Add):
-        return tuple(dict.fromkeys((layer.first, layer.second)))
-    if isinstance(layer, Concat):
-        return tuple(dict.fromkeys(layer.parts))
-    return (layer.features, layer.coords)
-
-
-def outputs(layer: Layer) -> tuple[Tensor, ...]:
-    """The arrays that a layer makes, features before coords."""
-    if isinstance(layer, InputReduce):
-        return (layer.features, layer.coords)
-    if isinstance(layer, Merging):
-        return (layer.output_features, layer.output_coords)
-    return (layer.output,)
-
-
-def input_reduce(graph: Graph) -> InputReduce:
-    """The first layer of a model."""
-    return next(layer for layer in graph.layers if isinstance(layer, InputReduce))

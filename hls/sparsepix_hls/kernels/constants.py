@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import numpy as np
 
-from sparsepix_hls.ir import graph as ir
+from sparsepix_hls.ir.tensors import Constant
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedPoint
 
@@ -13,7 +13,7 @@ COLUMNS = 120
 _EXACT_BITS = 53  # of a C++ double literal
 
 
-def decimals(constant: ir.Constant) -> np.ndarray:
+def decimals(constant: Constant) -> np.ndarray:
     """The values of a constant as exact decimal numbers, an array of str of its shape.
 
     Raises:
@@ -41,7 +41,7 @@ def type_name(type_: FixedPoint, integer: bool = False) -> str:
     return str(type_)
 
 
-def definition(constant: ir.Constant, shape: tuple[int, ...], comments: tuple[str, ...] = ()) -> str:
+def definition(constant: Constant, shape: tuple[int, ...], comments: tuple[str, ...] = ()) -> str:
     """Definition of a constant array.
 
     Args:

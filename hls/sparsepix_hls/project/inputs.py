@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from sparsepix_hls.ir import graph as ir
+from sparsepix_hls.ir.tensors import Tensor
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedPoint
 from sparsepix_ops.images import as_array, as_images, check_finite, check_shape, contiguous
 
 
-def quantized_images(tensor: ir.Tensor, x: Any) -> np.ndarray:
+def quantized_images(tensor: Tensor, x: Any) -> np.ndarray:
     """Images of real numbers, rounded and clipped to the input's format: raw integers, contiguous int64 [B, C, H, W].
 
     Args:
@@ -27,7 +27,7 @@ def quantized_images(tensor: ir.Tensor, x: Any) -> np.ndarray:
     return tensor.type.quantize(array).raw
 
 
-def raw_images(tensor: ir.Tensor, raw: Any) -> np.ndarray:
+def raw_images(tensor: Tensor, raw: Any) -> np.ndarray:
     """Raw integers of images, contiguous int64 [B, channels, height, width].
 
     Args:

@@ -5,19 +5,20 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from sparsepix_hls.ir import graph as ir
+from sparsepix_hls.ir.graph import Graph
+from sparsepix_hls.ir.tensors import Tensor
 from sparsepix_hls.kernels.constants import dims
 from sparsepix_ops.errors import SparsePixError
 
 Results = np.ndarray | dict[str, np.ndarray]
 
 
-def result_size(graph: ir.Graph) -> int:
+def result_size(graph: Graph) -> int:
     """Numbers of an event, all results together."""
     return sum(math.prod(tensor.shape) for tensor in graph.outputs)
 
 
-def packed(graph: ir.Graph, results: np.ndarray | Mapping[str, np.ndarray], name: str) -> np.ndarray:
+def packed(graph: Graph, results: np.ndarray | Mapping[str, np.ndarray], name: str) -> np.ndarray:
     """Raw integers of all results side by side, int64 [events, numbers].
 
     Args:
@@ -42,7 +43,7 @@ def packed(graph: ir.Graph, results: np.ndarray | Mapping[str, np.ndarray], name
     return np.concatenate(columns, axis=1)
 
 
-def unpacked(graph: ir.Graph, numbers: np.ndarray) -> Results:
+def unpacked(graph: Graph, numbers: np.ndarray) -> Results:
     """Raw integers [events, numbers] as an array [events, *shape]; as one for each output where there are several."""
     arrays, start = {}, 0
     for output, tensor in graph.results.items():
@@ -52,12 +53,12 @@ def unpacked(graph: ir.Graph, numbers: np.ndarray) -> Results:
     return arrays if len(arrays) > 1 else next(iter(arrays.values()))
 
 
-def real(graph: ir.Graph, raw: Results) -> Results:
+def real(graph: Graph, raw: Results) -> Results:
     """The exact values of raw integers, as float64."""
     if isinstance(raw, dict):
         return {name: _real(raw[name], tensor) for name, tensor in graph.results.items()}
     return _real(raw, graph.output)
 
 
-def _real(raw: np.ndarray, tensor: ir.Tensor) -> np.ndarray:
+def _real(raw: np.ndarray, tensor: Tensor) -> np.ndarray:
     return np.ldexp(raw.astype(np.float64), tensor.type.exponent)

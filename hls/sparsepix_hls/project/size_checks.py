@@ -5,7 +5,8 @@ import os
 import resource
 
 from sparsepix_hls.design.options import Design
-from sparsepix_hls.ir import graph as ir
+from sparsepix_hls.ir.graph import Graph
+from sparsepix_hls.layers.input_reduce import input_reduce
 from sparsepix_hls.project.testbench_data import EVENTS
 from sparsepix_ops.errors import SparsePixError
 
@@ -22,7 +23,7 @@ def available_bytes() -> int:
     return machine if limit == resource.RLIM_INFINITY else min(machine, limit)
 
 
-def check_memory(graph: ir.Graph, events: int = EVENTS) -> None:
+def check_memory(graph: Graph, events: int = EVENTS) -> None:
     """Refuse a model whose testbench cannot be computed here.
 
     Args:
@@ -32,9 +33,9 @@ def check_memory(graph: ir.Graph, events: int = EVENTS) -> None:
     Raises:
         SparsePixError: what would take more memory than there is, and how much.
     """
-    reduce = ir.input_reduce(graph)
+    reduce = input_reduce(graph)
     image = math.prod(graph.input.shape)
-    widest = max((math.prod(t.shape) for layer in graph.layers for t in ir.outputs(layer)), default=0)
+    widest = max((math.prod(t.shape) for layer in graph.layers for t in layer.outputs), default=0)
     _check(
         [
             (
@@ -65,7 +66,7 @@ def check_rtl_memory(design: Design) -> None:
     """
     needs = []
     for layer in design.graph.layers:
-        count = _operations(layer, design)
+        count = layer.operations(design.how(layer).copies)
         needs.append(
             (
                 f"{layer.name}: about {count:,} operations of RTL",
@@ -74,26 +75,6 @@ def check_rtl_memory(design: Design) -> None:
             )
         )
     _check(needs, f"model {design.graph.name} is too large to be written as RTL")
-
-
-def _operations(layer: ir.Layer, design: Design) -> int:
-    """Operations that a layer has at least, as RTL."""
-    how = design.layers.get(layer.name)
-    copies = how.copies if how is not None else 1
-    if isinstance(layer, ir.InputReduce):
-        return layer.max_pixels + math.prod(layer.image.shape) // 4  # an image is text of a module, not traced
-    if isinstance(layer, ir.SparseConv2d | ir.SparseStridedConv2d):
-        pixels = layer.features.shape[0]
-        return pixels * copies * (math.prod(layer.weight.raw.shape[2:]) + 1) // 2
-    if isinstance(layer, ir.SparseFlattenDense):
-        return copies * layer.features.shape[1] * layer.output.shape[0]
-    if isinstance(layer, ir.Dense):
-        return copies * layer.output.shape[0]
-    if isinstance(layer, ir.SparseFlatten):
-        return copies * layer.output.shape[0]
-    if isinstance(layer, ir.Merging):
-        return layer.features.shape[0] * copies
-    return sum(math.prod(tensor.shape) for tensor in ir.outputs(layer))
 
 
 def _check(needs: list[tuple[str, int, str]], heading: str) -> None:

@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from sparsepix_hls.ir import graph as ir
+from sparsepix_hls.ir.graph import Graph
+from sparsepix_hls.ir.tensors import Tensor
 from sparsepix_hls.kernels.constants import dims
+from sparsepix_hls.layers.input_reduce import InputReduce
 from sparsepix_hls.project.inputs import quantized_images
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.images import as_array
@@ -54,7 +56,7 @@ def load_images(path: Path) -> np.ndarray:
     ) from None
 
 
-def given_events(graph: ir.Graph, images: Any) -> np.ndarray:
+def given_events(graph: Graph, images: Any) -> np.ndarray:
     """Raw integers [E, C, H, W] of images of real numbers, rounded to the model's input format.
 
     Args:
@@ -74,13 +76,13 @@ def given_events(graph: ir.Graph, images: Any) -> np.ndarray:
     return quantized_images(source, array)
 
 
-def synthetic_events(graph: ir.Graph) -> np.ndarray:
+def synthetic_events(graph: Graph) -> np.ndarray:
     """32 made-up images as raw integers [32, C, H, W], the same each time.
 
     The empty image, one pixel, exactly N active pixels and one more (N = max_pixels), all pixels,
     corners, borders, the largest and the smallest values, equal values, a dense cluster; the rest random.
     """
-    layer = next(layer for layer in graph.layers if isinstance(layer, ir.InputReduce))
+    layer = next(layer for layer in graph.layers if isinstance(layer, InputReduce))
     channels, height, width = layer.image.shape
     rng = np.random.default_rng(_SEED)
     n, cells = layer.max_pixels, height * width
@@ -110,7 +112,7 @@ def synthetic_events(graph: ir.Graph) -> np.ndarray:
     return np.stack(events).astype(np.int64)
 
 
-def _active(layer: ir.InputReduce, rng: np.random.Generator, count: int) -> np.ndarray:
+def _active(layer: InputReduce, rng: np.random.Generator, count: int) -> np.ndarray:
     """Random values [C, count] of pixels whose score is above the threshold, if any can be."""
     fmt, channels = layer.image.type, layer.image.shape[0]
     values = rng.integers(fmt.raw_min, fmt.raw_max + 1, size=(channels, count))
@@ -123,7 +125,7 @@ def _active(layer: ir.InputReduce, rng: np.random.Generator, count: int) -> np.n
     return values
 
 
-def _event(layer: ir.InputReduce, where: np.ndarray, values: np.ndarray) -> np.ndarray:
+def _event(layer: InputReduce, where: np.ndarray, values: np.ndarray) -> np.ndarray:
     """An image [C, H, W] with values [C, count] at cells [count] and nothing active elsewhere, if possible."""
     channels, height, width = layer.image.shape
     share = layer.threshold_raw // channels if layer.activity == "sum" else layer.threshold_raw
@@ -132,7 +134,7 @@ def _event(layer: ir.InputReduce, where: np.ndarray, values: np.ndarray) -> np.n
     return image.reshape(channels, height, width)
 
 
-def data_text(what: str, tensors: Sequence[ir.Tensor], raw: np.ndarray) -> str:
+def data_text(what: str, tensors: Sequence[Tensor], raw: np.ndarray) -> str:
     """Raw integers [events, ...] as the testbenches read them: one event a line.
 
     Args:

@@ -6,7 +6,13 @@ xcu250-figd2104-2L-e, clock 5 ns.
 
 from dataclasses import dataclass
 
-from sparsepix_hls.ir import graph as ir
+from sparsepix_hls.ir.graph import Graph
+from sparsepix_hls.layers.activation import Activation
+from sparsepix_hls.layers.dense import Dense
+from sparsepix_hls.layers.input_reduce import InputReduce, input_reduce
+from sparsepix_hls.layers.sparse_avg_pool2d import SparseAvgPool2d
+from sparsepix_hls.layers.sparse_conv2d import SparseConv2d
+from sparsepix_hls.layers.sparse_flatten import SparseFlatten
 
 ARCHITECTURES = {
     "jet": "56x56x1 conv9(1->3) relu conv9(3->1) relu avgpool4 flatten dense20 relu dense5",
@@ -67,35 +73,35 @@ PUBLISHED_MODELS = (
 )
 
 
-def architecture(graph: ir.Graph) -> str:
+def architecture(graph: Graph) -> str:
     """A model in the words of ``ARCHITECTURES``; layers that they have no word for appear by their name."""
     channels, height, width = graph.input.shape
     words = [f"{height}x{width}x{channels}"]
     for layer in graph.layers:
         match layer:
-            case ir.InputReduce():
+            case InputReduce():
                 continue
-            case ir.SparseConv2d():
+            case SparseConv2d():
                 words.append(f"conv{_side(layer.kernel_size)}({layer.features.shape[1]}->{layer.output.shape[1]})")
-            case ir.SparseAvgPool2d():
+            case SparseAvgPool2d():
                 words.append(f"avgpool{_side(layer.kernel_size)}")
-            case ir.SparseFlatten():
+            case SparseFlatten():
                 words.append("flatten")
-            case ir.Dense():
+            case Dense():
                 words.append(f"dense{layer.output.shape[0]}")
-            case ir.Activation():
+            case Activation():
                 words += ["relu"] if layer.relu else []  # roundings have no word
             case _:
                 words.append(type(layer).__name__)
     return " ".join(words)
 
 
-def find_published(graph: ir.Graph) -> PublishedModel | None:
+def find_published(graph: Graph) -> PublishedModel | None:
     """The published design of the same architecture, weight width and number of pixels, if there is one."""
     found = architecture(graph)
     datasets = [name for name, words in ARCHITECTURES.items() if words == found]
-    widths = {layer.weight.type.width for layer in graph.layers if isinstance(layer, ir.SparseConv2d | ir.Dense)}
-    slots = ir.input_reduce(graph).max_pixels
+    widths = {layer.weight.type.width for layer in graph.layers if isinstance(layer, SparseConv2d | Dense)}
+    slots = input_reduce(graph).max_pixels
     for model in PUBLISHED_MODELS:
         if model.dataset in datasets and model.max_pixels == slots and widths == {model.bits}:
             return model

@@ -15,7 +15,8 @@ from da4ml.types import minimal_kif
 from sparsepix_hls.cost.costs import Estimate
 from sparsepix_hls.cpp.estimate import DesignEstimate, Row, StageEstimate
 from sparsepix_hls.design.options import Design
-from sparsepix_hls.design.schedule import PairMap
+from sparsepix_hls.ir.tensors import PairMap
+from sparsepix_hls.layers.kernel_map import MakePairMap
 from sparsepix_hls.rtl.emit.reductions import key_digits, scan_interval, scan_start
 from sparsepix_hls.rtl.emit.stages import Module
 from sparsepix_hls.rtl.emit.verilog import register_bits
@@ -145,7 +146,7 @@ def stage_cycles(module: Module, design: Design) -> tuple[int, int]:
 
 def _names(module: Module) -> str:
     """The layers of a stage; pair maps are part of it without saying."""
-    return ", ".join(step.name for step in module.stage.steps if not isinstance(step, PairMap)) or module.stage.name
+    return ", ".join(step.name for step in module.stage.steps if not isinstance(step, MakePairMap)) or module.stage.name
 
 
 def estimate_rtl(design: Design, modules: list[Module]) -> DesignEstimate:

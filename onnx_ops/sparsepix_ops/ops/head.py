@@ -13,7 +13,7 @@ import numpy as np
 
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedArray, FixedPoint
-from sparsepix_ops.op import Attribute, Attributes, Op, Value
+from sparsepix_ops.op import Attribute, Attributes, Kind, Op, Value
 
 HEAD_FORMAT = FixedPoint(10, 0, signed=False)
 STEPS = 1 << HEAD_FORMAT.width
@@ -76,6 +76,8 @@ def _bound(values: Sequence[Value], attributes: Attributes) -> list[Value]:
     return [Value(x.shape, HEAD_FORMAT.range, HEAD_FORMAT)]
 
 
-SIGMOID = Op("Sigmoid", "", ("x",), ("output",), {}, _sigmoid, _sigmoid_reference, _bound)
-SOFTMAX = Op("Softmax", "", ("x",), ("output",), {"axis": Attribute(-1)}, _softmax, _softmax_reference, _bound)
+SIGMOID = Op("Sigmoid", "", ("x",), ("output",), {}, _sigmoid, _sigmoid_reference, _bound, kind=Kind.HEAD)
+SOFTMAX = Op(
+    "Softmax", "", ("x",), ("output",), {"axis": Attribute(-1)}, _softmax, _softmax_reference, _bound, kind=Kind.HEAD
+)
 OPS = (SIGMOID, SOFTMAX)

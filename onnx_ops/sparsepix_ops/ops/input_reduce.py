@@ -7,7 +7,7 @@ import numpy as np
 
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedArray, FixedRange
-from sparsepix_ops.op import DOMAIN, Attribute, Attributes, Op, Value
+from sparsepix_ops.op import DOMAIN, Attribute, Attributes, Kind, Op, Value
 
 # The shape of the planes is given in full: -1 is ambiguous for no images (see sparse_flatten).
 BODY = """
@@ -153,4 +153,7 @@ OP = Op(
     reference=_reference,
     bound=_bound,
     body=BODY,
+    kind=Kind.INPUT,
+    pixels="coords",
+    grid=lambda image, _: image,
 )

@@ -6,7 +6,7 @@ import numpy as np
 
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedArray, FixedRange
-from sparsepix_ops.op import Attribute, Attributes, Op, Value
+from sparsepix_ops.op import Attribute, Attributes, Kind, Op, Value
 
 
 def _add(inputs: Sequence[np.ndarray], _: Attributes) -> list[np.ndarray]:
@@ -52,7 +52,10 @@ def _biased(*values: Value) -> Value:
     return Value.exact(x.shape, total, partial)
 
 
-ADD = Op("Add", "", ("x", "bias"), ("output",), {}, _add, _add_reference, _add_bound)
+ADD = Op(
+    "Add", "", ("x", "bias"), ("output",), {}, _add, _add_reference, _add_bound,
+    kind=Kind.JOIN, weights=("bias",), pixels="x",
+)  # fmt: skip
 
 
 def _concat(inputs: Sequence[np.ndarray], _: Attributes) -> list[np.ndarray]:
@@ -85,6 +88,7 @@ def _concat_bound(values: Sequence[Value], attributes: Attributes) -> list[Value
 
 
 CONCAT = Op(
-    "Concat", "", ("x",), ("output",), {"axis": Attribute()}, _concat, _concat_reference, _concat_bound, variadic=True
-)
+    "Concat", "", ("x",), ("output",), {"axis": Attribute()}, _concat, _concat_reference, _concat_bound,
+    variadic=True, kind=Kind.JOIN, pixels="x",
+)  # fmt: skip
 OPS = (ADD, CONCAT)

@@ -10,7 +10,7 @@ import numpy as np
 
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import MAX_RAW_BITS, FixedArray, FixedRange
-from sparsepix_ops.op import DOMAIN, Attribute, Attributes, Op, Value
+from sparsepix_ops.op import DOMAIN, Attribute, Attributes, Kind, Op, Value
 from sparsepix_ops.whole import real_number
 
 MAX_SLOPE_SHIFT = 16  # the smallest slope is 2**-16
@@ -77,4 +77,8 @@ OP = Op(
     reference=_reference,
     bound=_bound,
     body=BODY,
+    kind=Kind.RECTIFIER,
+    role="relu",
+    pixels="x",
+    stands_in={"PRelu": "use SparseLeakyReLU"},
 )

@@ -1,10 +1,12 @@
 """What the ops that merge pixels share: which slots merge, and where the merged pixel lies."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedRange
-from sparsepix_ops.op import Attributes, Value
+from sparsepix_ops.op import Attributes, Grid, Value
 
 # Defines 'same' [B, N, N] (slots of one cell), 'first_3d' [B, N, 1] (the slot that a cell merges
 # into), 'cell' [B, N, 2], 'axis2', 'last', 'zero' and 'zero_like' for the body of an op that merges pixels.
@@ -87,6 +89,17 @@ def check_window(kernel_shape: tuple[int, int], spatial_shape: tuple[int, int]) 
         )
 
 
+def check(_: Sequence[Value], attributes: Attributes) -> None:
+    """Raise SparsePixError for a pool whose window is wrong."""
+    check_window(attributes["kernel_shape"], attributes["spatial_shape"])
+
+
+def grid_of(spatial_shape: Sequence[int], attributes: Attributes) -> Grid:
+    """Rows and columns of the whole windows that lie in an image."""
+    rows, columns = (size // window for size, window in zip(spatial_shape, attributes["kernel_shape"], strict=True))
+    return rows, columns
+
+
 def cells_of(coords: np.ndarray, attributes: Attributes) -> tuple[np.ndarray, np.ndarray]:
     """For coords [N, 2] of one event: the cell [N, 2] of each slot, and its number [N] (-1 outside)."""
     kernel, spatial = np.array(attributes["kernel_shape"]), np.array(attributes["spatial_shape"])
@@ -97,7 +110,7 @@ def cells_of(coords: np.ndarray, attributes: Attributes) -> tuple[np.ndarray, np
 
 
 def pooled_coords(features: Value, attributes: Attributes) -> Value:
-    """What is known of the coords behind a pool."""
+    """What is known of the coords after a pool."""
     check_window(attributes["kernel_shape"], attributes["spatial_shape"])
-    grid = [s // k for s, k in zip(attributes["spatial_shape"], attributes["kernel_shape"], strict=True)]
+    grid = grid_of(attributes["spatial_shape"], attributes)
     return Value((*features.shape[:2], 2), FixedRange(0, -1, max(grid) - 1), coords=True)

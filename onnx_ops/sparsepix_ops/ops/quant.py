@@ -12,7 +12,7 @@ import numpy as np
 
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedArray, FixedPoint
-from sparsepix_ops.op import QUANT_DOMAIN, Attribute, Attributes, Op, Value
+from sparsepix_ops.op import QUANT_DOMAIN, Attribute, Attributes, Kind, Op, Value
 
 BODY = """
     scaled = Div (x, scale)
@@ -63,7 +63,7 @@ def _compute(inputs: Sequence[np.ndarray], attributes: Attributes) -> list[np.nd
 
 
 def format_of(values: Sequence[Value], attributes: Attributes) -> FixedPoint:
-    """The fixed-point format that a Quant node with these inputs stands for.
+    """The fixed-point format that a Quant node with these inputs rounds and clips to.
 
     Raises:
         SparsePixError: its scale is no power of two, it has a zero point, a scale per channel, or
@@ -106,6 +106,11 @@ def _reference(inputs: Sequence[Any], attributes: Attributes) -> list[FixedArray
     return [FixedArray(np.clip(quantized.raw, low, high), quantized.exponent)]
 
 
+def _check(values: Sequence[Value], attributes: Attributes) -> None:
+    if len(values) == 4 and all(v.constant is not None for v in values[1:]):
+        format_of(values, attributes)
+
+
 def _bound(values: Sequence[Value], attributes: Attributes) -> list[Value]:
     shape = values[0].shape
     if len(values) != 4:
@@ -137,4 +142,7 @@ OP = Op(
     reference=_reference,
     bound=_bound,
     body=BODY,
+    check=_check,
+    kind=Kind.QUANTIZER,
+    pixels="x",
 )

@@ -8,9 +8,13 @@ import numpy as np
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedArray, FixedRange
 from sparsepix_ops.op import DOMAIN, Attribute, Attributes, Op, Value
-from sparsepix_ops.ops.pooling import CELLS_BODY, cells_of, pooled_coords
+from sparsepix_ops.ops.pooling import CELLS_BODY, cells_of, check, grid_of, pooled_coords
 
 MAX_RECIPROCAL_BITS = 24  # the attribute of the op is a float32
+UNQUANTIZED = (
+    "the pooled average has no quantizer, so each of its products would go on at full width; give the pool a format "
+    "(pool_format)"
+)
 
 BODY = (
     CELLS_BODY
@@ -97,4 +101,10 @@ OP = Op(
     reference=_reference,
     bound=_bound,
     body=BODY,
+    check=check,
+    role="average",
+    pixels="pooled_coords",
+    grid=grid_of,
+    unquantized=UNQUANTIZED,
+    stands_in={"AveragePool": "use SparseAvgPool2d"},
 )

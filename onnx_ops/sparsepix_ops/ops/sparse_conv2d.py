@@ -20,7 +20,7 @@ _CONSTANTS = """
     zero_like = CastLike (zero_float, features)
 """
 # Defines 'by_tap' [B, N, taps + 1, out]: each pixel times the weights of each kernel position, and times none. The
-# weights of a group stand in a matrix with zeros where the other groups are.
+# weights of a group are in a matrix with zeros where the other groups are.
 PRODUCTS_BODY = """
     axis0 = Constant <value_ints = [0]> ()
     two = Constant <value_int = 2> ()
@@ -208,7 +208,7 @@ def linear_bound(shape: tuple, x: Value, weight: FixedArray, bias: FixedArray | 
         return Value.exact(shape, total, int(partial.max()))
     exponent = min(exponent, bias.exponent)
     shift, added = total.exponent - exponent, bias.at(exponent).raw
-    # Without the bias too: the sum stands alone before the bias joins it.
+    # Without the bias too: the sum is a value of its own before the bias is added.
     biased = FixedRange(
         exponent, min((int(lo) << shift) + int(b) for lo, b in zip(low, added, strict=True)),
         max((int(hi) << shift) + int(b) for hi, b in zip(high, added, strict=True)),
@@ -248,6 +248,12 @@ def convolution_bound(values: Sequence[Value], group: int) -> Value:
     return linear_bound(shape, features, by_tap, bias.constant, taps, min(taps, features.shape[1]))
 
 
+def check_weight(values: Sequence[Value], _: Attributes) -> None:
+    """Raise SparsePixError for a convolution whose kernel is known and even."""
+    if len(values) > 2 and len(values[2].shape) == 4:
+        check_kernel(values[2].shape[2:])
+
+
 def _bound(values: Sequence[Value], attributes: Attributes) -> list[Value]:
     return [convolution_bound(values, attributes["group"])]
 
@@ -262,4 +268,8 @@ OP = Op(
     reference=_reference,
     bound=_bound,
     body=BODY,
+    check=check_weight,
+    weights=("weight", "bias"),
+    pixels="coords",
+    stands_in={"Conv": "use SparseConv2d"},
 )

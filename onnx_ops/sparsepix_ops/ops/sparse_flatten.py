@@ -60,7 +60,7 @@ def _bound(values: Sequence[Value], attributes: Attributes) -> list[Value]:
     shape = (features.shape[0], height * width * features.shape[2])
     if features.range is None:
         return [Value(shape)]
-    # A list of N pixels fills at most N places of the grid, and the sums behind it know that.
+    # A list of N pixels fills at most N places of the grid, and the sums after it use that.
     groups = (height * width, min(features.shape[1], height * width))
     return [Value(shape, features.range.with_zero(), features.format, groups=groups)]
 
@@ -75,4 +75,5 @@ OP = Op(
     reference=_reference,
     bound=_bound,
     body=BODY,
+    stands_in=dict.fromkeys(("Flatten", "Reshape"), "use SparseFlatten"),
 )

@@ -8,6 +8,7 @@ import numpy as np
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedArray, FixedRange
 from sparsepix_ops.op import DOMAIN, Attribute, Attributes, Op, Value
+from sparsepix_ops.ops.sparse_avg_pool2d import UNQUANTIZED
 
 # Empty slots hold zeros, so the coordinates decide nothing; they tell which list of pixels it is.
 BODY = """
@@ -56,4 +57,7 @@ OP = Op(
     reference=_reference,
     bound=_bound,
     body=BODY,
+    role="average",
+    unquantized=UNQUANTIZED,
+    stands_in={"GlobalAveragePool": "use SparseGlobalAvgPool2d"},
 )

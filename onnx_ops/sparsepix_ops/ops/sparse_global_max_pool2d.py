@@ -78,4 +78,5 @@ OP = Op(
     reference=_reference,
     bound=_bound,
     body=BODY,
+    stands_in={"GlobalMaxPool": "use SparseGlobalMaxPool2d"},
 )

@@ -7,7 +7,7 @@ import numpy as np
 
 from sparsepix_ops.fixed_point import FixedArray
 from sparsepix_ops.op import DOMAIN, Attribute, Attributes, Op, Value
-from sparsepix_ops.ops.pooling import CELLS_BODY, OVER_BODY, cells_of, pooled_coords
+from sparsepix_ops.ops.pooling import CELLS_BODY, OVER_BODY, cells_of, check, grid_of, pooled_coords
 
 BODY = (
     CELLS_BODY
@@ -75,4 +75,8 @@ OP = Op(
     reference=_reference,
     bound=_bound,
     body=BODY,
+    check=check,
+    pixels="pooled_coords",
+    grid=grid_of,
+    stands_in={"MaxPool": "use SparseMaxPool2d"},
 )

@@ -1,7 +1,7 @@
 """SparseStridedConv2d: convolution onto a coarser grid, whose cells are those that hold an active pixel.
 
 Pixels of one cell of ``strides`` merge into the first of their slots, as those of a pool do; a partial last cell is a
-cell here. The window stands around the cell's first place, as that of a dense convolution with half a kernel of
+cell here. The window lies around the cell's first place, as that of a dense convolution with half a kernel of
 padding does, and every active pixel in it takes part, whatever its cell.
 """
 
@@ -14,7 +14,14 @@ from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedArray, FixedRange
 from sparsepix_ops.op import DOMAIN, Attribute, Attributes, Op, Value
 from sparsepix_ops.ops.pooling import cells_body
-from sparsepix_ops.ops.sparse_conv2d import PRODUCTS_BODY, TERMS_BODY, aligned, convolution_bound, window_sums
+from sparsepix_ops.ops.sparse_conv2d import (
+    PRODUCTS_BODY,
+    TERMS_BODY,
+    aligned,
+    check_weight,
+    convolution_bound,
+    window_sums,
+)
 
 BODY = (
     cells_body("strides", round_up=True)
@@ -82,4 +89,8 @@ OP = Op(
     reference=_reference,
     bound=_bound,
     body=BODY,
+    check=check_weight,
+    weights=("weight", "bias"),
+    pixels="output_coords",
+    grid=lambda grid, attributes: grid_of(grid, attributes["strides"]),
 )

@@ -11,7 +11,7 @@ import numpy as np
 
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedArray, FixedRange
-from sparsepix_ops.op import Attribute, Attributes, Op, Value
+from sparsepix_ops.op import Attribute, Attributes, Kind, Op, Value
 from sparsepix_ops.ops import leaky_relu
 from sparsepix_ops.ops.sparse_conv2d import linear_bound
 
@@ -81,18 +81,24 @@ def _gemm_bound(values: Sequence[Value], attributes: Attributes) -> list[Value]:
     return [linear_bound(shape, in_range, by_output, bias, groups, most)]
 
 
-def _op(name: str, inputs: tuple[str, ...], compute: Any, reference: Any, bound: Any, **attributes: Attribute) -> Op:
-    return Op(name, "", inputs, ("output",), attributes, compute, reference, bound)
-
-
+_GEMM_ATTRIBUTES = {
+    "transA": Attribute(0),
+    "transB": Attribute(0),
+    "alpha": Attribute(1.0, "float"),
+    "beta": Attribute(1.0, "float"),
+}
 OPS = (
-    _op("Relu", ("x",), _relu, _relu_reference, _relu_bound),
+    Op(
+        "Relu", "", ("x",), ("output",), {}, _relu, _relu_reference, _relu_bound,
+        kind=Kind.RECTIFIER, role="relu", pixels="x",
+        stands_in=dict.fromkeys(("Elu", "Gelu", "Tanh"), "use SparseReLU"),
+    ),
     replace(leaky_relu.OP, domain="", body=""),
-    _op("Identity", ("x",), _same, _same, _same_bound),
-    _op("Cast", ("x",), _same, _same, _same_bound),
-    _op("MatMul", ("x", "weight"), _gemm, _gemm_reference, _gemm_bound),
-    _op(
-        "Gemm", ("x", "weight", "bias"), _gemm, _gemm_reference, _gemm_bound,
-        transA=Attribute(0), transB=Attribute(0), alpha=Attribute(1.0, "float"), beta=Attribute(1.0, "float"),
+    Op("Identity", "", ("x",), ("output",), {}, _same, _same, _same_bound, kind=Kind.COPY, pixels="x"),
+    Op("Cast", "", ("x",), ("output",), {}, _same, _same, _same_bound, kind=Kind.CAST, pixels="x"),
+    Op("MatMul", "", ("x", "weight"), ("output",), {}, _gemm, _gemm_reference, _gemm_bound, weights=("weight",)),
+    Op(
+        "Gemm", "", ("x", "weight", "bias"), ("output",), _GEMM_ATTRIBUTES, _gemm, _gemm_reference, _gemm_bound,
+        weights=("weight", "bias"), optional=1,
     ),
 )  # fmt: skip

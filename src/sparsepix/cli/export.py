@@ -61,10 +61,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _main(argv: Sequence[str] | None) -> int:
     arguments = _parser().parse_args(argv)
-    # Behind the arguments: torch takes seconds to import, and --help needs none of it.
+    # After the arguments: torch takes seconds to import, and --help needs none of it.
     from rich.console import Console
 
-    from sparsepix.models import user_code
+    from sparsepix.cli import user_code
     from sparsepix.util.extras import needed_for
     from sparsepix_ops.errors import SparsePixError
     from sparsepix_ops.system.files import output_of, shell_word
@@ -91,7 +91,7 @@ def _check(arguments: argparse.Namespace) -> None:
     """What can be told from the arguments alone."""
     from math import prod
 
-    from sparsepix.models.user_code import name_problems
+    from sparsepix.cli.user_code import name_problems
     from sparsepix_ops.errors import SparsePixError
 
     problems = [] if arguments.model is None else name_problems(arguments.model)
@@ -109,7 +109,7 @@ def _check(arguments: argparse.Namespace) -> None:
 def _load(arguments: argparse.Namespace) -> "nn.Module":
     from torch import nn
 
-    from sparsepix.models import user_code
+    from sparsepix.cli import user_code
     from sparsepix.models.saving import load
     from sparsepix.models.state_dicts import find_state, load_state
     from sparsepix.models.torch_files import read_file

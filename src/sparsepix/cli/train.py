@@ -1,15 +1,15 @@
 """The command ``sparsepix-train``: train a preset on a data set, or search for a good one."""
 
-import argparse
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sparsepix.cli.train_arguments import Train, parse
+from sparsepix.training.run_options import RunOptions
 from sparsepix_ops.system import command
 from sparsepix_ops.system.command import EXIT_ERROR, EXIT_OK
-from sparsepix_ops.version import __version__
 
 # Nothing heavy up here: --help has to answer at once.
 if TYPE_CHECKING:
@@ -19,157 +19,7 @@ if TYPE_CHECKING:
 
     from sparsepix.datasets import Dataset
     from sparsepix.training.history import History
-    from sparsepix.training.run_options import RunOptions
     from sparsepix.training.runs import Summary
-
-PRESETS = ("neutrino", "jet", "mnist", "digits", "muon")
-
-EXAMPLE = """\
-examples:
-  sparsepix-train digits -o runs/digits
-  sparsepix-train neutrino --data synthetic --max-pixels 20 --bits 8 --epochs 50 -o runs/neutrino
-  Interrupted (Ctrl-C, SIGTERM, SIGHUP, a power cut)? The same command goes on where it stopped, to the same result.
-
-  torchrun --nproc-per-node 4 -m sparsepix.cli.train neutrino --data synthetic -o runs/neutrino
-  the same on 4 GPUs (or CPUs); for several machines add --nnodes and --rdzv-endpoint, and share the folder.
-
-  sparsepix-train neutrino --data synthetic --epochs 10 --search 50 -o runs/search
-  tries 50 choices of max_pixels, bits, selection and channels: accuracy against estimated latency and LUTs.
-  More machines: the same command on each, with --storage postgresql://... and its own folder of the same name.
-
-then: sparsepix-export runs/neutrino/model.pt
-exit status: 0, or 2 on an error, or 130 if interrupted (SIGTERM: 143, SIGHUP: 129)
-"""
-
-
-def make_parser() -> argparse.ArgumentParser:
-    """The arguments of the command."""
-    parser = argparse.ArgumentParser(
-        prog="sparsepix-train",
-        description="Train a quantized sparse CNN of sparsepix.models; the folder then holds model.pt, history.csv, "
-        "summary.json and pictures.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    add("preset", choices=PRESETS, help="the model")
-    add("-o", "--output", type=_folder, required=True, metavar="DIR", help="folder to make, or of a run to go on with")
-    add(
-        "--force",
-        action="store_true",
-        help="throw away a run in that folder and begin again; refused if the folder holds other files",
-    )
-    add("--version", action="version", version=f"%(prog)s {__version__}")
-
-    add = parser.add_argument_group("data").add_argument
-    add(
-        "--data",
-        nargs="+",
-        default=[],
-        metavar="FILE",
-        help="files or folders of the preset's data set, or 'synthetic' (default: synthetic; digits: those of "
-        "scikit-learn; mnist: none)",
-    )
-    add("--events", type=int, metavar="E", help="synthetic events to make (default: 20,000)")
-    add("--augment", type=int, default=0, metavar="PIXELS", help="shift half of the training images by so many pixels")
-
-    add = parser.add_argument_group("model").add_argument
-    # Without a default here, so that a search knows what is to stay fixed.
-    unset = argparse.SUPPRESS
-    add("--max-pixels", type=int, default=unset, metavar="N", help="slots for active pixels (default: 20)")
-    add("--bits", type=_bits, default=unset, help="width of weights and activations, or 'float' (default: 8)")
-    add(
-        "--selection",
-        choices=["raster", "magnitude"],
-        default=unset,
-        help="keep the first or the largest N active pixels (default: raster)",
-    )
-    add(
-        "--learn",
-        nargs="+",
-        choices=["max_pixels", "threshold", "bits"],
-        default=[],
-        help="learn these too; with --penalty, or nothing makes them smaller",
-    )
-    add("--channels", type=int, nargs="+", default=unset, metavar="C", help="out_channels of each convolution")
-
-    add = parser.add_argument_group("training").add_argument
-    add("--epochs", type=int, default=50, help="how many at most (default: %(default)s)")
-    add("--batch-size", type=int, default=128, metavar="B", help="images a step (default: %(default)s)")
-    add("--learning-rate", type=float, default=2e-3, metavar="RATE", help="its largest value (default: %(default)s)")
-    add("--schedule", choices=["one-cycle", "constant"], default="one-cycle", help="of the rate (default: %(default)s)")
-    add("--label-smoothing", type=float, default=0.0, metavar="S", help="share of a label that is spread over all")
-    add(
-        "--monitor",
-        choices=["loss", "accuracy"],
-        default="loss",
-        help="of the validation images: decides the best epoch (default: %(default)s)",
-    )
-    add("--patience", type=int, metavar="EPOCHS", help="stop after so many epochs without a better one")
-    add(
-        "--penalty",
-        type=_penalty,
-        action="append",
-        default=[],
-        metavar="NAME=WEIGHT",
-        help="add this penalty of the model to the loss: budget, masked_intensity, ebops",
-    )
-    add("--seed", type=int, default=0, help="of data, weights and training (default: %(default)s)")
-
-    add = parser.add_argument_group("machine", "changes no option of a run").add_argument
-    add("--device", choices=["auto", "cpu", "cuda"], default="auto", help="(default: a GPU if there is one)")
-    add("--threads", type=_positive, metavar="T", help="CPU threads (default: torch's own choice)")
-    add("--compile", action="store_true", help="use torch.compile")
-    add("--estimate", action="store_true", help="also estimate latency and area of the firmware")
-
-    group = parser.add_argument_group("search", "many short trainings instead of one")
-    add = group.add_argument
-    add("--search", type=_positive, metavar="TRIALS", help="try so many models more, chosen by optuna")
-    add(
-        "--space",
-        type=_space,
-        action="append",
-        default=[],
-        metavar="NAME=A,B,...",
-        help="values to choose from, for max_pixels, bits, selection or channels; one value: always this",
-    )
-    add(
-        "--metric", choices=["accuracy", "auc"], default="accuracy", help="of the validation images (default: accuracy)"
-    )
-    add("--storage", metavar="URL", help="optuna storage (default: sqlite, search.db in the folder)")
-    return parser
-
-
-def _folder(text: str) -> Path:
-    if not text:  # as of an unset variable of a shell; pathlib would read it as the current folder
-        raise argparse.ArgumentTypeError("expected the name of a folder, found an empty one")
-    return Path(text)
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"expected a number of at least 1, found {text}")
-    return number
-
-
-def _bits(text: str) -> int | None:
-    return None if text == "float" else int(text)
-
-
-def _penalty(text: str) -> tuple[str, float]:
-    name, _, weight = text.partition("=")
-    try:
-        return name, float(weight)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected NAME=WEIGHT, found {text!r}") from None
-
-
-def _space(text: str) -> tuple[str, list[str]]:
-    name, _, values = text.partition("=")
-    if not name or not all(values.split(",")):
-        raise argparse.ArgumentTypeError(f"expected NAME=A,B,..., found {text!r}")
-    return name, values.split(",")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -178,22 +28,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         Its exit status: 0, 2 for wrong input, 128 and its number after a signal.
     """
-    arguments = argparse.Namespace()
+    parsed: list[Train] = []
+
+    def body() -> int:
+        parsed.append(parse(argv))
+        return _main(parsed[0])
+
     return command.run(
-        lambda: _main(make_parser().parse_args(argv, arguments)),
+        body,
         leaving=argv is None,
-        interrupted=lambda what: _after_interruption(what, arguments),
+        interrupted=lambda what: _after_interruption(what, parsed[0] if parsed else None),
     )
 
 
-def _main(arguments: argparse.Namespace) -> int:
+def _main(arguments: Train) -> int:
     from rich.console import Console
 
     from sparsepix.util.extras import needed_for
     from sparsepix_ops.errors import SparsePixError
 
     console = Console(stderr=True, highlight=False)
-    options = _options(arguments)  # what is wrong with them is told before torch is loaded
+    options = RunOptions(**arguments.run)  # what is wrong with them is told before torch is loaded
     with console.status("loading torch"), needed_for("sparsepix-train"):
         from sparsepix.training import distributed
     device = distributed.choose_device(arguments.device)
@@ -208,11 +63,11 @@ def _main(arguments: argparse.Namespace) -> int:
             return EXIT_ERROR
 
 
-def _after_interruption(what: str, arguments: argparse.Namespace) -> str:
+def _after_interruption(what: str, arguments: Train | None) -> str:
     """What to print; of several processes the first alone talks."""
     if int(os.environ.get("RANK", 0)):
         return ""
-    if "output" not in arguments:
+    if arguments is None:
         return f"error: {what}"
     if arguments.search:
         kept = "keeps its trials and tries more"
@@ -223,10 +78,10 @@ def _after_interruption(what: str, arguments: argparse.Namespace) -> str:
     return f"{arguments.output}: {what}; the same command {kept}"
 
 
-def _run(arguments: argparse.Namespace, options: "RunOptions", device: Any, console: "Console") -> int:
+def _run(arguments: Train, options: RunOptions, device: Any, console: "Console") -> int:
     import torch
 
-    from sparsepix import runs
+    from sparsepix.training import runs
 
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
@@ -255,11 +110,12 @@ def _run(arguments: argparse.Namespace, options: "RunOptions", device: Any, cons
     return EXIT_OK
 
 
-def _search(arguments: argparse.Namespace, options: "RunOptions", device: Any, console: "Console") -> int:
+def _search(arguments: Train, options: RunOptions, device: Any, console: "Console") -> int:
     from rich.console import Console
 
     from sparsepix.training import distributed
-    from sparsepix.training.search import front_table, parse_space, search
+    from sparsepix.training.search import front_table, search
+    from sparsepix.training.search_space import SINGLE, parse_space
     from sparsepix_ops.errors import SparsePixError
 
     if distributed.world_size() > 1:
@@ -271,9 +127,9 @@ def _search(arguments: argparse.Namespace, options: "RunOptions", device: Any, c
         raise SparsePixError(
             "--search goes on with its study and throws none away: leave out --force, or choose another -o"
         )
-    fixed = [(name, [str(getattr(options, name))]) for name in ("max_pixels", "bits", "selection") if name in arguments]
+    fixed = [(name, [str(getattr(options, name))]) for name in SINGLE if name in arguments.run]
     space = parse_space([*fixed, *arguments.space])
-    if "channels" in arguments:
+    if "channels" in arguments.run:
         raise SparsePixError("--search chooses the channels: give --space channels=A,B,... in place of --channels")
     data = load_data(options, console)
     found = search(
@@ -293,17 +149,7 @@ def _search(arguments: argparse.Namespace, options: "RunOptions", device: Any, c
     return EXIT_OK
 
 
-def _options(arguments: argparse.Namespace) -> "RunOptions":
-    from dataclasses import fields
-
-    from sparsepix.training.run_options import RunOptions
-
-    given = {field.name: getattr(arguments, field.name) for field in fields(RunOptions) if field.name in arguments}
-    lists = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
-    return RunOptions(**given | lists | {"penalties": dict(arguments.penalty)})
-
-
-def load_data(options: "RunOptions", console: "Console | None" = None) -> "Dataset":
+def load_data(options: RunOptions, console: "Console | None" = None) -> "Dataset":
     """The data set that the options name.
 
     Args:
@@ -320,7 +166,7 @@ def load_data(options: "RunOptions", console: "Console | None" = None) -> "Datas
 
 @contextmanager
 def _progress(
-    options: "RunOptions", images: int, console: "Console"
+    options: RunOptions, images: int, console: "Console"
 ) -> "Iterator[tuple[Callable[[int, History], None], Callable[[int, int], None]]]":
     """Bars of epochs and steps on a terminal, a line an epoch elsewhere."""
     from rich.progress import (

@@ -6,16 +6,15 @@ with weights set it anew. So it works for any module, with functional calls in b
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
-from sparsepix.export.module_copy import evaluation_copy, without_hooks
+from sparsepix.export.module_copy import evaluation_copy
+from sparsepix.export.tracer import ModuleTracer
 from sparsepix.nn.quant_conv2d import QuantConv2d
 from sparsepix.nn.quant_linear import QuantLinear
 from sparsepix.nn.sparse_conv2d import SparseConv2d
@@ -66,37 +65,38 @@ def layer_uses(model: nn.Module, input_shape: tuple[int, int, int]) -> list[Use]
 def _trace(model: nn.Module, input_shape: tuple[int, int, int]) -> list[Use]:
     like = next(model.parameters())
     image = torch.zeros((1, *input_shape), dtype=like.dtype, device=like.device)
-    tracer = _Tracer()
     # A copy: other threads may run the model, and its own hooks are not asked.
     copy, copies = evaluation_copy(model, own_tensors=False)
-    originals = {copied: module for module, copied in copies.items()}
-    with without_hooks(copy):
-        for name, module in copy.named_modules():
-            if isinstance(module, Weighted | Quantizer | SparseFlatten):
-                module._compiled_call_impl = partial(tracer.call, name, module, originals[module])
-        try:
-            with torch.no_grad(), tracer:
-                copy(image)
-        except RuntimeError as error:
-            raise SparsePixError(f"the model does not run on an image of shape {input_shape}: {error}") from error
+    tracer = _SourceTracer({copied: module for module, copied in copies.items()})
+    try:
+        tracer.run(copy, image)
+    except RuntimeError as error:
+        raise SparsePixError(f"the model does not run on an image of shape {input_shape}: {error}") from error
     return tracer.uses
 
 
-class _Tracer(TorchFunctionMode):
-    """Follows the sources of tensors through one forward pass."""
+class _SourceTracer(ModuleTracer):
+    """Follows the sources of tensors through one forward pass.
 
-    def __init__(self) -> None:
+    Args:
+        originals: by the module of a copy, what it is a copy of.
+    """
+
+    def __init__(self, originals: Mapping[nn.Module, nn.Module]) -> None:
         super().__init__()
         self.uses: list[Use] = []
+        self._originals = originals
         self._sources: dict[int, Source] = {}
-        self._alive: list[Tensor] = []  # keeps the ids above from being given to other tensors
 
-    def call(self, name: str, copied: nn.Module, module: nn.Module, *inputs: Any) -> Tensor | SparsePixels:
-        """Run a layer with weights, or one that sets the source of its output; ``module`` is what it is a copy of."""
-        source = self._source_of(inputs)
+    def call(self, module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Run a module; layers with weights are noted, and like quantizers and flattening set where a value is from."""
+        if not isinstance(module, Weighted | Quantizer | SparseFlatten):
+            return super().call(module, args, kwargs)
+        copied, module = module, self._originals[module]
+        source = self._source_of((*args, *kwargs.values()))
         if isinstance(module, Weighted):
-            self.uses.append(Use(name, module, source))
-        output = copied.forward(*inputs)
+            self.uses.append(Use(self.path, module, source))
+        output = super().call(copied, args, kwargs)
         if isinstance(module, Weighted):
             self._set(output, Source())
         elif isinstance(module, SparseFlatten):
@@ -125,5 +125,4 @@ class _Tracer(TorchFunctionMode):
     def _set(self, value: Any, source: Source) -> None:
         value = value.features if isinstance(value, SparsePixels) else value
         if isinstance(value, Tensor):
-            self._sources[id(value)] = source
-            self._alive.append(value)
+            self._sources[self.keep(value)] = source

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from sparsepix.cost.ebops import total_ebops
+from sparsepix.cost.penalty_names import PENALTIES as NAMES
 from sparsepix.nn.sparse_input_reduce import SparseInputReduce
-from sparsepix.training.run_options import PENALTIES as NAMES
 from sparsepix_ops.errors import SparsePixError
 
 

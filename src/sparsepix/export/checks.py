@@ -12,12 +12,12 @@ from torch.utils import _pytree as pytree
 
 from sparsepix.export.module_copy import without_hooks
 from sparsepix.export.recorder import NoRandomNumbers, named_outputs
-from sparsepix.nn.sparse_avg_pool2d import SparseAvgPool2d
-from sparsepix.nn.sparse_global_avg_pool2d import SparseGlobalAvgPool2d
 from sparsepix.quant.quantizers import Quantizer
 from sparsepix_ops import reference
 from sparsepix_ops.errors import SparsePixError
-from sparsepix_ops.registry import HEADS, find_op
+from sparsepix_ops.op import Kind
+from sparsepix_ops.range_analysis import Analysis
+from sparsepix_ops.registry import find_op
 
 _INSTEAD = {
     "QuantLinear": "sparsepix.QuantLinear",
@@ -82,12 +82,12 @@ def _unusable(module: nn.Module) -> Iterator[tuple[str, str]]:
             yield role, f"expected float32 or float64, found {tensor.dtype}; use model.float()"
 
 
-def unquantized_pools(model: nn.Module) -> list[str]:
-    """Pools that divide truly."""
+def problems_of_modules(model: nn.Module) -> list[str]:
+    """What modules say themselves against their export, in a method ``export_problems`` that takes no arguments."""
     return [
-        f"{name}: reciprocal_bits = None divides truly, which firmware does not; set reciprocal_bits"
+        f"{name}: {problem}"
         for name, module in model.named_modules()
-        if isinstance(module, SparseAvgPool2d | SparseGlobalAvgPool2d) and module.reciprocal_bits is None
+        for problem in getattr(module, "export_problems", tuple)()
     ]
 
 
@@ -183,7 +183,7 @@ def images_to_try(input_shape: tuple[int, int, int]) -> Tensor:
     return torch.from_numpy(images.astype(np.float32))
 
 
-def prove(model: nn.Module, exported: onnx.ModelProto, images: Tensor) -> None:
+def prove(model: nn.Module, exported: onnx.ModelProto, analysis: Analysis, images: Tensor) -> None:
     """See that a file gives for a few images what the model gives, bit for bit.
 
     What a recording cannot see ends here: a forward that depends on the number of images, on what it did before, or on
@@ -192,12 +192,13 @@ def prove(model: nn.Module, exported: onnx.ModelProto, images: Tensor) -> None:
     Args:
         model: a copy, without hooks.
         exported: its file.
+        analysis: of the file.
         images: float32 [B, C, H, W].
 
     Raises:
         SparsePixError: outputs differ.
     """
-    values = reference.run_all(exported, images.numpy())
+    values = reference.run_all(exported, images.numpy(), analysis=analysis)
     wide = exported.graph.output[0].type.tensor_type.elem_type == onnx.TensorProto.DOUBLE
     tolerance = 0.0
     with without_hooks(model):
@@ -212,11 +213,11 @@ def prove(model: nn.Module, exported: onnx.ModelProto, images: Tensor) -> None:
     for name, result in found.items():
         expected = values[name].real
         node = makers[name]
-        while node.op_type == "Identity":
+        while (op := find_op(node)).kind is Kind.COPY:
             node = makers[node.input[0]]
         allowed = tolerance
-        if node.op_type in HEADS:  # which torch computes in floating point
-            (expected,) = find_op(node).compute([expected], {})
+        if op.kind is Kind.HEAD:  # which torch computes in floating point
+            (expected,) = op.compute([expected], {})
             allowed = 1e-4
         result = result.detach().cpu().double().numpy()
         if result.shape != expected.shape or (np.abs(result - expected) > allowed * np.abs(expected).max()).any():

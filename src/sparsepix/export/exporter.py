@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 from torch import nn
 
-from sparsepix.export.checks import images_to_try, inadmissible, prove, run_hooks, unquantized_pools
+from sparsepix.export.checks import images_to_try, inadmissible, problems_of_modules, prove, run_hooks
 from sparsepix.export.module_copy import evaluation_copy, unwrapped
 from sparsepix.export.onnx_graph import contract_model
 from sparsepix.export.recorder import Recorder
@@ -20,7 +20,7 @@ def export_onnx(model: nn.Module, path: str | Path, input_shape: tuple[int, int,
     """Write a quantized model as an ONNX file that stock onnxruntime runs.
 
     Sums are exact in the file's floating-point type: float32 where the range analysis proves it,
-    else the graph casts to double behind its input and returns double.
+    else the graph casts to double after its input and returns double.
 
     Args:
         model: a module made of the layers of this library; float32 or float64, training or not; it stays as it is. It
@@ -61,11 +61,11 @@ def _exported(model: nn.Module, input_shape: tuple[int, int, int], name: str) ->
     recorder = Recorder(copy)
     try:
         run_hooks(copy, like)
-        outputs = recorder.run(input_shape, like)
-        exported = contract_model(
-            recorder.nodes, recorder.constants, outputs, input_shape, name, unquantized_pools(copy)
+        outputs = recorder.record_model(input_shape, like)
+        exported, analysis = contract_model(
+            recorder.nodes, recorder.constants, outputs, input_shape, name, problems_of_modules(copy)
         )
-        prove(copy, exported, images)
+        prove(copy, exported, analysis, images)
     except SparsePixError:
         raise
     except Exception as error:

@@ -4,17 +4,25 @@ Weights are quantized in place, every custom op gets its body, every value its s
 float32 would round, the graph computes in double.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from sparsepix_ops.errors import SparsePixError
-from sparsepix_ops.op import DOMAIN, IR_VERSION, OPSET, QUANT_DOMAIN
+from sparsepix_ops.op import DOMAIN, IR_VERSION, OPSET, QUANT_DOMAIN, Kind
 from sparsepix_ops.ops.quant import OP as QUANT
-from sparsepix_ops.range_analysis import DOUBLE_MANTISSA, FLOAT_MANTISSA, Analysis, analyze
-from sparsepix_ops.registry import CUSTOM_OPS, RECTIFIERS, find_op
+from sparsepix_ops.range_analysis import FLOAT_MANTISSA, Analysis, analyze
+from sparsepix_ops.registry import CUSTOM_OPS, find_op
+from sparsepix_ops.rules import (
+    PixelLists,
+    constant_names,
+    too_wide,
+    unquantized_image,
+    unquantized_result,
+    unquantized_weights,
+)
 from sparsepix_ops.version import __version__
 
 INPUT_NAME = "image"
@@ -27,7 +35,7 @@ def contract_model(
     input_shape: tuple[int, int, int],
     name: str,
     problems: Sequence[str] = (),
-) -> onnx.ModelProto:
+) -> tuple[onnx.ModelProto, Analysis]:
     """The recorded nodes as a file of the contract, in float32 or, where that would round, in double.
 
     Args:
@@ -38,29 +46,30 @@ def contract_model(
         name: of the graph.
         problems: what is known to be wrong already, to be reported with what is found here.
 
+    Returns:
+        The model, and what is known of its values.
+
     Raises:
         SparsePixError: everything in the graph that firmware could not carry, all at once.
     """
     nodes = _with_outputs(_alive(nodes, outputs.values()), constants, outputs)
-    model = _assemble(nodes, constants, list(outputs), input_shape, name, TensorProto.FLOAT)
-    analysis = analyze(model)
-    problems = [*problems, *analysis.problems, *_unquantized(model, analysis)]
+    recorded = onnx.ModelProto(graph=_graph(nodes, constants, outputs, input_shape, name, TensorProto.FLOAT))
+    analysis = analyze(recorded)
+    problems = [*problems, *analysis.problems, *_problems(recorded, analysis)]
     if problems:
         raise SparsePixError(problems, "the model cannot be exported")
-    if analysis.partial_bits > DOUBLE_MANTISSA:
-        raise SparsePixError(
-            f"the sums of the model need {analysis.partial_bits} bits, more than the {DOUBLE_MANTISSA} that double "
-            "holds exactly: use fewer bits for weights, activations or the reciprocal"
-        )
-    # Quantized in place: the Quant node behind a weight then only states its format.
+    # Quantized in place: the Quant node after a weight then only states its format.
     quantized = dict(constants)
     for node in nodes:
-        if node.op_type == "Quant" and node.input[0] in constants:
+        if find_op(node) is QUANT and node.input[0] in constants:
             quantized[node.input[0]] = analysis.values[node.output[0]].constant.real
     element = TensorProto.FLOAT if analysis.partial_bits <= FLOAT_MANTISSA else TensorProto.DOUBLE
-    model = _assemble(nodes, quantized, list(outputs), input_shape, name, element)
+    model = _model(_graph(nodes, quantized, outputs, input_shape, name, element))
+    # Once more, of the file as it is written.
+    analysis = analyze(model)
+    _state_types(model, analysis, element)
     onnx.checker.check_model(model)
-    return model
+    return model, analysis
 
 
 def _alive(nodes: Sequence[onnx.NodeProto], outputs: Iterable[str]) -> list[onnx.NodeProto]:
@@ -112,39 +121,38 @@ def _renamed(nodes: Sequence[onnx.NodeProto], names: dict[str, str]) -> list[onn
     return copies
 
 
-def _unquantized(model: onnx.ModelProto, analysis: Analysis) -> Iterable[str]:
-    """Values that no quantizer has put on a grid, each named where it goes in."""
-    for node in model.graph.node:
-        op = find_op(node)
-        if op is None or op is QUANT or any(i not in analysis.values for i in node.input):
-            continue
-        for i, name in enumerate(node.input):
-            value = analysis.values[name]
-            what = op.inputs[i] if i < len(op.inputs) else "input"
-            if what in ("weight", "bias"):
-                is_zero = value.constant is not None and not value.constant.raw.any()
-                if not is_zero and not any(name in n.output for n in model.graph.node):
-                    yield f"{node.name}: its {what} has no quantizer; give the layer a weight_format"
-            elif name == INPUT_NAME:
-                yield f"{node.name}: the image has no quantizer; put a QuantIdentity in front (input_format)"
-    quantized = {n.input[0] for n in model.graph.node if n.op_type in ("Quant", *RECTIFIERS)}
-    for node in model.graph.node:
-        if node.op_type in ("SparseAvgPool2d", "SparseGlobalAvgPool2d") and node.output[0] not in quantized:
-            yield (
-                f"{node.name}: the pooled average has no quantizer, so each of its products would go on at full "
-                "width; give the pool a format (pool_format)"
-            )
+def _problems(model: onnx.ModelProto, analysis: Analysis) -> Iterator[str]:
+    """What the rules of the contract say against each node."""
+    values, constants = analysis.values, constant_names(model)
+    nodes = [(node, op) for node in model.graph.node if (op := find_op(node)) is not None]
+    quantized = {n.input[0] for n, op in nodes if op.kind in (Kind.QUANTIZER, Kind.RECTIFIER)}
+    lists = PixelLists(analysis)
+    unlisted: set[str] = set()  # values whose pixels are not known, since something is wrong before them
+    for node, op in nodes:
+        messages = unquantized_result(node, op, quantized)
+        if all(name in values for name in node.input):
+            messages += unquantized_weights(node, op, values.get, constants)
+            messages += unquantized_image(op, node.input, INPUT_NAME)
+        if all(name in values for name in node.output) and not constants.issuperset(node.output):
+            messages += too_wide(values[node.output[0]])
+            wrong = [] if unlisted.intersection(node.input) else lists.visit(node, op)
+            messages += wrong
+            if wrong or unlisted.intersection(node.input):
+                unlisted |= set(node.output)
+        else:
+            unlisted |= set(node.output) - constants
+        yield from (f"{node.name}: {message}" for message in messages)
 
 
-def _assemble(
+def _graph(
     nodes: Sequence[onnx.NodeProto],
     constants: dict[str, np.ndarray],
-    outputs: Sequence[str],
+    outputs: Iterable[str],
     input_shape: tuple[int, int, int],
     name: str,
     element: int,
-) -> onnx.ModelProto:
-    """The model in one floating-point type; the image always comes in float32."""
+) -> onnx.GraphProto:
+    """The nodes in one floating-point type; the image always comes in float32."""
     body = list(nodes)
     dtype = helper.tensor_dtype_to_np_dtype(element)
     if element == TensorProto.DOUBLE:
@@ -155,10 +163,15 @@ def _assemble(
     tensors = [numpy_helper.from_array(np.asarray(a, dtype=dtype), n) for n, a in constants.items() if n in used]
     graph_input = helper.make_tensor_value_info(INPUT_NAME, TensorProto.FLOAT, ["batch", *input_shape])
     graph_outputs = [helper.make_tensor_value_info(output, element, ["batch", None]) for output in outputs]
-    graph = helper.make_graph(body, name, [graph_input], graph_outputs, tensors)
-    functions = [op.function() for op in (*CUSTOM_OPS, QUANT) if any(find_op(n) is op for n in body)]
+    return helper.make_graph(body, name, [graph_input], graph_outputs, tensors)
+
+
+def _model(graph: onnx.GraphProto) -> onnx.ModelProto:
+    """A graph with the bodies of its ops."""
+    used = {find_op(node) for node in graph.node}
+    functions = [op.function() for op in (*CUSTOM_OPS, QUANT) if op in used]
     opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, 1), helper.make_opsetid(QUANT_DOMAIN, 1)]
-    model = helper.make_model(
+    return helper.make_model(
         graph,
         opset_imports=opsets,
         functions=functions,
@@ -166,14 +179,18 @@ def _assemble(
         producer_name="sparsepix",
         producer_version=__version__,
     )
-    for value_name, value in analyze(model).values.items():
-        if value_name in constants or value_name == INPUT_NAME or not value.shape:
+
+
+def _state_types(model: onnx.ModelProto, analysis: Analysis, element: int) -> None:
+    """Write the types of all computed values into a model."""
+    outputs = {output.name: output for output in model.graph.output}
+    given = {INPUT_NAME, *(i.name for i in model.graph.initializer)}
+    for name, value in analysis.values.items():
+        if name in given or not value.shape:
             continue
         shape = [d if d is not None else "batch" for d in value.shape]
-        kind = TensorProto.INT64 if value.coords else element
-        info = helper.make_tensor_value_info(value_name, kind, shape)
-        if value_name in outputs:
-            model.graph.output[list(outputs).index(value_name)].CopyFrom(info)
+        info = helper.make_tensor_value_info(name, TensorProto.INT64 if value.coords else element, shape)
+        if name in outputs:
+            outputs[name].CopyFrom(info)
         else:
             model.graph.value_info.append(info)
-    return model

@@ -181,7 +181,7 @@ _ARRANGING = _words(
     "transpose swapaxes swapdims movedim moveaxis contiguous detach clone to type type_as float double "
     "cpu cuda alias"
 )
-# Likewise behind a dropout in evaluation.
+# Likewise after a dropout in evaluation.
 _DROPOUTS = _words("dropout dropout1d dropout2d dropout3d feature_dropout alpha_dropout feature_alpha_dropout")
 # Likewise with this number as the other operand.
 _NEUTRAL = {"add": 0, "__add__": 0, "__radd__": 0, "sub": 0, "__sub__": 0}

@@ -3,13 +3,12 @@
 The model runs once on a blank image. Layers of this library put their op into the recording instead
 of computing; the few torch functions that firmware knows (ReLU, linear, Sigmoid, Softmax) are caught
 and recorded too; whatever does not depend on the image is simply computed and becomes a constant.
-Anything else that touches the image's values is refused, with the name of the module it stands in.
+Anything else that touches the image's values is refused, with the name of the module that it is in.
 
 (torch.onnx's own exporter gives the same nodes in seconds instead of milliseconds, and turns what the
 contract does not know into low-level ops that no message can name.)
 """
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -21,110 +20,65 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode, resolve_name
 
 from sparsepix.export.blank import Blank
+from sparsepix.export.emit import recording_into
 from sparsepix.export.onnx_graph import INPUT_NAME
 from sparsepix.export.recorded_functions import METADATA, RECORDED, draws_random_numbers, like_another, same_value
+from sparsepix.export.tracer import ModuleTracer
 from sparsepix_ops.errors import SparsePixError
-from sparsepix_ops.op import DOMAIN, QUANT_DOMAIN
-from sparsepix_ops.registry import OPS, RECTIFIERS
+from sparsepix_ops.op import Kind, Op, is_coords
+from sparsepix_ops.registry import op_named
 
 BLANK_BATCH = 13  # unlike the sizes of most layers
 
-# Other threads go on computing while this one records.
-_thread = threading.local()
 
+def refuse_random_numbers(function: Callable, args: Sequence[Any], kwargs: Mapping[str, Any], scope: str = "") -> None:
+    """Raise SparsePixError for a call of torch that draws random numbers: what it gives cannot be in a file.
 
-def _recorder() -> "Recorder | None":
-    return getattr(_thread, "recorder", None)
-
-
-def exporting() -> bool:
-    """True while this thread records a model."""
-    # A constant in compiled code, so that torch.compile does not look at the thread.
-    return not torch.compiler.is_dynamo_compiling() and _recorder() is not None
-
-
-def emit(op: str, inputs: Sequence[Tensor], attributes: Mapping[str, Any], shape: Sequence[int]) -> Tensor:
-    """Record a node with one output of ``shape``, in the dtype of its first input; ``op`` is a type of the contract."""
-    return _current().record(op, inputs, attributes, [(shape, inputs[0].dtype)])[0]
-
-
-def emit_sparse(
-    op: str, inputs: Sequence[Tensor], attributes: Mapping[str, Any], slots: int, channels: int
-) -> tuple[Tensor, Tensor]:
-    """Record a node with the outputs features [B, slots, channels] and coords [B, slots, 2]."""
-    batch = inputs[0].shape[0]
-    shapes = [((batch, slots, channels), inputs[0].dtype), ((batch, slots, 2), torch.int64)]
-    features, coords = _current().record(op, inputs, attributes, shapes)
-    return features, coords
-
-
-def name_constant(tensor: Tensor, parameter: Tensor | None, role: str) -> None:
-    """Call a computed constant what the parameter that it stands for is called; without one '<module>.<role>'."""
-    _current().name_constant(tensor, parameter, role)
-
-
-def note_quantized(x: Tensor, result: Tensor, constants: Sequence[Tensor], attributes: Mapping[str, Any]) -> None:
-    """Record that a constant is another one behind a quantizer; ``constants`` are its scale, zero point and width."""
-    _current().note_quantized(x, result, constants, attributes)
-
-
-def _current() -> "Recorder":
-    recorder = _recorder()
-    if recorder is None:
+    Args:
+        function: of torch.
+        args: of the call.
+        kwargs: of the call.
+        scope: path of the module that runs.
+    """
+    if draws_random_numbers(function, args, kwargs):
         raise SparsePixError(
-            "a value of an export is used outside of it: the forward of the exported model has kept it, or handed it "
-            "to another thread"
+            f"{scope or 'the forward'}: {_name(function)} draws random numbers in evaluation too, which no file can "
+            "hold; do so in training only (training=self.training)"
         )
-    return recorder
 
 
 class NoRandomNumbers(TorchFunctionMode):
-    """Refuses functions of torch that draw random numbers: what they give cannot be in a file.
-
-    Attributes:
-        scope: path of the module that runs.
-    """
-
-    scope = ""
+    """Refuses functions of torch that draw random numbers."""
 
     def __torch_function__(
         self, function: Callable, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         """Refuse a call of torch or let it through."""
-        if draws_random_numbers(function, args, kwargs or {}):
-            raise SparsePixError(
-                f"{self.scope or 'the forward'}: {_name(function)} draws random numbers in evaluation too, which no "
-                "file can hold; do so in training only (training=self.training)"
-            )
+        refuse_random_numbers(function, args, kwargs or {})
         return function(*args, **(kwargs or {}))
 
 
-class Recorder(NoRandomNumbers):
+class Recorder(ModuleTracer):
     """Collects the nodes and constants of one forward pass.
 
     Args:
-        model: whose parameters give the constants their names. A copy that ``evaluation_copy`` made, since its calls
-            are rerouted.
+        model: whose parameters give the constants their names; a copy that ``evaluation_copy`` has made.
 
     Attributes:
         nodes: in order, named '<module>/<op>', with values named '<module>.<what it is>'.
         constants: by name.
-        failed: path of the module in which an exception was raised.
     """
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, np.ndarray] = {}
-        self.failed: str | None = None
         self._model = model
-        self._quantized: dict[int, tuple[str, Tensor]] = {}  # constants behind a quantizer, and what they were
-        self._alive: list[Tensor] = []  # keeps the ids from being given to other tensors
+        self._quantized: dict[int, tuple[str, Tensor]] = {}  # constants after a quantizer, and what they were
         self._taken = {INPUT_NAME}
-        self._scopes = [""]
         self._parameter_names = {id(p): name for name, p in [*model.named_parameters(), *model.named_buffers()]}
 
-    def run(self, image_shape: tuple[int, int, int], like: Tensor) -> dict[str, str]:
+    def record_model(self, image_shape: tuple[int, int, int], like: Tensor) -> dict[str, str]:
         """Run the model on blank images [B, C, H, W].
 
         Args:
@@ -140,18 +94,8 @@ class Recorder(NoRandomNumbers):
                 something else.
         """
         image = Blank((BLANK_BATCH, *image_shape), like.dtype, like.device, INPUT_NAME)
-        names = {module: name for name, module in self._model.named_modules()}
-        # What torch.compile sets; it takes the place of the call with its hooks, in this copy of the model alone.
-        for module, name in names.items():
-            module._compiled_call_impl = _rerouted(self, name, module)
-        outer, _thread.recorder = _recorder(), self
-        try:
-            with torch.no_grad(), self:
-                output = self._model(image)
-        finally:
-            _thread.recorder = outer
-            for module in names:
-                module._compiled_call_impl = None
+        with recording_into(self):
+            output = self.run(self._model, image)
         outputs = named_outputs(output)
         problems = [
             f"the model must return a tensor that depends on the image, or a tuple or dict of such tensors, found "
@@ -168,22 +112,6 @@ class Recorder(NoRandomNumbers):
             raise SparsePixError(problems or ["the model must return one tensor or more, found none"])
         return {name: value.value for name, value in outputs.items()}
 
-    def call(self, name: str, module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        """Run a module without its hooks, so that what is recorded in it bears its name."""
-        self._scopes.append(name)
-        try:
-            return module.forward(*args, **kwargs)
-        except Exception:
-            self.failed = self.scope if self.failed is None else self.failed
-            raise
-        finally:
-            self._scopes.pop()
-
-    @property
-    def scope(self) -> str:
-        """Path of the module that runs; a quantizer speaks for the layer that it belongs to."""
-        return self._scopes[-1].removesuffix(".quantizer")
-
     def record(
         self,
         op_type: str,
@@ -191,20 +119,19 @@ class Recorder(NoRandomNumbers):
         attributes: Mapping[str, Any],
         outputs: Sequence[tuple[Sequence[int], torch.dtype]],
     ) -> list[Blank]:
-        """Add a node; returns blank tensors that stand for its outputs."""
-        domain = next(d for d in (DOMAIN, QUANT_DOMAIN, "") if (d, op_type) in OPS)
-        op = OPS[domain, op_type]
+        """Add a node; returns blank tensors in place of its outputs."""
+        op = op_named(op_type)
         names = []
         for role, tensor in zip(op.inputs_of(len(inputs)), inputs, strict=False):
-            if op_type == "Quant" and role != "x":
+            if op.kind is Kind.QUANTIZER and role != op.inputs[0]:
                 names.append(self._constant(tensor, f"{self.scope}.{role}"))
             else:
                 names.append(self._name_of(tensor, role))
         blanks = []
         for role, (shape, dtype) in zip(op.outputs, outputs, strict=True):
-            name = self._unique(f"{self.scope or op_type.lower()}.{self._role(op_type, role, shape)}")
+            name = self._unique(f"{self.scope or op_type.lower()}.{_result_role(op, role, shape)}")
             blanks.append(Blank(shape, dtype, inputs[0].device, name))
-        self._add_node(op_type, domain, names, [blank.value for blank in blanks], attributes)
+        self._add_node(op, names, [blank.value for blank in blanks], attributes)
         return blanks
 
     def note_quantized(
@@ -212,18 +139,15 @@ class Recorder(NoRandomNumbers):
     ) -> None:
         """Add the ``Quant`` node of a constant, whose result has been computed."""
         name = self._name_of(x, "x")
-        op = OPS[QUANT_DOMAIN, "Quant"]
+        op = op_named("Quant")
         parts = [self._constant(c, f"{name}_{role}") for role, c in zip(op.inputs[1:], constants, strict=True)]
         quantized = self._unique(f"{name}_quant")
-        self._add_node("Quant", QUANT_DOMAIN, [name, *parts], [quantized], attributes)
-        self._alive.append(result)
-        self._quantized[id(result)] = (quantized, result.clone())
+        self._add_node(op, [name, *parts], [quantized], attributes)
+        self._quantized[self.keep(result)] = (quantized, result.clone())
 
-    def _add_node(
-        self, op_type: str, domain: str, inputs: list[str], outputs: list[str], attributes: Mapping[str, Any]
-    ) -> None:
-        label = self._unique(f"{self.scope}/{op_type}".lstrip("/"))
-        self.nodes.append(helper.make_node(op_type, inputs, outputs, name=label, domain=domain, **attributes))
+    def _add_node(self, op: Op, inputs: list[str], outputs: list[str], attributes: Mapping[str, Any]) -> None:
+        label = self._unique(f"{self.scope}/{op.name}".lstrip("/"))
+        self.nodes.append(helper.make_node(op.name, inputs, outputs, name=label, domain=op.domain, **attributes))
 
     def __torch_function__(
         self, function: Callable, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
@@ -231,7 +155,8 @@ class Recorder(NoRandomNumbers):
         """Record, let through or refuse a call of torch."""
         kwargs = dict(kwargs or {})
         if not _any_blank([*args, *kwargs.values()]) or function in METADATA:
-            return super().__torch_function__(function, types, args, kwargs)
+            refuse_random_numbers(function, args, kwargs, self.scope)
+            return function(*args, **kwargs)
         made = like_another(function, args, kwargs)
         if made is not None:
             return made
@@ -245,21 +170,9 @@ class Recorder(NoRandomNumbers):
             )
         return result
 
-    def _role(self, op_type: str, role: str, shape: Sequence[int]) -> str:
-        """What an output is called behind the name of its module."""
-        role = role.removeprefix("pooled_").removeprefix("output_")
-        if role == "coords":
-            return role
-        if op_type in RECTIFIERS:
-            return "relu"
-        if op_type in ("SparseAvgPool2d", "SparseGlobalAvgPool2d"):
-            return "average"
-        return "features" if len(shape) == 3 else "output"
-
     def name_constant(self, tensor: Tensor, parameter: Tensor | None, role: str) -> None:
         """Give a computed constant the name of a parameter, or of its role in the module that runs."""
-        self._alive.append(tensor)
-        self._parameter_names[id(tensor)] = self._parameter_names.get(id(parameter), f"{self.scope}.{role}")
+        self._parameter_names[self.keep(tensor)] = self._parameter_names.get(id(parameter), f"{self.scope}.{role}")
 
     def _name_of(self, tensor: Tensor, role: str) -> str:
         if isinstance(tensor, Blank):
@@ -286,11 +199,11 @@ class Recorder(NoRandomNumbers):
         return candidate
 
 
-def _rerouted(recorder: Recorder, name: str, module: nn.Module) -> Callable[..., Any]:
-    def call(*args: Any, **kwargs: Any) -> Any:
-        return recorder.call(name, module, args, kwargs)
-
-    return call
+def _result_role(op: Op, output: str, shape: Sequence[int]) -> str:
+    """What an output is called after the name of its module."""
+    if is_coords(output):
+        return "coords"
+    return op.role or ("features" if len(shape) == 3 else "output")
 
 
 def _name(function: Callable) -> str:

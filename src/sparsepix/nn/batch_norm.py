@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from sparsepix.export.blank import is_blank
-from sparsepix.export.recorder import exporting, name_constant
+from sparsepix.export.emit import exporting, name_constant
 from sparsepix.pixels.sparse_pixels import SparsePixels, check_pixels
 from sparsepix.quant.quantizers import Quantizer, bias_format_of
 from sparsepix.util.checks import check_channels, check_positive

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from sparsepix.export.recorder import emit_sparse
+from sparsepix.export.emit import emit_sparse
 from sparsepix.pixels.sparse_pixels import SparsePixels, pixels_of
 
 

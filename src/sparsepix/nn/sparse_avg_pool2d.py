@@ -57,6 +57,10 @@ class SparseAvgPool2d(nn.Module):
         means = sums / area if self._factor is None else sums * self._factor
         return pixels_of(self.quantizer(means), merge.coords, merge.spatial_shape, pooled_presence(pixels, merge))
 
+    def export_problems(self) -> list[str]:
+        """Why firmware cannot have this layer (see ``export_onnx``)."""
+        return true_division(self.reciprocal_bits)
+
     def extra_repr(self) -> str:
         """The arguments, for ``print(model)``."""
         return f"{self.kernel_size}, reciprocal_bits={self.reciprocal_bits}"
@@ -73,6 +77,13 @@ def reciprocal_factor(layer: str, area: int, bits: int) -> float:
         return real_reciprocal(area, bits)
     except SparsePixError as error:
         raise SparsePixError(f"{layer}: {error}") from error
+
+
+def true_division(reciprocal_bits: int | None) -> list[str]:
+    """What an export says against an average that divides truly."""
+    if reciprocal_bits is not None:
+        return []
+    return ["reciprocal_bits = None divides truly, which firmware does not; set reciprocal_bits"]
 
 
 def _factor(kernel_size: tuple[int, int], bits: int) -> float:

@@ -9,7 +9,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from sparsepix.export.blank import is_blank
-from sparsepix.export.recorder import emit, emit_sparse
+from sparsepix.export.emit import emit, emit_sparse
 from sparsepix.nn.batch_norm import NEEDS_ACTIVE_BIAS, SparseBatchNorm2d, quantized_weights
 from sparsepix.nn.pooling import Merge, merge_slots, pooled_presence
 from sparsepix.pixels.kernel_map import add_windows, gather_windows, neighbour_table

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from sparsepix.export.blank import is_blank
-from sparsepix.export.recorder import emit
+from sparsepix.export.emit import emit
 from sparsepix.pixels.sparse_pixels import SparsePixels, check_pixels
 from sparsepix.util.last_forward import LastForward
 

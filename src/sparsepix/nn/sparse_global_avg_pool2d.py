@@ -3,8 +3,8 @@
 from torch import Tensor, nn
 
 from sparsepix.export.blank import is_blank
-from sparsepix.export.recorder import emit
-from sparsepix.nn.sparse_avg_pool2d import reciprocal_factor
+from sparsepix.export.emit import emit
+from sparsepix.nn.sparse_avg_pool2d import reciprocal_factor, true_division
 from sparsepix.pixels.sparse_pixels import SparsePixels, check_pixels
 from sparsepix.quant.quantizers import Format, Quantizer
 from sparsepix.util.checks import check_positive
@@ -50,6 +50,10 @@ class SparseGlobalAvgPool2d(nn.Module):
             return self.quantizer(emit("SparseGlobalAvgPool2d", inputs, attributes, shape))
         sums = pixels.features.sum(dim=1)
         return self.quantizer(sums / (height * width) if factor is None else sums * factor)
+
+    def export_problems(self) -> list[str]:
+        """Why firmware cannot have this layer (see ``export_onnx``)."""
+        return true_division(self.reciprocal_bits)
 
     def extra_repr(self) -> str:
         """The arguments, for ``print(model)``."""

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from sparsepix.export.blank import is_blank
-from sparsepix.export.recorder import emit
+from sparsepix.export.emit import emit
 from sparsepix.nn.sparse_max_pool2d import Over, max_pool
 from sparsepix.pixels.sparse_pixels import SparsePixels, check_pixels
 from sparsepix.util.checks import check_choice

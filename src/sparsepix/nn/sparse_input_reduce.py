@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sparsepix.export.blank import is_blank
-from sparsepix.export.recorder import emit_sparse
+from sparsepix.export.emit import emit_sparse
 from sparsepix.nn.soft_selection import LearnedBudget, LearnedThreshold, presence, weighed
 from sparsepix.pixels.sparse_pixels import SparsePixels, pixels_of
 from sparsepix.util.checks import check_choice, check_flag, check_image, check_positive

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from sparsepix.export.blank import is_blank
-from sparsepix.export.recorder import emit, exporting, note_quantized
+from sparsepix.export.emit import emit, exporting, note_quantized
 from sparsepix.quant.bounded import bounded
 from sparsepix.util.precision import in_full_precision
 from sparsepix_ops.errors import SparsePixError

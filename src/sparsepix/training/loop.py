@@ -24,7 +24,8 @@ from sparsepix.training.checkpoint import Checkpoint, read_checkpoint, require_f
 from sparsepix.training.data_checks import checked_split, model_problems
 from sparsepix.training.evaluation import EVALUATED, decisions
 from sparsepix.training.history import History
-from sparsepix.training.run_options import Monitor, Schedule, checked_fit_options
+from sparsepix.training.option_checks import checked_fit_options
+from sparsepix.training.run_options import Monitor, Schedule
 from sparsepix.util.modes import evaluating
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.system.files import output_file

@@ -3,10 +3,10 @@
 import csv
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -17,7 +17,9 @@ from sparsepix.training.batches import fingerprint
 from sparsepix.training.checkpoint import require_same_settings
 from sparsepix.training.evaluation import predict
 from sparsepix.training.loop import fit
-from sparsepix.training.runs import RunOptions, area_under_roc, build_model, fit_arguments
+from sparsepix.training.run_options import RunOptions
+from sparsepix.training.runs import area_under_roc, build_model, fit_arguments
+from sparsepix.training.search_space import SINGLE, SPACE, Metric, Space
 from sparsepix.util.extras import needed_for
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.system.files import atomic_write, claimed_folder
@@ -31,16 +33,6 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-Metric = Literal["accuracy", "auc"]
-Space = Mapping[str, Sequence[Any]]
-
-# What is chosen for a trial; 'channels' for each convolution by itself.
-SPACE: dict[str, tuple[Any, ...]] = {
-    "max_pixels": (8, 12, 16, 20, 24, 32),
-    "bits": (4, 5, 6, 8),
-    "selection": ("raster", "magnitude"),
-    "channels": (1, 2, 3, 4),
-}
 _WORTH_KEEPING = (TrialState.COMPLETE, TrialState.RUNNING)
 _STORED = ("latency_cycles", "interval_cycles", "lut", "ff", "dsp")
 
@@ -56,36 +48,6 @@ class Found:
 
     trials: tuple[FrozenTrial, ...]
     front: tuple[int, ...]
-
-
-def parse_space(given: Sequence[tuple[str, Sequence[str]]]) -> dict[str, tuple[Any, ...]]:
-    """The search space with what the user gave in place of the default.
-
-    Args:
-        given: names and their values as text.
-
-    Raises:
-        SparsePixError: every name and value that is none of ours.
-    """
-    space, problems = dict(SPACE), []
-    for name, values in given:
-        if name not in SPACE:
-            problems.append(f"{name}: expected one of {', '.join(SPACE)}")
-        elif name == "selection":
-            problems += [
-                f"selection: expected raster or magnitude, found {v}" for v in values if v not in SPACE["selection"]
-            ]
-            space[name] = tuple(values)
-        else:
-            problems += [f"{name}: expected numbers of at least 1, found {v}" for v in values if not _is_count(v)]
-            space[name] = tuple(int(v) for v in values if _is_count(v))
-    if problems:
-        raise SparsePixError(problems, "--space")
-    return space
-
-
-def _is_count(text: str) -> bool:
-    return text.isdecimal() and int(text) > 0
 
 
 def search(
@@ -152,9 +114,9 @@ def _check_models(options: RunOptions, data: Dataset, space: Space) -> None:
     Raises:
         SparsePixError: the options do not make a model for the data, with each value of the space.
     """
-    for name in ("max_pixels", "bits", "selection"):
+    for name in SINGLE:
         for value in space[name]:
-            chosen = {other: space[other][0] for other in ("max_pixels", "bits", "selection")} | {name: value}
+            chosen = {other: space[other][0] for other in SINGLE} | {name: value}
             shape = build_model(replace(options, channels=(), **chosen)).input_shape
     if shape != data.train.images.shape[1:]:
         raise SparsePixError(
@@ -211,7 +173,7 @@ def _try(
     metric: Metric,
 ) -> tuple[float, float, float]:
     """Train one model; its validation accuracy (or AUC), latency in cycles, and LUTs."""
-    chosen = {name: trial.suggest_categorical(name, list(space[name])) for name in SPACE if name != "channels"}
+    chosen = {name: trial.suggest_categorical(name, list(space[name])) for name in SINGLE}
     convs = sum(layer.kind == "conv" for layer in build_model(replace(options, channels=())).architecture.layers)
     channels = [trial.suggest_categorical(f"channels{i + 1}", list(space["channels"])) for i in range(convs)]
     options = replace(options, channels=tuple(channels), **chosen)

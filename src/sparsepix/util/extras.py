@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from sparsepix_ops.errors import SparsePixError
 
 # The packages of the extra 'train' in pyproject.toml, by the names that are imported.
-_TRAIN = frozenset({"torch", "brevitas", "onnxscript", "onnxruntime", "sklearn", "h5py", "optuna"})
+_TRAIN = frozenset({"torch", "brevitas", "onnxruntime", "sklearn", "h5py", "optuna"})
 
 
 class MissingPackageError(SparsePixError, ModuleNotFoundError):

@@ -4,32 +4,32 @@ import math
 
 import numpy as np
 
-from sparsepix_hls.design.options import LayerDesign
-from sparsepix_hls.design.schedule import PairMap, Stage, accumulates, pair_map
-from sparsepix_hls.ir import graph as ir
+from sparsepix_hls.design.schedule import Stage
+from sparsepix_hls.ir.graph import Layer
+from sparsepix_hls.rtl.emit.arrays import Arrays
+from sparsepix_hls.rtl.emit.rounds import Reader
 from sparsepix_hls.rtl.emit.text import bits_for, connected, instance, module_text, port, ports
-from sparsepix_hls.rtl.lower import layers, vectors
-from sparsepix_hls.rtl.lower.fields import Arrays, pair_index, title
-from sparsepix_hls.rtl.lower.function import ADDER_LEVELS, Body, Field, Function, trace, unsigned
+from sparsepix_hls.rtl.lower.function import ADDER_LEVELS, Field, Function, trace
+from sparsepix_hls.rtl.lower.ports import title
 
 
 def loop_module(name: str, arrays: Arrays, stage: Stage, levels: float) -> tuple[list[Function], str]:
     """A stage that computes its first layer in rounds, and the activations behind it in each round."""
     layer = stage.steps[0]
-    assert not isinstance(layer, PairMap | ir.InputReduce | ir.Activation | ir.Head)
     how = arrays.design.layers[layer.name]
     made = [array for array in stage.made if array in stage.outputs]
-    sums = accumulates(layer)
+    sums = layer.sums
     held = [arrays.field(array) for array in stage.inputs]
     outputs = [arrays.field(array) for array in stage.outputs]
     results = [arrays.field(a, None if sums else how.copies) for a in made]
-    views, body = _round(layer, how, arrays)
+    reader = Reader(how, arrays)
+    body = layer.lower_round(how, reader)
+    views = reader.views
 
     def whole(**values: np.ndarray) -> dict[str, np.ndarray]:
         found = body(**values)
         for step in stage.steps[1:]:
-            assert isinstance(step, ir.Activation)
-            found[step.output.name] = layers.activation(step, found[step.input.name])
+            found |= step.lower(found, how, arrays.ports)
         return found
 
     limit = levels - ADDER_LEVELS if sums else levels
@@ -60,127 +60,6 @@ def loop_module(name: str, arrays: Arrays, stage: Stage, levels: float) -> tuple
     return [function], module_text(name, comment, ports(held, outputs), lines)
 
 
-class _View:
-    """An input of the function: the same in each round, or picked from the event by the round's number."""
-
-    def __init__(self, field: Field, value: str, parts: list[str] | None = None) -> None:
-        self.field, self.value, self.parts = field, value, parts
-
-    def lines(self, rounds: int) -> list[str]:
-        """What makes it."""
-        if self.parts is None:
-            return []
-        assert len(self.parts) == rounds
-        lines = [f"  {port('logic', self.field, 'round_')};", "  always_comb", "    case (round)"]
-        for number, part in enumerate(self.parts[:-1]):
-            lines.append(f"      {bits_for(rounds)}'d{number}: round_{self.field.name} = {part};")
-        return [*lines, f"      default: round_{self.field.name} = {self.parts[-1]};", "    endcase"]
-
-
-def _same(field: Field) -> _View:
-    return _View(field, f"held_{field.name}")
-
-
-def _picked(field: Field, parts: list[str]) -> _View:
-    return _View(field, f"round_{field.name}", parts)
-
-
-def _items(arrays: Arrays, tensor: ir.Tensor, how: LayerDesign, name: str | None = None) -> _View:
-    """The items of a round: ``copies`` neighbours of the first axis; zeros (an empty slot's coords: -1) behind it."""
-    field = arrays.field(tensor, how.copies, name)
-    item, items = field.bits // how.copies, tensor.shape[0]
-    padding = "1" if field.low == -1 else "0"
-    parts = []
-    for number in range(how.rounds):
-        first = number * how.copies
-        here = min(how.copies, items - first)
-        text = f"held_{tensor.name}[{first * item} +: {here * item}]"
-        missing = (how.copies - here) * item
-        parts.append(f"{{{{{missing}{{1'b{padding}}}}}, {text}}}" if missing else text)
-    return _picked(field, parts)
-
-
-def _after(name: str, how: LayerDesign, items: int) -> _View:
-    """For each copy and each item, whether the copy's own item comes behind it, bits [copies, items]."""
-    field = unsigned(name, (how.copies, items), 1)
-    parts = []
-    for number in range(how.rounds):
-        bits = [int(number * how.copies + k > j) for k in range(how.copies) for j in range(items)]
-        parts.append(f"{len(bits)}'b{''.join(map(str, reversed(bits)))}")
-    return _picked(field, parts)
-
-
-def _round(layer: ir.Layer, how: LayerDesign, arrays: Arrays) -> tuple[list[_View], Body]:
-    """What a round of a layer reads, and the computation."""
-    match layer:
-        case ir.SparseConv2d():
-            return _conv_round(layer, how, arrays)
-        case ir.Merging():
-            own = _items(arrays, layer.coords, how, "own")
-            earlier = _after("earlier", how, layer.features.shape[0])
-            views = [_same(arrays.field(layer.features)), _same(arrays.field(layer.coords)), own, earlier]
-
-            merged = layers.merging(layer, how.implementation)
-
-            def merge(**v: np.ndarray) -> dict[str, np.ndarray]:
-                found = merged(v[layer.features.name], v[layer.coords.name], v["own"], v["earlier"])
-                return {layer.output_features.name: found[0], layer.output_coords.name: found[1]}
-
-            return views, merge
-        case ir.SparseFlatten() | ir.SparseFlattenDense():
-            views = [_items(arrays, layer.features, how), _items(arrays, layer.coords, how)]
-            kernel = vectors.flatten if isinstance(layer, ir.SparseFlatten) else vectors.flatten_dense
-
-            def flatten(**v: np.ndarray) -> dict[str, np.ndarray]:
-                return {layer.output.name: kernel(layer, v[layer.features.name], v[layer.coords.name])}
-
-            return views, flatten
-        case ir.Dense():
-            number = unsigned("number", (), bits_for(how.rounds))
-            views = [_items(arrays, layer.input, how), _View(number, "round")]
-
-            def dense(**v: np.ndarray) -> dict[str, np.ndarray]:
-                values, number = v[layer.input.name], v["number"][()]
-                return {layer.output.name: vectors.dense_round(layer, values, number, how.rounds)}
-
-            return views, dense
-    raise TypeError(f"no RTL for {type(layer).__name__}")
-
-
-def _conv_round(layer: ir.SparseConv2d, how: LayerDesign, arrays: Arrays) -> tuple[list[_View], Body]:
-    map_ = pair_map(layer)
-    code, size = arrays.code(map_), layer.features.shape[0]
-    codes = unsigned("codes", (how.copies, size), code.bits)
-    active = unsigned("active", (how.copies,), 1)
-    rows, flags = [], []
-    place = arrays.field(layer.coords)
-    for number in range(how.rounds):
-        row, flag = [], []
-        for i in range(number * how.copies, (number + 1) * how.copies):
-            for j in range(size):
-                if i == j or i >= size:
-                    row.append(f"{code.bits}'d{code.center}")
-                else:
-                    row.append(f"held_{map_.name}[{pair_index(min(i, j), max(i, j)) * code.bits} +: {code.bits}]")
-            sign = (2 * i + 1) * place.type.width - 1
-            flag.append(f"!held_{layer.coords.name}[{sign}]" if i < size else "1'b0")
-        rows.append("{" + ", ".join(reversed(row)) + "}")
-        flags.append("{" + ", ".join(reversed(flag)) + "}")
-    views = [
-        _same(arrays.field(layer.features)),
-        _picked(codes, rows),
-        _after("turned", how, size),
-        _picked(active, flags),
-    ]
-    kernel = layers.conv_gather if how.implementation == "gather" else layers.conv_pairs
-
-    def convolution(**v: np.ndarray) -> dict[str, np.ndarray]:
-        result = kernel(layer, code, v[layer.features.name], v["codes"], v["turned"], v["active"])
-        return {layer.output.name: result}
-
-    return views, convolution
-
-
 def _joined(field: Field, part: Field, rounds: int) -> list[str]:
     """Results side by side: the first round's end up in the low bits."""
     all_bits, name = part.bits * rounds, field.name
@@ -193,12 +72,10 @@ def _joined(field: Field, part: Field, rounds: int) -> list[str]:
     ]
 
 
-def _grown(layer: ir.Layer, field: Field) -> list[str]:
+def _grown(layer: Layer, field: Field) -> list[str]:
     """Sums over the rounds, from the bias on."""
     size, width, name = field.size, field.type.width, field.name
-    biased = isinstance(layer, ir.Dense | ir.SparseFlattenDense)
-    biases = layers.bias_of(layer) if biased else [0] * size
-    start = ", ".join(f"{width}'h{value % (1 << width):x}" for value in reversed(biases))
+    start = ", ".join(f"{width}'h{value % (1 << width):x}" for value in reversed(layer.start))
     return [
         f"  localparam logic [{field.bits - 1}:0] START_{name} = {{{start}}};",
         "  always_ff @(posedge clk)",

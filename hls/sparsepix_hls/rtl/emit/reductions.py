@@ -2,11 +2,11 @@
 
 from sparsepix_hls.design.options import Design
 from sparsepix_hls.design.schedule import Stage
-from sparsepix_hls.ir import graph as ir
-from sparsepix_hls.layers.reduce_costs import score_bits
+from sparsepix_hls.layers.input_reduce import InputReduce, score_bits
+from sparsepix_hls.rtl.emit.arrays import Arrays
 from sparsepix_hls.rtl.emit.text import bits_for, instance, module_text, port, ports
-from sparsepix_hls.rtl.lower.fields import Arrays, title
 from sparsepix_hls.rtl.lower.function import Field, Function
+from sparsepix_hls.rtl.lower.ports import title
 
 RULES = {"first": 0, "any": 1, "sum": 2}
 
@@ -40,7 +40,7 @@ def input_pixels(arrays: Arrays) -> int:
     return height * width if arrays.design.io == "parallel" else arrays.design.pixels_per_cycle
 
 
-def key_digits(reduce: ir.InputReduce) -> int:
+def key_digits(reduce: InputReduce) -> int:
     """Digits of two bits by which the largest pixels are found: score, row, column (see ``largest_column.sv``)."""
     _, height, width = reduce.image.shape
     bits = (score_bits(reduce), (height - 1).bit_length(), (width - 1).bit_length())

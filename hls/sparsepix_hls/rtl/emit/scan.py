@@ -4,15 +4,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sparsepix_hls.design.schedule import PairMap, Stage, pair_map
-from sparsepix_hls.ir import graph as ir
+from sparsepix_hls.design.schedule import Stage
+from sparsepix_hls.ir.kernel import bias_values
+from sparsepix_hls.ir.tensors import PairMap
+from sparsepix_hls.layers.kernel_map import MakePairMap
+from sparsepix_hls.layers.sparse_conv2d import SparseConv2d
+from sparsepix_hls.rtl.emit.arrays import Arrays
 from sparsepix_hls.rtl.emit.reductions import beat_field, image_parameters, input_pixels
 from sparsepix_hls.rtl.emit.text import bits_for, connected, instance, module_text, port, ports
-from sparsepix_hls.rtl.lower import layers
-from sparsepix_hls.rtl.lower.arithmetic import Number, any_of, as_variable, inverse, negative, select, total
-from sparsepix_hls.rtl.lower.fields import Arrays, title
+from sparsepix_hls.rtl.lower.arithmetic import Number, aligned, any_of, as_variable, inverse, negative, select, total
+from sparsepix_hls.rtl.lower.convolution import weighted
 from sparsepix_hls.rtl.lower.function import ADDER_LEVELS, Field, Function, trace, unsigned
 from sparsepix_hls.rtl.lower.pairs import code_of
+from sparsepix_hls.rtl.lower.ports import title
 
 
 def scan_module(
@@ -26,8 +30,8 @@ def scan_module(
     steps = Steps(reduce.max_pixels, arrays.design.scan_pixels)
     beat = beat_field(arrays, pixels)
     outputs = [arrays.field(array) for array in stage.outputs]
-    maps = [step for step in stage.steps if isinstance(step, PairMap)]
-    convs = [step for step in stage.steps if isinstance(step, ir.SparseConv2d)]
+    maps = [step.map for step in stage.steps if isinstance(step, MakePairMap)]
+    convs = [step for step in stage.steps if isinstance(step, SparseConv2d)]
     function = _arrival(f"{name}_arrival", arrays, stage, steps, levels)
 
     lines = ["  wire enable, pixel_valid, pixel_last;", f"  wire [{steps.bits - 1}:0] pixel_slot;"]
@@ -102,8 +106,8 @@ class Steps:
 def _arrival(name: str, arrays: Arrays, stage: Stage, steps: Steps, levels: float) -> Function:
     """What new pixels and the earlier ones of the list are to each other."""
     reduce, lanes, earlier = arrays.design.input_reduce, steps.lanes, steps.earlier
-    maps = [step for step in stage.steps if isinstance(step, PairMap)]
-    convs = [step for step in stage.steps if isinstance(step, ir.SparseConv2d)]
+    maps = [step.map for step in stage.steps if isinstance(step, MakePairMap)]
+    convs = [step for step in stage.steps if isinstance(step, SparseConv2d)]
     inputs = [
         arrays.field(reduce.features, earlier, "list_features"),
         arrays.field(reduce.coords, earlier, "list_coords"),
@@ -124,7 +128,7 @@ def _arrival(name: str, arrays: Arrays, stage: Stage, steps: Steps, levels: floa
         list_features: np.ndarray, list_coords: np.ndarray, pixel: np.ndarray, place: np.ndarray
     ) -> dict[str, np.ndarray]:
         found: dict[str, np.ndarray] = {reduce.features.name: pixel, reduce.coords.name: place}
-        sizes = dict.fromkeys([*maps, *(pair_map(conv) for conv in convs)])
+        sizes = dict.fromkeys([*maps, *(conv.pairs for conv in convs)])
         codes = {}
         for map_ in sizes:
             code, before = arrays.code(map_), [*list_coords, *place]
@@ -135,7 +139,7 @@ def _arrival(name: str, arrays: Arrays, stage: Stage, steps: Steps, levels: floa
         for map_ in maps:
             found |= {f"{map_.name}_{q}": row for q, row in enumerate(codes[map_])}
         for conv in convs:
-            shares, own = _meeting(conv, arrays, codes[pair_map(conv)], list_features, pixel, place)
+            shares, own = _meeting(conv, arrays, codes[conv.pairs], list_features, pixel, place)
             found[f"{conv.name}_shares"], found[f"{conv.name}_own"] = shares, own
         return found
 
@@ -143,7 +147,7 @@ def _arrival(name: str, arrays: Arrays, stage: Stage, steps: Steps, levels: floa
 
 
 def _meeting(
-    conv: ir.SparseConv2d,
+    conv: SparseConv2d,
     arrays: Arrays,
     codes: list[np.ndarray],
     list_features: np.ndarray,
@@ -160,27 +164,29 @@ def _meeting(
         pixel: features of the new ones.
         place: their coordinates.
     """
-    code, earlier, lanes = arrays.code(pair_map(conv)), len(list_features), len(pixel)
+    code, earlier, lanes = arrays.code(conv.pairs), len(list_features), len(pixel)
     exponent = conv.features.type.exponent + conv.weight.type.exponent
     outs = conv.output.shape[1]
     terms: list[list[list[Number]]] = [[[] for _ in range(outs)] for _ in range(earlier + lanes)]
     values = [*list_features, *pixel]
     for q in range(lanes):
         for i in range(earlier + q):
-            to_earlier = layers.weighted(conv, code, codes[q][i], 0, pixel[q])
-            to_new = layers.weighted(conv, code, codes[q][i], 1, values[i])
+            to_earlier = weighted(conv, code, codes[q][i], 0, pixel[q])
+            to_new = weighted(conv, code, codes[q][i], 1, values[i])
             for out in range(outs):
                 terms[i][out] += to_earlier[out]
                 terms[earlier + q][out] += to_new[out]
-        for out, products in enumerate(layers.weighted(conv, code, code.center, 0, pixel[q])):
+        for out, products in enumerate(weighted(conv, code, code.center, 0, pixel[q])):
             terms[earlier + q][out] += products
     sums = np.empty((earlier + lanes, outs), dtype=object)
     for i, out in np.ndindex(sums.shape):
-        sums[i, out] = layers.aligned(total(terms[i][out]), exponent, conv.output.type.exponent)
+        sums[i, out] = aligned(total(terms[i][out]), exponent, conv.output.type.exponent)
     if conv.bias_on == "active":
         for q in range(lanes):
             active = inverse(negative(place[q, 0]))
-            sums[earlier + q] += np.array([select(active, bias, 0) for bias in layers.bias_of(conv)], dtype=object)
+            sums[earlier + q] += np.array(
+                [select(active, bias, 0) for bias in bias_values(conv.bias, conv.output)], dtype=object
+            )
     return sums[:earlier], sums[earlier:]
 
 
@@ -225,9 +231,7 @@ def _delayed(depth: int, steps: Steps) -> list[str]:
     ]
 
 
-def _results(
-    arrays: Arrays, stage: Stage, maps: list[PairMap], convs: list[ir.SparseConv2d], steps: Steps
-) -> list[str]:
+def _results(arrays: Arrays, stage: Stage, maps: list[PairMap], convs: list[SparseConv2d], steps: Steps) -> list[str]:
     reduce = arrays.design.input_reduce
     lines = ["  always_ff @(posedge clk)", "    if (enable && store) begin"]
     # Slots of one lane lie `lanes` apart; the last step may have none for the last lanes.
@@ -278,16 +282,16 @@ def _results(
     return [*declared, *lines]
 
 
-def _sums(conv: ir.SparseConv2d) -> str:
+def _sums(conv: SparseConv2d) -> str:
     """Where the sums of a convolution grow: the output itself, unless a bias is still to come."""
     late = conv.bias_on == "nonzero" and conv.bias is not None
     return f"sums_{conv.name}" if late else f"out_{conv.output.name}"
 
 
-def _late_bias(name: str, arrays: Arrays, conv: ir.SparseConv2d) -> tuple[Function, list[str]]:
+def _late_bias(name: str, arrays: Arrays, conv: SparseConv2d) -> tuple[Function, list[str]]:
     """The bias of sums that are not 0, which is known at the end only."""
     sums = Field("sums", conv.output.shape, conv.output.type)
-    biases = layers.bias_of(conv)
+    biases = bias_values(conv.bias, conv.output)
 
     def body(sums: np.ndarray) -> dict[str, np.ndarray]:
         found = np.empty(sums.shape, dtype=object)

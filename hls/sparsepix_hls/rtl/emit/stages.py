@@ -5,13 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparsepix_hls.design.schedule import Stage
+from sparsepix_hls.rtl.emit.arrays import Arrays
 from sparsepix_hls.rtl.emit.loops import loop_module
 from sparsepix_hls.rtl.emit.reductions import stream_module
 from sparsepix_hls.rtl.emit.scan import scan_module
 from sparsepix_hls.rtl.emit.text import connected, instance, module_text, port, ports
 from sparsepix_hls.rtl.emit.verilog import function_source
-from sparsepix_hls.rtl.lower.fields import Arrays, run, title
 from sparsepix_hls.rtl.lower.function import Field, Function, trace
+from sparsepix_hls.rtl.lower.ports import title
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def _pipeline_module(
 
     def body(**values: np.ndarray) -> dict[str, np.ndarray]:
         for step in stage.steps:
-            run(step, values, arrays)
+            values |= step.lower(values, arrays.design.how(step), arrays.ports)
         return values
 
     function = trace(f"{name}_logic", title(stage.steps), inputs, outputs, body, levels)

@@ -9,16 +9,18 @@ import numpy as np
 
 from sparsepix_hls.design.options import Design
 from sparsepix_hls.design.schedule import plan
-from sparsepix_hls.ir import graph as ir
+from sparsepix_hls.ir.graph import Graph
 from sparsepix_hls.kernels.constants import dims
+from sparsepix_hls.layers.head import Head
+from sparsepix_hls.layers.input_reduce import input_reduce
 from sparsepix_hls.project.parts import find_part
 from sparsepix_hls.project.results import packed, result_size
 from sparsepix_hls.project.size_checks import check_rtl_memory
 from sparsepix_hls.project.testbench_data import data_text
+from sparsepix_hls.rtl.emit.arrays import Arrays
 from sparsepix_hls.rtl.emit.reductions import input_pixels
 from sparsepix_hls.rtl.emit.stages import Module, stage_modules
 from sparsepix_hls.rtl.emit.text import instance, module_text, port
-from sparsepix_hls.rtl.lower.fields import Arrays
 from sparsepix_hls.rtl.tools.synthesis import no_family, yosys_family
 from sparsepix_ops.errors import SparsePixError
 
@@ -31,14 +33,14 @@ _VERILOG = _PACKAGE / "verilog"
 _TEMPLATES = _PACKAGE / "templates"
 
 
-def rtl_problems(graph: ir.Graph, reduction: str) -> list[str]:
+def rtl_problems(graph: Graph, reduction: str) -> list[str]:
     """What has no RTL, with the fix.
 
     Args:
         graph: the model.
         reduction: of ``REDUCTIONS``, or 'auto'.
     """
-    reduce, problems = ir.input_reduce(graph), []
+    reduce, problems = input_reduce(graph), []
     if reduction == "tree":
         problems.append("reduce 'tree' has no RTL: use 'scan' or 'stream'")
     if reduce.image.type != reduce.features.type:
@@ -46,7 +48,7 @@ def rtl_problems(graph: ir.Graph, reduction: str) -> list[str]:
     problems += [
         f"{layer.name}: a {layer.kind} has no RTL: leave it out (do not --keep-head), it changes no decision"
         for layer in graph.layers
-        if isinstance(layer, ir.Head)
+        if isinstance(layer, Head)
     ]
     return problems
 
@@ -115,7 +117,7 @@ def write_rtl_project(
         (directory / name).write_text(text, encoding="utf-8")
 
 
-def _top(graph: ir.Graph) -> str:
+def _top(graph: Graph) -> str:
     return f"rtl/{graph.name}.sv"
 
 
@@ -168,7 +170,7 @@ def _values(design: Design, part: str, clock_ns: float) -> dict[str, str]:
     }
 
 
-def _result_comment(graph: ir.Graph) -> list[str]:
+def _result_comment(graph: Graph) -> list[str]:
     """Where the results stand in a beat: side by side, the first one in the low bits."""
     lines, start = [], 0
     for number, tensor in enumerate(graph.outputs):

@@ -230,3 +230,17 @@ def by_coordinate(coordinate: Number, extent: int, value: Callable[[int], int], 
     if known(coordinate) is not None or len(set(values)) == 1:
         return values[0]
     return variable.lookup(np.array(values, dtype=np.float64))
+
+
+def aligned(value: Number, exponent: int, to: int) -> Number:
+    """``value * 2**exponent`` in units of ``2**to``, which is as fine or finer."""
+    assert to <= exponent, f"2**{exponent} in units of 2**{to}"
+    return value * 2 ** (exponent - to)
+
+
+def aligned_all(values: np.ndarray, exponent: int, to: int) -> np.ndarray:
+    """``aligned`` for each element of an array [...]."""
+    result = np.empty(values.shape, dtype=object)
+    for index, value in np.ndenumerate(values):
+        result[index] = aligned(value, exponent, to)
+    return result

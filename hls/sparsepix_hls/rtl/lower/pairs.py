@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sparsepix_hls.design.schedule import PairMap
 from sparsepix_hls.rtl.lower.arithmetic import Number, as_variable, both, either, inverse, known, negative, select
 
 
@@ -72,9 +71,9 @@ class PairCode:
         return found
 
 
-def pair_code(map_: PairMap, raster_order: bool) -> PairCode:
-    """The codes of a pair map."""
-    return PairCode(map_.kernel_size, raster_order)
+def pair_index(earlier: int, later: int) -> int:
+    """Where a pair is in its map."""
+    return later * (later - 1) // 2 + earlier
 
 
 def code_of(code: PairCode, earlier: np.ndarray, later: np.ndarray) -> Number:

@@ -17,11 +17,14 @@ from da4ml.converter.plugin import DAISTracerPluginBase
 from da4ml.trace import FixedVariableArray, comb_trace
 
 from sparsepix_hls.design.options import Design, Options
-from sparsepix_hls.design.schedule import PairMap, inputs, outputs
 from sparsepix_hls.design.select import make_design
-from sparsepix_hls.ir import graph as ir
+from sparsepix_hls.ir.graph import Graph
+from sparsepix_hls.ir.tensors import PairMap
+from sparsepix_hls.layers.head import Head
+from sparsepix_hls.layers.input_reduce import input_reduce
+from sparsepix_hls.layers.kernel_map import MakePairMap
+from sparsepix_hls.rtl.emit.arrays import Arrays
 from sparsepix_hls.rtl.lower.arithmetic import as_variable
-from sparsepix_hls.rtl.lower.fields import Arrays, run
 from sparsepix_hls.rtl.lower.function import Field
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.system.files import atomic_write
@@ -30,11 +33,11 @@ from sparsepix_ops.system.files import atomic_write
 class Tracer(DAISTracerPluginBase):
     """What da4ml calls to trace a model."""
 
-    model: ir.Graph
+    model: Graph
 
     def get_input_shapes(self) -> Sequence[tuple[int, ...]]:
         """Shapes of features [max_pixels, channels] and coords [max_pixels, 2]."""
-        reduce = ir.input_reduce(self.model)
+        reduce = input_reduce(self.model)
         return [reduce.features.shape, reduce.coords.shape]
 
     def _get_inputs(self, inputs: Any, inputs_kif: Any) -> tuple[FixedVariableArray, ...]:
@@ -55,7 +58,7 @@ class Tracer(DAISTracerPluginBase):
         return {name: _array(values) for name, values in found.items()}, [tensor.name for tensor in self.model.outputs]
 
 
-def write_dais(graph: ir.Graph, path: Path | str) -> int:
+def write_dais(graph: Graph, path: Path | str) -> int:
     """Write the computation behind the input reduction as a file that ``da4ml convert`` reads.
 
     Returns:
@@ -74,32 +77,33 @@ def write_dais(graph: ir.Graph, path: Path | str) -> int:
     return len(logic.ops)
 
 
-def _fields(graph: ir.Graph) -> list[Field]:
+def _fields(graph: Graph) -> list[Field]:
     arrays = Arrays(_parallel(graph))
-    reduce = ir.input_reduce(graph)
+    reduce = input_reduce(graph)
     return [arrays.field(reduce.features), arrays.field(reduce.coords)]
 
 
-def _parallel(graph: ir.Graph) -> Design:
+def _parallel(graph: Graph) -> Design:
     return make_design(graph, Options(reduce="scan", conv="pairs", flatten="scatter", dense="adders"))[0]
 
 
-def _traced(graph: ir.Graph, features: np.ndarray, coords: np.ndarray) -> dict[str, np.ndarray]:
+def _traced(graph: Graph, features: np.ndarray, coords: np.ndarray) -> dict[str, np.ndarray]:
     """Arrays of all layers by name."""
     design = _parallel(graph)
-    arrays, reduce = Arrays(design), ir.input_reduce(graph)
+    arrays, reduce = Arrays(design), input_reduce(graph)
     values = {reduce.features.name: features, reduce.coords.name: coords}
     for layer in graph.layers:
-        if isinstance(layer, ir.Head):
+        if isinstance(layer, Head):
             raise SparsePixError(
                 f"{layer.name}: a {layer.kind} has no RTL: leave it out (do not --keep-head), it changes no decision"
             )
-        for needed in inputs(layer, design):
+        how = design.how(layer)
+        for needed in layer.reads(how.implementation):
             if isinstance(needed, PairMap) and needed.name not in values:
-                run(needed, values, arrays)
+                values |= MakePairMap(needed).lower(values, how, arrays.ports)
         if layer != reduce:
-            run(layer, values, arrays)
-    return {tensor.name: values[tensor.name] for layer in graph.layers for tensor in outputs(layer)}
+            values |= layer.lower(values, how, arrays.ports)
+    return {tensor.name: values[tensor.name] for layer in graph.layers for tensor in layer.outputs}
 
 
 def _array(values: np.ndarray) -> FixedVariableArray:

@@ -12,7 +12,7 @@ import numpy as np
 from rich.console import Console
 
 from sparsepix_hls.cpp.project import CsimResult, check_folder
-from sparsepix_hls.ir import graph as ir
+from sparsepix_hls.ir.graph import Graph
 from sparsepix_hls.project import toolchain
 from sparsepix_hls.project.inputs import checked_threads, quantized_images, raw_images
 from sparsepix_hls.project.parts import Part, find_part
@@ -61,7 +61,7 @@ class RtlProject:
     """
 
     directory: Path
-    graph: ir.Graph
+    graph: Graph
     part: Part
     modules: tuple[str, ...]
     _simulation: Path | None = field(default=None, init=False, repr=False)

@@ -1,0 +1,105 @@
+"""Activation: a quantizer, with the ReLU or leaky ReLU before it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sparsepix_hls.cost.costs import Estimate, layer_estimate
+from sparsepix_hls.cost.primitives import Cost, adder, mux
+from sparsepix_hls.ir.graph import Layer, Setting
+from sparsepix_hls.ir.kernel import Config, Kernel
+from sparsepix_hls.ir.tensors import LayerDesign, Tensor
+from sparsepix_ops.fixed_point import FixedPoint
+from sparsepix_ops.ops.leaky_relu import slope_shift
+from sparsepix_ops.registry import RECTIFIERS, find_op
+
+
+@dataclass(frozen=True)
+class Activation(Layer):
+    """Optional ReLU, then rounding and clipping to the output's type, elementwise.
+
+    Args:
+        name: of the layer.
+        input: what comes in.
+        output: what goes out.
+        relu: negative values become 0.
+        slope_shift: k of a leaky ReLU, which multiplies negative values by 2**-k; 0 where there is none.
+    """
+
+    name: str
+    input: Tensor
+    output: Tensor
+    relu: bool
+    slope_shift: int = 0
+
+    op_types = ("Quant", "Relu", "LeakyRelu")
+    by_pixel = True
+    joins = True
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """What comes in."""
+        return (self.input,)
+
+    @property
+    def outputs(self) -> tuple[Tensor, ...]:
+        """What goes out."""
+        return (self.output,)
+
+    @classmethod
+    def from_onnx(cls, node: Any, name: str, attributes: Mapping[str, Any], builder: Any) -> "Activation":
+        """See ``Layer.from_onnx``; a rectifier and the quantizer after it are one layer."""
+        del attributes
+        rectifier = node if node.op_type in RECTIFIERS else builder.view.relu_of(node)
+        first = rectifier if rectifier is not None else node
+        leaky = first.op_type == "LeakyRelu"
+        shift = slope_shift(find_op(first).read_attributes(first)["alpha"]) if leaky else 0
+        source, result = builder.tensor(first.input[0]), builder.tensor(node.output[0])
+        return cls(name, source, result, first.op_type == "Relu", shift)
+
+    def kernel(self, setting: Setting) -> Kernel:
+        """See ``Layer.kernel``."""
+        sparse = len(self.input.shape) == 2
+        config: Config = {"max_pixels": setting.how.copies} if sparse else {}
+        config = {**config, "size": self.input.shape[-1]}
+        if self.slope_shift:
+            kernel, title = "leaky_activation", f"leaky ReLU of slope 2^-{self.slope_shift} and quantization"
+            config = {**config, **self._leaky_types()}
+        else:
+            kernel, title = "activation", "ReLU and quantization" if self.relu else "quantization"
+            config = {**config, "relu": self.relu}
+        function = f"sparse_{kernel}" if sparse else kernel
+        return Kernel(self.name, title, kernel, function, config, self.inputs, self.outputs)
+
+    def _leaky_types(self) -> Config:
+        """Negative values have the same bits, worth 2**-k as much."""
+        type_, shift = self.input.type, self.slope_shift
+        return {
+            "scaled_t": FixedPoint(type_.width, type_.integer - shift, type_.signed, "FLOOR", "WRAP"),
+            "exact_t": FixedPoint(type_.width + shift, type_.integer, type_.signed, "FLOOR", "WRAP"),
+        }
+
+    def cost(self, how: LayerDesign, clock_ns: float) -> Estimate:
+        """Rounding is an adder over the kept bits; saturation and ReLU are a LUT for each bit of the output."""
+        items = how.copies * self.output.shape[1] if len(self.output.shape) == 2 else self.output.shape[0]
+        bits = self.output.type.width
+        copies = self.input.type == self.output.type and not self.relu and not self.slope_shift
+        cost = Cost() if copies else items * (adder(bits) + Cost(lut=bits, levels=1))
+        if self.slope_shift:
+            cost = items * mux(2, self.input.type.width + self.slope_shift) + cost
+        return layer_estimate(cost, clock_ns, how.rounds, items * bits, owns_loop=False)
+
+    def lower(self, values: Mapping[str, np.ndarray], how: LayerDesign, ports: Any) -> dict[str, np.ndarray]:
+        """See ``Layer.lower``; of one round too, whose items it is given."""
+        from sparsepix_hls.rtl.lower.arithmetic import negative, quantize, select
+
+        del how, ports
+        source, shift = values[self.input.name], self.slope_shift
+        result = np.empty(source.shape, dtype=object)
+        for index, value in np.ndenumerate(source):
+            # In units of which a negative value has 2**-shift as many, the others change their units.
+            scaled = select(negative(value), value, value * 2**shift) if shift else value
+            result[index] = quantize(scaled, self.input.type.exponent - shift, self.output.type, self.relu)
+        return {self.output.name: result}

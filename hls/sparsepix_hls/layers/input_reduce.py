@@ -1,0 +1,210 @@
+"""InputReduce: the image to the list of its active pixels, by scan, stream or tree."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from sparsepix_hls.cost.costs import Estimate, depth_cycles, interval, layer_estimate
+from sparsepix_hls.cost.primitives import (
+    Cost,
+    adder,
+    adder_tree,
+    constant_multiplier,
+    gate,
+    index_bits,
+    less_than_constant,
+    logic,
+    maximum_tree,
+    mux,
+    priority_encoder,
+    register,
+    tree_levels,
+)
+from sparsepix_hls.ir.graph import Graph, Layer, Setting
+from sparsepix_hls.ir.kernel import Kernel, sum_type
+from sparsepix_hls.ir.tensors import Constant, Tensor
+from sparsepix_ops.fixed_point import FixedRange
+from sparsepix_ops.ops.input_reduce import threshold_raw
+
+
+@dataclass(frozen=True)
+class InputReduce(Layer):
+    """Image to the list of its active pixels: active means ``score > threshold``.
+
+    ``threshold_raw`` is on the grid of the image's type: ``raw > threshold_raw`` is exact.
+    """
+
+    name: str
+    image: Tensor
+    features: Tensor
+    coords: Tensor
+    max_pixels: int
+    threshold_raw: int
+    activity: str
+    selection: str
+
+    op_types = ("InputReduce",)
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """The image."""
+        return (self.image,)
+
+    @property
+    def outputs(self) -> tuple[Tensor, ...]:
+        """Features and coords of the list."""
+        return self.features, self.coords
+
+    @property
+    def grids(self) -> Mapping[str, tuple[int, int]]:
+        """That of the image."""
+        _, height, width = self.image.shape
+        return {self.coords.name: (height, width)}
+
+    @property
+    def scores(self) -> tuple[int, int]:
+        """Smallest and largest score of a pixel, as raw values of the image's type."""
+        terms = self.image.shape[0] if self.activity == "sum" else 1
+        return self.image.type.raw_min * terms, self.image.type.raw_max * terms
+
+    @classmethod
+    def from_onnx(cls, node: Any, name: str, attributes: Mapping[str, Any], builder: Any) -> "InputReduce":
+        """See ``Layer.from_onnx``."""
+        image, features, coords = (builder.tensor(value) for value in (node.input[0], *node.output))
+        threshold = threshold_raw(attributes["threshold"], image.type.exponent)
+        layer = cls(
+            name, image, features, coords, attributes["max_pixels"], 0, attributes["activity"], attributes["selection"]
+        )
+        low, high = layer.scores
+        # A threshold beyond all scores says the same as one just beyond them.
+        return replace(layer, threshold_raw=min(max(threshold, low - 1), high))
+
+    def kernel(self, setting: Setting) -> Kernel:
+        """See ``Layer.kernel``."""
+        channels, height, width = self.image.shape
+        threshold_type = FixedRange(self.image.type.exponent, self.threshold_raw, self.threshold_raw).format()
+        threshold = Constant(f"{self.name}_threshold", np.array(self.threshold_raw), threshold_type)
+        config = {
+            "channels": channels,
+            "height": height,
+            "width": width,
+            "max_pixels": self.max_pixels,
+            "pixels_per_cycle": setting.pixels_per_cycle,
+            "activity": f"Activity::{self.activity}",
+            "selection": f"Selection::{self.selection}",
+            "score_t": sum_type(self.image.type, channels if self.activity == "sum" else 1),
+        }
+        title = f"InputReduce by {setting.reduce}, {self.selection} selection, {self.activity} activity"
+        kernel = f"reduce_{setting.reduce}"
+        return Kernel(self.name, title, kernel, kernel, config, self.inputs, self.outputs, ((threshold, ()),))
+
+    def operations(self, copies: int) -> int:
+        """Those of the list; the image is text of a module, not traced."""
+        del copies
+        return self.max_pixels + int(np.prod(self.image.shape)) // 4
+
+
+def input_reduce(graph: Graph) -> InputReduce:
+    """The first layer of a model."""
+    return next(layer for layer in graph.layers if isinstance(layer, InputReduce))
+
+
+def score_bits(layer: InputReduce) -> int:
+    """Bits of the number that decides whether a pixel is active, and which pixels are the largest."""
+    extra = tree_levels(layer.image.shape[0]) if layer.activity == "sum" else 0
+    return layer.image.type.width + extra
+
+
+def _thresholds(layer: InputReduce, pixels: int) -> Cost:
+    """The flags of the active ones of some pixels."""
+    channels, bits = layer.image.shape[0], layer.image.type.width
+    joined = {
+        "first": Cost(),
+        "any": maximum_tree(channels, bits),
+        "sum": adder_tree(channels, bits),
+    }[layer.activity]
+    return pixels * (joined + less_than_constant(score_bits(layer)))
+
+
+def _slot_bits(layer: InputReduce) -> int:
+    return layer.image.shape[0] * layer.image.type.width + 2 * layer.coords.type.width
+
+
+def _merge_tree(pixels: int, slots: int, bits: int) -> Cost:
+    """Merges of neighbouring lists, until one holds the first ``slots`` of the pixels."""
+    total, size = Cost(), 1
+    while size < pixels:
+        held, place = min(size, slots), index_bits(2 * size)
+        nodes = pixels / (2 * size)
+        node = adder(index_bits(held + 1))
+        for k in range(min(2 * size, slots)):
+            node = node | mux(min(k + 1, held) + 1, bits + place)
+        total = total + nodes * node
+        size *= 2
+    return total
+
+
+def reduce_cost(layer: InputReduce, reduce: str, pixels_per_cycle: int, clock_ns: float) -> Estimate:
+    """Estimated cost of an input reduction.
+
+    Args:
+        layer: the reduction.
+        reduce: 'scan', 'stream' or 'tree'.
+        pixels_per_cycle: of a stream.
+        clock_ns: clock period.
+    """
+    channels, height, width = layer.image.shape
+    pixels, slots, data = height * width, layer.max_pixels, channels * layer.image.type.width
+    slot = _slot_bits(layer)
+    listed = slots * register(slot)
+    if reduce == "tree":
+        places = slots * constant_multiplier(index_bits(pixels), 2 * width + 1)
+        cost = _thresholds(layer, pixels) + _merge_tree(pixels, slots, data) + places
+        return layer_estimate(cost | listed, clock_ns, 1, slots * slot * 2)
+    if reduce == "stream":
+        lanes = pixels_per_cycle
+        append = Cost()
+        for k in range(slots):
+            append = append | mux(min(lanes, slots, k + 1) + 1, slot)
+        places = min(lanes, slots) * (adder(index_bits(width + lanes)) + less_than_constant(index_bits(width + lanes)))
+        cost = _thresholds(layer, lanes) + _merge_tree(lanes, slots, data) + places + append
+        beats = -(-pixels // lanes)
+        return layer_estimate(cost | listed, clock_ns, beats, min(lanes, slots) * slot)
+    found = _thresholds(layer, pixels) + height * logic(width)
+    pick = priority_encoder(height) + mux(height, width) + priority_encoder(width)
+    read = mux(height, width * data) + mux(width, data)
+    clear = pixels * gate(1)
+    cost = (found + pick + read) | clear | slots * logic(index_bits(slots)) | listed | register(pixels)
+    scan = layer_estimate(cost, clock_ns, slots, width * data)
+    if layer.selection == "raster":
+        return scan
+    # Before the scan the largest are found, one each turn of two tournaments; the loops follow each other.
+    bits = score_bits(layer)
+    row, column = maximum_tree(width, bits), maximum_tree(height, bits)
+    best = (height * row + column) | mux(height, width * bits) | register(pixels + height * (bits + index_bits(width)))
+    turn = depth_cycles(column + mux(height, width * bits) + row, clock_ns)
+    cycles_before = depth_cycles(row, clock_ns) + slots * turn
+    latency = scan.latency_cycles + cycles_before
+    return replace(
+        scan,
+        latency_cycles=latency,
+        interval_cycles=latency,
+        lut=scan.lut + round(best.lut + row.lut),
+        ff=scan.ff + round(best.ff),
+    )
+
+
+def read_beats_cost(layer: InputReduce, pixels_per_cycle: int) -> Cost:
+    """Beats read from an image that is there as a whole: a multiplexer over the beats for each lane."""
+    channels, height, width = layer.image.shape
+    beats = -(-height * width // pixels_per_cycle)
+    return pixels_per_cycle * mux(beats, channels * layer.image.type.width)
+
+
+def receive_cost(layer: InputReduce, beats: int) -> Estimate:
+    """An image collected from its stream, in registers."""
+    channels, height, width = layer.image.shape
+    bits = channels * height * width * layer.image.type.width
+    return Estimate(beats + 1, interval(beats), beats, bits)

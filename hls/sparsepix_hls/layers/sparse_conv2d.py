@@ -1,0 +1,214 @@
+"""SparseConv2d: sparsity-preserving convolution."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sparsepix_hls.cost.costs import Estimate, layer_estimate, scaled
+from sparsepix_hls.cost.matrices import MERGED, constant_matrix
+from sparsepix_hls.cost.primitives import (
+    Cost,
+    adder,
+    adder_tree,
+    equal,
+    index_bits,
+    logic,
+    multiplier,
+    mux,
+    one_hot_mux,
+    register,
+    rom,
+)
+from sparsepix_hls.ir.graph import Layer, Setting
+from sparsepix_hls.ir.kernel import Config, Kernel, bias_or_zeros
+from sparsepix_hls.ir.tensors import Array, Constant, LayerDesign, PairMap, Tensor
+
+
+class Convolution(Layer):
+    """What both kinds of convolution have.
+
+    weight is [kh, kw, in_channels / groups, out_channels], bias [out_channels].
+    """
+
+    features: Tensor
+    coords: Tensor
+    kernel_size: tuple[int, int]
+    weight: Constant
+    bias: Constant | None
+    groups: int
+
+    option = "conv"
+    by_pixel = True
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """Features and coords."""
+        return self.features, self.coords
+
+    @property
+    def work(self) -> int:
+        """The slots."""
+        return self.features.shape[0]
+
+    def operations(self, copies: int) -> int:
+        """Each output pixel meets each pixel."""
+        return self.features.shape[0] * copies * (math.prod(self.weight.raw.shape[2:]) + 1) // 2
+
+    def window_config(self, bias_on: str, raster_order: bool, how: LayerDesign) -> Config:
+        """Members of the parameter struct that both kinds have."""
+        if how.implementation == "overlap":
+            reuse: Config = {"rounds": 1, "copies": self.work}
+        else:
+            reuse = {"sum_by": f"SumBy::{how.implementation}", "rounds": how.rounds, "copies": how.copies}
+        max_pixels, in_channels = self.features.shape
+        return {
+            "max_pixels": max_pixels,
+            "in_channels": in_channels,
+            "out_channels": self.outputs[0].shape[1],
+            "groups": self.groups,
+            "kernel_height": self.kernel_size[0],
+            "kernel_width": self.kernel_size[1],
+            "bias_on": f"BiasOn::{bias_on}",
+            "raster_order": raster_order,
+            **reuse,
+        }
+
+    @property
+    def constants(self) -> tuple[tuple[Constant, tuple[int, ...]], ...]:
+        """Weight and bias with their shapes in C++."""
+        height, width, channels, filters = self.weight.raw.shape
+        weight = (self.weight, (height * width, channels, filters))
+        return weight, bias_or_zeros(self.bias, self.name, self.outputs[0])
+
+    def sums_cost(self, how: LayerDesign, clock_ns: float) -> Estimate:
+        """Estimated cost of the sums of some output pixels by pairs or by gather."""
+        slots, c_in = self.features.shape
+        c_group = c_in // self.groups  # channels that a filter reads
+        output = self.outputs[0]
+        c_out, area = output.shape[1], math.prod(self.kernel_size)
+        b, w = self.features.type.width, self.weight.type.width
+        position, out_bits = index_bits(area + 1), output.type.width
+        pixels = how.copies
+        window = pixels * (mux(how.rounds, c_in * b) | slots * mux(how.rounds, position))
+        bias = Cost() if self.bias is None else pixels * c_out * (logic(out_bits) + adder(out_bits))
+        if how.implementation == "pairs":
+            products = pixels * slots * c_group * c_out
+            tree = pixels * c_out * adder_tree(slots * c_group, b + w)
+            cost = window + scaled(products * (rom(area + 1, w) + multiplier(b, w)) + tree, MERGED) + bias
+            live = products * (b + w) + slots * c_in * b
+            return layer_estimate(cost, clock_ns, how.rounds, live / 2, products)
+        # Gather: the pixel at each position, then constant products.
+        select = area * (slots * equal(position) + one_hot_mux(slots, c_in * b))
+        matrix = constant_matrix(self.weight.raw.reshape(area * c_group, c_out), b, w)
+        cost = window + pixels * (select + matrix) + bias
+        live = pixels * (area * c_in * b + c_out * out_bits)
+        return layer_estimate(cost, clock_ns, how.rounds, live, pixels * int(np.count_nonzero(self.weight.raw)))
+
+
+@dataclass(frozen=True)
+class SparseConv2d(Convolution):
+    """Convolution whose results are at the pixels that come in; see ``Convolution``."""
+
+    name: str
+    features: Tensor
+    coords: Tensor
+    output: Tensor
+    kernel_size: tuple[int, int]
+    weight: Constant
+    bias: Constant | None
+    bias_on: str
+    groups: int = 1
+
+    op_types = ("SparseConv2d",)
+
+    @property
+    def outputs(self) -> tuple[Tensor, ...]:
+        """The features."""
+        return (self.output,)
+
+    @property
+    def pairs(self) -> PairMap:
+        """The pair map that it reads, unless it is overlapped with a scan."""
+        return PairMap(self.coords, self.kernel_size)
+
+    def reads(self, implementation: str) -> tuple[Array, ...]:
+        """See ``Layer.reads``."""
+        return self.inputs if implementation == "overlap" else (*self.inputs, self.pairs)
+
+    @classmethod
+    def from_onnx(cls, node: Any, name: str, attributes: Mapping[str, Any], builder: Any) -> "SparseConv2d":
+        """See ``Layer.from_onnx``."""
+        weight = builder.weight(node.input[2], name, (2, 3, 1, 0))
+        features, coords, output = (builder.tensor(value) for value in (*node.input[:2], node.output[0]))
+        bias = builder.bias(node.input[3], name, weight.raw.shape[3])
+        size, group = weight.raw.shape[:2], attributes["group"]
+        return cls(name, features, coords, output, size, weight, bias, attributes["bias_on"], group)
+
+    def kernel(self, setting: Setting) -> Kernel:
+        """See ``Layer.kernel``."""
+        how, raster_order = setting.how, self.coords == setting.listed
+        overlap = how.implementation == "overlap"
+        size = "{}x{}".format(*self.kernel_size)
+        return Kernel(
+            self.name,
+            f"SparseConv2d {size} by {how.implementation}, bias on {self.bias_on} pixels",
+            "sparse_conv2d",
+            "sparse_conv2d_arrival" if overlap else "sparse_conv2d",
+            self.window_config(self.bias_on, raster_order, how),
+            self.inputs,
+            self.outputs,
+            self.constants,
+            None if overlap else self.pairs,
+            in_rounds=True,
+        )
+
+    def cost(self, how: LayerDesign, clock_ns: float) -> Estimate:
+        """See ``Layer.cost``."""
+        if how.implementation != "overlap":
+            return self.sums_cost(how, clock_ns)
+        slots, c_in = self.features.shape
+        c_group, c_out = c_in // self.groups, self.output.shape[1]
+        b, w, out_bits = self.features.type.width, self.weight.type.width, self.output.type.width
+        product = rom(math.prod(self.kernel_size) + 1, w) + multiplier(b, w)
+        products = 2 * slots * c_group * c_out
+        sums = slots * c_out * (adder_tree(c_group + 1, b + w) | adder(out_bits)) | c_out * adder_tree(
+            slots * c_group + 1, b + w
+        )
+        cost = scaled(products * product + sums, MERGED) | register(slots * c_out * out_bits)
+        live = products * (b + w)
+        return layer_estimate(cost, clock_ns, how.rounds, live / 2, products, owns_loop=False)
+
+    def lower(self, values: Mapping[str, np.ndarray], how: LayerDesign, ports: Any) -> dict[str, np.ndarray]:
+        """See ``Layer.lower``."""
+        from sparsepix_hls.rtl.lower.arithmetic import inverse, negative
+        from sparsepix_hls.rtl.lower.convolution import convolve
+        from sparsepix_hls.rtl.lower.pairs import pair_index
+
+        code, pairs, size = ports.code(self.pairs), values[self.pairs.name], self.work
+        codes = np.full((size, size), code.center, dtype=object)
+        turned = np.zeros((size, size), dtype=object)
+        for later in range(size):
+            for earlier in range(later):
+                codes[earlier, later] = codes[later, earlier] = pairs[pair_index(earlier, later)]
+                turned[later, earlier] = 1
+        active = np.array([inverse(negative(row)) for row in values[self.coords.name][:, 0]], dtype=object)
+        features = values[self.features.name]
+        return {self.output.name: convolve(self, how.implementation, code, features, codes, turned, active)}
+
+    def lower_round(self, how: LayerDesign, reader: Any) -> Callable[..., dict[str, np.ndarray]]:
+        """See ``Layer.lower_round``."""
+        from sparsepix_hls.rtl.lower.convolution import convolve
+
+        reader.whole(self.features)
+        code = reader.pairs("codes", self.pairs)
+        reader.after("turned", self.work)
+        reader.active("active", self.coords)
+
+        def convolution(**v: np.ndarray) -> dict[str, np.ndarray]:
+            given = v[self.features.name], v["codes"], v["turned"], v["active"]
+            return {self.output.name: convolve(self, how.implementation, code, *given)}
+
+        return convolution

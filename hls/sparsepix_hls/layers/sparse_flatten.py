@@ -1,0 +1,207 @@
+"""SparseFlatten: the list to a dense vector; alone, or with the dense layer after it by looked-up weights."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sparsepix_hls.cost.costs import Estimate, layer_estimate, scaled
+from sparsepix_hls.cost.matrices import MERGED, SCATTERED
+from sparsepix_hls.cost.primitives import (
+    adder,
+    adder_tree,
+    constant_multiplier,
+    equal,
+    logic,
+    multiplier,
+    mux,
+    register,
+    rom,
+)
+from sparsepix_hls.ir.graph import Layer, Setting
+from sparsepix_hls.ir.kernel import Kernel, bias_or_zeros, bias_values
+from sparsepix_hls.ir.tensors import Constant, LayerDesign, Tensor
+from sparsepix_hls.layers.dense import summed
+
+
+class _OnGrid(Layer):
+    """What both have: a list of pixels on an image of ``spatial_shape``, whose rounds add to the same results."""
+
+    features: Tensor
+    coords: Tensor
+    output: Tensor
+    spatial_shape: tuple[int, int]
+
+    sums = True
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """Features and coords."""
+        return self.features, self.coords
+
+    @property
+    def outputs(self) -> tuple[Tensor, ...]:
+        """The vector."""
+        return (self.output,)
+
+    @property
+    def work(self) -> int:
+        """The slots."""
+        return self.features.shape[0]
+
+    def grid_config(self, how: LayerDesign, **more: int) -> dict[str, int]:
+        """Members of the parameter struct: those that both have, and more."""
+        (max_pixels, channels), (height, width) = self.features.shape, self.spatial_shape
+        sizes = {"max_pixels": max_pixels, "channels": channels, "height": height, "width": width}
+        return sizes | more | {"rounds": how.rounds, "copies": how.copies}
+
+    def lower_round(self, how: LayerDesign, reader: Any) -> Callable[..., dict[str, np.ndarray]]:
+        """See ``Layer.lower_round``."""
+        del how
+        reader.items(self.features)
+        reader.items(self.coords)
+        return lambda **v: {self.output.name: self.share(v[self.features.name], v[self.coords.name])}
+
+    def share(self, features: np.ndarray, coords: np.ndarray) -> np.ndarray:
+        """What some slots add to the results."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class SparseFlatten(_OnGrid):
+    """Scatter to a dense vector: row, column, channel."""
+
+    name: str
+    features: Tensor
+    coords: Tensor
+    output: Tensor
+    spatial_shape: tuple[int, int]
+
+    op_types = ("SparseFlatten",)
+    option = "flatten"
+
+    @classmethod
+    def from_onnx(cls, node: Any, name: str, attributes: Mapping[str, Any], builder: Any) -> "SparseFlatten":
+        """See ``Layer.from_onnx``."""
+        tensors = [builder.tensor(value) for value in (*node.input[:2], node.output[0])]
+        return cls(name, *tensors, attributes["spatial_shape"])
+
+    def kernel(self, setting: Setting) -> Kernel:
+        """See ``Layer.kernel``."""
+        config, kernel = self.grid_config(setting.how), "sparse_flatten"
+        return Kernel(self.name, "SparseFlatten", kernel, kernel, config, self.inputs, self.outputs, in_rounds=True)
+
+    def cost(self, how: LayerDesign, clock_ns: float) -> Estimate:
+        """See ``Layer.cost``."""
+        channels, bits = self.features.shape[1], self.features.type.width
+        (height, width), cell = self.spatial_shape, self.coords.type.width
+        read = how.copies * mux(how.rounds, channels * bits + 2 * cell)
+        match = how.copies * (height * equal(cell) | width * equal(cell))
+        cells = height * width
+        keep = 1 if how.rounds > 1 else 0
+        # Row and column meet in the LUTs that mask the features.
+        write = cells * (how.copies * logic(2) | channels * bits * logic(2 * how.copies + 2 * keep))
+        cost = scaled(read + match + write, SCATTERED) | register(cells * channels * bits)
+        return layer_estimate(cost, clock_ns, how.rounds, how.copies * (height + width))
+
+    def operations(self, copies: int) -> int:
+        """Each slot of a round meets each element."""
+        return copies * self.output.shape[0]
+
+    def lower(self, values: Mapping[str, np.ndarray], how: LayerDesign, ports: Any) -> dict[str, np.ndarray]:
+        """See ``Layer.lower``."""
+        del how, ports
+        return {self.output.name: self.share(values[self.features.name], values[self.coords.name])}
+
+    def share(self, features: np.ndarray, coords: np.ndarray) -> np.ndarray:
+        """Some slots scattered to the vector [height * width * channels]."""
+        from sparsepix_hls.rtl.lower.arithmetic import aligned, both, by_coordinate, selected
+
+        height, width = self.spatial_shape
+        kinds = self.features.type.exponent, self.output.type.exponent
+        result = np.empty((height, width, features.shape[1]), dtype=object)
+        rows = [[by_coordinate(p[0], height, lambda r, y=y: int(r == y)) for y in range(height)] for p in coords]
+        columns = [[by_coordinate(p[1], width, lambda c, x=x: int(c == x)) for x in range(width)] for p in coords]
+        for y in range(height):
+            for x in range(width):
+                here = [both(rows[i][y], columns[i][x]) for i in range(len(features))]
+                for channel in range(features.shape[1]):
+                    result[y, x, channel] = aligned(selected(here, features[:, channel]), *kinds)
+        return result.ravel()
+
+
+@dataclass(frozen=True)
+class SparseFlattenDense(_OnGrid):
+    """A flatten and the dense layer after it in one; weight is [height * width, channels, out_features].
+
+    No model has it: a design puts it in the place of the two, see ``design.rewrites``.
+    """
+
+    name: str
+    features: Tensor
+    coords: Tensor
+    output: Tensor
+    spatial_shape: tuple[int, int]
+    weight: Constant
+    bias: Constant | None
+
+    def kernel(self, setting: Setting) -> Kernel:
+        """See ``Layer.kernel``."""
+        kernel = "sparse_flatten_dense"
+        return Kernel(
+            self.name,
+            "SparseFlatten and Dense, weights looked up by position",
+            kernel,
+            kernel,
+            self.grid_config(setting.how, out_features=self.output.shape[0]),
+            self.inputs,
+            self.outputs,
+            ((self.weight, self.weight.raw.shape), bias_or_zeros(self.bias, self.name, self.output)),
+            in_rounds=True,
+        )
+
+    def cost(self, how: LayerDesign, clock_ns: float) -> Estimate:
+        """See ``Layer.cost``."""
+        channels = self.features.shape[1]
+        outputs, (height, width) = self.output.shape[0], self.spatial_shape
+        b, w, cell = self.features.type.width, self.weight.type.width, self.coords.type.width
+        place = constant_multiplier(cell, width) + adder(2 * cell)
+        read = how.copies * (mux(how.rounds, channels * b + 2 * cell) + place)
+        products = how.copies * channels * outputs
+        looked_up = products * (rom(height * width, w) + multiplier(b, w))
+        terms = how.copies * channels + (how.rounds > 1) + (self.bias is not None)
+        cost = read + scaled(looked_up + outputs * adder_tree(terms, b + w), MERGED)
+        cost = cost | register(outputs * self.output.type.width)
+        return layer_estimate(cost, clock_ns, how.rounds, products * (b + w) / 2, products)
+
+    def operations(self, copies: int) -> int:
+        """Each channel of a slot of a round meets each output."""
+        return copies * self.features.shape[1] * self.output.shape[0]
+
+    @property
+    def start(self) -> list[int]:
+        """The biases."""
+        return bias_values(self.bias, self.output)
+
+    def lower(self, values: Mapping[str, np.ndarray], how: LayerDesign, ports: Any) -> dict[str, np.ndarray]:
+        """See ``Layer.lower``."""
+        del how, ports
+        found = self.share(values[self.features.name], values[self.coords.name])
+        return {self.output.name: found + np.array(self.start, dtype=object)}
+
+    def share(self, features: np.ndarray, coords: np.ndarray) -> np.ndarray:
+        """What some slots add to the dense layer [out_features]; without the bias."""
+        from sparsepix_hls.rtl.lower.arithmetic import as_variable, by_coordinate, table
+
+        height, width = self.spatial_shape
+        _, channels, outs = self.weight.raw.shape
+        terms: list[list[Any]] = [[] for _ in range(outs)]
+        for i, (row, column) in enumerate(coords):
+            start = by_coordinate(row, height, lambda r: r * width)
+            place = start + by_coordinate(column, width, lambda c: c)
+            for channel in range(channels):
+                for out in range(outs):
+                    weight = table(place, self.weight.raw[:, channel, out].tolist())
+                    terms[out].append(as_variable(weight) * features[i, channel])
+        return summed(self, self.features, terms)

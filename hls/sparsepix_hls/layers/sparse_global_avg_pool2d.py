@@ -1,0 +1,81 @@
+"""SparseGlobalAvgPool2d: average over the whole image."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sparsepix_hls.cost.costs import Estimate, layer_estimate
+from sparsepix_hls.cost.primitives import adder_tree, constant_multiplier, tree_levels
+from sparsepix_hls.ir.graph import Layer, Setting
+from sparsepix_hls.ir.kernel import Kernel, sum_type
+from sparsepix_hls.ir.tensors import Constant, LayerDesign, Tensor
+
+
+@dataclass(frozen=True)
+class SparseGlobalAvgPool2d(Layer):
+    """Average over the whole image: the sum of all slots times ``reciprocal`` (a scalar constant []).
+
+    It reads no coordinates, since an empty slot holds zeros.
+    """
+
+    name: str
+    features: Tensor
+    output: Tensor
+    spatial_shape: tuple[int, int]
+    reciprocal: Constant
+
+    op_types = ("SparseGlobalAvgPool2d",)
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """The features."""
+        return (self.features,)
+
+    @property
+    def outputs(self) -> tuple[Tensor, ...]:
+        """The averages."""
+        return (self.output,)
+
+    @classmethod
+    def from_onnx(cls, node: Any, name: str, attributes: Mapping[str, Any], builder: Any) -> "SparseGlobalAvgPool2d":
+        """See ``Layer.from_onnx``."""
+        features, output = builder.tensor(node.input[0]), builder.tensor(node.output[0])
+        reciprocal = builder.number(f"{name}_reciprocal", attributes["reciprocal"])
+        return cls(name, features, output, attributes["spatial_shape"], reciprocal)
+
+    def kernel(self, setting: Setting) -> Kernel:
+        """See ``Layer.kernel``."""
+        del setting
+        max_pixels, channels = self.features.shape
+        sum_t = sum_type(self.features.type, min(max_pixels, math.prod(self.spatial_shape)))
+        return Kernel(
+            self.name,
+            "SparseGlobalAvgPool2d of {}x{}".format(*self.spatial_shape),
+            "sparse_global_avg_pool2d",
+            "sparse_global_avg_pool2d",
+            {"max_pixels": max_pixels, "channels": channels, "sum_t": sum_t},
+            self.inputs,
+            self.outputs,
+            ((self.reciprocal, ()),),
+        )
+
+    def cost(self, how: LayerDesign, clock_ns: float) -> Estimate:
+        """See ``Layer.cost``."""
+        slots, channels = self.features.shape
+        bits = self.features.type.width
+        mean = constant_multiplier(bits + tree_levels(slots), int(self.reciprocal.raw))
+        cost = channels * (adder_tree(slots, bits) + mean)
+        return layer_estimate(cost, clock_ns, how.rounds, slots * channels * bits / 2, channels)
+
+    def lower(self, values: Mapping[str, np.ndarray], how: LayerDesign, ports: Any) -> dict[str, np.ndarray]:
+        """See ``Layer.lower``."""
+        from sparsepix_hls.rtl.lower.arithmetic import total
+        from sparsepix_hls.rtl.lower.cells import times_reciprocal
+
+        del how, ports
+        kinds = self.features.type, self.reciprocal, self.output.type
+        means = [times_reciprocal(total(column), *kinds) for column in values[self.features.name].T]
+        return {self.output.name: np.array(means, dtype=object)}

@@ -1,0 +1,111 @@
+"""What a round of a loop reads of the event that is held."""
+
+from sparsepix_hls.ir.tensors import LayerDesign, PairMap, Tensor
+from sparsepix_hls.rtl.emit.arrays import Arrays
+from sparsepix_hls.rtl.emit.text import bits_for, port
+from sparsepix_hls.rtl.lower.function import Field, unsigned
+from sparsepix_hls.rtl.lower.pairs import PairCode, pair_index
+
+
+class View:
+    """An input of a round: the same in each, or picked from the event by the round's number.
+
+    Args:
+        field: the input.
+        value: that is connected to it.
+        parts: of the event, one a round.
+    """
+
+    def __init__(self, field: Field, value: str, parts: list[str] | None = None) -> None:
+        self.field, self.value, self.parts = field, value, parts
+
+    def lines(self, rounds: int) -> list[str]:
+        """What makes it."""
+        if self.parts is None:
+            return []
+        assert len(self.parts) == rounds
+        lines = [f"  {port('logic', self.field, 'round_')};", "  always_comb", "    case (round)"]
+        for number, part in enumerate(self.parts[:-1]):
+            lines.append(f"      {bits_for(rounds)}'d{number}: round_{self.field.name} = {part};")
+        return [*lines, f"      default: round_{self.field.name} = {self.parts[-1]};", "    endcase"]
+
+
+class Reader:
+    """Collects what a round of a layer reads; ``Layer.lower_round`` asks for it.
+
+    Args:
+        how: the layer is computed.
+        arrays: of the design.
+
+    Attributes:
+        views: what has been asked for, in order.
+    """
+
+    def __init__(self, how: LayerDesign, arrays: Arrays) -> None:
+        self.how, self._arrays = how, arrays
+        self.views: list[View] = []
+
+    def whole(self, tensor: Tensor) -> None:
+        """All of an array, in each round."""
+        field = self._arrays.field(tensor)
+        self.views.append(View(field, f"held_{field.name}"))
+
+    def items(self, tensor: Tensor, name: str | None = None) -> None:
+        """``copies`` neighbours of the first axis; zeros (an empty slot's coords: -1) after the last."""
+        field = self._arrays.field(tensor, self.how.copies, name)
+        item, items = field.bits // self.how.copies, tensor.shape[0]
+        padding = "1" if field.low == -1 else "0"
+        parts = []
+        for first in self._firsts:
+            here = min(self.how.copies, items - first)
+            text = f"held_{tensor.name}[{first * item} +: {here * item}]"
+            missing = (self.how.copies - here) * item
+            parts.append(f"{{{{{missing}{{1'b{padding}}}}}, {text}}}" if missing else text)
+        self._pick(field, parts)
+
+    def after(self, name: str, items: int) -> None:
+        """For each copy and each item, whether the copy's own item comes after it, bits [copies, items]."""
+        copies, parts = range(self.how.copies), []
+        for first in self._firsts:
+            bits = [int(first + k > j) for k in copies for j in range(items)]
+            parts.append(f"{len(bits)}'b{''.join(map(str, reversed(bits)))}")
+        self._pick(unsigned(name, (self.how.copies, items), 1), parts)
+
+    def active(self, name: str, coords: Tensor) -> None:
+        """For each copy, whether its slot holds a pixel, bits [copies]."""
+        width, size = self._arrays.field(coords).type.width, coords.shape[0]
+        parts = []
+        for first in self._firsts:
+            signs = [(i, (2 * i + 1) * width - 1) for i in range(first, first + self.how.copies)]
+            flags = [f"!held_{coords.name}[{sign}]" if i < size else "1'b0" for i, sign in signs]
+            parts.append("{" + ", ".join(reversed(flags)) + "}")
+        self._pick(unsigned(name, (self.how.copies,), 1), parts)
+
+    def pairs(self, name: str, map_: PairMap) -> PairCode:
+        """For each copy, the codes of its pixel with all pixels [copies, N]; returns what they mean."""
+        code, size = self._arrays.code(map_), map_.pixels
+        parts = []
+        for first in self._firsts:
+            row = []
+            for i in range(first, first + self.how.copies):
+                for j in range(size):
+                    if i == j or i >= size:
+                        row.append(f"{code.bits}'d{code.center}")
+                    else:
+                        start = pair_index(min(i, j), max(i, j)) * code.bits
+                        row.append(f"held_{map_.name}[{start} +: {code.bits}]")
+            parts.append("{" + ", ".join(reversed(row)) + "}")
+        self._pick(unsigned(name, (self.how.copies, size), code.bits), parts)
+        return code
+
+    def number(self, name: str) -> None:
+        """The number of the round."""
+        self.views.append(View(unsigned(name, (), bits_for(self.how.rounds)), "round"))
+
+    @property
+    def _firsts(self) -> range:
+        """The first item of each round."""
+        return range(0, self.how.rounds * self.how.copies, self.how.copies)
+
+    def _pick(self, field: Field, parts: list[str]) -> None:
+        self.views.append(View(field, f"round_{field.name}", parts))
