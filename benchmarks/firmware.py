@@ -28,12 +28,11 @@ from sparsepix_hls.cost.costs import interval
 from sparsepix_hls.design.options import Options
 from sparsepix_hls.flow.backends import backend_design
 from sparsepix_hls.flow.report import read_report
+from sparsepix_hls.flow.rtl import RTL
 from sparsepix_hls.frontend.reader import read_model
 from sparsepix_hls.ir.graph import Graph
 from sparsepix_hls.project.testbench_data import synthetic_events
 from sparsepix_hls.reference.published_models import PUBLISHED_MODELS, PublishedModel
-from sparsepix_hls.rtl.emit.writer import rtl_modules
-from sparsepix_hls.rtl.estimate import estimate_rtl
 from sparsepix_ops import reference
 
 CLOCK_NS, PART, SHARE = 5.0, "xcu250-figd2104-2L-e", 0.45
@@ -50,8 +49,8 @@ def choose(graph: Graph, published: PublishedModel) -> Options:
         for target in sorted({3, 4, 5, 6, 8, interval(scan)}):
             # The scan itself takes longer; a target makes the layers behind it quicker, at more area.
             rounds = Options(reduce="scan", scan_pixels=lanes, reuse_factor=target)
-            design, _ = backend_design(graph, rounds, CLOCK_NS, "rtl")
-            total = estimate_rtl(design, rtl_modules(design, CLOCK_NS)).total
+            design, _ = backend_design(graph, rounds, CLOCK_NS, RTL)
+            total = RTL.lower(design, CLOCK_NS).estimate().total
             found.append((total.lut > SHARE * published.lut, total.latency_cycles, total.lut, rounds))
     return min(found, key=lambda point: point[:3])[3]
 

@@ -22,10 +22,11 @@ from rich.progress import track
 from rich.table import Table
 
 import sparsepix as sp
-from sparsepix_hls.cost.costs import Estimate, interval
+from sparsepix_hls.cost.costs import interval
 from sparsepix_hls.design.options import Options
 from sparsepix_hls.flow.explore import command, explore
 from sparsepix_hls.frontend.reader import read_model
+from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Graph
 from sparsepix_hls.reference.published_models import PUBLISHED_MODELS, PublishedModel, find_published
 

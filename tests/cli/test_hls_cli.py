@@ -17,7 +17,7 @@ import sparsepix_hls as hls
 import sparsepix_ops
 from onnx_models import ModelBuilder, whole_model
 from sparsepix_hls.cli.main import main
-from sparsepix_hls.flow import translation
+from sparsepix_hls.flow import hls as hls_backend
 from sparsepix_hls.frontend.reader import read_model
 from sparsepix_hls.project.testbench_data import EVENTS, synthetic_events
 from sparsepix_ops import __version__, reference
@@ -72,6 +72,17 @@ def test_lazy_exports():
     assert done.returncode == 0, done.stderr
     with pytest.raises(AttributeError, match="no_such"):
         _ = hls.no_such
+
+
+def test_a_project_of_cpp_needs_nothing_of_the_rtl(tmp_path):
+    """Each backend is imported when it is asked for: da4ml's tracer takes its time."""
+    model = whole_model().save(tmp_path / "net.onnx")
+    done = python(
+        "import sys, sparsepix_hls as hls\n"
+        f"hls.translate({str(model)!r}, {str(tmp_path / 'cpp')!r})\n"
+        "print(*sorted(m for m in sys.modules if m.split('.')[0] == 'da4ml' or m.startswith('sparsepix_hls.rtl')))\n"
+    )
+    assert (done.stdout.strip(), done.stderr) == ("", "")
 
 
 def test_no_module_of_the_translator_names_torch():
@@ -149,7 +160,7 @@ def test_whole_run(tmp_path, capsys, keep_head):
 @needs_compiler
 def test_mismatch_gives_exit_status_1(tmp_path, capsys, monkeypatch):
     model = ModelBuilder(height=3, width=3).image().reduce(2).conv().save(tmp_path / "net.onnx")
-    write = translation.write_project
+    write = hls_backend.write_project
 
     def write_wrong(design, folder, part, clock, inputs, outputs):
         (name, values), *_ = outputs.items()
@@ -157,7 +168,7 @@ def test_mismatch_gives_exit_status_1(tmp_path, capsys, monkeypatch):
         outputs[name][5, 1, 0] += 1
         write(design, folder, part, clock, inputs, outputs)
 
-    monkeypatch.setattr(translation, "write_project", write_wrong)
+    monkeypatch.setattr(hls_backend, "write_project", write_wrong)
     assert main([str(model), "--csim"]) == 1
     assert "1 mismatching" in capsys.readouterr().out
     report = json.loads((tmp_path / "net_hls" / "report.json").read_text())

@@ -8,13 +8,10 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from onnx_models import ModelBuilder
+from output_checks import run
 from sparsepix_hls.cli.main import main
+from sparsepix_hls.flow import hls as hls_backend
 from sparsepix_hls.flow import translation
-
-
-def run(capsys, *arguments):
-    status = main([str(a) for a in arguments])
-    return status, capsys.readouterr().err
 
 
 @pytest.mark.parametrize("content", [b"", b"hello, world\n", b"PK\x03\x04" + bytes(range(256)) * 8, b"\x00" * 100])
@@ -116,22 +113,22 @@ def test_force_spares_the_current_folder(tmp_path, capsys, model, monkeypatch):
 @pytest.mark.parametrize("failure", [OSError("disk full"), KeyboardInterrupt()])
 def test_failure_while_writing_leaves_nothing(tmp_path, capsys, model, monkeypatch, failure):
     project = tmp_path / "deep" / "er" / "project"
-    write = translation.write_project
+    write = hls_backend.write_project
 
     def fail(*arguments):
         write(*arguments)
         raise failure
 
-    monkeypatch.setattr(translation, "write_project", fail)
+    monkeypatch.setattr(hls_backend, "write_project", fail)
     status, message = run(capsys, model, "-o", project)
     assert status == (2 if isinstance(failure, OSError) else 130)
     assert message.startswith("error: ")
     assert [p.name for p in tmp_path.iterdir()] == ["net.onnx"]
     # with --force the old project stays
-    monkeypatch.setattr(translation, "write_project", write)
+    monkeypatch.setattr(hls_backend, "write_project", write)
     assert main([str(model), "-o", str(project)]) == 0
     report = (project / "report.json").read_text()
-    monkeypatch.setattr(translation, "write_project", fail)
+    monkeypatch.setattr(hls_backend, "write_project", fail)
     run(capsys, model, "-o", project, "--force", "--clock", "7")
     assert (project / "report.json").read_text() == report
     assert [p.name for p in project.parent.iterdir()] == ["project"]

@@ -14,7 +14,7 @@ from onnx_models import ModelBuilder
 from output_checks import contents, refused
 from rtl_tools import needs_verilator, needs_yosys
 from sparsepix_hls.cli.main import main
-from sparsepix_hls.flow import translation
+from sparsepix_hls.flow import hls as hls_backend
 from sparsepix_hls.flow.report import add_to_report
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.system import renaming
@@ -121,16 +121,16 @@ def test_what_appears_meanwhile_is_left_as_it_is(tmp_path, system, kind, force):
 
 
 def test_the_command_says_who_came_first(tmp_path, capsys, model, monkeypatch):
-    write, target = translation.write_project, tmp_path / "net_hls"
+    write, target = hls_backend.write_project, tmp_path / "net_hls"
 
     def slow(*arguments):
         write(*arguments)
-        monkeypatch.setattr(translation, "write_project", write)
+        monkeypatch.setattr(hls_backend, "write_project", write)
         assert main([str(model), "--clock", "7"]) == 0
 
     for force in ([], ["--force"]):
         shutil.rmtree(target, ignore_errors=True)
-        monkeypatch.setattr(translation, "write_project", slow)
+        monkeypatch.setattr(hls_backend, "write_project", slow)
         assert f"{target}: something else was put there" in refused(capsys, model, "--clock", "5", *force)
         assert json.loads((target / "report.json").read_text())["clock_ns"] == 7
     assert sorted(path.name for path in tmp_path.iterdir()) == ["net.onnx", "net_hls"]
@@ -295,7 +295,7 @@ def test_the_picture_is_in_the_folder_before_it_appears(tmp_path, model, monkeyp
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sparsepix_hls.cli.pictures.save", interrupted)
+    monkeypatch.setattr("sparsepix_hls.flow.pictures.save", interrupted)
     assert main([str(model)]) == 130
     assert [path.name for path in tmp_path.iterdir()] == ["net.onnx"]
     # The Python API draws when it is asked to.

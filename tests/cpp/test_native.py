@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from firmware_graphs import Builder, accumulator, design_of, oracle, run_library, sparse_images
+from kernel_cases import CASES
 from sparsepix_hls.cpp.project import Project
 from sparsepix_hls.cpp.writer import write_project
 from sparsepix_hls.project import toolchain
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedPoint
-from test_kernels import CASES
 
 ROOT = Path(__file__).parents[2]
 NATIVE = ROOT / "hls/sparsepix_hls/kernels/include/native_types"

@@ -8,7 +8,7 @@ from numpy.testing import assert_array_equal
 import sparsepix as sp
 import sparsepix_hls as hls
 from firmware_graphs import Builder, accumulator, design_of, sparse_images
-from predict_projects import compiled_project, read_only, some_images
+from predict_projects import read_only, some_images
 from rtl_tools import needs_verilator
 from sparsepix import training
 from sparsepix_hls.cpp.project import Project
@@ -32,17 +32,6 @@ def trained(tmp_path_factory):
         projects[backend] = hls.translate(folder / "net.onnx", folder / backend)
         projects[backend].compile(backend)
     return model, projects
-
-
-@pytest.fixture(scope="module")
-def rtl(tmp_path_factory):
-    return compiled_project(tmp_path_factory.mktemp("rtl"), "rtl")
-
-
-@pytest.fixture(scope="module")
-def small(tmp_path_factory):
-    """The model of ``rtl`` as firmware."""
-    return compiled_project(tmp_path_factory.mktemp("small"), "hls")
 
 
 class Foreign:

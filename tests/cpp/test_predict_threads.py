@@ -15,7 +15,7 @@ from numpy.testing import assert_array_equal
 import sparsepix_hls as hls
 from firmware_graphs import Builder, accumulator, design_of, oracle, sparse_images
 from onnx_models import whole_model
-from predict_projects import compiled_project, some_images
+from predict_projects import some_images
 from predict_threads import Wrong, wrong_events
 from rtl_tools import needs_verilator
 from sparsepix_hls.cpp.project import Project
@@ -29,17 +29,6 @@ from sparsepix_ops import SparsePixError, reference
 from sparsepix_ops.fixed_point import FixedPoint
 
 U8, S8 = FixedPoint(8, 2, signed=False), FixedPoint(8, 3)
-
-
-@pytest.fixture(scope="module")
-def rtl(tmp_path_factory):
-    return compiled_project(tmp_path_factory.mktemp("rtl"), "rtl")
-
-
-@pytest.fixture(scope="module")
-def small(tmp_path_factory):
-    """The model of ``rtl`` as firmware."""
-    return compiled_project(tmp_path_factory.mktemp("small"), "hls")
 
 
 @pytest.mark.parametrize("threads", [0, -1, 2.5, True, "2", np.bool_(True), float("nan")])

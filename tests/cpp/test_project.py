@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from firmware_graphs import Builder, accumulator, design_of, oracle, sparse_images
-from sparsepix_hls.cpp.project import CsimResult, Project
+from sparsepix_hls.cpp.project import Project
 from sparsepix_hls.cpp.writer import write_project
 from sparsepix_hls.project import toolchain
+from sparsepix_hls.project.base import CsimResult
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedPoint
 
@@ -172,7 +173,7 @@ def test_failing_compiler_is_quoted(project, tmp_path):
 
 
 def test_code_is_formatted(project):
-    files = [*(ROOT / "hls/sparsepix_hls/include").glob("*/*.h")]
+    files = [*(ROOT / "hls/sparsepix_hls/kernels/include").glob("*/*.h")]
     files += [*project[0].directory.glob("firmware/*.*"), *project[0].directory.glob("tb/*.cpp")]
     assert len(files) > 15
     command = [CLANG_FORMAT, f"--style=file:{ROOT / '.clang-format'}", "--dry-run", "-Werror", *files]

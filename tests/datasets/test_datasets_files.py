@@ -8,12 +8,8 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import sparsepix as sp
-from data_files import CLASSES, idx_bytes, jet_images, write_jets, write_mnist
+from data_files import CLASSES, idx_bytes, jet_images, parts_of, write_jets, write_mnist
 from sparsepix.datasets import idx_files, jets, lhc_jets, mnist, sources
-
-
-def parts_of(data):
-    return data.train, data.validation, data.test
 
 
 def inflated(image, factor):

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from onnx_models import ModelBuilder, whole_model
 from random_networks import SETTINGS
-from sparsepix_hls.cli.pictures import estimate_figure, exploration_figure
 from sparsepix_hls.cost.costs import RESTART, interval
-from sparsepix_hls.cpp.estimate import KIND, estimate_design, estimate_json, utilization, warnings
+from sparsepix_hls.cpp.estimate import estimate_design
 from sparsepix_hls.design.options import Options, layer_design
 from sparsepix_hls.design.select import make_design
 from sparsepix_hls.flow.explore import explore, published_point, write_points
+from sparsepix_hls.flow.pictures import estimate_figure, exploration_figure
+from sparsepix_hls.flow.report import estimate_json, utilization, warnings
 from sparsepix_hls.frontend.reader import read_model
 from sparsepix_hls.ir.tensors import Constant, LayerDesign, PairMap, Tensor
 from sparsepix_hls.layers.dense import Dense
@@ -226,7 +227,7 @@ def test_utilization_warnings_and_json(tmp_path):
     assert "of its LUT of xc7z020: use more reuse" in warnings(total, small)[0]
     assert "of the 3 dies (SLR) of xcvu9p" in warnings(total, part)[0]
     assert warnings(replace(total, lut=1000), part) == ()
-    data = estimate_json(estimate_design(design, CLOCK), KIND, part, CLOCK)
+    data = estimate_json(estimate_design(design, CLOCK), part, CLOCK)
     assert data["latency_ns"] == CLOCK * total.latency_cycles
     names = [row["name"] for row in data["rows"]]
     assert [name for name in names if name in {layer.name for layer in design.graph.layers}] == [
@@ -294,7 +295,7 @@ def test_the_picture_of_a_project(tmp_path):
     report = {
         "top_function": "net",
         "part": asdict(part),
-        "estimate": estimate_json(estimate_design(design, CLOCK), KIND, part, CLOCK),
+        "estimate": estimate_json(estimate_design(design, CLOCK), part, CLOCK),
     }
     figure = estimate_figure(report)
     time, area = figure.axes

@@ -33,7 +33,6 @@ TWO_SIZES = {
     "mux": hw.mux,
     "one_hot_mux": hw.one_hot_mux,
     "rom": hw.rom,
-    "block_rom": hw.block_rom,
     "adder_tree": hw.adder_tree,
     "maximum_tree": hw.maximum_tree,
 }
@@ -65,8 +64,6 @@ def resources(cost):
         (hw.rom(32, 8), Cost(lut=4, levels=1)),
         (hw.rom(64, 8), Cost(lut=8, levels=1)),
         (hw.rom(256, 8), Cost(lut=32, levels=1)),
-        (hw.block_rom(1024, 18), Cost(bram=1, levels=hw.DSP_LEVELS)),
-        (hw.block_rom(1025, 19), Cost(bram=4, levels=hw.DSP_LEVELS)),
         (hw.adder_tree(1, 8), Cost()),
         (hw.adder_tree(4, 8), Cost(lut=2 * 9 + 10, levels=2)),
         (hw.adder_tree(5, 8), Cost(lut=2 * 9 + 10 + 11, levels=3)),

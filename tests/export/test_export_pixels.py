@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import sparsepix as sp
-from test_export_torch_functions import FEATURES, FORMAT, SHAPE, built, exported_and_equal
+from forward_models import FEATURES, FORMAT, SHAPE, built, exported_and_equal
 
 
 def relu_in_place(_, pixels):

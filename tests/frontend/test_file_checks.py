@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from onnx import AttributeProto, TensorProto, helper, numpy_helper
 
-import fuzz_onnx
+from onnx_bases import compare
 from onnx_models import ModelBuilder, whole_model
 from sparsepix_hls import translate
 from sparsepix_hls.cli.main import main
@@ -258,7 +258,7 @@ def test_files_of_an_earlier_version(tmp_path):
     assert read_model(tmp_path / "old.onnx").graph.outputs
     images = np.random.default_rng(0).random((4, 1, 8, 8)).astype(np.float32)
     expected = reference.run(model, images).real
-    fuzz_onnx.compare(tmp_path / "old.onnx", images, {"dense2.output": expected})
+    compare(tmp_path / "old.onnx", images, {"dense2.output": expected})
     node(model, "conv1.features").attribute.append(helper.make_attribute("group", 1))
     onnx.save(model, tmp_path / "mixed.onnx")
     with pytest.raises(SparsePixError, match=r"conv1/SparseConv2d/.*'group' is not known to the function body"):
@@ -315,9 +315,9 @@ def test_no_memory_for_the_operations(tmp_path, monkeypatch):
 
 
 def design_of(path):
-    from sparsepix_hls.flow.backends import backend_design
+    from sparsepix_hls.flow.backends import backend_design, find_backend
 
-    return backend_design(read_model(path).graph, None, 5.0, "rtl")[0]
+    return backend_design(read_model(path).graph, None, 5.0, find_backend("rtl"))[0]
 
 
 def test_sizes_as_text():

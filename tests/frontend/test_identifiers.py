@@ -11,7 +11,7 @@ import onnx
 import pytest
 from numpy.testing import assert_array_equal
 
-import fuzz_onnx
+from onnx_bases import bases
 from onnx_models import ModelBuilder, whole_model
 from rtl_tools import needs_verilator
 from sparsepix_hls import Options, translate
@@ -132,7 +132,7 @@ def generated(tmp_path_factory):
     """Words of the C++ and of the SystemVerilog of many designs."""
     folder = tmp_path_factory.mktemp("marked")
     cpp, verilog = set(), set()
-    models = [onnx.ModelProto.FromString(data) for data in fuzz_onnx.bases()] + [whole_model().model()]
+    models = [onnx.ModelProto.FromString(data) for data in bases()] + [whole_model().model()]
     for number, model in enumerate(models):
         path = folder / f"zq{number}top.onnx"
         onnx.save(marked(model), path)

@@ -6,7 +6,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from onnx_models import WEIGHT, ModelBuilder, whole_model
-from sparsepix_hls.cli.main import main
+from output_checks import run
 from sparsepix_hls.frontend.reader import read_model
 from sparsepix_ops import FixedPoint, SparsePixError
 from sparsepix_ops.op import DOMAIN
@@ -275,11 +275,6 @@ def relu_image():
     builder = ModelBuilder().image()
     builder.value = builder.node("Relu", [builder.value], ["r"])
     return builder.reduce().conv()
-
-
-def run(capsys, *arguments):
-    status = main([str(a) for a in arguments])
-    return status, capsys.readouterr().err
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -19,17 +19,12 @@ import torch
 from torch import nn
 
 import sparsepix as sp
-from fuzz_models import TRAINING, models, saved, training
+from fuzz_models import TRAINING, models, nested, saved, training
+from output_checks import refusal
 from small_training import same_state, toy, toy_model
 from sparsepix.models.architecture import Architecture, Layer
 from sparsepix.models.torch_files import dump, read_file
 from sparsepix.training import fit
-
-
-def refusal(call, *arguments):
-    with pytest.raises(sp.SparsePixError) as error:
-        call(*arguments)
-    return str(error.value)
 
 
 def read(call, *arguments):
@@ -127,6 +122,16 @@ def test_damaged_checkpoints_change_nothing(tmp_path):
         (lambda c: c.update(epoch="1"), "expected a number of at least 0 as epoch"),
         (lambda c: c["optimizer"]["state"].update({9: {}}), "the numbers of 4 parameters, found 9"),
         (lambda c: c["optimizer"]["param_groups"][0].update(lr="x"), r"param_groups\[0\].lr: expected a finite number"),
+        (
+            lambda c: c["optimizer"]["param_groups"][0].update(lr=10**400),
+            "expected a finite number, found an int of 1329",
+        ),
+        (lambda c: c["optimizer"]["param_groups"][0].update(amsgrad=True), "amsgrad: expected False, found True"),
+        # With the state of another parameter fused Adam writes past its end, and the process dies.
+        (
+            lambda c: c["optimizer"]["param_groups"][0].update(params=[0, 1, 0, 3]),
+            r"params: expected \[0, 1, 2, 3\], found \[0, 1, 0, 3\]",
+        ),
         (lambda c: c["schedule"].update(last_epoch=40), "last_epoch: expected 3, the steps that were taken, found 40"),
         (lambda c: c["history"].update(train_loss=[]), "history.train_loss: expected 1 numbers, one an epoch"),
         (lambda c: c["best"].pop("5.bias"), "best: expected .*5.bias"),
@@ -143,6 +148,43 @@ def test_checkpoints_that_do_not_fit_together(tmp_path, change, message):
     path.write_bytes(dump(content))
     with pytest.raises(sp.SparsePixError, match=rf"checkpoint\.pt: (?s:.*){message}"):
         fit(toy_model(), toy(), **TRAINING, checkpoint=path)
+
+
+def test_nested_tensors_are_refused(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    for change in ({"optimizer": {"state": {0: {"exp_avg": nested()}}, "param_groups": []}}, {"model": nested()}):
+        content = {name: value for name, value in training()[2].items() if name != "digest"} | change
+        with pytest.raises(sp.SparsePixError, match="expected plain tensors, found a nested tensor"):
+            dump(content)
+        path.write_bytes(saved(content))
+        message = refusal(partial(fit, toy_model(), toy(), **TRAINING, checkpoint=path))
+        assert "expected plain tensors, found a nested tensor" in message
+
+
+@pytest.mark.parametrize(
+    "lay",
+    [
+        lambda t: t.t().contiguous().t(),  # as the state of a model in another memory format
+        lambda t: torch.stack([t, t], dim=-1)[..., 0],
+        lambda t: torch.cat([t, t])[-1:, -1:].expand(t.shape),
+    ],
+)
+def test_the_state_of_the_optimizer_may_lie_in_memory_as_it_likes(tmp_path, lay):
+    path, found = tmp_path / "checkpoint.pt", []
+    for own in (False, True):
+        content = torch.load(io.BytesIO(training()[1]))
+        del content["digest"]
+        state = content["optimizer"]["state"][2]
+        for name in ("exp_avg", "exp_avg_sq"):
+            state[name] = lay(state[name])
+            assert not state[name].is_contiguous()
+            state[name] = state[name].contiguous() if own else state[name]
+        path.write_bytes(dump(content))
+        model = toy_model()
+        history = fit(model, toy(), **TRAINING, checkpoint=path)
+        assert history.best_epoch == 2  # the weights are those of an epoch behind the checkpoint
+        found.append(model.state_dict())
+    assert same_state(*found)
 
 
 def test_a_full_disk_leaves_the_old_file(tmp_path):

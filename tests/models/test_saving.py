@@ -6,16 +6,11 @@ from torch import nn
 from torch.nn.utils import prune
 
 import sparsepix as sp
+from output_checks import refusal
 from small_training import same_state
 from sparsepix.models.architecture import Architecture, Layer
 
 F = sp.FixedPoint
-
-
-def refusal(call, *arguments):
-    with pytest.raises(sp.SparsePixError) as error:
-        call(*arguments)
-    return str(error.value)
 
 
 class Doubled(sp.SparseCNN):

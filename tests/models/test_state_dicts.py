@@ -5,17 +5,11 @@ import re
 import pytest
 import torch
 
-import sparsepix as sp
 from fuzz_models import build
+from output_checks import refusal
 from small_training import same_state
 from sparsepix.cli.export import main
 from sparsepix.models.state_dicts import find_state
-
-
-def refusal(call, *arguments):
-    with pytest.raises(sp.SparsePixError) as error:
-        call(*arguments)
-    return str(error.value)
 
 
 @pytest.mark.parametrize(

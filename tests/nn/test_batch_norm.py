@@ -11,7 +11,7 @@ from torch import nn
 import sparsepix as sp
 import sparsepix_hls
 from random_networks import exported_and_checked
-from test_layers import MASKS, random_pixels
+from sparse_layers import MASKS, random_pixels
 
 WEIGHTS, ACTIVATIONS = sp.FixedPoint(8, 3), sp.FixedPoint(8, 3, signed=False)
 

@@ -6,13 +6,13 @@ import torch
 from torch.nn import functional as F
 
 import dense
+from sparse_layers import MASKS, assert_empty_slots_are_zero, compare, integer_conv, random_pixels, same
 from sparsepix.nn.activations import QuantIdentity
 from sparsepix.nn.joins import add, concat
 from sparsepix.nn.sparse_conv2d import SparseConv2d
 from sparsepix.nn.sparse_global_avg_pool2d import SparseGlobalAvgPool2d
 from sparsepix.nn.sparse_global_max_pool2d import SparseGlobalMaxPool2d
 from sparsepix_ops.fixed_point import FixedPoint
-from test_layers import MASKS, assert_empty_slots_are_zero, compare, integer_conv, random_pixels, same
 
 
 @pytest.mark.parametrize("name", MASKS)

@@ -13,7 +13,7 @@ from onnx_models import ModelBuilder, whole_model
 from rtl_tools import needs_verilator, needs_yosys
 from sparsepix_hls.cli.main import main
 from sparsepix_hls.design.options import Options
-from sparsepix_hls.flow import translation
+from sparsepix_hls.flow import rtl as rtl_backend
 from sparsepix_hls.rtl.tools.synthesis import METHOD
 
 
@@ -90,7 +90,7 @@ def test_whole_run(tmp_path, capsys, model):
 
 @needs_verilator
 def test_mismatch_gives_exit_status_1(tmp_path, capsys, model, monkeypatch):
-    write = translation.write_rtl_project
+    write = rtl_backend.write_rtl_project
 
     def write_wrong(design, modules, folder, part, clock, inputs, outputs):
         (name, values), *_ = outputs.items()
@@ -98,7 +98,7 @@ def test_mismatch_gives_exit_status_1(tmp_path, capsys, model, monkeypatch):
         outputs[name][5, 1] += 1
         write(design, modules, folder, part, clock, inputs, outputs)
 
-    monkeypatch.setattr(translation, "write_rtl_project", write_wrong)
+    monkeypatch.setattr(rtl_backend, "write_rtl_project", write_wrong)
     status, shown, _ = run(capsys, model, "--backend", "rtl", "--simulate")
     assert status == 1
     assert "simulation: 32 events, 1 mismatching outputs" in shown
@@ -287,13 +287,13 @@ def test_synthesis_of_an_unknown_family(tmp_path, capsys, model):
 
 @pytest.mark.parametrize("failure", [OSError("disk full"), KeyboardInterrupt()])
 def test_failure_while_writing_leaves_nothing(tmp_path, capsys, model, monkeypatch, failure):
-    write = translation.write_rtl_project
+    write = rtl_backend.write_rtl_project
 
     def fail(*arguments):
         write(*arguments)
         raise failure
 
-    monkeypatch.setattr(translation, "write_rtl_project", fail)
+    monkeypatch.setattr(rtl_backend, "write_rtl_project", fail)
     status, _, message = run(capsys, model, "--backend", "rtl", "-o", tmp_path / "deep" / "project")
     assert status == (2 if isinstance(failure, OSError) else 130)
     assert message.startswith("error: ")

@@ -14,13 +14,13 @@ from da4ml.trace import comb_trace
 from da4ml.types import CombLogic
 
 from firmware_graphs import oracle
+from kernel_cases import CASES
 from onnx_models import whole_model
 from sparsepix_hls.cli.main import main
 from sparsepix_hls.ir.graph import Graph
 from sparsepix_hls.layers.head import Head
 from sparsepix_hls.rtl.tools.dais import write_dais
 from sparsepix_ops.errors import SparsePixError
-from test_kernels import CASES
 
 
 def has_rtl(graph):

@@ -14,12 +14,12 @@ from numpy.testing import assert_array_equal
 import sparsepix_hls as hls
 from onnx_models import ModelBuilder
 from rtl_tools import needs_verilator, needs_yosys
-from sparsepix_hls.cpp.project import CsimResult
 from sparsepix_hls.design.options import Options
 from sparsepix_hls.frontend.reader import read_model
-from sparsepix_hls.project.parts import PARTS
+from sparsepix_hls.project.base import CsimResult
+from sparsepix_hls.project.parts import PARTS, yosys_family
 from sparsepix_hls.rtl.tools.netlist import LongestPath
-from sparsepix_hls.rtl.tools.synthesis import area_of, yosys_family
+from sparsepix_hls.rtl.tools.synthesis import area_of
 from sparsepix_ops import FixedPoint, reference
 from sparsepix_ops.errors import SparsePixError
 

@@ -127,3 +127,8 @@ def write_mnist(folder, seed, train=60, test=12, zipped=False):
         else:
             (folder / name).write_bytes(content)
     return arrays
+
+
+def parts_of(data):
+    """Training, validation and test."""
+    return data.train, data.validation, data.test

@@ -1,8 +1,11 @@
-"""What a refused command says, and what a folder holds."""
+"""What a refused command or call says, and what a folder holds."""
 
 import os
 
+import pytest
+
 from sparsepix_hls.cli.main import main
+from sparsepix_ops.errors import SparsePixError
 
 
 def refused(capsys, *arguments):
@@ -21,3 +24,16 @@ def contents(folder):
         path.relative_to(folder).as_posix(): path.read_bytes() if path.is_file() else os.path.lexists(path)
         for path in folder.rglob("*")
     }
+
+
+def refusal(call, *arguments):
+    """The message of a call that is refused."""
+    with pytest.raises(SparsePixError) as error:
+        call(*arguments)
+    return str(error.value)
+
+
+def run(capsys, *arguments):
+    """Exit status and errors of the command sparsepix-hls."""
+    status = main([str(a) for a in arguments])
+    return status, capsys.readouterr().err

@@ -22,6 +22,7 @@ from rtl_tools import needs_verilator
 from sparsepix_hls.design.options import Options
 from sparsepix_hls.flow.report import read_report
 from sparsepix_hls.frontend.reader import read_model
+from sparsepix_hls.project.base import CsimResult
 from sparsepix_ops import reference
 
 ROOT = Path(__file__).parents[2]
@@ -216,7 +217,7 @@ def test_testbench(exported, tmp_path):
     """It passes, and finds a wrong number in the last output of an event."""
     path, images, expected = exported
     project = sparsepix_hls.translate(path, tmp_path / "firmware", testbench_inputs=images)
-    assert project.csim() == sparsepix_hls.cpp.project.CsimResult(events=len(images), mismatches=0)
+    assert project.csim() == CsimResult(events=len(images), mismatches=0)
     report = read_report(project.directory)
     shapes = {name: list(values.shape[1:]) for name, values in named(expected).items()}
     assert {tensor["name"]: tensor["shape"] for tensor in report["outputs"]} == shapes

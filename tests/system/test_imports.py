@@ -8,7 +8,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-PACKAGES = ("sparsepix_ops", "sparsepix_hls.flow.translation", "sparsepix", "sparsepix_ops.qonnx")
+# The translator imports its backends when they are asked for.
+TRANSLATOR = ("sparsepix_hls.flow.translation", "sparsepix_hls.flow.hls", "sparsepix_hls.flow.rtl")
+PACKAGES = ("sparsepix_ops", *TRANSLATOR, "sparsepix", "sparsepix_ops.qonnx")
 STATE = """
 import decimal, locale, logging, os, random, signal, sys, threading, warnings
 import numpy as np, onnx, torch, matplotlib
@@ -46,7 +48,7 @@ def test_an_import_changes_no_setting(package):
     # What others do when they are imported is their own: Brevitas sets warnings, rich draws random numbers.
     others = {
         "sparsepix": "import brevitas.nn, brevitas.quant",
-        "sparsepix_hls.flow.translation": "import rich.console",
+        "sparsepix_hls.flow.rtl": "import da4ml, rich.console, rich.progress",
     }
     before = others.get(package, "import qonnx.custom_op.base")
     code = f"{STATE}\n{before}\nfirst = state()\nimport {package}\nsecond = state()\n"
@@ -82,7 +84,8 @@ def test_tools_of_onnx_work_on_models_of_others(standard):
     """The reference, the checker, shape inference, onnxscript and the quantizers, behind our imports."""
     code = """
 import sys
-import sparsepix_ops, sparsepix_hls.flow.translation, sparsepix_ops.qonnx
+import sparsepix_ops, sparsepix_hls.flow.hls, sparsepix_hls.flow.rtl, sparsepix_hls.flow.translation
+import sparsepix_ops.qonnx
 import numpy as np, onnx, onnxruntime, onnxscript
 from onnx import reference
 from onnxruntime.quantization import CalibrationDataReader, quantize_dynamic, quantize_static

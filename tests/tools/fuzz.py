@@ -5,10 +5,14 @@
     python tests/tools/fuzz.py --only onnx_hls --replay 1:37   # one case again, with its traceback and its files kept
 
 A fuzzer is a function ``mutate(rng) -> Case``; each module of ``MODULES`` has a dict ``FUZZERS`` of them by name. Exit
-status 1 if anything but a SparsePixError came up, a file was left, or a case took too long.
+status 1 if anything but a SparsePixError came up, a file was left, a case took too long, or a process died of it.
+
+What ends a process may lie in an earlier case, which wrote where it should not. glibc tells sooner with
+``LD_PRELOAD=libc_malloc_debug.so.0 MALLOC_CHECK_=3``.
 """
 
 import argparse
+import faulthandler
 import importlib
 import io
 import resource
@@ -19,11 +23,14 @@ import tempfile
 import traceback
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
+from queue import SimpleQueue
+from typing import NamedTuple, TextIO
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
@@ -33,9 +40,10 @@ from sparsepix_ops.errors import SparsePixError
 
 MODULES = ("fuzz_onnx", "fuzz_options", "fuzz_models")
 SECONDS = 20.0  # for one case
+STUCK = 100.0  # after which a process that no signal reaches, as in native code, is ended
 MEMORY = 6 << 30  # address space of a process of the command, in bytes
-OK, REFUSED, OTHER, LEFT, SLOW = "ok", "refused", "other exceptions", "files left", "too slow"
-OUTCOMES = (OK, REFUSED, OTHER, LEFT, SLOW)
+OK, REFUSED, OTHER, LEFT, SLOW, DIED = "ok", "refused", "other exceptions", "files left", "too slow", "died"
+OUTCOMES = (OK, REFUSED, OTHER, LEFT, SLOW, DIED)
 
 
 @dataclass(frozen=True)
@@ -134,10 +142,95 @@ def run_range(mutate: Mutate, name: str, seed: int, numbers: range, seconds: flo
 
 def fuzzers() -> dict[str, Mutate]:
     """Every fuzzer, by name."""
-    found: dict[str, Mutate] = {}
-    for module in MODULES:
-        found |= importlib.import_module(module).FUZZERS
-    return found
+    return {name: mutate for module in MODULES for name, mutate in _of(module).items()}
+
+
+def _of(module: str) -> dict[str, Mutate]:
+    return importlib.import_module(module).FUZZERS
+
+
+class Chunk(NamedTuple):
+    """Cases that one process runs, one after the other."""
+
+    module: str
+    fuzzer: str
+    seed: int
+    numbers: range
+
+
+def run_chunks(chunks: Sequence[Chunk], jobs: int, stuck: float = STUCK) -> Iterator[Counts]:
+    """The outcomes of chunks, in their order; where a process dies, its chunk has failed, and a new one goes on.
+
+    Args:
+        chunks: of any fuzzers.
+        jobs: how many processes.
+        stuck: seconds after which a case is ended that no signal reaches.
+    """
+    free: SimpleQueue[_Worker] = SimpleQueue()
+
+    def run(chunk: Chunk) -> Counts:
+        worker = free.get()
+        try:
+            return worker.run(chunk)
+        finally:
+            free.put(worker)
+
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fuzz_logs")))
+        for number in range(jobs):
+            free.put(stack.enter_context(_Worker(folder / str(number), stuck)))
+        yield from stack.enter_context(ThreadPoolExecutor(jobs)).map(run, chunks)
+
+
+class _Worker:
+    """A process for chunks of cases, with a file that says where it is and, if it dies, in which calls."""
+
+    def __init__(self, log: Path, stuck: float) -> None:
+        self.log, self.stuck = log, stuck
+        self.pool = self._started()
+
+    def _started(self) -> ProcessPoolExecutor:
+        # A fork would take the locks along that other threads hold at that moment.
+        return ProcessPoolExecutor(1, get_context("spawn"), _begin, (self.log, self.stuck))
+
+    def __enter__(self) -> "_Worker":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.pool.shutdown()
+
+    def run(self, chunk: Chunk) -> Counts:
+        try:
+            return self.pool.submit(_run_chunk, chunk).result()
+        except Exception as error:  # the process is gone, or the fuzzer itself is broken
+            self.pool.shutdown()
+            self.pool = self._started()
+            text = f"{chunk.fuzzer}, cases {chunk.numbers.start} ... {chunk.numbers[-1]} of seed {chunk.seed}: {DIED}: "
+            log = self.log.read_text(errors="replace") if self.log.exists() else ""
+            return Counts(Counter({DIED: len(chunk.numbers)}), [f"{text}{error}\n{log}"])
+
+
+_log: TextIO
+_stuck: float
+
+
+def _begin(log: Path, stuck: float) -> None:
+    global _log, _stuck
+    _log, _stuck = log.open("w"), stuck
+    faulthandler.enable(_log)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+
+
+def _run_chunk(chunk: Chunk) -> Counts:
+    counts, mutate = Counts(), _of(chunk.module)[chunk.fuzzer]
+    for number in chunk.numbers:
+        _log.seek(0)
+        _log.truncate()
+        print(f"it was at --only {chunk.fuzzer} --replay {chunk.seed}:{number}", file=_log, flush=True)
+        faulthandler.dump_traceback_later(_stuck, exit=True, file=_log)
+        counts.add(run_range(mutate, chunk.fuzzer, chunk.seed, range(number, number + 1)))
+        faulthandler.cancel_dump_traceback_later()
+    return counts
 
 
 def table(counts: Mapping[str, Counts]) -> str:
@@ -155,11 +248,6 @@ def table(counts: Mapping[str, Counts]) -> str:
         )
         for row in rows
     )
-
-
-def _run_chunk(name: str, seed: int, numbers: range) -> Counts:
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    return run_range(fuzzers()[name], name, seed, numbers)
 
 
 def _replay(mutate: Mutate, name: str, seed: int, number: int) -> int:
@@ -190,15 +278,14 @@ def main() -> int:
         return _replay(chosen[arguments.only], arguments.only, int(seed), int(number))
     counts = {name: Counts() for name in chosen}
     each = -(-arguments.count // len(chosen))
-    chunks = [(name, range(i, min(i + 50, each))) for i in range(0, each, 50) for name in chosen]
-    with ProcessPoolExecutor(arguments.jobs) as pool:
-        running = [(name, pool.submit(_run_chunk, name, arguments.seed, numbers)) for name, numbers in chunks]
-        for done, (name, result) in enumerate(running, start=1):
-            found = result.result()
-            counts[name].add(found)
-            print("".join(f"{failure}\n" for failure in found.failures), end="", flush=True)
-            if sys.stderr.isatty():
-                print(f"\r{done}/{len(running)}", end="", file=sys.stderr, flush=True)
+    names = [(module, name) for module in MODULES for name in _of(module) if name in chosen]
+    ranges = [range(i, min(i + 50, each)) for i in range(0, each, 50)]
+    chunks = [Chunk(*name, arguments.seed, numbers) for numbers in ranges for name in names]
+    for done, (chunk, found) in enumerate(zip(chunks, run_chunks(chunks, arguments.jobs), strict=True), start=1):
+        counts[chunk.fuzzer].add(found)
+        print("".join(f"{failure}\n" for failure in found.failures), end="", flush=True)
+        if sys.stderr.isatty():
+            print(f"\r{done}/{len(chunks)}", end="", file=sys.stderr, flush=True)
     print(table(counts))
     return int(any(found.failures for found in counts.values()))
 

@@ -5,6 +5,7 @@ import copy
 import io
 import math
 import tempfile
+import warnings
 import zipfile
 from functools import cache
 from pathlib import Path
@@ -20,7 +21,7 @@ from sparsepix.models.torch_files import dump, tensor_problem
 from sparsepix.training import fit
 from sparsepix_ops.errors import SparsePixError
 
-TRAINING = {"epochs": 3, "batch_size": 16, "learning_rate": 2e-2}
+TRAINING = {"epochs": 3, "batch_size": 16, "learning_rate": 5e-3, "monitor": "loss"}  # the last epoch is the best
 
 
 def build():
@@ -89,19 +90,27 @@ def training():
     return whole.state_dict(), data, torch.load(io.BytesIO(data))
 
 
+@cache
+def nested():
+    """A tensor that has no shape."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that torch may change them
+        return torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)])
+
+
 def odd_values(rng):
     """Something that does not belong there."""
     deep = []
     for _ in range(200):
         deep = [deep]
     values = [
-        None, True, False, -1, 0, 1, 7, 8.0, 8.5, 10**9, 10**18, 10**30, math.nan, math.inf, -math.inf, 1e300, "", "x",
-        "ap_fixed<99, 3>", "ap_fixed<8, 3>", "ap_fixed<8, -70>", "conv", "x" * 300, [], {}, [1, 2], [0, 0, 0],
-        [1, 10**9, 10**9], {"learned": {}}, {"learned": {"width": "8"}}, {"learned": {"width": 10**9}}, {"a": 1}, deep,
-        (1, 8, 8), torch.zeros(()), torch.zeros(0), torch.zeros(2, 3), torch.ones(3, dtype=torch.complex64),
-        torch.full((2,), math.nan), torch.zeros(1).expand(10**6, 10**6), torch.zeros(3, 3).to_sparse(),
+        None, True, False, -1, 0, 1, 7, 8.0, 8.5, 10**9, 10**18, 10**30, 10**5000, math.nan, math.inf, -math.inf, 1e300,
+        "", "x", "ap_fixed<99, 3>", "ap_fixed<8, 3>", "ap_fixed<8, -70>", "conv", "x" * 300, [], {}, [1, 2],
+        [0, 0, 0], [1, 10**9, 10**9], {"learned": {}}, {"learned": {"width": "8"}}, {"learned": {"width": 10**9}},
+        {"a": 1}, deep, (1, 8, 8), torch.zeros(()), torch.zeros(0), torch.zeros(2, 3), torch.full((2,), math.nan),
+        torch.ones(3, dtype=torch.complex64), torch.zeros(1).expand(10**6, 10**6), torch.zeros(3, 3).to_sparse(),
         torch.zeros(2, device="meta"), torch.zeros(2, dtype=torch.bool), torch.zeros(2, dtype=torch.float16),
-        torch.zeros(2, dtype=torch.int64), [{"kind": "conv", "size": 10**9, "out_channels": 10**9}],
+        torch.zeros(2, dtype=torch.int64), nested(), [{"kind": "conv", "size": 10**9, "out_channels": 10**9}],
         [{"kind": "dense", "size": 10**12}], [{"kind": "dense", "size": 2, "out_channels": -1}], ["dense"],
     ]  # fmt: skip
     return values[rng.integers(len(values))]
@@ -128,6 +137,9 @@ def odd_tensor(rng, tensor):
         lambda t: t + 1e38 * 10,
         lambda t: t.reshape(-1)[:1].expand(t.shape) if t.dim() and t.numel() else t,
         lambda t: t.t() if t.dim() == 2 else t.flip(0) if t.dim() else t,
+        lambda t: t.mT.contiguous().mT if t.dim() > 1 else t,  # the same, in another place each
+        lambda t: torch.cat([t.reshape(-1)] * 2)[::2].reshape(t.shape) if t.numel() else t,
+        lambda t: torch.cat([t.reshape(-1)] * 2)[-1:].expand(t.shape) if t.numel() else t,
         lambda t: t.to("meta"),
         lambda t: torch.nn.Parameter(t) if t.is_floating_point() else t,
         lambda t: t.tolist(),

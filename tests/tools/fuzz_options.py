@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from fuzz import Case
-from fuzz_onnx import pick
 from onnx_models import layers_with_options
+from onnx_mutations import pick
 from sparsepix_hls.design.options_file import read_options
 from sparsepix_hls.flow.translation import translate
 from sparsepix_hls.project.testbench_data import load_images

@@ -17,7 +17,7 @@ from sparsepix.cost import penalty_terms
 from sparsepix.training.distributed import choose_device
 from sparsepix.training.history import History
 
-WORKER = Path(__file__).with_name("distributed_worker.py")
+WORKER = Path(distributed_worker.__file__)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import sparsepix as sp
+from output_checks import contents
 from small_training import RUN_FILES, every, same_state
 from sparsepix.cli import train as train_cli
 from sparsepix.cost.firmware_estimate import FirmwareEstimate
@@ -41,10 +42,6 @@ def refused(capsys, *arguments):
     errors = capsys.readouterr().err
     assert "Traceback" not in errors
     return errors[errors.index("error: ") :]
-
-
-def contents(folder):
-    return {path.relative_to(folder).as_posix(): path.is_file() and path.read_bytes() for path in folder.rglob("*")}
 
 
 def full_disk(path, text):

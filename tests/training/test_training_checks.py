@@ -58,6 +58,45 @@ def test_data_that_are_not_what_they_should_be(change, message):
     assert message in refusal(with_train(**change))
 
 
+def with_weight(weight, **options):
+    model = toy_model()
+    model[5].weight = nn.Parameter(weight, **options)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("weight", "strides", "shared"),
+    [
+        (torch.zeros(1).expand(2, 162), "(0, 0)", True),
+        (torch.randn(2, 1).expand(2, 162), "(1, 0)", True),
+        (torch.randn(2, 300)[:, :162], "(300, 1)", False),
+        (torch.randn(4, 324)[::2, ::2], "(648, 2)", False),
+    ],
+)
+def test_parameters_that_are_views(weight, strides, shared):
+    # torch's fused Adam takes them for arrays without gaps: the process died of the first, the last did not learn.
+    message = refusal(toy(), with_weight(weight))
+    assert "5.weight: expected an array of its own, found a view with gaps or shared places" in message
+    assert f"(shape (2, 162), strides {strides})" in message
+    fit(with_weight(weight.clone()), toy(), epochs=1)
+    # Adam leaves these alone; only where places are shared, the best weights cannot be set in the end.
+    frozen, buffer = with_weight(weight, requires_grad=False), toy_model()
+    buffer.register_buffer("seen", weight)
+    for model, name in ((frozen, "5.weight"), (buffer, "seen")):
+        if shared:
+            assert f"{name}: expected an array of its own" in refusal(toy(), model)
+        else:
+            fit(model, toy(), epochs=1)
+
+
+def test_parameters_that_only_look_like_views():
+    lazy = toy_model()
+    lazy[5] = nn.LazyLinear(2)
+    views = (torch.randn(162, 2).t(), torch.randn(4, 162)[1:3], torch.randn(2 * 162).reshape(2, 162))
+    for model in (lazy, toy_model().to(memory_format=torch.channels_last), *map(with_weight, views)):
+        fit(model, toy(), epochs=1)
+
+
 def test_all_problems_at_once(tmp_path):
     data = with_train(bad_pixel(np.nan), LABELS[:-1])
     options = {"epochs": 0, "learning_rate": np.nan, "batch_size": 0.5, "patience": 0, "label_smoothing": 2}

@@ -2,15 +2,14 @@
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from sparsepix_hls.cli.arguments import Dais, Report, Translate, parse
 from sparsepix_ops.system import command
 
 # Only the standard library up here: --help has to answer at once.
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from sparsepix_hls.design.user_options import Options
 
 EXIT_OK, EXIT_MISMATCH = 0, 1
@@ -51,31 +50,13 @@ def _options(arguments: Translate) -> "Options":
     return replace(options, **given)
 
 
-def _check_actions(arguments: Translate) -> None:
-    """Refuse what the backend does not do; look for the tools before anything is written."""
-    from sparsepix_ops.errors import SparsePixError
-
-    if arguments.backend == "rtl" and arguments.csim:
-        raise SparsePixError("--csim is the C simulation of --backend hls: with --backend rtl use --simulate")
-    if arguments.backend == "hls":
-        for action, given, instead in (
-            ("--simulate", arguments.simulate, "with --backend hls use --csim, or add --backend rtl"),
-            ("--synthesize", arguments.synthesize, "add --backend rtl, or run Vitis HLS in the project (build.tcl)"),
-        ):
-            if given:
-                raise SparsePixError(f"{action} is for --backend rtl: {instead}")
-    if arguments.csim:
-        from sparsepix_hls.project.toolchain import find_compiler, find_make
-
-        find_compiler()
-        find_make()
-    if arguments.simulate or arguments.synthesize:
-        from sparsepix_hls.rtl.tools.project import find_simulator, find_synthesizer
-
-        if arguments.simulate:
-            find_simulator()
-        if arguments.synthesize:
-            find_synthesizer(arguments.part)
+def _commands(backend: str | None) -> ModuleType:
+    """What the command does with the projects of a backend; a report from before there were two is of C++."""
+    if backend == "rtl":
+        from sparsepix_hls.cli import rtl_commands as commands
+    else:
+        from sparsepix_hls.cli import hls_commands as commands
+    return commands
 
 
 def _run(arguments: Translate) -> int:
@@ -85,10 +66,11 @@ def _run(arguments: Translate) -> int:
 
     from sparsepix_hls.cli.tables import show_estimate
     from sparsepix_hls.flow.report import read_report
+    from sparsepix_ops.system.files import shell_word
 
     console = Console(highlight=False)
-    model = Path(arguments.model)
-    _check_actions(arguments)
+    model, commands = Path(arguments.model), _commands(arguments.backend)
+    commands.check(arguments)
     given = arguments.output
     target = given if given is not None else model.parent / f"{model.stem}_{arguments.backend}"
     with console.status("reading and translating the model"):
@@ -112,44 +94,10 @@ def _run(arguments: Translate) -> int:
     show_estimate(console, report)
     for notice in (*report["notices"], *report["estimate"]["warnings"]):
         console.print(f"note: {notice}", markup=False, soft_wrap=True)
-    status = _verify(console, project, arguments)
+    wrong = commands.verify(console, project, arguments)
     # Not by rich: it would read ':name:' in a path as an emoji.
-    print(f"project: {target}\nnext: {_next(arguments, target)}")
-    return status
-
-
-def _verify(console: "Console", project: Any, arguments: Translate) -> int:
-    """What was asked for beside the project; the exit status."""
-    wrong = 0
-    if arguments.csim:
-        from sparsepix_hls.flow.report import add_to_report
-
-        with console.status("compiling and running the testbench"):
-            result = project.csim()
-        wrong = result.mismatches
-        add_to_report(project.directory, "csim", {"events": result.events, "mismatches": wrong})
-        verdict = f"C simulation: {result.events} events, {wrong} mismatching outputs"
-        console.print(verdict, style="bold red" if wrong else "bold green")
-    if arguments.simulate or arguments.synthesize:
-        from sparsepix_hls.cli import rtl_commands as commands
-
-        if arguments.simulate:
-            wrong = commands.simulate(console, project)
-        if arguments.synthesize:
-            commands.synthesize(console, project)
+    print(f"project: {target}\nnext: {commands.next_command(arguments, shell_word(target))}")
     return EXIT_MISMATCH if wrong else EXIT_OK
-
-
-def _next(arguments: Translate, target: Any) -> str:
-    """The command that one would give now, to be pasted into a shell."""
-    from sparsepix_ops.system.files import shell_word
-
-    folder = shell_word(target)
-    if arguments.backend == "hls":
-        return f"cd {folder} && vitis-run --mode hls --tcl build.tcl" if arguments.csim else f"make -C {folder} csim"
-    if not arguments.simulate:
-        return f"make -C {folder} sim"
-    return f"cd {folder} && vivado -mode batch -source build_vivado.tcl"
 
 
 def _explore(arguments: Translate) -> int:
@@ -157,9 +105,9 @@ def _explore(arguments: Translate) -> int:
 
     from rich.console import Console
 
-    from sparsepix_hls.cli.pictures import exploration_figure, save
     from sparsepix_hls.cli.tables import show_points
     from sparsepix_hls.flow.explore import explore, published_point, write_points
+    from sparsepix_hls.flow.pictures import exploration_figure, save
     from sparsepix_hls.frontend.reader import read_model
     from sparsepix_hls.project.parts import find_part
     from sparsepix_ops.system.files import atomic_directory, output_folder
@@ -211,21 +159,11 @@ def _report(arguments: Report) -> int:
 
     from rich.console import Console
 
-    from sparsepix_hls.cli.tables import show_estimate, show_measured, show_synthesis, show_vitis
-    from sparsepix_hls.cpp.vitis_report import read_vitis
     from sparsepix_hls.flow.report import open_report
 
     directory = Path(arguments.project)
     report = open_report(directory)
-    console = Console(highlight=False)
-    if report.get("backend") == "rtl":
-        show_estimate(console, report)
-        show_measured(console, report)
-        show_synthesis(console, report)
-        return EXIT_OK
-    vitis = read_vitis(directory, report["top_function"])
-    show_estimate(console, report)
-    show_vitis(console, report, vitis)
+    _commands(report.get("backend")).show(Console(highlight=False), directory, report)
     return EXIT_OK
 
 

@@ -1,24 +1,42 @@
-"""What ``--simulate`` and ``--synthesize`` do with a written RTL project: run, note in its report, print."""
+"""What the command does with an RTL project; ``hls_commands.py`` has the same functions for C++."""
 
-from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from sparsepix_hls.cli.tables import show_measured, show_synthesis
-from sparsepix_hls.cpp.project import CsimResult
+from sparsepix_hls.cli.tables import show_estimate, show_measured, show_synthesis
 from sparsepix_hls.flow.report import add_to_report, read_report
-from sparsepix_hls.project.parts import Part
-from sparsepix_hls.rtl.tools.project import Measurement, RtlProject
-from sparsepix_hls.rtl.tools.synthesis import METHOD, RESOURCES, Synthesis
+from sparsepix_hls.rtl.tools.measurement import measured_json
+from sparsepix_hls.rtl.tools.project import RtlProject, find_simulator, find_synthesizer
+from sparsepix_hls.rtl.tools.synthesis import synthesis_json
+from sparsepix_ops.errors import SparsePixError
 
 
-def simulate(console: Console, project: RtlProject) -> int:
-    """Build the simulation, compare the testbench bit for bit, measure.
+def check(arguments: Any) -> None:
+    """Refuse what is for C++ only; look for the tools before anything is written.
+
+    Args:
+        arguments: of the command.
+
+    Raises:
+        SparsePixError: an option of C++ was given, or a tool is missing.
+    """
+    if arguments.csim:
+        raise SparsePixError("--csim is the C simulation of --backend hls: with --backend rtl use --simulate")
+    if arguments.simulate:
+        find_simulator()
+    if arguments.synthesize:
+        find_synthesizer(arguments.part)
+
+
+def verify(console: Console, project: RtlProject, arguments: Any) -> int:
+    """Simulate and synthesize, as far as it was asked for, and note in the report what was found.
 
     Args:
         console: where progress and figures are shown.
         project: as ``translate`` returns it.
+        arguments: of the command.
 
     Returns:
         The outputs that differ, in any of the runs.
@@ -26,6 +44,33 @@ def simulate(console: Console, project: RtlProject) -> int:
     Raises:
         SparsePixError: a tool is missing or fails.
     """
+    wrong = _simulate(console, project) if arguments.simulate else 0
+    if arguments.synthesize:
+        _synthesize(console, project)
+    return wrong
+
+
+def next_command(arguments: Any, folder: str) -> str:
+    """The command that one would give now.
+
+    Args:
+        arguments: of the command.
+        folder: of the project, as a word of a shell.
+    """
+    return (
+        f"cd {folder} && vivado -mode batch -source build_vivado.tcl" if arguments.simulate else f"make -C {folder} sim"
+    )
+
+
+def show(console: Console, directory: Path, report: dict[str, Any]) -> None:
+    """Print the estimate of a project, and what simulation and synthesis found; all of it is in the report."""
+    show_estimate(console, report)
+    show_measured(console, report)
+    show_synthesis(console, report)
+
+
+def _simulate(console: Console, project: RtlProject) -> int:
+    """Build the simulation, compare the testbench bit for bit, measure; the outputs that differ in any of the runs."""
     directory = project.directory
     with console.status("building the simulation with Verilator") as status:
         project.compile()
@@ -38,56 +83,8 @@ def simulate(console: Console, project: RtlProject) -> int:
     return sum(measured["mismatches"].values())
 
 
-def synthesize(console: Console, project: RtlProject) -> None:
-    """Map the modules with Yosys.
-
-    Args:
-        console: where progress and figures are shown.
-        project: as ``translate`` returns it.
-
-    Raises:
-        SparsePixError: Yosys is missing, does not know the part's family, or fails.
-    """
+def _synthesize(console: Console, project: RtlProject) -> None:
+    """Map the modules with Yosys."""
     directory = project.directory
     add_to_report(directory, "synthesis", synthesis_json(project.synthesize(console), project.part))
     show_synthesis(console, read_report(directory))
-
-
-def measured_json(checked: CsimResult, found: Measurement, clock_ns: float) -> dict[str, Any]:
-    """What the simulation found, as plain data for ``report.json``.
-
-    Args:
-        checked: the testbench against the expected results.
-        found: the runs that were measured.
-        clock_ns: clock period.
-    """
-    interval = found.interval_cycles or None  # nothing to measure it by, if there is one event only
-    return {
-        "events": checked.events,
-        "measured_events": found.events,
-        "latency_cycles": found.latency_cycles,
-        "latency_cycles_least": found.latency_cycles_least,
-        "tail_cycles": found.tail_cycles,
-        "interval_cycles": interval,
-        "latency_ns": found.latency_cycles * clock_ns,
-        "interval_ns": interval and interval * clock_ns,
-        "mismatches": {"testbench": checked.mismatches, **found.mismatches},
-    }
-
-
-def synthesis_json(found: Synthesis, part: Part) -> dict[str, Any]:
-    """What the synthesis found, as plain data for ``report.json``."""
-    total = {resource: found.total(resource) for resource in RESOURCES}
-    module, path = found.deepest
-    shares = {"lut": part.luts, "ff": part.ffs, "dsp": part.dsps, "bram": 2 * part.bram36}
-    return {
-        "method": METHOD,
-        "family": found.family,
-        "modules": {
-            name: {**{resource: getattr(area, resource) for resource in RESOURCES}, **asdict(area.path)}
-            for name, area in found.modules.items()
-        },
-        "total": total,
-        "utilization": {resource: total[resource] / shares[resource] for resource in RESOURCES},
-        "deepest": {"module": module, **asdict(path)},
-    }

@@ -6,34 +6,14 @@ of LUTs fit in a clock of 5 ns, and synthesis leaves about half of the LUTs that
 count. Expect a factor of 1.5 either way.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from sparsepix_hls.cost.primitives import Cost, cycles
+from sparsepix_hls.ir.estimate import Estimate
 
 LEVEL_NS = 1.6  # a level of LUTs with its wires: three in 5 ns, as in the published search tree
 RESTART = 1  # clocks that a rewound loop loses between two events
 FIFO_CONTROL = 8  # LUTs that the FIFO of one element of an array takes, besides a LUT and a register a bit
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """Estimated cost of a layer, a stage or a model.
-
-    Args:
-        latency_cycles: from the first input to the last output.
-        interval_cycles: between two events.
-        lut, ff, dsp: look-up tables, flip-flops, DSP slices.
-        bram: memory blocks of 18 kbit.
-        multipliers: products that are computed in a clock, those by constants included.
-    """
-
-    latency_cycles: int
-    interval_cycles: int
-    lut: int
-    ff: int
-    dsp: int = 0
-    bram: int = 0
-    multipliers: int = 0
 
 
 def depth_cycles(cost: Cost, clock_ns: float) -> int:

@@ -12,11 +12,12 @@ side by side.
 import math
 from dataclasses import dataclass, replace
 
+from sparsepix_hls.ir.dims import index_bits
+
 LUT_INPUTS = 6
 MUX_CHOICES = 16  # the widest multiplexer inside a slice: four LUT6 of four inputs each, joined by F7 and F8
 DSP_A, DSP_B = 27, 18  # the signed multiplier of a DSP48E2
 DSP_LEVELS = 2  # an unregistered DSP product takes about as long as two levels of LUTs with their wires
-BRAM_WORDS, BRAM_WIDTH = 1024, 18  # one 18-kbit block
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,6 @@ class Cost:
         return Cost(
             self.lut + other.lut, self.ff + other.ff, self.dsp + other.dsp, self.bram + other.bram, levels=levels
         )
-
-
-def index_bits(count: int) -> int:
-    """Bits that number ``count`` things, at least 1."""
-    return max((count - 1).bit_length(), 1)
 
 
 def tree_levels(terms: int) -> int:
@@ -144,12 +140,6 @@ def rom(words: int, bits: int) -> Cost:
     # F7 and F8 join four banks in the slice for nothing.
     joined = math.ceil(banks / 4)
     return Cost(lut=bits * banks, levels=1) + mux(joined, bits)
-
-
-def block_rom(words: int, bits: int) -> Cost:
-    """A table of constants in memory blocks; it takes a clock of its own."""
-    blocks = math.ceil(words / BRAM_WORDS) * math.ceil(bits / BRAM_WIDTH)
-    return Cost(bram=blocks, levels=DSP_LEVELS)
 
 
 def lut_multiplier(a: int, b: int) -> Cost:

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from sparsepix_hls.cpp.text import array_type, declarations, forward, partition, port_name, send
 from sparsepix_hls.design.options import Design
 from sparsepix_hls.design.schedule import Stage
+from sparsepix_hls.ir.dims import dims
 from sparsepix_hls.ir.kernel import Kernel
 from sparsepix_hls.ir.tensors import Array, PairMap
-from sparsepix_hls.kernels.constants import dims
 from sparsepix_hls.kernels.text import call, comment, heading, statement
 from sparsepix_hls.layers.input_reduce import InputReduce
 from sparsepix_hls.layers.kernel_map import MakePairMap

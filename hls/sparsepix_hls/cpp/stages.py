@@ -13,7 +13,7 @@ from sparsepix_hls.cpp.text import (
     send,
 )
 from sparsepix_hls.design.options import Design
-from sparsepix_hls.design.schedule import Stage, plan
+from sparsepix_hls.design.schedule import Stage
 from sparsepix_hls.ir.kernel import Kernel
 from sparsepix_hls.ir.tensors import Array, PairMap
 from sparsepix_hls.kernels.constants import fill
@@ -44,7 +44,7 @@ def top_source(design: Design, layers: Mapping[str, Kernel]) -> str:
         design: the layout.
         layers: every layer as C++, by name.
     """
-    graph, stages = design.graph, plan(design)
+    graph, stages = design.graph, design.stages
     parts = [f'#include "{graph.name}.h"\n#include "parameters.h"\n']
     single = len(stages) == 1
     for stage in stages:
@@ -67,8 +67,7 @@ def top_source(design: Design, layers: Mapping[str, Kernel]) -> str:
 
 def channel_names(design: Design) -> list[str]:
     """Identifiers beside those of tensors and constants that the source declares, for the check of names."""
-    names = []
-    stages = plan(design)
+    names, stages = [], design.stages
     for i, stage in enumerate(stages):
         names.append(f"{design.graph.name}_{stage.name}")
         names += [next_name(array) for array in stage.handed_on]

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
+from sparsepix_hls.ir.dims import dims
 from sparsepix_hls.ir.tensors import Array, PairMap, Tensor
-from sparsepix_hls.kernels.constants import dims
 from sparsepix_hls.kernels.text import call
 
 

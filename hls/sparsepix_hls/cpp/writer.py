@@ -12,11 +12,11 @@ from sparsepix_hls import kernels
 from sparsepix_hls.cpp.stages import channel_names, top_arguments, top_source
 from sparsepix_hls.cpp.text import array_dims, array_type, port_name
 from sparsepix_hls.design.options import Design
-from sparsepix_hls.design.schedule import plan
+from sparsepix_hls.ir.dims import dims
 from sparsepix_hls.ir.graph import Graph
 from sparsepix_hls.ir.kernel import Kernel
 from sparsepix_hls.ir.tensors import Tensor
-from sparsepix_hls.kernels.constants import decimals, dims, fill, type_name
+from sparsepix_hls.kernels.constants import decimals, fill, type_name
 from sparsepix_hls.kernels.text import call, comment, config_struct, weight_text
 from sparsepix_hls.project import toolchain
 from sparsepix_hls.project.results import packed, result_size
@@ -166,7 +166,7 @@ def _output_values(design: Design) -> dict[str, str]:
 
 def _all_arrays(design: Design) -> list[str]:
     """Members of a struct that is as large as all arrays of the model."""
-    made = (array for stage in plan(design) for array in stage.made)
+    made = (array for stage in design.stages for array in stage.made)
     arrays = dict.fromkeys((design.graph.input, *made))
     return [f"    {array_type(array)} a{i}{array_dims(array)};" for i, array in enumerate(arrays)]
 

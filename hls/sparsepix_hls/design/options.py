@@ -2,11 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from sparsepix_hls.design.user_options import AUTO, CONVS, DENSES, FLATTENS, IO, REDUCTIONS, LayerOptions, Options
 from sparsepix_hls.ir.graph import Graph, Layer, Setting
 from sparsepix_hls.ir.tensors import LayerDesign
 from sparsepix_hls.layers.input_reduce import InputReduce, input_reduce
+
+if TYPE_CHECKING:
+    from sparsepix_hls.design.schedule import Stage
 
 __all__ = [
     "AUTO",
@@ -34,6 +39,8 @@ class Design:
         pixels_per_cycle: pixels a clock of a streaming reduction or port; 1 where there is none.
         layers: by name, for each layer but the input reduction.
         scan_pixels: active pixels that a scan lists a clock.
+        sums_apart: an activation after sums that grow from round to round is a stage of its own: it has work to do in
+            the last round only. The backend says so, see ``Backend`` in ``flow``.
     """
 
     graph: Graph
@@ -42,6 +49,14 @@ class Design:
     pixels_per_cycle: int
     layers: Mapping[str, LayerDesign]
     scan_pixels: int = 1
+    sums_apart: bool = False
+
+    @cached_property
+    def stages(self) -> tuple["Stage", ...]:
+        """The processes, in order: planned once, when they are first asked for."""
+        from sparsepix_hls.design.schedule import plan  # which itself reads designs
+
+        return plan(self)
 
     @property
     def input_reduce(self) -> InputReduce:

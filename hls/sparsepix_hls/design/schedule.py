@@ -70,22 +70,16 @@ class _Draft:
         self.made |= {array.name for array in step.outputs}
 
 
-def plan(design: Design, sums_apart: bool = False) -> tuple[Stage, ...]:
-    """The stages of a design, in order.
-
-    Args:
-        design: the model and its layout.
-        sums_apart: an activation behind sums that grow from round to round opens a stage of its own: it has work to do
-            in the last round only.
-    """
-    drafts = _front(design, sums_apart)
+def plan(design: Design) -> tuple[Stage, ...]:
+    """The stages of a design, in order; ``Design.stages`` keeps them."""
+    drafts = _front(design)
     first = len(drafts)
     begun = {step for draft in drafts for step in draft.steps}
     for layer in design.graph.layers:
         if layer in begun:
             continue
         last, rounds = drafts[-1], design.layers[layer.name].rounds
-        joins = last.kind == "pipeline" or (last.kind == "loop" and not (sums_apart and last.steps[0].sums))
+        joins = last.kind == "pipeline" or (last.kind == "loop" and not (design.sums_apart and last.steps[0].sums))
         if layer.joins and layer.inputs[0].name in last.made and joins:
             last.add(layer)
             continue
@@ -105,7 +99,7 @@ def plan(design: Design, sums_apart: bool = False) -> tuple[Stage, ...]:
     return _connected(drafts, design)
 
 
-def _front(design: Design, sums_apart: bool) -> list[_Draft]:
+def _front(design: Design) -> list[_Draft]:
     """The stages up to the list of active pixels."""
     drafts = []
     reduce = design.input_reduce
@@ -121,7 +115,7 @@ def _front(design: Design, sums_apart: bool) -> list[_Draft]:
     overlapped = [conv for conv in here if design.implementation(conv) == "overlap"]
     maps = dict.fromkeys(conv.pairs for conv in here if conv not in overlapped)
     steps: list[Layer] = [reduce, *map(MakePairMap, maps), *overlapped]
-    for layer in design.graph.layers if not sums_apart else ():
+    for layer in design.graph.layers if not design.sums_apart else ():
         if layer.joins and any(layer.inputs[0] in step.outputs for step in steps if step != reduce):
             steps.append(layer)
     return [*drafts, _Draft("reduce", "scan", steps, -(-reduce.max_pixels // design.scan_pixels))]

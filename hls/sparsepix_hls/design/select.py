@@ -5,7 +5,7 @@ import numbers
 import reprlib
 from collections.abc import Callable
 
-from sparsepix_hls.cost.costs import RESTART, Estimate, interval
+from sparsepix_hls.cost.costs import RESTART, interval
 from sparsepix_hls.design.options import (
     AUTO,
     CONVS,
@@ -19,6 +19,7 @@ from sparsepix_hls.design.options import (
     layer_design,
 )
 from sparsepix_hls.design.rewrites import lookup_partner, with_activations_next, with_lookups
+from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Graph, Layer
 from sparsepix_hls.ir.tensors import LayerDesign
 from sparsepix_hls.layers.input_reduce import InputReduce, input_reduce, reduce_cost

@@ -1,20 +1,99 @@
-"""The two ways from a design to hardware: C++ for Vitis HLS, and SystemVerilog."""
+"""The ways from a design to hardware: what the flow asks of each of them.
 
-from typing import Literal
+``flow/hls.py`` and ``flow/rtl.py`` are the two. Each is imported when it is asked for: the RTL imports da4ml's tracer,
+which a C++ project does not need.
+"""
 
-from sparsepix_hls.cpp.estimate import DesignEstimate, estimate_design
-from sparsepix_hls.design.options import REDUCTIONS, Design, Options
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import numpy as np
+
+from sparsepix_hls.cost.result import DesignEstimate
+from sparsepix_hls.design.options import Design, Options
 from sparsepix_hls.design.select import make_design
 from sparsepix_hls.ir.graph import Graph
-from sparsepix_hls.rtl.emit.reductions import scan_interval
-from sparsepix_hls.rtl.emit.writer import rtl_modules, rtl_problems
-from sparsepix_hls.rtl.estimate import estimate_rtl
+from sparsepix_hls.project.parts import Part
 from sparsepix_ops.errors import SparsePixError
 
-Backend = Literal["hls", "rtl"]
-BACKENDS: tuple[Backend, ...] = ("hls", "rtl")
-_REDUCTIONS = {"hls": REDUCTIONS, "rtl": tuple(how for how in REDUCTIONS if how != "tree")}
-_LANGUAGES = {"hls": "HLS C++", "rtl": "RTL"}
+if TYPE_CHECKING:
+    from sparsepix_hls.cpp.project import Project
+    from sparsepix_hls.rtl.tools.project import RtlProject
+
+BackendName = Literal["hls", "rtl"]
+BACKENDS: tuple[BackendName, ...] = ("hls", "rtl")
+DEFAULT_BACKEND: BackendName = "hls"
+
+
+class Firmware(Protocol):
+    """A design in the language of a backend; from ``Backend.lower``."""
+
+    def estimate(self) -> DesignEstimate:
+        """Its estimated cost."""
+
+    def write(self, directory: Path, part: str, inputs: np.ndarray, outputs: dict[str, np.ndarray]) -> None:
+        """Write a project that needs nothing else.
+
+        Args:
+            directory: an existing, empty folder.
+            part: full name of the FPGA.
+            inputs: raw integers of the testbench's images, int64 [events, channels, height, width].
+            outputs: raw integers of the expected results by the names of the outputs, int64 [events, *output shape].
+
+        Raises:
+            SparsePixError: the design cannot be written.
+        """
+
+    def open(self, directory: Path, graph: Graph, part: Part) -> "Project | RtlProject":
+        """The project that ``write`` put into a folder, to be compiled, run and verified.
+
+        Args:
+            directory: where it is now.
+            graph: the model, as it was read.
+            part: the FPGA.
+        """
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One way from a design to hardware.
+
+    Args:
+        name: of ``BACKENDS``.
+        language: for messages.
+        reductions: that it has, of ``REDUCTIONS``.
+        scan_pixels: numbers of pixels a clock that an exploration tries for a scan; None: as the options say.
+        sums_apart: see ``Design``.
+        found_later: keys of ``report.json`` for what its simulation and its synthesis find.
+        problems: what it cannot build of a model with some options, before there is a design, each with the fix.
+        design_problems: what it cannot build of a design that was made by some options, each with the fix.
+        lower: a design in its language, at a clock period in nanoseconds. That of RTL is traced here, once, which takes
+            a second or so; raises SparsePixError if it is too large for that.
+    """
+
+    name: BackendName
+    language: str
+    reductions: tuple[str, ...]
+    scan_pixels: tuple[int | None, ...]
+    sums_apart: bool
+    found_later: tuple[str, ...]
+    problems: Callable[[Graph, Options], list[str]]
+    design_problems: Callable[[Design, Options], list[str]]
+    lower: Callable[[Design, float], Firmware]
+
+
+def find_backend(name: str) -> Backend:
+    """The backend of a name: ``HLS`` of ``flow/hls.py``, or ``RTL`` of ``flow/rtl.py``.
+
+    Raises:
+        SparsePixError: there is no such backend.
+    """
+    if name not in BACKENDS:
+        raise SparsePixError(f"backend: expected one of {', '.join(map(repr, BACKENDS))}, found {name!r}")
+    return getattr(import_module(f"sparsepix_hls.flow.{name}"), name.upper())
 
 
 def backend_design(
@@ -35,54 +114,13 @@ def backend_design(
         SparsePixError: everything that was asked for and cannot be built, with the layer and the fix.
     """
     options = options or Options()
-    problems = rtl_problems(graph, options.reduce) if backend == "rtl" else _hls_problems(options)
+    problems = backend.problems(graph, options)
     try:
-        made = make_design(graph, options, clock_ns, reductions(backend))
+        design, notices = make_design(graph, options, clock_ns, backend.reductions)
     except SparsePixError as error:
         problems = [*error.problems, *problems]
     else:
-        problems += _target_problems(made[0], options) if backend == "rtl" else []
+        problems = [*problems, *backend.design_problems(design, options)]
     if problems:
-        raise SparsePixError(problems, f"model {graph.name} cannot be built this way as {_LANGUAGES[backend]}")
-    return made
-
-
-def estimated(design: Design, clock_ns: float, backend: Backend) -> DesignEstimate:
-    """Estimated cost of a design; that of RTL is counted in the traced circuit, which takes a second or so."""
-    if backend == "rtl":
-        return estimate_rtl(design, rtl_modules(design, clock_ns))
-    return estimate_design(design, clock_ns)
-
-
-def reductions(backend: Backend) -> tuple[str, ...]:
-    """The reductions that a backend has, of ``REDUCTIONS``."""
-    return _REDUCTIONS[backend]
-
-
-def check_backend(name: str) -> None:
-    """Refuse any other word.
-
-    Raises:
-        SparsePixError: there is no such backend.
-    """
-    if name not in BACKENDS:
-        raise SparsePixError(f"backend: expected one of {', '.join(map(repr, BACKENDS))}, found {name!r}")
-
-
-def _target_problems(design: Design, options: Options) -> list[str]:
-    """Why a scan misses the target: its RTL takes a clock or two more between events than the HLS kernel."""
-    target, cycles = options.target_interval, scan_interval(design) if design.reduce == "scan" else 0
-    if target is None or cycles <= target:
-        return []
-    more = "" if design.scan_pixels == 2 else "scan_pixels 2, "
-    return [
-        f"target_interval: {design.input_reduce.name} takes {cycles} cycles by 'scan' as RTL, found a target of "
-        f"{target}: use {more}another reduce, fewer max_pixels, or a larger target"
-    ]
-
-
-def _hls_problems(options: Options) -> list[str]:
-    """What has no HLS kernel, with the fix."""
-    if options.scan_pixels in (None, 1):
-        return []
-    return [f"scan_pixels: {options.scan_pixels} pixels a clock have no HLS kernel: use 1, or --backend rtl"]
+        raise SparsePixError(problems, f"model {graph.name} cannot be built this way as {backend.language}")
+    return replace(design, sums_apart=backend.sums_apart), notices

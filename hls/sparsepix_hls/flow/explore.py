@@ -8,9 +8,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
-from sparsepix_hls.cost.costs import RESTART, Estimate
+from sparsepix_hls.cost.costs import RESTART
 from sparsepix_hls.design.options import AUTO, Design, Options
-from sparsepix_hls.flow.backends import Backend, backend_design, estimated, reductions
+from sparsepix_hls.flow.backends import DEFAULT_BACKEND, BackendName, backend_design, find_backend
+from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Graph, Layer
 from sparsepix_hls.layers.input_reduce import InputReduce, input_reduce
 from sparsepix_hls.layers.sparse_avg_pool2d import SparseAvgPool2d
@@ -58,7 +59,11 @@ class PublishedPoint:
 
 
 def explore(
-    graph: Graph, options: Options, clock_ns: float, console: Console | None = None, backend: Backend = "hls"
+    graph: Graph,
+    options: Options,
+    clock_ns: float,
+    console: Console | None = None,
+    backend: BackendName = DEFAULT_BACKEND,
 ) -> tuple[Point, ...]:
     """Estimate every way to reduce the input, with equal reuse of all layers and with matched stages.
 
@@ -75,10 +80,11 @@ def explore(
     Raises:
         SparsePixError: none of them can be built; why the first one cannot.
     """
-    lanes = (1, 2) if backend == "rtl" and options.scan_pixels is None else (options.scan_pixels,)
+    way = find_backend(backend)
+    lanes = way.scan_pixels if options.scan_pixels is None else (options.scan_pixels,)
     wanted = [
         replace(variant, scan_pixels=number)
-        for variant in _variants(graph, options, reductions(backend))
+        for variant in _variants(graph, options, way.reductions)
         for number in (lanes if variant.reduce == "scan" else (None,))
     ]
     points: list[Point] = []
@@ -87,7 +93,7 @@ def explore(
     steps = track(wanted, "designs", console=console) if console is not None else wanted
     for variant in steps:
         try:
-            design, _ = backend_design(graph, variant, clock_ns, backend)
+            design, _ = backend_design(graph, variant, clock_ns, way)
         except SparsePixError as error:
             first_error = first_error or error
             continue
@@ -95,7 +101,8 @@ def explore(
         if layout in seen:  # another way to ask for it
             continue
         seen.append(layout)
-        points.append(Point(variant, command(variant, backend), estimated(design, clock_ns, backend).total))
+        total = way.lower(design, clock_ns).estimate().total
+        points.append(Point(variant, command(variant, backend), total))
     if not points:
         assert first_error is not None
         raise first_error
@@ -134,9 +141,9 @@ def _different(points: Sequence[Point]) -> list[Point]:
     return list({(p.options.reduce, p.options.pixels_per_cycle, p.total): p for p in reversed(points)}.values())
 
 
-def command(options: Options, backend: Backend = "hls") -> str:
+def command(options: Options, backend: BackendName = DEFAULT_BACKEND) -> str:
     """Options as arguments of the command line; those of single layers are not among them."""
-    words = [] if backend == "hls" else [f"--backend {backend}"]
+    words = [] if backend == DEFAULT_BACKEND else [f"--backend {backend}"]
     words += as_words(options)
     return " ".join(words)
 

@@ -6,8 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from sparsepix_hls.cost.result import DesignEstimate
 from sparsepix_hls.design.options import Design
-from sparsepix_hls.flow.backends import Backend
+from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Layer
 from sparsepix_hls.ir.tensors import Constant, Tensor
 from sparsepix_hls.project.parts import Part
@@ -25,7 +26,8 @@ def make_report(
     clock_ns: float,
     notices: tuple[str, ...],
     testbench: dict[str, Any],
-    backend: Backend,
+    backend: str,
+    found_later: tuple[str, ...],
     estimate: dict[str, Any],
 ) -> dict[str, Any]:
     """Plain data about a project.
@@ -37,7 +39,8 @@ def make_report(
         clock_ns: clock period.
         notices: what the user was told.
         testbench: where the events of the testbench come from.
-        backend: what it is written in.
+        backend: name of what it is written in.
+        found_later: keys of what simulation and synthesis will find, None until then.
         estimate: of its latency and area, from ``estimate_json``.
     """
     graph = design.graph
@@ -57,8 +60,61 @@ def make_report(
         "notices": list(notices),
         "estimate": estimate,
         "testbench": testbench,
-        # What is found later: by the C simulation of one backend, by simulation and synthesis of the other.
-        **({"csim": None} if backend == "hls" else {"measured": None, "synthesis": None}),
+        **dict.fromkeys(found_later),
+    }
+
+
+def utilization(total: Estimate, part: Part) -> dict[str, float] | None:
+    """Share of a part's resources, 1.0 is all of them; None for a part that the table does not have.
+
+    ``slr`` is the share of one die's LUTs (a design that crosses dies needs more clocks than estimated).
+    """
+    if not part.known:
+        return None
+    return {
+        "dsp": total.dsp / part.dsps,
+        "lut": total.lut / part.luts,
+        "ff": total.ff / part.ffs,
+        "bram": total.bram / (2 * part.bram36),
+        "slr": total.lut * part.slrs / part.luts,
+    }
+
+
+def warnings(total: Estimate, part: Part) -> tuple[str, ...]:
+    """What does not fit."""
+    shares = utilization(total, part)
+    if shares is None:
+        return ()
+    over = [name for name in ("lut", "ff", "dsp", "bram") if shares[name] > 1]
+    if over:
+        needs = ", ".join(f"{shares[name]:.0%} of its {name.upper()}" for name in over)
+        return (f"the estimate needs {needs} of {part.name}: use more reuse (--target-interval), or a larger part",)
+    if shares["slr"] > 1:
+        return (
+            f"the estimate fills {shares['slr']:.1f} of the {part.slrs} dies (SLR) of {part.name}: paths between dies "
+            "are slow; more reuse may fit it in one",
+        )
+    return ()
+
+
+def estimate_json(estimate: DesignEstimate, part: Part, clock_ns: float) -> dict[str, Any]:
+    """An estimate as plain data for ``report.json``.
+
+    Args:
+        estimate: of the design.
+        part: the FPGA.
+        clock_ns: clock period.
+    """
+    return {
+        "kind": estimate.kind,
+        "hand_over_cycles": estimate.hand_over_cycles,
+        "rows": [{"stage": row.stage, "name": row.name, "op": row.op, **asdict(row.cost)} for row in estimate.rows],
+        "stages": [asdict(stage) for stage in estimate.stages],
+        "total": asdict(estimate.total),
+        "latency_ns": estimate.total.latency_cycles * clock_ns,
+        "interval_ns": estimate.total.interval_cycles * clock_ns,
+        "utilization": utilization(estimate.total, part),
+        "warnings": list(warnings(estimate.total, part)),
     }
 
 
@@ -100,7 +156,7 @@ def add_to_report(directory: Path, key: str, found: dict[str, Any]) -> None:
 
     Args:
         directory: of the project.
-        key: 'csim', 'measured' or 'synthesis'.
+        key: what was found: of ``Backend.found_later``.
         found: plain data.
     """
     text = _text(read_report(directory) | {key: found})

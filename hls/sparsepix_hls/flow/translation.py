@@ -2,27 +2,25 @@
 
 import reprlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sparsepix_hls.cpp.estimate import KIND, estimate_design, estimate_json
-from sparsepix_hls.cpp.project import Project
-from sparsepix_hls.cpp.writer import write_project
 from sparsepix_hls.design.options import Options
 from sparsepix_hls.design.select import check_clock
-from sparsepix_hls.flow.backends import Backend, backend_design, check_backend
-from sparsepix_hls.flow.report import make_report, write_report
+from sparsepix_hls.flow.backends import DEFAULT_BACKEND, BackendName, backend_design, find_backend
+from sparsepix_hls.flow.report import estimate_json, make_report, write_report
 from sparsepix_hls.frontend.reader import read_model
 from sparsepix_hls.project.parts import find_part
 from sparsepix_hls.project.size_checks import check_memory
 from sparsepix_hls.project.testbench_data import EVENTS, given_events, synthetic_events
-from sparsepix_hls.rtl.emit.writer import rtl_modules, write_rtl_project
-from sparsepix_hls.rtl.estimate import KIND as RTL_KIND
-from sparsepix_hls.rtl.estimate import estimate_rtl
-from sparsepix_hls.rtl.tools.project import RtlProject
 from sparsepix_ops import reference
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.system.files import atomic_directory, output_folder
+
+if TYPE_CHECKING:
+    from sparsepix_hls.cpp.project import Project
+    from sparsepix_hls.rtl.tools.project import RtlProject
 
 PICTURE = "estimate.png"
 # What our Makefiles and scripts build in a project: --force removes it with the project.
@@ -57,9 +55,9 @@ def translate(
     keep_head: bool = False,
     testbench_inputs: np.ndarray | None = None,
     options: Options | None = None,
-    backend: Backend = "hls",
+    backend: BackendName = DEFAULT_BACKEND,
     picture: bool = False,
-) -> Project | RtlProject:
+) -> "Project | RtlProject":
     """Translate an ONNX model to a firmware project.
 
     Nothing is written before every check has passed, and the folder appears only once it is complete.
@@ -83,7 +81,7 @@ def translate(
         SparsePixError: the model, the part, the clock, the folder, the images, the options or the backend are not
             usable; says what to do.
     """
-    check_backend(backend)
+    way = find_backend(backend)
     source = Path(model)
     clock_ns = check_clock(clock_ns)
     if not isinstance(options, Options | None):
@@ -94,8 +92,8 @@ def translate(
     graph = read.graph
     given = None if testbench_inputs is None else given_events(graph, testbench_inputs)
     check_memory(graph, EVENTS if given is None else len(given))
-    design, chosen = backend_design(graph, options, clock_ns, backend)
-    modules = rtl_modules(design, clock_ns) if backend == "rtl" else []
+    design, chosen = backend_design(graph, options, clock_ns, way)
+    firmware = way.lower(design, clock_ns)
     notices = read.notices + chosen
     if not device.known:
         notices += (f"{device.full_name}: the table of parts has no such device; its utilization is unknown",)
@@ -108,21 +106,13 @@ def translate(
     exact = found if isinstance(found, dict) else {next(iter(graph.results)): found}
     outputs = {name: exact[name].at(tensor.type.exponent).raw for name, tensor in graph.results.items()}
     testbench = {"events": len(inputs), "origin": origin}
-    if backend == "rtl":
-        estimate = estimate_json(estimate_rtl(design, modules), RTL_KIND, device, clock_ns, hand_over_cycles=0)
-    else:
-        estimate = estimate_json(estimate_design(design, clock_ns), KIND, device, clock_ns)
-    report = make_report(design, source, device, clock_ns, notices, testbench, backend, estimate)
+    estimate = estimate_json(firmware.estimate(), device, clock_ns)
+    report = make_report(design, source, device, clock_ns, notices, testbench, way.name, way.found_later, estimate)
     with atomic_directory(place) as folder:
-        if backend == "rtl":
-            write_rtl_project(design, modules, folder, device.full_name, clock_ns, inputs, outputs)
-        else:
-            write_project(design, folder, device.full_name, clock_ns, inputs, outputs)
+        firmware.write(folder, device.full_name, inputs, outputs)
         write_report(folder, report)
         if picture:
-            from sparsepix_hls.cli.pictures import estimate_figure, save
+            from sparsepix_hls.flow.pictures import estimate_figure, save
 
             save(estimate_figure(report), folder / PICTURE)
-    if backend == "rtl":
-        return RtlProject(place.path, graph, device, tuple(module.name for module in modules))
-    return Project(place.path, graph)
+    return firmware.open(place.path, graph, device)

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from sparsepix_hls.cost.costs import Estimate
 from sparsepix_hls.ir.choices import CHOICES
+from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.kernel import Kernel
 from sparsepix_hls.ir.tensors import Array, LayerDesign, Tensor
 

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import numpy as np
 
+from sparsepix_hls.ir.dims import dims
 from sparsepix_hls.ir.tensors import Constant
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedPoint
@@ -27,11 +28,6 @@ def decimals(constant: Constant) -> np.ndarray:
     unique, where = np.unique(constant.raw.ravel(), return_inverse=True)
     texts = [format(Decimal(float(np.ldexp(float(raw), exponent))), "f") for raw in unique]
     return np.array(texts, dtype=object)[where].reshape(constant.raw.shape)
-
-
-def dims(shape: tuple[int, ...]) -> str:
-    """C++ extents of an array: (20, 3) -> '[20][3]'."""
-    return "".join(f"[{extent}]" for extent in shape)
 
 
 def type_name(type_: FixedPoint, integer: bool = False) -> str:

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from sparsepix_hls.cost.costs import Estimate, layer_estimate, scaled
+from sparsepix_hls.cost.costs import layer_estimate, scaled
 from sparsepix_hls.cost.matrices import MERGED, constant_matrix
 from sparsepix_hls.cost.primitives import Cost, adder, adder_tree, multiplier, mux, register, rom
+from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Layer, Setting
 from sparsepix_hls.ir.kernel import Kernel, bias_or_zeros, bias_values
 from sparsepix_hls.ir.tensors import Constant, LayerDesign, Tensor

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sparsepix_hls.cost.costs import Estimate, layer_estimate
+from sparsepix_hls.cost.costs import layer_estimate
 from sparsepix_hls.cost.primitives import Cost, adder, adder_tree, index_bits, maximum_tree, tree_levels
+from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Layer, Setting
 from sparsepix_hls.ir.kernel import Kernel
 from sparsepix_hls.ir.tensors import Constant, LayerDesign, Tensor

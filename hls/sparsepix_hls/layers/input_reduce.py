@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from sparsepix_hls.cost.costs import Estimate, depth_cycles, interval, layer_estimate
+from sparsepix_hls.cost.costs import depth_cycles, interval, layer_estimate
 from sparsepix_hls.cost.primitives import (
     Cost,
     adder,
@@ -22,6 +22,7 @@ from sparsepix_hls.cost.primitives import (
     register,
     tree_levels,
 )
+from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Graph, Layer, Setting
 from sparsepix_hls.ir.kernel import Kernel, sum_type
 from sparsepix_hls.ir.tensors import Constant, Tensor

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from sparsepix_hls.cost.costs import Estimate, layer_estimate
+from sparsepix_hls.cost.costs import layer_estimate
 from sparsepix_hls.cost.matrices import window_position
 from sparsepix_hls.cost.primitives import register
+from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Layer
 from sparsepix_hls.ir.tensors import LayerDesign, PairMap, Tensor
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from sparsepix_hls.cost.costs import Estimate
 from sparsepix_hls.cost.primitives import adder_tree, constant_multiplier, gate, tree_levels
+from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Setting
 from sparsepix_hls.ir.kernel import Kernel, sum_type
 from sparsepix_hls.ir.tensors import Constant, LayerDesign

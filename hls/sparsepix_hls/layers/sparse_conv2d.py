@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from sparsepix_hls.cost.costs import Estimate, layer_estimate, scaled
+from sparsepix_hls.cost.costs import layer_estimate, scaled
 from sparsepix_hls.cost.matrices import MERGED, constant_matrix
 from sparsepix_hls.cost.primitives import (
     Cost,
@@ -22,6 +22,7 @@ from sparsepix_hls.cost.primitives import (
     register,
     rom,
 )
+from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Layer, Setting
 from sparsepix_hls.ir.kernel import Config, Kernel, bias_or_zeros
 from sparsepix_hls.ir.tensors import Array, Constant, LayerDesign, PairMap, Tensor
@@ -39,6 +40,7 @@ class Convolution(Layer):
     weight: Constant
     bias: Constant | None
     groups: int
+    bias_on: str
 
     option = "conv"
     by_pixel = True
@@ -57,12 +59,8 @@ class Convolution(Layer):
         """Each output pixel meets each pixel."""
         return self.features.shape[0] * copies * (math.prod(self.weight.raw.shape[2:]) + 1) // 2
 
-    def window_config(self, bias_on: str, raster_order: bool, how: LayerDesign) -> Config:
-        """Members of the parameter struct that both kinds have."""
-        if how.implementation == "overlap":
-            reuse: Config = {"rounds": 1, "copies": self.work}
-        else:
-            reuse = {"sum_by": f"SumBy::{how.implementation}", "rounds": how.rounds, "copies": how.copies}
+    def window_config(self, raster_order: bool, how: LayerDesign) -> Config:
+        """Members of the parameter struct that both kinds have; an overlapped convolution sums as the pixels come."""
         max_pixels, in_channels = self.features.shape
         return {
             "max_pixels": max_pixels,
@@ -71,9 +69,11 @@ class Convolution(Layer):
             "groups": self.groups,
             "kernel_height": self.kernel_size[0],
             "kernel_width": self.kernel_size[1],
-            "bias_on": f"BiasOn::{bias_on}",
+            "bias_on": f"BiasOn::{self.bias_on}",
             "raster_order": raster_order,
-            **reuse,
+            **({} if how.implementation == "overlap" else {"sum_by": f"SumBy::{how.implementation}"}),
+            "rounds": how.rounds,
+            "copies": how.copies,
         }
 
     @property
@@ -151,13 +151,14 @@ class SparseConv2d(Convolution):
         """See ``Layer.kernel``."""
         how, raster_order = setting.how, self.coords == setting.listed
         overlap = how.implementation == "overlap"
+        shares = replace(how, rounds=1, copies=self.work) if overlap else how
         size = "{}x{}".format(*self.kernel_size)
         return Kernel(
             self.name,
             f"SparseConv2d {size} by {how.implementation}, bias on {self.bias_on} pixels",
             "sparse_conv2d",
             "sparse_conv2d_arrival" if overlap else "sparse_conv2d",
-            self.window_config(self.bias_on, raster_order, how),
+            self.window_config(raster_order, shares),
             self.inputs,
             self.outputs,
             self.constants,

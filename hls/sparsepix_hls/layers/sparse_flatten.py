@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from sparsepix_hls.cost.costs import Estimate, layer_estimate, scaled
+from sparsepix_hls.cost.costs import layer_estimate, scaled
 from sparsepix_hls.cost.matrices import MERGED, SCATTERED
 from sparsepix_hls.cost.primitives import (
     adder,
@@ -19,6 +19,7 @@ from sparsepix_hls.cost.primitives import (
     register,
     rom,
 )
+from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Layer, Setting
 from sparsepix_hls.ir.kernel import Kernel, bias_or_zeros, bias_values
 from sparsepix_hls.ir.tensors import Constant, LayerDesign, Tensor

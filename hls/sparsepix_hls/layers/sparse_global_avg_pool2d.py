@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from sparsepix_hls.cost.costs import Estimate, layer_estimate
+from sparsepix_hls.cost.costs import layer_estimate
 from sparsepix_hls.cost.primitives import adder_tree, constant_multiplier, tree_levels
+from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Layer, Setting
 from sparsepix_hls.ir.kernel import Kernel, sum_type
 from sparsepix_hls.ir.tensors import Constant, LayerDesign, Tensor

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from sparsepix_hls.cost.costs import Estimate, layer_estimate
+from sparsepix_hls.cost.costs import layer_estimate
 from sparsepix_hls.cost.primitives import Cost, maximum_tree, popcount
+from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Layer, Setting
 from sparsepix_hls.ir.kernel import Kernel
 from sparsepix_hls.ir.tensors import LayerDesign, Tensor

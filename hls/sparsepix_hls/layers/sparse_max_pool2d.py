@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from sparsepix_hls.cost.costs import Estimate
 from sparsepix_hls.cost.primitives import maximum_tree, popcount
+from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Setting
 from sparsepix_hls.ir.kernel import Kernel
 from sparsepix_hls.ir.tensors import LayerDesign

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from sparsepix_hls.cost.costs import Estimate, layer_estimate, scaled
+from sparsepix_hls.cost.costs import layer_estimate, scaled
 from sparsepix_hls.cost.matrices import POOLED, cell_members, window_position
 from sparsepix_hls.cost.primitives import constant_multiplier, index_bits
 from sparsepix_hls.ir.choices import CHOICES
+from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Setting
 from sparsepix_hls.ir.kernel import Kernel
 from sparsepix_hls.ir.tensors import Constant, LayerDesign
@@ -28,6 +29,11 @@ class SparseStridedConv2d(Downsample2d, Convolution):
     groups: int = 1
 
     op_types = ("SparseStridedConv2d",)
+
+    @property
+    def bias_on(self) -> str:
+        """Where the bias goes: to every cell that holds a pixel."""
+        return "active"
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -56,7 +62,7 @@ class SparseStridedConv2d(Downsample2d, Convolution):
     def kernel(self, setting: Setting) -> Kernel:
         """See ``Layer.kernel``. Its image is as large as its cells, so that a partial last one is one."""
         how = setting.how
-        config = self.window_config("active", False, how)
+        config = self.window_config(False, how)
         cells = {
             "channels": self.features.shape[1],
             "height": self.grid[0] * self.strides[0],

@@ -10,10 +10,10 @@ import numpy as np
 
 from sparsepix_ops.errors import SparsePixError
 
-Backend = Literal["native", "ap_fixed"]
+Numbers = Literal["native", "ap_fixed"]
 Entry = Literal["run", "run_float", "run_double"]
 # Entry points of each build, with their kind of numbers: see templates/bridge.cpp.in.
-_ENTRIES: dict[Backend, dict[Entry, type]] = {
+_ENTRIES: dict[Numbers, dict[Entry, type]] = {
     "native": {"run": np.int64, "run_float": np.float32, "run_double": np.float64},
     "ap_fixed": {"run": np.int64},
 }
@@ -28,13 +28,13 @@ class Library:
     Args:
         directory: of the project, for messages.
         top: the name of the model.
-        backend: what the numbers are.
+        numbers: their types.
         loaded: its functions.
     """
 
     directory: Path
     top: str
-    backend: Backend
+    numbers: Numbers
     loaded: ctypes.CDLL
 
     def run(self, entry: Entry, inputs: np.ndarray, outputs: np.ndarray, threads: int) -> bool:
@@ -52,7 +52,7 @@ class Library:
         Raises:
             SparsePixError: the system gives no memory, or no thread.
         """
-        number = _ENTRIES[self.backend][entry]
+        number = _ENTRIES[self.numbers][entry]
         if not all(a.dtype == t and a.flags.c_contiguous for a, t in ((inputs, number), (outputs, np.int64))):
             raise TypeError(f"{entry}: expected contiguous {number.__name__} and int64, found {inputs.dtype}")
         function = getattr(self.loaded, f"{self.top}_{entry}")
@@ -63,14 +63,14 @@ class Library:
         return status == _DONE
 
 
-def load_library(directory: Path, file: Path, top: str, backend: Backend) -> Library:
+def load_library(directory: Path, file: Path, top: str, numbers: Numbers) -> Library:
     """Load a build.
 
     Args:
         directory: of the project, for messages.
         file: the library.
         top: the name of the model.
-        backend: which build it is.
+        numbers: their types in it.
 
     Raises:
         SparsePixError: the file is none that this machine can load.
@@ -81,8 +81,8 @@ def load_library(directory: Path, file: Path, top: str, backend: Backend) -> Lib
         raise SparsePixError(
             f"{directory}: the compiled firmware cannot be loaded, is the compiler one for this machine? {error}"
         ) from error
-    for suffix in _ENTRIES[backend]:
+    for suffix in _ENTRIES[numbers]:
         run = getattr(loaded, f"{top}_{suffix}")
         run.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_longlong, ctypes.c_int]
         run.restype = ctypes.c_int
-    return Library(directory, top, backend, loaded)
+    return Library(directory, top, numbers, loaded)

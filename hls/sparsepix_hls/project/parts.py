@@ -66,6 +66,8 @@ PARTS: tuple[Part, ...] = (
     Part("xc7k325t", "xc7k325tffg900-2", "Kintex-7", 203_800, 407_600, 840, 445, 0, 1),
     Part("xc7z020", "xc7z020clg400-1", "Zynq-7000", 53_200, 106_400, 220, 140, 0, 1),
 )
+# A word in the family of a part, the first that fits, and the name that Yosys has for it.
+_FAMILIES = (("UltraScale+", "xcup"), ("Alveo", "xcup"), ("Kria", "xcup"), ("UltraScale", "xcu"), ("7", "xc7"))
 _BY_NAME = {part.name: part for part in PARTS}
 # Device, package, then speed grade and the rest; series 7 writes no '-' between device and package.
 _ORDERING_CODE = re.compile(
@@ -93,3 +95,26 @@ def find_part(text: str) -> Part:
     near = difflib.get_close_matches(short.split("-")[0], _BY_NAME, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}" if near else f"is it one of {', '.join(sorted(_BY_NAME))}"
     raise SparsePixError(f"unknown part {text!r}: {hint}? A full name such as xcu250-figd2104-2L-e always passes")
+
+
+def yosys_family(part: Part) -> str | None:
+    """The family of a part as Yosys calls it; None if it has no such family."""
+    return next((family for word, family in _FAMILIES if word in part.family), None)
+
+
+def known_family(part: Part) -> str:
+    """The same.
+
+    Raises:
+        SparsePixError: Yosys has no such family.
+    """
+    family = yosys_family(part)
+    if family is None:
+        raise SparsePixError(no_family(part))
+    return family
+
+
+def no_family(part: Part) -> str:
+    """What to say of a part without a family, with the fix."""
+    found = part.family or "a part that is not in the table"
+    return f"{part.full_name}: Yosys maps to UltraScale+, UltraScale and 7 series, found {found}: use another --part"

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from sparsepix_hls.ir.dims import dims
 from sparsepix_hls.ir.graph import Graph
 from sparsepix_hls.ir.tensors import Tensor
-from sparsepix_hls.kernels.constants import dims
 from sparsepix_ops.errors import SparsePixError
 
 Results = np.ndarray | dict[str, np.ndarray]

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from sparsepix_hls.ir.dims import dims
 from sparsepix_hls.ir.graph import Graph
 from sparsepix_hls.ir.tensors import Tensor
-from sparsepix_hls.kernels.constants import dims
 from sparsepix_hls.layers.input_reduce import InputReduce
 from sparsepix_hls.project.inputs import quantized_images
 from sparsepix_ops.errors import SparsePixError

@@ -22,7 +22,6 @@ from sparsepix_hls.cost.primitives import (
     adder,
     dsp_multiplier,
     gate,
-    index_bits,
     less_than_constant,
     logic,
     lut_multiplier,
@@ -30,6 +29,7 @@ from sparsepix_hls.cost.primitives import (
     register,
     tree_levels,
 )
+from sparsepix_hls.ir.dims import index_bits
 
 Kind = Literal["reduce", "conv", "pool", "flatten"]
 Version = Literal["early", "study", "release"]

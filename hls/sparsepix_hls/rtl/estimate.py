@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from da4ml.types import minimal_kif
 
-from sparsepix_hls.cost.costs import Estimate
-from sparsepix_hls.cpp.estimate import DesignEstimate, Row, StageEstimate
+from sparsepix_hls.cost.result import DesignEstimate, Row, StageEstimate
 from sparsepix_hls.design.options import Design
+from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.tensors import PairMap
 from sparsepix_hls.layers.kernel_map import MakePairMap
 from sparsepix_hls.rtl.emit.reductions import key_digits, scan_interval, scan_start
@@ -165,4 +165,4 @@ def estimate_rtl(design: Design, modules: list[Module]) -> DesignEstimate:
         lut=sum(row.cost.lut for row in rows),
         ff=sum(row.cost.ff for row in rows),
     )
-    return DesignEstimate(tuple(rows), tuple(stages), total)
+    return DesignEstimate(tuple(rows), tuple(stages), total, KIND)

@@ -107,10 +107,10 @@ def own_content(content: Any, source: str, file_format: str, kind: str, otherwis
     content = {name: value for name, value in content.items() if name != "format"}
     expected = content.pop("digest", None)
     try:
-        damaged = expected is not None and expected != digest({"format": found} | content)
+        actual = digest({"format": found} | content)  # also where none is expected: it refuses what is no plain data
     except SparsePixError as error:
         raise SparsePixError(f"{source}: {error}") from None
-    if damaged:
+    if expected is not None and expected != actual:
         raise SparsePixError(f"{source}: the file is damaged: its content is not what was written; get it again")
     return content
 
@@ -156,7 +156,9 @@ def digest(content: Any) -> str:
 def tensor_problem(tensor: Tensor) -> str:
     """Why a tensor is no plain array of numbers in memory; '' if it is one."""
     kind = ""
-    if tensor.is_quantized:
+    if tensor.is_nested:  # first: torch raises where one is asked for its shape
+        kind = "a nested tensor; save a tensor of each part"
+    elif tensor.is_quantized:
         kind = "a tensor quantized by torch; save its .dequantize()"
     elif tensor.layout != torch.strided:
         kind = f"a tensor of layout {tensor.layout}; save its .to_dense()"

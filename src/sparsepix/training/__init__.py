@@ -1,9 +1,6 @@
-"""Training: the loop, its data, runs on disk, search.
+"""Training: the loop, its data, runs on disk, search. Names are loaded on first use: options need no torch."""
 
-Names are loaded on first use: the options of a run are read without torch.
-"""
-
-import importlib
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -31,9 +28,10 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from sparsepix.util.extras import needed_for
 
-    with needed_for(f"sparsepix.training.{name}"):
-        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    with needed_for("sparsepix.training"):
+        module = import_module(f"sparsepix.training.{_HOMES[name]}")
+    return getattr(module, name)
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return __all__

@@ -1,6 +1,5 @@
 """The state of a training in a file, from which it goes on as if it had never stopped."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from sparsepix.models.torch_files import read_own, tensor_problem, write_file
 from sparsepix.training.history import History
 from sparsepix.util.numbers_given import require_plain, shown
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.whole import real_number
 
 FILE_FORMAT = "sparsepix-checkpoint-1"
 
@@ -126,7 +126,7 @@ def _unlike(value: Any, like: Any, where: str) -> Iterator[str]:
         else:
             for i, (part, counterpart) in enumerate(zip(value, like, strict=True)):
                 yield from _unlike(part, counterpart, f"{where}[{i}]")
-    elif number and (isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value)):
+    elif number and (type(value) not in (int, float) or real_number(value) is None):
         yield f"{where}: expected a finite number, found {shown(value)}"
     elif not number and type(value) is not type(like):
         yield f"{where}: expected {shown(like)}, found {shown(value)}"
@@ -152,8 +152,17 @@ def _history_problems(found: History, fresh: History, epochs: int) -> Iterator[s
             yield f"history.{name}: expected {epochs} numbers, one an epoch, found {shown(values)}"
 
 
-# What a schedule changes as it goes.
-_MOVING = ("last_epoch", "_step_count", "_last_lr", "_get_lr_called_within_step", "_is_initial")
+# What changes as a training goes: of a schedule, and of the settings of its optimizer.
+_SCHEDULE_MOVES = ("last_epoch", "_step_count", "_last_lr", "_get_lr_called_within_step", "_is_initial")
+_OPTIMIZER_MOVES = ("lr", "betas")
+
+
+def _changed(found: Mapping[str, Any], fresh: Mapping[str, Any], moves: Sequence[str], where: str) -> Iterator[str]:
+    for name, value in found.items():
+        problems = list(_unlike(value, fresh[name], f"{where}.{name}"))
+        yield from problems
+        if not problems and name not in moves and value != fresh[name]:
+            yield f"{where}.{name}: expected {shown(fresh[name])}, found {shown(value)}"
 
 
 def _schedule_problems(found: Any, fresh: Mapping[str, Any], steps: int) -> Iterator[str]:
@@ -161,11 +170,7 @@ def _schedule_problems(found: Any, fresh: Mapping[str, Any], steps: int) -> Iter
     if not isinstance(found, Mapping) or not set(found) <= set(fresh) or "last_epoch" not in found:
         yield f"schedule: expected {', '.join(fresh)}, found {_names(found)}"
         return
-    for name, value in found.items():
-        problems = list(_unlike(value, fresh[name], f"schedule.{name}"))
-        yield from problems
-        if not problems and name not in _MOVING and value != fresh[name]:
-            yield f"schedule.{name}: expected {shown(fresh[name])}, found {shown(value)}"
+    yield from _changed(found, fresh, _SCHEDULE_MOVES, "schedule")
     if not isinstance(found["last_epoch"], Tensor) and found["last_epoch"] != steps:
         yield f"schedule.last_epoch: expected {steps}, the steps that were taken, found {shown(found['last_epoch'])}"
 
@@ -174,7 +179,13 @@ def _optimizer_problems(found: Any, fresh: Mapping[str, Any], parameters: Sequen
     if not isinstance(found, Mapping) or set(found) != {"state", "param_groups"}:
         yield f"optimizer: expected state and param_groups, found {_names(found)}"
         return
-    yield from _unlike(found["param_groups"], fresh["param_groups"], "optimizer.param_groups")
+    problems = list(_unlike(found["param_groups"], fresh["param_groups"], "optimizer.param_groups"))
+    yield from problems
+    if not problems:
+        # They also number the parameters. With other numbers torch gives a parameter the state of another one, and
+        # fused Adam, which compares no shapes, writes past its end.
+        for i, (group, like) in enumerate(zip(found["param_groups"], fresh["param_groups"], strict=True)):
+            yield from _changed(group, like, _OPTIMIZER_MOVES, f"optimizer.param_groups[{i}]")
     state = found["state"]
     if not isinstance(state, Mapping):
         yield f"optimizer.state: expected a dict, found {type(state).__name__}"

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from sparsepix.datasets import Split
 from sparsepix.export.module_copy import evaluation_copy
@@ -124,6 +125,30 @@ def model_problems(model: nn.Module, splits: dict[str, Split]) -> list[str]:
         for name, split in splits.items()
         if split.labels.max() > last
     ]
+
+
+def memory_problems(model: nn.Module) -> list[str]:
+    """Parameters that cannot be trained, or not be set again, for how they lie in memory; buffers that cannot be set.
+
+    torch's fused Adam takes every array for one without gaps. On a CPU it looks at no strides, and so it changes what
+    lies behind the place that several values share (the heap, and the process dies) and what lies in a gap.
+
+    Args:
+        model: that is to be trained.
+    """
+    tensors = model.state_dict(keep_vars=True) | dict(model.named_parameters())
+    return [
+        f"{name}: expected an array of its own, found a view with gaps or shared places (shape {tuple(tensor.shape)}, "
+        f"strides {tensor.stride()}); make it one with .detach().clone()"
+        for name, tensor in tensors.items()
+        if isinstance(tensor, Tensor) and not is_lazy(tensor) and tensor.layout == torch.strided and _is_view(tensor)
+    ]
+
+
+def _is_view(tensor: Tensor) -> bool:
+    shared = any(size > 1 and not stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
+    # torch keeps the strides in a new array just where there are neither gaps nor shared places.
+    return shared or (tensor.requires_grad and torch.empty_like(tensor, device="meta").stride() != tensor.stride())
 
 
 def _outputs(model: nn.Module, shape: tuple[int, ...]) -> int:

@@ -21,7 +21,7 @@ from sparsepix.training import distributed
 from sparsepix.training.augmentation import Augment
 from sparsepix.training.batches import ImageStore
 from sparsepix.training.checkpoint import Checkpoint, read_checkpoint, require_fitting
-from sparsepix.training.data_checks import checked_split, model_problems
+from sparsepix.training.data_checks import checked_split, memory_problems, model_problems
 from sparsepix.training.evaluation import EVALUATED, decisions
 from sparsepix.training.history import History
 from sparsepix.training.option_checks import checked_fit_options
@@ -103,6 +103,7 @@ def fit(
     Raises:
         SparsePixError: all arguments that are out of range, and all that is wrong with images and labels: numbers that
             differ, values that are not finite, images that the model does not take, labels that it has no output for;
+            parameters that are views with gaps or shared places in memory;
             a loss that is not finite (the checkpoint stays as it was before); the checkpoint is of a training with
             other arguments, or damaged; a penalty that the model does not have.
         KeyboardInterrupt: ``stop`` asked for it.
@@ -125,7 +126,11 @@ def fit(
     if isinstance(save_every, bool) or not isinstance(save_every, int | float) or not save_every >= 0:
         problems.append(f"save_every: expected a number of seconds, found {save_every!r}")
     splits = {name: checked_split(getattr(data, name), name, problems) for name in ("train", "validation")}
-    problems = problems or model_problems(model, splits) + penalty_terms.missing(model, settings["penalties"])
+    problems = problems or [
+        *model_problems(model, splits),
+        *penalty_terms.missing(model, settings["penalties"]),
+        *memory_problems(model),
+    ]
     if problems:
         raise SparsePixError(problems, "fit")
     settings |= {"augmented": augment is not None, "training images": len(splits["train"])}
@@ -322,6 +327,11 @@ class _Training:
         require_fitting(found, self._state(self.sums), list(self.model.parameters()), self.steps, str(path))
         self.model.load_state_dict(found.model)
         self.optimizer.load_state_dict(found.optimizer)
+        # Fused Adam on a CPU looks at no strides: the state has to lie in memory as the parameter does, whatever memory
+        # format the model had when the file was written.
+        for parameter, state in self.optimizer.state.items():
+            for name in ("exp_avg", "exp_avg_sq"):
+                state[name] = torch.empty_like(parameter).copy_(state[name].detach())
         self.schedule.load_state_dict(found.schedule)
         self.epoch, self.step, self.seconds = found.epoch, found.step, found.seconds
         self.history, self.best = found.history, found.best

@@ -8,12 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from sparsepix_hls.design.options import Design
-from sparsepix_hls.design.schedule import plan
+from sparsepix_hls.ir.dims import dims
 from sparsepix_hls.ir.graph import Graph
-from sparsepix_hls.kernels.constants import dims
-from sparsepix_hls.layers.head import Head
-from sparsepix_hls.layers.input_reduce import input_reduce
-from sparsepix_hls.project.parts import find_part
+from sparsepix_hls.project.parts import find_part, no_family, yosys_family
 from sparsepix_hls.project.results import packed, result_size
 from sparsepix_hls.project.size_checks import check_rtl_memory
 from sparsepix_hls.project.testbench_data import data_text
@@ -21,8 +18,6 @@ from sparsepix_hls.rtl.emit.arrays import Arrays
 from sparsepix_hls.rtl.emit.reductions import input_pixels
 from sparsepix_hls.rtl.emit.stages import Module, stage_modules
 from sparsepix_hls.rtl.emit.text import instance, module_text, port
-from sparsepix_hls.rtl.tools.synthesis import no_family, yosys_family
-from sparsepix_ops.errors import SparsePixError
 
 # Levels of LUTs that a stage may have at so many nanoseconds a clock, as the scheduler counts them: 8.5 at 5 ns leave
 # room for what its counting misses, so that synthesis ends at 10 or fewer.
@@ -33,37 +28,20 @@ _VERILOG = _PACKAGE / "verilog"
 _TEMPLATES = _PACKAGE / "templates"
 
 
-def rtl_problems(graph: Graph, reduction: str) -> list[str]:
-    """What has no RTL, with the fix.
-
-    Args:
-        graph: the model.
-        reduction: of ``REDUCTIONS``, or 'auto'.
-    """
-    reduce, problems = input_reduce(graph), []
-    if reduction == "tree":
-        problems.append("reduce 'tree' has no RTL: use 'scan' or 'stream'")
-    if reduce.image.type != reduce.features.type:
-        problems.append(f"{reduce.name}: expected features of the image's type, found {reduce.features.type}")
-    problems += [
-        f"{layer.name}: a {layer.kind} has no RTL: leave it out (do not --keep-head), it changes no decision"
-        for layer in graph.layers
-        if isinstance(layer, Head)
-    ]
-    return problems
-
-
 def rtl_modules(design: Design, clock_ns: float) -> list[Module]:
     """The stages of a design as modules.
 
+    Args:
+        design: with ``sums_apart``: a loop here has no place for what comes after its sums.
+        clock_ns: clock period.
+
     Raises:
-        SparsePixError: the design has something that there is no RTL for.
+        SparsePixError: there is not enough memory to trace it.
     """
-    problems = rtl_problems(design.graph, design.reduce)
-    if problems:
-        raise SparsePixError(problems, heading=f"model {design.graph.name} cannot be written as RTL")
+    if not design.sums_apart:
+        raise ValueError("expected a design with sums_apart, as backend_design makes it for RTL")
     check_rtl_memory(design)
-    return stage_modules(Arrays(design), plan(design, sums_apart=True), max(clock_ns * LEVELS_PER_NS, 3.0))
+    return stage_modules(Arrays(design), design.stages, max(clock_ns * LEVELS_PER_NS, 3.0))
 
 
 def write_rtl_project(

@@ -1,6 +1,5 @@
 """A written RTL project: build its simulation, run it from Python, measure it, synthesize it."""
 
-import re
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
@@ -11,47 +10,24 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from sparsepix_hls.cpp.project import CsimResult, check_folder
-from sparsepix_hls.ir.graph import Graph
 from sparsepix_hls.project import toolchain
+from sparsepix_hls.project.base import BaseProject, CsimResult, result_of_testbench
 from sparsepix_hls.project.inputs import checked_threads, quantized_images, raw_images
-from sparsepix_hls.project.parts import Part, find_part
-from sparsepix_hls.project.results import Results, real, result_size, unpacked
-from sparsepix_hls.rtl.tools.synthesis import Synthesis, known_family, synthesize, yosys_command
+from sparsepix_hls.project.parts import Part, find_part, known_family
+from sparsepix_hls.project.results import Results, result_size, unpacked
+from sparsepix_hls.rtl.tools.measurement import Measurement
+from sparsepix_hls.rtl.tools.synthesis import Synthesis, synthesize, yosys_command
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.system import processes
 from sparsepix_ops.system.signals import temporary_folder
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 _CHUNK = 500  # events of one run: about a hundred megabytes of a 63x63 image
-_SUMMARY = re.compile(r"^sim: (\d+) events, (\d+) mismatching outputs$", re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """What the simulation of a design measured; clocks are counted from transfer to transfer.
-
-    Args:
-        events: number of events.
-        latency_cycles: from the first beat of an event to its result, the most of all events, each sent alone.
-        latency_cycles_least: the least of them.
-        tail_cycles: from the last beat of an event to its result, the most.
-        interval_cycles: between two results while events wait at the input, the most.
-        mismatches: outputs that differed from those of the first run when events followed each other, when both
-            ports paused at random, and when the design was reset in the middle of events.
-    """
-
-    events: int
-    latency_cycles: int
-    latency_cycles_least: int
-    tail_cycles: int
-    interval_cycles: int
-    mismatches: dict[str, int]
 
 
 @dataclass
-class RtlProject:
-    """An RTL project on disk.
+class RtlProject(BaseProject):
+    """An RTL project on disk; see ``BaseProject`` for ``predict``.
 
     Args:
         directory: where ``translate`` put it; kept as an absolute path, which ``os.chdir`` does not change.
@@ -60,14 +36,9 @@ class RtlProject:
         modules: names of the modules of its stages, in order.
     """
 
-    directory: Path
-    graph: Graph
     part: Part
     modules: tuple[str, ...]
     _simulation: Path | None = field(default=None, init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        self.directory = self.directory.absolute()
 
     def compile(self) -> None:
         """Build the simulation with Verilator (``make build/sim``).
@@ -76,13 +47,9 @@ class RtlProject:
             SparsePixError: there is no Verilator, make or compiler, or they refuse the sources.
         """
         find_simulator()
-        check_folder(self.directory, "Makefile")
-        command, done = toolchain.run_make(self.directory, "build/sim")
+        command, done = self._make("build/sim")
         if done.returncode:
-            raise SparsePixError(
-                f"{self.directory}: {command} failed (exit status {done.returncode})\n"
-                f"{toolchain.first_lines(done.stderr or done.stdout)}"
-            )
+            raise self._failed(command, done)
         self._simulation = self.directory / "build" / "sim"
 
     def simulate(self) -> CsimResult:
@@ -95,30 +62,10 @@ class RtlProject:
             SparsePixError: not compiled yet, or the testbench could not run.
         """
         done = _execute([str(self._compiled())], self.directory)
-        summary = _SUMMARY.search(done.stdout)
-        if summary is None or (done.returncode != 0) != (int(summary[2]) > 0):
+        found = result_of_testbench("sim", done)
+        if found is None:
             raise SparsePixError(f"{self.directory}: simulation: {_reason(done)}")
-        return CsimResult(events=int(summary[1]), mismatches=int(summary[2]))
-
-    def predict(self, x: Any, threads: int | None = 1) -> Results:
-        """Run the simulated hardware; any number of threads may call it at once.
-
-        Args:
-            x: images, numbers [B, channels, height, width]; quantized to the input's format first. An array of any
-                strides and byte order, a tensor, or lists. B may be 0.
-            threads: how many simulations share the batch, at most; None: as many as this process may use cores. The
-                results are the same.
-
-        Returns:
-            The exact results as float64 [B, *output shape]; a dict of them by the names of the outputs, if the model
-            has several.
-
-        Raises:
-            SparsePixError: not compiled yet, x has another shape, another kind of numbers, NaN or infinity,
-                ``threads`` is no whole number of at least 1, or the simulation fails.
-        """
-        images = quantized_images(self.graph.input, x)
-        return real(self.graph, unpacked(self.graph, self._run(images, (), checked_threads(threads))[0]))
+        return found
 
     def predict_raw(self, raw: Any, options: str | Sequence[str] = (), threads: int | None = 1) -> Results:
         """Run the simulated hardware on raw integers.
@@ -135,18 +82,22 @@ class RtlProject:
             SparsePixError: not compiled yet, raw has another shape, numbers that are no integers, or values outside
                 the input's format, ``threads`` is no whole number of at least 1, or the simulation fails.
         """
-        images = raw_images(self.graph.input, raw)
+        build, count = self._compiled(), checked_threads(threads)
         options = (options,) if isinstance(options, str) else tuple(map(str, options))
-        return unpacked(self.graph, self._run(images, options, checked_threads(threads))[0])
+        return unpacked(self.graph, self._run(build, raw_images(self.graph.input, raw), options, count)[0])
 
     def _compiled(self) -> Path:
         if self._simulation is None:
             raise SparsePixError(f"{self.directory}: no simulation yet: call compile() first")
         return self._simulation
 
-    def _run(self, raw: np.ndarray, options: tuple[str, ...], threads: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    def _run_raw(self, build: Path, raw: np.ndarray, threads: int) -> np.ndarray:
+        return self._run(build, raw, (), threads)[0]
+
+    def _run(
+        self, simulation: Path, raw: np.ndarray, options: tuple[str, ...], threads: int = 1
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Results [B, numbers], and clocks [B, 3] of the first beat, the last beat and the result."""
-        simulation = self._compiled()
         size = max(min(_CHUNK, -(-len(raw) // threads)), 1)
         chunks = [raw[start : start + size] for start in range(0, len(raw), size)]
 
@@ -192,18 +143,19 @@ class RtlProject:
         Raises:
             SparsePixError: not compiled yet, no image, or as ``predict``.
         """
+        simulation = self._compiled()
         raw = (self._testbench_images() if x is None else quantized_images(self.graph.input, x))[:_CHUNK]
         if not len(raw):
             raise SparsePixError(f"{self.graph.input.name}: expected one image or more to measure, found none")
-        alone, single = self._run(raw, ("--apart",))
-        together, clocks = self._run(raw, ())
+        alone, single = self._run(simulation, raw, ("--apart",))
+        together, clocks = self._run(simulation, raw, ())
         runs = {"back to back": together}
         for name, options in (
             ("stalls", ("--stalls",)),
             ("resets", ("--reset",)),
             ("stalls and resets", ("--stalls", "--reset")),
         ):
-            runs[name] = self._run(raw, options)[0]
+            runs[name] = self._run(simulation, raw, options)[0]
         latency = single[:, 2] - single[:, 0]
         gaps = np.diff(clocks[:, 2])
         return Measurement(
@@ -216,7 +168,7 @@ class RtlProject:
         )
 
     def _testbench_images(self) -> np.ndarray:
-        check_folder(self.directory, "tb/data/inputs.dat")
+        self._check_folder("tb/data/inputs.dat")
         lines = (self.directory / "tb" / "data" / "inputs.dat").read_text(encoding="utf-8").splitlines()
         rows = [line.split() for line in lines if line and not line.startswith("#")]
         return np.array(rows, dtype=np.int64).reshape(-1, *self.graph.input.shape)

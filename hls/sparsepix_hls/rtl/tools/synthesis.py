@@ -6,14 +6,15 @@ import shutil
 import sys
 from collections import Counter
 from concurrent.futures import as_completed
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from sparsepix_hls.project import toolchain
-from sparsepix_hls.project.parts import Part
+from sparsepix_hls.project.parts import Part, known_family
 from sparsepix_hls.rtl.tools.netlist import LongestPath, read_netlist
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.system.processes import process_pool
@@ -32,8 +33,6 @@ WIDE = "-widemux 5"
 # give away where it sees no need for them.
 REPEATED = "*image_column* *largest_column* *product* *adder* *_table*"
 RESOURCES = ("lut", "ff", "dsp", "bram")
-# A word in the family of a part, the first that fits, and the name that Yosys has for it.
-_FAMILIES = (("UltraScale+", "xcup"), ("Alveo", "xcup"), ("Kria", "xcup"), ("UltraScale", "xcu"), ("7", "xc7"))
 # LUTs of a memory made of them, as AMD's libraries guide (UG974) draws it.
 _MEMORIES = {
     1: ("RAM32X1S", "RAM64X1S"),
@@ -79,29 +78,6 @@ class Synthesis:
     def deepest(self) -> tuple[str, LongestPath]:
         """The module with the longest path, and the path."""
         return max(((name, area.path) for name, area in self.modules.items()), key=lambda item: item[1].levels)
-
-
-def yosys_family(part: Part) -> str | None:
-    """The family of a part as Yosys calls it; None if it has no such family."""
-    return next((family for word, family in _FAMILIES if word in part.family), None)
-
-
-def known_family(part: Part) -> str:
-    """The same.
-
-    Raises:
-        SparsePixError: Yosys has no such family.
-    """
-    family = yosys_family(part)
-    if family is None:
-        raise SparsePixError(no_family(part))
-    return family
-
-
-def no_family(part: Part) -> str:
-    """What to say of a part without a family, with the fix."""
-    found = part.family or "a part that is not in the table"
-    return f"{part.full_name}: Yosys maps to UltraScale+, UltraScale and 7 series, found {found}: use another --part"
 
 
 def yosys_command(script: list[str]) -> list[str] | None:
@@ -206,3 +182,21 @@ def area_of(cells: Counter[str], path: LongestPath) -> Area:
         bram=count("RAMB18") + 2 * count("RAMB36"),
         path=path,
     )
+
+
+def synthesis_json(found: Synthesis, part: Part) -> dict[str, Any]:
+    """What the synthesis found, as plain data for ``report.json``."""
+    total = {resource: found.total(resource) for resource in RESOURCES}
+    module, path = found.deepest
+    shares = {"lut": part.luts, "ff": part.ffs, "dsp": part.dsps, "bram": 2 * part.bram36}
+    return {
+        "method": METHOD,
+        "family": found.family,
+        "modules": {
+            name: {**{resource: getattr(area, resource) for resource in RESOURCES}, **asdict(area.path)}
+            for name, area in found.modules.items()
+        },
+        "total": total,
+        "utilization": {resource: total[resource] / shares[resource] for resource in RESOURCES},
+        "deepest": {"module": module, **asdict(path)},
+    }

@@ -8,23 +8,22 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from cpp_source import (
+from tree_sitter import Node
+
+from hls_pragmas.rules import BLOCK_MODES, COUNT, EXCLUSIVE, FLAG, INDEX, PORT, RULES, SCALAR_MODES, SIGNED, VARIABLE
+from hls_pragmas.source import (
     Block,
     Label,
     Pragma,
     Signature,
     Statement,
-    Token,
     Variable,
     parse,
     signature,
-    split,
-    template_parameters,
-    tokenize,
+    text_of,
     variables,
-    without_template,
+    words,
 )
-from hls_rules import BLOCK_MODES, COUNT, EXCLUSIVE, FLAG, INDEX, PORT, RULES, SCALAR_MODES, SIGNED, VARIABLE
 
 
 @dataclass
@@ -56,21 +55,17 @@ class Scope:
     def declare(self, found: list[Variable]) -> None:
         for variable in found:
             self.visible[variable.name] = variable
-            value, name = list(variable.value), {variable.name}
+            value, name = variable.value, {variable.name}
             self.constants, self.unrolled = self.constants - name, self.unrolled - name
-            if variable.constant and value and self.is_constant(value):
+            if variable.constant and value is not None and self.is_constant(value):
                 self.constants |= name
-            elif variable.constant and value and self.is_constant(value, unrolled=True):
+            elif variable.constant and value is not None and self.is_constant(value, unrolled=True):
                 self.unrolled |= name
 
-    def is_constant(self, tokens: list[Token], unrolled: bool = False) -> bool:
+    def is_constant(self, node: Node, unrolled: bool = False) -> bool:
         """True if every name is a constant, or a member of a type ('Config::size')."""
         known = self.constants | {"true", "false"} | (self.unrolled if unrolled else frozenset())
-        for i, token in enumerate(tokens):
-            qualified = "::" in [t.text for t in (*tokens[max(i - 1, 0) : i], *tokens[i + 1 : i + 2])]
-            if token.kind == "word" and not qualified and token.text not in known:
-                return False
-        return True
+        return all(n.parent.type == "qualified_identifier" or text_of(n) in known for n in words(node))
 
 
 def functions(block: Block) -> Iterator[Block]:
@@ -110,7 +105,7 @@ def check(files: Mapping[str, str], top: str | None = None) -> Report:
     report = Report()
     trees = {name: parse(text) for name, text in files.items()}
     known = {signature(f).name: f for tree in trees.values() for f in functions(tree)}
-    constexpr = {name for name, f in known.items() if "constexpr" in signature(f).returns}
+    constexpr = {name for name, f in known.items() if signature(f).constexpr}
     for name, tree in trees.items():
         _walk(tree, Scope(name, constants=frozenset(constexpr)), top, report)
         for function in functions(tree):
@@ -145,7 +140,7 @@ def _walk(block: Block, scope: Scope, top: str | None, report: Report) -> None:
         if isinstance(item, Block):
             _enter(item, scope, top, label, report)
         elif isinstance(item, Statement):
-            scope.declare(variables(item.tokens))
+            scope.declare(variables(item.node))
         statements += not isinstance(item, Label)
         label = item if isinstance(item, Label) else None
     for one, other in EXCLUSIVE:
@@ -157,7 +152,7 @@ def _walk(block: Block, scope: Scope, top: str | None, report: Report) -> None:
 
 
 def _enter(block: Block, scope: Scope, top: str | None, label: Label | None, report: Report) -> None:
-    constants = scope.constants | template_parameters(block.head)
+    constants = scope.constants | block.template_parameters
     inner = scope.inner(constants=constants)
     if block.kind == "function":
         head = signature(block)
@@ -166,15 +161,14 @@ def _enter(block: Block, scope: Scope, top: str | None, label: Label | None, rep
         inner.declare(list(head.parameters))
     elif block.kind == "loop":
         here = directives(block)
-        header = block.head[2:-1] if block.head[0].text == "for" else []
-        parts = split(header, ";", angles=False)
-        counters = variables(parts[0]) if parts else []
+        start, *rest = (block.node.child_by_field_name(name) for name in ("initializer", "condition", "update"))
+        counters = variables(start) if start else []
         if here:
             if label is None:
                 report.add(scope.file, block.line, "a loop with pragmas needs a label")
             bound = inner.inner(constants=constants | {v.name for v in counters})
-            tokens = [*(counters[0].value if len(counters) == 1 else ()), *(t for p in parts[1:] for t in p)]
-            if len(parts) != 3 or len(counters) != 1 or not bound.is_constant(tokens, unrolled=True):
+            parts = [*(v.value for v in counters), *rest]
+            if len(counters) != 1 or None in parts or not all(bound.is_constant(p, unrolled=True) for p in parts):
                 report.add(scope.file, block.line, "a loop with pragmas needs constant bounds")
         inner.declare(counters)
         if "UNROLL" in here and not {"factor", "off"} & set(here["UNROLL"]):
@@ -228,8 +222,8 @@ def _value_fault(kind: str | frozenset[str], value: str | None, scope: Scope) ->
         if re.fullmatch(r"-?\d+", value):
             return None if int(value) >= int(kind) else f"expected {kind} or more, found {value}"
         # A named constant is legal, also a member of a template parameter; anything longer deserves a name.
-        tokens = tokenize(value)
-        named = re.fullmatch(r"[A-Za-z_]\w*(::\w+)*", value) and scope.is_constant(tokens)
+        member = re.fullmatch(r"[A-Za-z_]\w*(::\w+)+", value)
+        named = member or value in scope.constants or value in {"true", "false"}
         return None if named else f"expected a whole number or the name of a constant, found {value!r}"
     if not re.fullmatch(r"\w+", value):
         return f"expected a name, found {value!r}"
@@ -275,14 +269,14 @@ def _check_port(block: Block, port: str, line: int, scope: Scope, report: Report
         report.add(scope.file, line, f"INTERFACE: ap_ovld is for outputs, and {port!r} is const")
 
 
-def _words(block: Block) -> Iterator[str]:
+def _names(block: Block) -> Iterator[str]:
     """Every name in the statements of a block."""
     for item in block.items:
         if isinstance(item, Block):
-            yield from (token.text for token in item.head if item.kind != "function" and token.kind == "word")
-            yield from _words(item)
+            yield from (text_of(n) for part in item.head if item.kind != "function" for n in words(part))
+            yield from _names(item)
         elif isinstance(item, Statement):
-            yield from (token.text for token in item.tokens if token.kind == "word")
+            yield from map(text_of, words(item.node))
 
 
 def _nested(block: Block) -> Iterator[Block]:
@@ -301,22 +295,20 @@ def _check_calls(file: str, function: Block, known: Mapping[str, Block], report:
     for pipelined in (function, *_nested(function)):
         if "off" in directives(pipelined).get("PIPELINE", {"off": None}):
             continue
-        below, todo, reached = list(_nested(pipelined)), set(_words(pipelined)), set()
+        below, todo, reached = list(_nested(pipelined)), set(_names(pipelined)), set()
         while todo:
             name = todo.pop()
             if name in known and name not in reached:
                 reached.add(name)
                 below += [known[name], *_nested(known[name])]
-                todo |= set(_words(known[name]))
+                todo |= set(_names(known[name]))
         for inner in below:
             for lost in sorted({"PIPELINE", "DATAFLOW"} & set(directives(inner))):
-                report.add(
-                    file, pipelined.line, f"this pipeline unrolls '{_text(inner.head)}', which has {lost} of its own"
-                )
+                report.add(file, pipelined.line, f"this pipeline unrolls '{_head(inner)}', which has {lost} of its own")
 
 
-def _text(head: list[Token]) -> str:
-    return " ".join(token.text for token in without_template(head))[:60]
+def _head(block: Block) -> str:
+    return " ".join(" ".join(text_of(node) for node in block.head).split())[:60]
 
 
 def dataflow_faults(function: Block, known: Mapping[str, Block]) -> Iterator[tuple[int, str]]:
@@ -327,7 +319,7 @@ def dataflow_faults(function: Block, known: Mapping[str, Block]) -> Iterator[tup
     belongs to one process. What a process writes are its non-const references, pointers and arrays.
     """
     head = signature(function)
-    if head.returns[-1:] != ("void",):
+    if head.returns != "void":
         yield function.line, f"{head.name} must return void"
     channels: dict[str, int] = {}
     uses: dict[str, list[str]] = {p.name: [] for p in head.parameters}
@@ -338,32 +330,31 @@ def dataflow_faults(function: Block, known: Mapping[str, Block]) -> Iterator[tup
         if not isinstance(item, Statement):
             yield item.line, "only declarations and calls may stand in the region"
             continue
-        declared = variables(item.tokens)
+        declared = variables(item.node)
         for variable in declared:
             channels[variable.name], uses[variable.name] = item.line, []
-            if variable.static or variable.constant or variable.value:
+            if variable.static or variable.constant or variable.value is not None:
                 yield item.line, f"{variable.name!r} must be a local variable without an initial value"
         if declared:
             continue
-        words = [t.text for t in item.tokens]
-        opened = words.index("(") if "(" in words else 0
-        called = known.get(words[opened - 1]) if opened and words[-1] == ")" else None
+        call = item.node.named_children[0] if item.node.type == "expression_statement" else None
+        is_call = call is not None and call.type == "call_expression"
+        called = known.get(text_of(call.child_by_field_name("function"))) if is_call else None
         if called is None:
             yield item.line, "only declarations and calls may stand in the region"
             continue
         callee, own = signature(called), directives(called)
-        if callee.returns[-1:] != ("void",):
+        if callee.returns != "void":
             yield item.line, f"process {callee.name} must return void"
         if "INLINE" in own and "off" not in own["INLINE"]:
             yield item.line, f"{callee.name} is inlined, so it is no process"
-        arguments = split(item.tokens[opened + 1 : -1])
+        arguments = list(map(text_of, call.child_by_field_name("arguments").named_children))
         if len(arguments) != len(callee.parameters):
             yield item.line, f"{callee.name} takes {len(callee.parameters)} arguments, found {len(arguments)}"
-        for parameter, argument in zip(callee.parameters, arguments, strict=False):
-            if len(argument) != 1 or argument[0].text not in uses:
-                yield item.line, f"argument {' '.join(t.text for t in argument)!r} must be a channel or a port"
+        for parameter, name in zip(callee.parameters, arguments, strict=False):
+            if name not in uses:
+                yield item.line, f"argument {name!r} must be a channel or a port"
                 continue
-            name = argument[0].text
             writes = not parameter.constant and (parameter.reference or parameter.dimensions > 0)
             uses[name].append("w" if writes else "r")
             if writes and name in constant:

@@ -1,0 +1,55 @@
+"""The backend that writes C++ for Vitis HLS; ``make csim`` verifies a project."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sparsepix_hls.cost.result import DesignEstimate
+from sparsepix_hls.cpp.estimate import estimate_design
+from sparsepix_hls.cpp.project import Project
+from sparsepix_hls.cpp.writer import write_project
+from sparsepix_hls.design.options import REDUCTIONS, Design, Options
+from sparsepix_hls.flow.backends import Backend
+from sparsepix_hls.ir.graph import Graph
+from sparsepix_hls.project.parts import Part
+
+
+@dataclass(frozen=True)
+class HlsFirmware:
+    """A design as C++, which is made when it is written; see ``Firmware``."""
+
+    design: Design
+    clock_ns: float
+
+    def estimate(self) -> DesignEstimate:
+        """Counted from the primitives of each kernel."""
+        return estimate_design(self.design, self.clock_ns)
+
+    def write(self, directory: Path, part: str, inputs: np.ndarray, outputs: dict[str, np.ndarray]) -> None:
+        """Write the project; see ``write_project``."""
+        write_project(self.design, directory, part, self.clock_ns, inputs, outputs)
+
+    def open(self, directory: Path, graph: Graph, part: Part) -> Project:
+        """The written project; g++ needs no part."""
+        return Project(directory, graph)
+
+
+def _problems(graph: Graph, options: Options) -> list[str]:
+    """What has no HLS kernel, with the fix."""
+    if options.scan_pixels in (None, 1):
+        return []
+    return [f"scan_pixels: {options.scan_pixels} pixels a clock have no HLS kernel: use 1, or --backend rtl"]
+
+
+HLS = Backend(
+    name="hls",
+    language="HLS C++",
+    reductions=REDUCTIONS,
+    scan_pixels=(None,),
+    sums_apart=False,
+    found_later=("csim",),
+    problems=_problems,
+    design_problems=lambda design, options: [],
+    lower=HlsFirmware,
+)
