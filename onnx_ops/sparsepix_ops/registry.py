@@ -1,40 +1,23 @@
-"""Every op of the contract, by domain and type. A new op is one more line here."""
+"""Every op of the contract, by domain and type: those of all modules in ``sparsepix_ops.ops``."""
+
+from collections.abc import Iterator
+from importlib import import_module
+from pkgutil import iter_modules
 
 import onnx
 
+from sparsepix_ops import ops
 from sparsepix_ops.op import DOMAIN, Kind, Op
-from sparsepix_ops.ops import (
-    head,
-    input_reduce,
-    joins,
-    leaky_relu,
-    quant,
-    sparse_avg_pool2d,
-    sparse_conv2d,
-    sparse_flatten,
-    sparse_global_avg_pool2d,
-    sparse_global_max_pool2d,
-    sparse_max_pool2d,
-    sparse_strided_conv2d,
-    standard,
-)
 
-# In the order in which a file carries their bodies.
-_ALL: tuple[Op, ...] = (
-    input_reduce.OP,
-    sparse_conv2d.OP,
-    sparse_strided_conv2d.OP,
-    sparse_avg_pool2d.OP,
-    sparse_max_pool2d.OP,
-    sparse_global_avg_pool2d.OP,
-    sparse_global_max_pool2d.OP,
-    sparse_flatten.OP,
-    leaky_relu.OP,
-    quant.OP,
-    *standard.OPS,
-    *joins.OPS,
-    *head.OPS,
-)
+
+def _every_op() -> Iterator[Op]:
+    """The ops in the order in which a file carries their bodies: by the names of their modules."""
+    for module in iter_modules(ops.__path__):
+        found = vars(import_module(f"{ops.__name__}.{module.name}"))
+        yield from found.get("OPS", (found["OP"],) if "OP" in found else ())
+
+
+_ALL = tuple(_every_op())
 OPS: dict[tuple[str, str], Op] = {(op.domain, op.name): op for op in _ALL}
 CUSTOM_OPS = tuple(op for op in _ALL if op.domain == DOMAIN)
 
@@ -50,7 +33,6 @@ TRANSPARENT = _named(Kind.CAST, Kind.COPY)  # they change no value: every number
 # What to use instead of an op that the contract has not, for those that people try.
 ALTERNATIVES = {
     **{name: advice for op in _ALL for name, advice in op.stands_in.items()},
-    "ConvTranspose": "sparse models have no upsampling",
     "BatchNormalization": "fold it into the weights of the layer in front of it before the export: "
     "sparsepix.fold_batch_norm(model)",
     "Dropout": "call model.eval() before the export",

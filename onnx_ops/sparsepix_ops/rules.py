@@ -111,9 +111,11 @@ class PixelLists:
         if coords is not None:
             if self._coords.get(inputs["features"]) != coords:
                 return ["its features and coords do not belong together: take both from the same layer"]
-            found = attributes.get("spatial_shape", self._grids[coords])
-            if found != self._grids[coords]:
-                return [f"its spatial_shape is {found}, but its pixels come from a grid of {self._grids[coords]}"]
+            # An op that reads the pixels of its result has their grid, others that of their features.
+            grid = self._grids[inputs.get(op.pixels, coords) if is_coords(op.pixels) else coords]
+            found = attributes.get("spatial_shape", grid)
+            if found != grid:
+                return [f"its spatial_shape is {found}, but its pixels come from a grid of {grid}"]
         if op.kind is Kind.JOIN and len({self._coords.get(name) for name in read}) > 1:
             return [
                 "its operands stand on different pixels: take all of them from behind the same SparseInputReduce or "

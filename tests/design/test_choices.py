@@ -7,7 +7,8 @@ import pytest
 from design_space import every, options_of
 from onnx_models import ModelBuilder, whole_model
 from sparsepix_hls.cost.costs import interval
-from sparsepix_hls.design.options import LayerOptions, Options, layer_design
+from sparsepix_hls.design.layout import layer_design
+from sparsepix_hls.design.options import LayerOptions, Options
 from sparsepix_hls.design.options_file import read_options
 from sparsepix_hls.design.schedule import plan
 from sparsepix_hls.design.select import make_design

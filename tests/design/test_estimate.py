@@ -12,7 +12,8 @@ from onnx_models import ModelBuilder, whole_model
 from random_networks import SETTINGS
 from sparsepix_hls.cost.costs import RESTART, interval
 from sparsepix_hls.cpp.estimate import estimate_design
-from sparsepix_hls.design.options import Options, layer_design
+from sparsepix_hls.design.layout import layer_design
+from sparsepix_hls.design.options import Options
 from sparsepix_hls.design.select import make_design
 from sparsepix_hls.flow.explore import explore, published_point, write_points
 from sparsepix_hls.flow.pictures import estimate_figure, exploration_figure

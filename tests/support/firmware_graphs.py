@@ -225,7 +225,7 @@ def run_conv(layer, pixels):
                 for f in range(filters):
                     sums[f] += sum(weight[row, column, c, f] * features[first[f] + c] for c in range(group))
         out.append([s + b if layer.bias_on == "active" or s != 0 else s for s, b in zip(sums, bias, strict=True)])
-    return Pixels(cells, [[fits(v, layer.output.type) for v in o] for o in out])
+    return Pixels(cells, [[fits(v, layer.outputs[0].type) for v in o] for o in out])
 
 
 def run_pool(layer, pixels):

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sparsepix_hls.design.user_options import Options
+from sparsepix_hls.design.options import Options
 from sparsepix_ops.system.options import add_options, from_arguments, given_options, option
 from sparsepix_ops.version import __version__
 

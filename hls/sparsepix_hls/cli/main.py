@@ -10,7 +10,7 @@ from sparsepix_ops.system import command
 
 # Only the standard library up here: --help has to answer at once.
 if TYPE_CHECKING:
-    from sparsepix_hls.design.user_options import Options
+    from sparsepix_hls.design.options import Options
 
 EXIT_OK, EXIT_MISMATCH = 0, 1
 
@@ -38,8 +38,8 @@ def _options(arguments: Translate) -> "Options":
     """The options of the design: those of the file, and over them those of the command line."""
     from dataclasses import replace
 
+    from sparsepix_hls.design.options import Options
     from sparsepix_hls.design.options_file import read_options
-    from sparsepix_hls.design.user_options import Options
 
     options = read_options(arguments.config) if arguments.config is not None else Options()
     given = dict(arguments.design)

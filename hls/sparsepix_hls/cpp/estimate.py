@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 from sparsepix_hls.cost.costs import channel_cost, interval
 from sparsepix_hls.cost.result import DesignEstimate, Row, StageEstimate
-from sparsepix_hls.design.options import Design
+from sparsepix_hls.design.layout import Design
 from sparsepix_hls.design.schedule import Stage
 from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Layer

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from sparsepix_hls.cpp.text import array_type, declarations, forward, partition, port_name, send
-from sparsepix_hls.design.options import Design
+from sparsepix_hls.design.layout import Design
 from sparsepix_hls.design.schedule import Stage
 from sparsepix_hls.ir.dims import dims
 from sparsepix_hls.ir.kernel import Kernel

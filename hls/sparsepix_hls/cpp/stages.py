@@ -12,7 +12,7 @@ from sparsepix_hls.cpp.text import (
     port_name,
     send,
 )
-from sparsepix_hls.design.options import Design
+from sparsepix_hls.design.layout import Design
 from sparsepix_hls.design.schedule import Stage
 from sparsepix_hls.ir.kernel import Kernel
 from sparsepix_hls.ir.tensors import Array, PairMap

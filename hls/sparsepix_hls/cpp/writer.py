@@ -11,7 +11,7 @@ import numpy as np
 from sparsepix_hls import kernels
 from sparsepix_hls.cpp.stages import channel_names, top_arguments, top_source
 from sparsepix_hls.cpp.text import array_dims, array_type, port_name
-from sparsepix_hls.design.options import Design
+from sparsepix_hls.design.layout import Design
 from sparsepix_hls.ir.dims import dims
 from sparsepix_hls.ir.graph import Graph
 from sparsepix_hls.ir.kernel import Kernel

@@ -1,97 +1,125 @@
-"""How a model is laid out in hardware. Every design of a model computes the same bits; latency and area differ."""
+"""What a user asks of a design: the arguments of ``sparsepix-hls``, the keys of its YAML file, ``hls.Options``.
 
+Names, choices, defaults and help are said here, once. Nothing heavy is imported: ``--help`` has to answer at once.
+"""
+
+import numbers
+import reprlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import Any
 
-from sparsepix_hls.design.user_options import AUTO, CONVS, DENSES, FLATTENS, IO, REDUCTIONS, LayerOptions, Options
-from sparsepix_hls.ir.graph import Graph, Layer, Setting
-from sparsepix_hls.ir.tensors import LayerDesign
-from sparsepix_hls.layers.input_reduce import InputReduce, input_reduce
+from sparsepix_hls.ir.choices import CHOICES
+from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.system.options import Option, option, options_of, with_help
 
-if TYPE_CHECKING:
-    from sparsepix_hls.design.schedule import Stage
+LARGEST_NUMBER = 2**31 - 1
 
-__all__ = [
-    "AUTO",
-    "CONVS",
-    "DENSES",
-    "FLATTENS",
-    "IO",
-    "REDUCTIONS",
-    "Design",
-    "LayerDesign",
-    "LayerOptions",
-    "Options",
-    "layer_design",
-]
+REDUCTIONS = ("scan", "stream", "tree")
+IO = ("parallel", "stream")
+CONVS, FLATTENS, DENSES = CHOICES["conv"], CHOICES["flatten"], CHOICES["dense"]
+AUTO = "auto"
 
 
+@with_help
 @dataclass(frozen=True)
-class Design:
-    """The layout of a model in hardware.
+class LayerOptions:
+    """What a user asks of one layer; None leaves it to the options of the model.
 
-    Args:
-        graph: the model; a flatten with looked-up weights and its dense layer are one ``SparseFlattenDense``.
-        reduce: of ``REDUCTIONS``.
-        io: of ``IO``.
-        pixels_per_cycle: pixels a clock of a streaming reduction or port; 1 where there is none.
-        layers: by name, for each layer but the input reduction.
-        scan_pixels: active pixels that a scan lists a clock.
-        sums_apart: an activation after sums that grow from round to round is a stage of its own: it has work to do in
-            the last round only. The backend says so, see ``Backend`` in ``flow``.
+    Raises:
+        SparsePixError: a value of another kind.
     """
 
-    graph: Graph
-    reduce: str
-    io: str
-    pixels_per_cycle: int
-    layers: Mapping[str, LayerDesign]
-    scan_pixels: int = 1
-    sums_apart: bool = False
+    implementation: str | None = option(None, "of the options conv, flatten or dense, whichever the layer is, or auto")
+    reuse_factor: int | None = option(None, "compute the layer in so many rounds, on as small a part of its hardware")
 
-    @cached_property
-    def stages(self) -> tuple["Stage", ...]:
-        """The processes, in order: planned once, when they are first asked for."""
-        from sparsepix_hls.design.schedule import plan  # which itself reads designs
-
-        return plan(self)
-
-    @property
-    def input_reduce(self) -> InputReduce:
-        """The first layer."""
-        return input_reduce(self.graph)
-
-    @property
-    def beats(self) -> int:
-        """Clocks in which an image passes, ``pixels_per_cycle`` pixels each."""
-        _, height, width = self.graph.input.shape
-        return -(-height * width // self.pixels_per_cycle)
-
-    def implementation(self, layer: Layer) -> str:
-        """The implementation of a layer; '' where there is no choice."""
-        return self.how(layer).implementation
-
-    def how(self, layer: Layer) -> LayerDesign:
-        """How a layer is computed; fully parallel where nothing was chosen."""
-        return self.layers.get(layer.name) or LayerDesign("", 1, 1)
-
-    def setting(self, layer: Layer) -> Setting:
-        """What a layer needs to know to find its kernel."""
-        return Setting(self.how(layer), self.reduce, self.pixels_per_cycle, self.input_reduce.coords)
+    def __post_init__(self) -> None:
+        if problems := _made_plain(self):
+            raise SparsePixError(problems, "options of a layer")
 
 
-def layer_design(layer: Layer, implementation: str, reuse_factor: int) -> LayerDesign:
-    """A layer on ``1 / reuse_factor`` of its hardware.
+@with_help
+@dataclass(frozen=True)
+class Options:
+    """What a user asks of a design; every choice computes the same bits.
 
-    Where the factor is no divisor the last round has less to do, and there may be fewer rounds than asked for: 20
-    pixels with a factor of 6 take 5 rounds of 4.
+    Besides its options there is ``layers``: options of single layers, by name; they come first. With 'auto' the
+    smaller by estimate is taken. With a target interval, the reuse of each layer is the one with the smallest area.
+
+    Raises:
+        SparsePixError: a value of another kind; whether it can be built is said when a design is made.
     """
-    items = layer.work
-    if implementation == "overlap":
-        return LayerDesign(implementation, items, 1)
-    if implementation == "adders":
-        return LayerDesign(implementation, 1, items)
-    copies = -(-items // min(reuse_factor, items))
-    return LayerDesign(implementation, -(-items // copies), copies)
+
+    reduce: str = option(
+        AUTO,
+        "input reduction: one active pixel a clock, P pixels a clock, or the whole image every clock "
+        "(default: %(default)s)",
+        choices=(*REDUCTIONS, AUTO),
+    )
+    pixels_per_cycle: int | None = option(
+        None, "pixels a clock of a stream (default: one row of the image)", metavar="P"
+    )
+    scan_pixels: int | None = option(
+        None, "rtl: active pixels that a scan lists a clock, 1 or 2 (default: 1)", metavar="P"
+    )
+    io: str = option(
+        "parallel",
+        "ports: all pixels at once, or AXI4-Stream with P pixels a beat (default: %(default)s)",
+        choices=IO,
+    )
+    conv: str = option(
+        AUTO,
+        "convolutions: a looked-up weight for each pair of pixels, constant weights for each kernel position, or "
+        "the first one overlapped with the scan (default: %(default)s)",
+        choices=(*CONVS, AUTO),
+    )
+    flatten: str = option(
+        AUTO,
+        "flatten and dense: a vector, or looked-up weights (default: %(default)s)",
+        choices=(*FLATTENS, AUTO),
+    )
+    dense: str = option(
+        "multiply",
+        "dense layers: products, or a graph of adders (da4ml) (default: %(default)s)",
+        choices=(*DENSES, AUTO),
+    )
+    reuse_factor: int | None = option(None, "compute each layer in R rounds on 1/R of it (default: 1)", metavar="R")
+    target_interval: int | None = option(None, "choose each layer's reuse: no stage slower than C cycles", metavar="C")
+    layers: Mapping[str, LayerOptions] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        problems = _made_plain(self)
+        if not isinstance(self.layers, Mapping):
+            problems.append(f"layers: expected LayerOptions by the names of layers, found {reprlib.repr(self.layers)}")
+        else:
+            problems += [
+                f"layers: {reprlib.repr(name)}: expected a layer's name and LayerOptions, found {reprlib.repr(own)}"
+                for name, own in self.layers.items()
+                if not isinstance(name, str) or not isinstance(own, LayerOptions)
+            ]
+        if problems:
+            raise SparsePixError(problems, "options")
+
+
+def _made_plain(options: Any) -> list[str]:
+    """Make the numbers of some options ints, those of numpy too; a message for each value of another kind."""
+    problems = []
+    for one in options_of(type(options)):
+        value = getattr(options, one.name)
+        if (problem := _problem(one, value)) is not None:
+            problems.append(f"{one.name}: {problem}")
+        elif one.kind is int and value is not None:
+            object.__setattr__(options, one.name, int(value))
+    return problems
+
+
+def _problem(one: Option, value: Any) -> str | None:
+    if value is None and one.optional:
+        return None
+    if one.kind is str:
+        return None if isinstance(value, str) else f"expected a word, found {reprlib.repr(value)}"
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        return f"expected a whole number, found {reprlib.repr(value)}"
+    if value > LARGEST_NUMBER:
+        return f"expected at most {LARGEST_NUMBER:,}, the largest int of C++, found {value:.3g}"
+    return None

@@ -7,7 +7,7 @@ import reprlib
 from pathlib import Path
 from typing import Any
 
-from sparsepix_hls.design.user_options import LayerOptions, Options
+from sparsepix_hls.design.options import LayerOptions, Options
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.system.options import options_of
 

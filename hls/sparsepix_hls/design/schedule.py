@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sparsepix_hls.design.options import Design
+from sparsepix_hls.design.layout import Design
 from sparsepix_hls.ir.graph import Layer
 from sparsepix_hls.ir.tensors import Array, PairMap
 from sparsepix_hls.layers.kernel_map import MakePairMap

@@ -6,18 +6,8 @@ import reprlib
 from collections.abc import Callable
 
 from sparsepix_hls.cost.costs import RESTART, interval
-from sparsepix_hls.design.options import (
-    AUTO,
-    CONVS,
-    DENSES,
-    FLATTENS,
-    IO,
-    REDUCTIONS,
-    Design,
-    LayerOptions,
-    Options,
-    layer_design,
-)
+from sparsepix_hls.design.layout import Design, layer_design
+from sparsepix_hls.design.options import AUTO, CONVS, DENSES, FLATTENS, IO, REDUCTIONS, LayerOptions, Options
 from sparsepix_hls.design.rewrites import lookup_partner, with_activations_next, with_lookups
 from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Graph, Layer

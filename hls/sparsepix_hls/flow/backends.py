@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 
 from sparsepix_hls.cost.result import DesignEstimate
-from sparsepix_hls.design.options import Design, Options
+from sparsepix_hls.design.layout import Design
+from sparsepix_hls.design.options import Options
 from sparsepix_hls.design.select import make_design
 from sparsepix_hls.ir.graph import Graph
 from sparsepix_hls.project.parts import Part

@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.progress import track
 
 from sparsepix_hls.cost.costs import RESTART
-from sparsepix_hls.design.options import AUTO, Design, Options
+from sparsepix_hls.design.layout import Design
+from sparsepix_hls.design.options import AUTO, Options
 from sparsepix_hls.flow.backends import DEFAULT_BACKEND, BackendName, backend_design, find_backend
 from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Graph, Layer

@@ -9,7 +9,8 @@ from sparsepix_hls.cost.result import DesignEstimate
 from sparsepix_hls.cpp.estimate import estimate_design
 from sparsepix_hls.cpp.project import Project
 from sparsepix_hls.cpp.writer import write_project
-from sparsepix_hls.design.options import REDUCTIONS, Design, Options
+from sparsepix_hls.design.layout import Design
+from sparsepix_hls.design.options import REDUCTIONS, Options
 from sparsepix_hls.flow.backends import Backend
 from sparsepix_hls.ir.graph import Graph
 from sparsepix_hls.project.parts import Part

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sparsepix_hls.cost.result import DesignEstimate
-from sparsepix_hls.design.options import Design
+from sparsepix_hls.design.layout import Design
 from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Layer
 from sparsepix_hls.ir.tensors import Constant, Tensor

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from sparsepix_hls.cost.result import DesignEstimate
-from sparsepix_hls.design.options import REDUCTIONS, Design, Options
+from sparsepix_hls.design.layout import Design
+from sparsepix_hls.design.options import REDUCTIONS, Options
 from sparsepix_hls.flow.backends import Backend
 from sparsepix_hls.ir.graph import Graph
 from sparsepix_hls.layers.head import Head

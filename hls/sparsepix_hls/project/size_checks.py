@@ -4,7 +4,7 @@ import math
 import os
 import resource
 
-from sparsepix_hls.design.options import Design
+from sparsepix_hls.design.layout import Design
 from sparsepix_hls.ir.graph import Graph
 from sparsepix_hls.layers.input_reduce import input_reduce
 from sparsepix_hls.project.testbench_data import EVENTS

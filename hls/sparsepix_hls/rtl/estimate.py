@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from da4ml.types import minimal_kif
 
 from sparsepix_hls.cost.result import DesignEstimate, Row, StageEstimate
-from sparsepix_hls.design.options import Design
+from sparsepix_hls.design.layout import Design
 from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.tensors import PairMap
 from sparsepix_hls.layers.kernel_map import MakePairMap

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from sparsepix_hls.design.options import Design
+from sparsepix_hls.design.layout import Design
 from sparsepix_hls.ir.tensors import Array, PairMap
 from sparsepix_hls.rtl.lower.function import Field
 from sparsepix_hls.rtl.lower.pairs import PairCode

@@ -1,6 +1,6 @@
 """The input reduction by stream, and what it has in common with the scan."""
 
-from sparsepix_hls.design.options import Design
+from sparsepix_hls.design.layout import Design
 from sparsepix_hls.design.schedule import Stage
 from sparsepix_hls.layers.input_reduce import InputReduce, score_bits
 from sparsepix_hls.rtl.emit.arrays import Arrays

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sparsepix_hls.design.options import Design
+from sparsepix_hls.design.layout import Design
 from sparsepix_hls.ir.dims import dims
 from sparsepix_hls.ir.graph import Graph
 from sparsepix_hls.project.parts import find_part, no_family, yosys_family

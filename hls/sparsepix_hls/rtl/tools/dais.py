@@ -16,7 +16,8 @@ import numpy as np
 from da4ml.converter.plugin import DAISTracerPluginBase
 from da4ml.trace import FixedVariableArray, comb_trace
 
-from sparsepix_hls.design.options import Design, Options
+from sparsepix_hls.design.layout import Design
+from sparsepix_hls.design.options import Options
 from sparsepix_hls.design.select import make_design
 from sparsepix_hls.ir.graph import Graph
 from sparsepix_hls.ir.tensors import PairMap

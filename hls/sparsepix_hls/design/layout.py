@@ -1,0 +1,82 @@
+"""How a model is laid out in hardware. Every design of a model computes the same bits; latency and area differ."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from sparsepix_hls.ir.graph import Graph, Layer, Setting
+from sparsepix_hls.ir.tensors import LayerDesign
+from sparsepix_hls.layers.input_reduce import InputReduce, input_reduce
+
+if TYPE_CHECKING:
+    from sparsepix_hls.design.schedule import Stage
+
+
+@dataclass(frozen=True)
+class Design:
+    """The layout of a model in hardware.
+
+    Args:
+        graph: the model; a flatten with looked-up weights and its dense layer are one ``SparseFlattenDense``.
+        reduce: of ``REDUCTIONS``.
+        io: of ``IO``.
+        pixels_per_cycle: pixels a clock of a streaming reduction or port; 1 where there is none.
+        layers: by name, for each layer but the input reduction.
+        scan_pixels: active pixels that a scan lists a clock.
+        sums_apart: an activation after sums that grow from round to round is a stage of its own: it has work to do in
+            the last round only. The backend says so, see ``Backend`` in ``flow``.
+    """
+
+    graph: Graph
+    reduce: str
+    io: str
+    pixels_per_cycle: int
+    layers: Mapping[str, LayerDesign]
+    scan_pixels: int = 1
+    sums_apart: bool = False
+
+    @cached_property
+    def stages(self) -> tuple["Stage", ...]:
+        """The processes, in order: planned once, when they are first asked for."""
+        from sparsepix_hls.design.schedule import plan  # which itself reads designs
+
+        return plan(self)
+
+    @property
+    def input_reduce(self) -> InputReduce:
+        """The first layer."""
+        return input_reduce(self.graph)
+
+    @property
+    def beats(self) -> int:
+        """Clocks in which an image passes, ``pixels_per_cycle`` pixels each."""
+        _, height, width = self.graph.input.shape
+        return -(-height * width // self.pixels_per_cycle)
+
+    def implementation(self, layer: Layer) -> str:
+        """The implementation of a layer; '' where there is no choice."""
+        return self.how(layer).implementation
+
+    def how(self, layer: Layer) -> LayerDesign:
+        """How a layer is computed; fully parallel where nothing was chosen."""
+        return self.layers.get(layer.name) or LayerDesign("", 1, 1)
+
+    def setting(self, layer: Layer) -> Setting:
+        """What a layer needs to know to find its kernel."""
+        return Setting(self.how(layer), self.reduce, self.pixels_per_cycle, self.input_reduce.coords)
+
+
+def layer_design(layer: Layer, implementation: str, reuse_factor: int) -> LayerDesign:
+    """A layer on ``1 / reuse_factor`` of its hardware.
+
+    Where the factor is no divisor the last round has less to do, and there may be fewer rounds than asked for: 20
+    pixels with a factor of 6 take 5 rounds of 4.
+    """
+    items = layer.work
+    if implementation == "overlap":
+        return LayerDesign(implementation, items, 1)
+    if implementation == "adders":
+        return LayerDesign(implementation, 1, items)
+    copies = -(-items // min(reuse_factor, items))
+    return LayerDesign(implementation, -(-items // copies), copies)
