@@ -22,7 +22,7 @@ demo: $(STAMP)
 test: $(STAMP) lint
 	@command -v verilator >/dev/null || echo "note: tests that need Verilator are skipped; on Debian or Ubuntu: sudo apt-get install verilator"
 	# One thread a worker: torch's threads would wait for each other.
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --nbmake tests notebooks
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --durations=20 --nbmake tests notebooks
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .

@@ -15,8 +15,6 @@ from sparsepix_hls.flow import translation
 from sparsepix_hls.flow.report import add_to_report
 from sparsepix_ops.system.marker import MARKER
 
-needs_compiler = pytest.mark.skipif(shutil.which("g++") is None or shutil.which("make") is None, reason="needs g++")
-
 
 @pytest.fixture
 def model(tmp_path):
@@ -111,7 +109,7 @@ def test_force_replaces_what_tools_have_built(tmp_path, model):
     assert not any((project / name).exists() for name in built)
 
 
-@needs_compiler
+@pytest.mark.gxx
 def test_force_after_make_and_after_csim(tmp_path, model):
     project = tmp_path / "net_hls"
     assert main([str(model), "--csim"]) == 0

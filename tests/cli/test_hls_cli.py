@@ -4,7 +4,6 @@ import ast
 import itertools
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,8 +20,6 @@ from sparsepix_hls.flow import hls as hls_backend
 from sparsepix_hls.frontend.reader import read_model
 from sparsepix_hls.project.testbench_data import EVENTS, synthetic_events
 from sparsepix_ops import __version__, reference
-
-needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
 
 
 def python(code, *arguments, **environment):
@@ -100,7 +97,7 @@ def test_no_module_of_the_translator_names_torch():
             assert {name.split(".")[0] for name in names} <= allowed | extra, file
 
 
-@needs_compiler
+@pytest.mark.gxx
 def test_translation_never_imports_torch_and_predicts_exactly(tmp_path):
     model = whole_model(seed=2).save(tmp_path / "net.onnx")
     images = np.random.default_rng(5).normal(0.5, 1.5, size=(200, 1, 8, 8))
@@ -124,7 +121,7 @@ def test_translation_never_imports_torch_and_predicts_exactly(tmp_path):
     assert len(np.unique(expected)) > 100
 
 
-@needs_compiler
+@pytest.mark.gxx
 @pytest.mark.parametrize("keep_head", [False, True])
 def test_whole_run(tmp_path, capsys, keep_head):
     builder = ModelBuilder(2, 4, 3).image().reduce().conv().relu().activation().flatten().dense().head("Softmax")
@@ -157,7 +154,7 @@ def test_whole_run(tmp_path, capsys, keep_head):
     assert len(report["model"]["sha256"]) == 64
 
 
-@needs_compiler
+@pytest.mark.gxx
 def test_mismatch_gives_exit_status_1(tmp_path, capsys, monkeypatch):
     model = ModelBuilder(height=3, width=3).image().reduce(2).conv().save(tmp_path / "net.onnx")
     write = hls_backend.write_project

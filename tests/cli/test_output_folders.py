@@ -12,15 +12,12 @@ import pytest
 import sparsepix_hls as hls
 from onnx_models import ModelBuilder
 from output_checks import contents, refused
-from rtl_tools import needs_verilator, needs_yosys
 from sparsepix_hls.cli.main import main
 from sparsepix_hls.flow import hls as hls_backend
 from sparsepix_hls.flow.report import add_to_report
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.system import renaming
 from sparsepix_ops.system.files import atomic_directory, claimed_folder, output_folder, shell_word
-
-needs_compiler = pytest.mark.skipif(shutil.which("g++") is None or shutil.which("make") is None, reason="needs g++")
 
 
 @pytest.fixture(params=["renameat2", "portable"])
@@ -44,8 +41,8 @@ def make(target, text, force=False, during=lambda: None):
         during()
 
 
-@needs_verilator
-@needs_yosys
+@pytest.mark.verilator
+@pytest.mark.yosys
 def test_rtl_in_a_folder_with_spaces_and_force_after_it(tmp_path, capsys):
     """Names that a shell, make, tcl and Yosys read in their own way."""
     folder = tmp_path / "a b's $HOME #1; (x) [y] :smile:"
@@ -63,7 +60,7 @@ def test_rtl_in_a_folder_with_spaces_and_force_after_it(tmp_path, capsys):
     assert main([str(model), "--backend", "rtl", "--force"]) == 0
 
 
-@pytest.mark.skipif(shutil.which("tclsh") is None, reason="needs tclsh")
+@pytest.mark.tclsh
 def test_the_script_for_vivado_in_a_folder_with_spaces(tmp_path):
     """Its commands take lists of files: a path has to be a list of one."""
     folder = tmp_path / "a b {c} $d"
@@ -81,7 +78,7 @@ def test_the_script_for_vivado_in_a_folder_with_spaces(tmp_path):
     assert done.stdout.split() == ["1"] * (1 + len(list((project / "rtl").glob("*.sv"))))
 
 
-@needs_compiler
+@pytest.mark.gxx
 def test_the_next_command_can_be_pasted(tmp_path, capsys, model, monkeypatch):
     name = "-dash 'a' \"b\" $HOME `c`;d & (e)\nline"
     monkeypatch.chdir(tmp_path)
@@ -305,7 +302,7 @@ def test_the_picture_is_in_the_folder_before_it_appears(tmp_path, model, monkeyp
     assert drawn.read_bytes().startswith(b"\x89PNG")
 
 
-@needs_compiler
+@pytest.mark.gxx
 def test_a_relative_folder_survives_chdir(tmp_path, monkeypatch, model):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "elsewhere").mkdir()

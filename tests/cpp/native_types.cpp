@@ -28,18 +28,23 @@ struct Vendor {
   typedef typename std::conditional<S, ap_int<W>, ap_uint<W>>::type integer;
 };
 
+// Whether two expressions have the same format. They are not evaluated: the compiler needs their types alone.
 template <int W, int I, bool S, ap_q_mode Q, ap_o_mode O, int N, int W2, int I2, bool S2>
-static bool same_type(const ap_fixed_base<W, I, S, Q, O, N> &, const native::Number<W2, I2, S2> &) {
-  return W == W2 && I == I2 && S == S2;
-}
+std::integral_constant<bool, W == W2 && I == I2 && S == S2> same_type(const ap_fixed_base<W, I, S, Q, O, N> &,
+                                                                      const native::Number<W2, I2, S2> &);
 template <int W, bool S, int W2, int I2, bool S2>
-static bool same_type(const ap_int_base<W, S> &, const native::Number<W2, I2, S2> &) {
-  return W == W2 && W == I2 && S == S2;
-}
+std::integral_constant<bool, W == W2 && W == I2 && S == S2> same_type(const ap_int_base<W, S> &,
+                                                                      const native::Number<W2, I2, S2> &);
+#define SAME_TYPE(vendor, number) decltype(same_type(vendor, number))::value
 
 // Small formats. What the vendor's code gives depends on values alone, so one wide source stands for all narrow
 // ones there, while every pair of formats is one of its own in native.h.
 typedef ap_fixed<12, 8> VendorSource;
+
+template <class VendorTarget>
+static double by_vendor(double value) {
+  return VendorTarget(VendorSource(value)).to_double();
+}
 
 template <class Target, class VendorTarget, int W, bool S>
 static void convert_from() {
@@ -47,7 +52,7 @@ static void convert_from() {
   for (int raw = Source::LOWEST; raw <= Source::HIGHEST; raw++) {
     const Source source = Source::of_raw(raw);
     const double value = source.to_double();
-    const double expected = VendorTarget(VendorSource(value)).to_double();
+    const double expected = by_vendor<VendorTarget>(value);
     check(Target(source).to_double() == expected, "convert", W, Target::width, Target::iwidth, value, expected);
     check(Target(value).to_double() == expected, "double", W, Target::width, Target::iwidth, value, expected);
   }
@@ -104,9 +109,9 @@ static void compare(const A &a, const B &b, const VendorA &x, const VendorB &y) 
 
 template <class A, class B, class VendorA, class VendorB>
 static void operate() {
-  check(same_type(VendorA() + VendorB(), A() + B()), "type of +", A::width, B::width, B::iwidth);
-  check(same_type(VendorA() - VendorB(), A() - B()), "type of -", A::width, B::width, B::iwidth);
-  check(same_type(VendorA() * VendorB(), A() * B()), "type of *", A::width, B::width, B::iwidth);
+  check(SAME_TYPE(VendorA() + VendorB(), A() + B()), "type of +", A::width, B::width, B::iwidth);
+  check(SAME_TYPE(VendorA() - VendorB(), A() - B()), "type of -", A::width, B::width, B::iwidth);
+  check(SAME_TYPE(VendorA() * VendorB(), A() * B()), "type of *", A::width, B::width, B::iwidth);
   for (int i = A::LOWEST; i <= A::HIGHEST; i++) {
     const A a = A::of_raw(i);
     const VendorSource x = a.to_double();
@@ -165,7 +170,7 @@ static void integers() {
   typedef native::Number<W2, W2, S2> B;
   typedef typename Vendor<W, W, S>::integer VendorA;
   typedef typename Vendor<W2, W2, S2>::integer VendorB;
-  check(same_type(VendorA() + VendorB(), A() + B()), "type of integer +", W, W2);
+  check(SAME_TYPE(VendorA() + VendorB(), A() + B()), "type of integer +", W, W2);
   for (int i = A::LOWEST; i <= A::HIGHEST; i++) {
     for (int j = B::LOWEST; j <= B::HIGHEST; j++) {
       check(A(B(j)).raw == VendorA(VendorB(j)).to_int64(), "integer", W, W2, 0, i, j);
@@ -206,7 +211,7 @@ static void divide() {
   typedef native::Number<W2, W2, false> B;
   typedef ap_uint<W> VendorA;
   typedef ap_uint<W2> VendorB;
-  check(same_type(VendorA(1) / VendorB(1), A(1) / B(1)), "type of /", W, W2);
+  check(SAME_TYPE(VendorA(1) / VendorB(1), A(1) / B(1)), "type of /", W, W2);
   for (int i = 0; i <= A::HIGHEST; i++) {
     for (int j = 1; j <= B::HIGHEST; j++) {
       check((A(i) / B(j)).raw == (VendorA(i) / VendorB(j)).to_int64(), "/", W, W2, 0, i, j);
@@ -272,13 +277,12 @@ static Format random_number(int trial) {
 template <class VendorFormat, class Format>
 static VendorFormat as_vendor(const Format &number) {
   VendorFormat result;
-  result.range(Format::width - 1, 0) = ap_uint<Format::width>(uint64_t(number.raw));
+  result.setBits(uint64_t(number.raw));
   return result;
 }
 template <class Format, class VendorFormat>
 static bool same_bits(const Format &number, const VendorFormat &expected) {
-  const uint64_t bits = expected.range(Format::width - 1, 0).to_uint64();
-  return Format::wrapped(bits) == number.raw;
+  return Format::wrapped(expected.bits_to_uint64()) == number.raw;
 }
 
 template <class A, class Target, class VendorA, class VendorTarget>
@@ -304,8 +308,8 @@ static void operate_large() {
     // Both signed: of a signed and an unsigned number beyond 32 bits the open headers compare the bits, not the values.
     compare(a, b, ap_fixed<A::width + 1, A::iwidth + 1>(x), ap_fixed<B::width + 1, B::iwidth + 1>(y));
   }
-  check(same_type(VendorA() + VendorB(), A() + B()), "type of large +", A::width, B::width);
-  check(same_type(VendorA() * VendorB(), A() * B()), "type of large *", A::width, B::width);
+  check(SAME_TYPE(VendorA() + VendorB(), A() + B()), "type of large +", A::width, B::width);
+  check(SAME_TYPE(VendorA() * VendorB(), A() * B()), "type of large *", A::width, B::width);
 }
 
 static void random_formats() {

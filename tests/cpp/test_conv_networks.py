@@ -10,7 +10,6 @@ import sparsepix as sp
 from design_space import build
 from random_networks import exported_and_checked
 from rtl_networks import differences
-from rtl_tools import needs_verilator
 from sparsepix_hls.design.options import LayerOptions, Options
 from sparsepix_hls.design.select import make_design
 from sparsepix_hls.frontend.reader import read_model
@@ -61,7 +60,7 @@ def test_firmware(network, values, tmp_path):
         assert_array_equal(project.predict(images), expected)
 
 
-@needs_verilator
+@pytest.mark.verilator
 def test_rtl(network, tmp_path):
     path, images, expected = network
     options = Options(reduce="scan", conv="gather", reuse_factor=3)

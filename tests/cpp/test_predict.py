@@ -9,7 +9,6 @@ import sparsepix as sp
 import sparsepix_hls as hls
 from firmware_graphs import Builder, accumulator, design_of, sparse_images
 from predict_projects import read_only, some_images
-from rtl_tools import needs_verilator
 from sparsepix import training
 from sparsepix_hls.cpp.project import Project
 from sparsepix_hls.cpp.writer import write_project
@@ -192,7 +191,7 @@ def test_raw_integers_are_checked(small, rtl, case):
             project.predict_raw(raw)
 
 
-@needs_verilator
+@pytest.mark.verilator
 def test_raw_integers_of_any_kind(small, rtl):
     raw = U8.quantize(some_images(6)).raw
     raw[0, 0, 2, 2] = 255
@@ -205,7 +204,7 @@ def test_raw_integers_of_any_kind(small, rtl):
         assert_array_equal(small.predict_raw(x), expected)
 
 
-@needs_verilator
+@pytest.mark.verilator
 def test_no_event(trained, small, rtl, tmp_path):
     """A batch of 0 gives arrays of the usual shapes, whatever the build."""
     model, projects = trained

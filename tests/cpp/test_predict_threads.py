@@ -17,7 +17,6 @@ from firmware_graphs import Builder, accumulator, design_of, oracle, sparse_imag
 from onnx_models import whole_model
 from predict_projects import some_images
 from predict_threads import Wrong, wrong_events
-from rtl_tools import needs_verilator
 from sparsepix_hls.cpp.project import Project
 from sparsepix_hls.cpp.writer import write_project
 from sparsepix_hls.design.options import Options
@@ -191,7 +190,7 @@ def test_library_of_another_machine(small, tmp_path, monkeypatch):
     assert not list((small.directory / "build").iterdir())
 
 
-@needs_verilator
+@pytest.mark.verilator
 def test_rtl_from_threads_and_processes(rtl, tmp_path):
     """Simulations side by side: calls from threads, one call that is shared, and other processes in the same folder."""
     images = some_images(700, seed=5)
@@ -210,7 +209,7 @@ def test_rtl_from_threads_and_processes(rtl, tmp_path):
     assert_array_equal(rtl.predict_raw(raw, "--stalls"), rtl.predict_raw(raw, ["--seed", 5], threads=2))
 
 
-@needs_verilator
+@pytest.mark.verilator
 def test_rtl_folder_that_is_gone(rtl, tmp_path, monkeypatch):
     shutil.copytree(rtl.directory, tmp_path / "here")
     project = hls.RtlProject(tmp_path / "here", rtl.graph, rtl.part, rtl.modules)

@@ -207,7 +207,7 @@ def test_nothing_is_left_open_in_the_templates(project):
     assert [path.name for path in directory.iterdir() if path.name.startswith("ap_")] == ["ap_types"]
 
 
-@pytest.mark.skipif(shutil.which("tclsh") is None, reason="needs tclsh")
+@pytest.mark.tclsh
 def test_build_script_runs_the_steps(project, tmp_path):
     """Runs build.tcl with stand-ins for the commands of Vitis HLS, which only report that they were called."""
     commands = "open_project set_top add_files open_solution set_part create_clock csim_design csynth_design"
@@ -223,7 +223,7 @@ def test_build_script_runs_the_steps(project, tmp_path):
         assert found == expected.split()
 
 
-@pytest.mark.skipif(shutil.which("tclsh") is None, reason="needs tclsh")
+@pytest.mark.tclsh
 def test_build_script_in_a_folder_with_spaces(project, tmp_path):
     (tmp_path / "a b").mkdir()
     shutil.copy(project[0].directory / "build.tcl", tmp_path / "a b")

@@ -10,7 +10,8 @@ from sklearn.metrics import roc_auc_score
 
 import sparsepix as sp
 from data_files import jet_images, write_jets, write_mnist
-from published_events import EVENTS, images_of, read_events
+from needs import EVENTS
+from published_events import images_of, read_events
 from sparsepix import datasets
 from sparsepix.datasets import generate, generate_jets, generate_muons
 
@@ -100,7 +101,7 @@ def test_neutrinos_have_the_threshold_of_the_real_windows(neutrinos):
     assert images[images > 0].min() >= np.float32(700 / 3200)
 
 
-@pytest.mark.skipif(not EVENTS.is_file(), reason="the published events are not here")
+@pytest.mark.events
 def test_neutrinos_look_like_the_published_events(neutrinos):
     images, _ = neutrinos
     real = images_of(read_events(EVENTS))

@@ -8,8 +8,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from onnx import AttributeProto, TensorProto, helper, numpy_helper
 
-from onnx_bases import compare
-from onnx_models import ModelBuilder, whole_model
+from onnx_models import ModelBuilder, compare, whole_model
 from sparsepix_hls import translate
 from sparsepix_hls.cli.main import main
 from sparsepix_hls.frontend.reader import read_model

@@ -11,9 +11,7 @@ import onnx
 import pytest
 from numpy.testing import assert_array_equal
 
-from onnx_bases import bases
-from onnx_models import ModelBuilder, whole_model
-from rtl_tools import needs_verilator
+from onnx_models import ModelBuilder, bases, whole_model
 from sparsepix_hls import Options, translate
 from sparsepix_hls.design.schedule import plan
 from sparsepix_hls.design.select import make_design
@@ -261,7 +259,7 @@ def test_hostile_names_compile(tmp_path, top):
         assert project.csim().mismatches == 0
 
 
-@needs_verilator
+@pytest.mark.verilator
 def test_hostile_names_simulate(tmp_path):
     path = tmp_path / "valid.onnx"
     onnx.save(hostile_model(), path)

@@ -1,7 +1,5 @@
 """Commands interrupted at a few random moments, the same each time; ``tests/tools/interrupts.py`` does many more."""
 
-import shutil
-
 import pytest
 
 from interrupts import make_inputs, run_command, summary
@@ -10,7 +8,7 @@ COUNTS = {"dais": 8, "hls --force": 6, "hls --csim": 3, "train": 1}
 
 
 @pytest.mark.interrupts
-@pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
+@pytest.mark.gxx
 @pytest.mark.parametrize("name", COUNTS)
 def test_nothing_is_lost_and_nothing_left(name, tmp_path, capsys):
     make_inputs(tmp_path, [name])

@@ -10,7 +10,6 @@ import pytest
 
 import sparsepix_hls as hls
 from onnx_models import ModelBuilder, whole_model
-from rtl_tools import needs_verilator, needs_yosys
 from sparsepix_hls.cli.main import main
 from sparsepix_hls.design.options import Options
 from sparsepix_hls.flow import rtl as rtl_backend
@@ -32,8 +31,8 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-@needs_verilator
-@needs_yosys
+@pytest.mark.verilator
+@pytest.mark.yosys
 def test_whole_run(tmp_path, capsys, model):
     np.save(tmp_path / "events.npy", np.random.default_rng(0).normal(size=(40, 1, 3, 3)))
     status, shown, errors = run(
@@ -88,7 +87,7 @@ def test_whole_run(tmp_path, capsys, model):
     assert "Vitis" not in shown
 
 
-@needs_verilator
+@pytest.mark.verilator
 def test_mismatch_gives_exit_status_1(tmp_path, capsys, model, monkeypatch):
     write = rtl_backend.write_rtl_project
 
@@ -276,7 +275,7 @@ def test_missing_tools(tmp_path, capsys, model, monkeypatch, present, flag, reas
     assert names(tmp_path) == ["bin", "net.onnx"]
 
 
-@needs_yosys
+@pytest.mark.yosys
 def test_synthesis_of_an_unknown_family(tmp_path, capsys, model):
     status, _, message = run(capsys, model, "--backend", "rtl", "--part", "xcvc1902", "--synthesize")
     assert status == 2

@@ -8,7 +8,6 @@ from torch import nn
 import sparsepix as sp
 from all_combinations import random_model
 from rtl_networks import DESIGNS, differences
-from rtl_tools import needs_verilator
 from sparsepix_hls.design.options import Options
 from sparsepix_hls.flow.report import read_report
 from sparsepix_ops import reference
@@ -31,7 +30,7 @@ def check_clocks(measured, project):
     assert measured.interval_cycles == estimated["interval_cycles"]
 
 
-@needs_verilator
+@pytest.mark.verilator
 @pytest.mark.parametrize("design", CHOSEN)
 def test_network(design, tmp_path):
     path, images, expected = random_model(10 * design, tmp_path)
@@ -42,7 +41,7 @@ def test_network(design, tmp_path):
     check_clocks(measured, project)
 
 
-@needs_verilator
+@pytest.mark.verilator
 @pytest.mark.parametrize(("shape", "format", "activity", "slots", "options"), LARGEST)
 def test_the_largest_pixels(shape, format, activity, slots, options, tmp_path):
     torch.manual_seed(0)

@@ -13,7 +13,6 @@ from numpy.testing import assert_array_equal
 
 import sparsepix_hls as hls
 from onnx_models import ModelBuilder
-from rtl_tools import needs_verilator, needs_yosys
 from sparsepix_hls.design.options import Options
 from sparsepix_hls.frontend.reader import read_model
 from sparsepix_hls.project.base import CsimResult
@@ -56,7 +55,7 @@ def project(request, tmp_path_factory):
     return project
 
 
-@needs_verilator
+@pytest.mark.verilator
 def test_predict_gives_exact_values(project):
     x = images(300)
     expected = reference.run(read_model(project.directory.parent / "net.onnx").model, x).real
@@ -67,14 +66,14 @@ def test_predict_gives_exact_values(project):
     assert_array_equal(project.predict(x[:0]), np.zeros((0, 2)))
 
 
-@needs_verilator
+@pytest.mark.verilator
 @pytest.mark.parametrize("options", [("--stalls",), ("--reset", "--seed", "7"), ("--stalls", "--reset", "--seed", "9")])
 def test_pauses_resets_and_random_registers(project, options):
     raw = project.graph.input.type.quantize(images(200, seed=3)).raw
     assert_array_equal(project.predict_raw(raw, options), project.predict_raw(raw))
 
 
-@needs_verilator
+@pytest.mark.verilator
 def test_measure(project):
     for x, events in ((None, 32), (images(3), 3), (images(600), 500), (images(1), 1)):
         found = project.measure(x)
@@ -108,7 +107,7 @@ def test_two_builds_at_once_do_not_meet(tmp_path):
     assert [path.name for path in (folder / "build").iterdir()] == ["sim"]
 
 
-@needs_verilator
+@pytest.mark.verilator
 def test_simulate_counts_mismatches_on_a_moved_project(project, tmp_path):
     """The project stands alone: the copy has another place, and the testbench finds a wrong number in it."""
     assert project.simulate() == CsimResult(events=32, mismatches=0)
@@ -128,7 +127,7 @@ def test_simulate_counts_mismatches_on_a_moved_project(project, tmp_path):
         copy.simulate()
 
 
-@needs_verilator
+@pytest.mark.verilator
 @pytest.mark.parametrize(
     ("x", "message"),
     [
@@ -145,7 +144,7 @@ def test_predict_refuses(project, x, message):
             action(x)
 
 
-@needs_verilator
+@pytest.mark.verilator
 def test_a_source_that_verilator_refuses_is_quoted(project, tmp_path):
     shutil.copytree(project.directory, tmp_path / "net")
     (tmp_path / "net/rtl/net.sv").write_text("module net (broken_on_purpose;\n")
@@ -185,7 +184,7 @@ def test_missing_tools(written, tmp_path, monkeypatch, present, action, message)
         getattr(written, action)()
 
 
-@needs_yosys
+@pytest.mark.yosys
 def test_synthesize(tmp_path):
     model = ModelBuilder(1, 3, 3).image().reduce(2).flatten().dense("dense1", 2).save(tmp_path / "net.onnx")
     project = hls.translate(model, tmp_path / "net", backend="rtl")
@@ -204,7 +203,7 @@ def test_synthesize(tmp_path):
     assert path.levels == max(area.path.levels for area in found.modules.values())
 
 
-@needs_yosys
+@pytest.mark.yosys
 def test_a_source_that_yosys_refuses_is_quoted(written, tmp_path):
     shutil.copytree(written.directory, tmp_path / "net")
     (tmp_path / f"net/rtl/{written.modules[0]}.sv").write_text("module broken_on_purpose (;\n")
@@ -237,7 +236,7 @@ def test_family_of_the_part(tmp_path, written):
         assert "@" not in script
 
 
-@needs_yosys
+@pytest.mark.yosys
 def test_synthesis_of_an_unknown_family(written):
     versal = next(part for part in PARTS if part.name == "xcvc1902")
     project = hls.RtlProject(written.directory, written.graph, versal, written.modules)
@@ -258,7 +257,7 @@ def test_modules_have_names_of_their_own(tmp_path):
         assert len(modules) == len(set(modules)), name
 
 
-@needs_verilator
+@pytest.mark.verilator
 @pytest.mark.parametrize("reduce", ["scan", "stream"])
 @pytest.mark.parametrize("options", [{"conv": "gather", "flatten": "scatter"}, {"reuse_factor": 3, "io": "stream"}])
 def test_lint(tmp_path, reduce, options):

@@ -3,8 +3,8 @@
 import numpy as np
 
 import sparsepix_hls as hls
+from needs import NEEDS
 from onnx_models import ModelBuilder
-from rtl_tools import needs_verilator
 from sparsepix_hls.design.options import Options
 
 SMALL = (1, 5, 4)
@@ -26,7 +26,7 @@ def small_project(folder, backend):
 def compiled_project(folder, backend):
     """The same, compiled; as RTL only where there is Verilator: what is refused is refused without it."""
     project = small_project(folder, backend)
-    if backend == "hls" or not needs_verilator.args[0]:
+    if backend == "hls" or NEEDS["verilator"].here():
         project.compile()
     return project
 

@@ -1,16 +1,10 @@
 """The events and weights that the authors of SparsePixels published; the file is not part of the project."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 
 import sparsepix as sp
 from sparsepix_ops import reference
 
-EVENTS = Path(
-    os.environ.get("SPARSEPIX_EVENTS", Path(__file__).resolve().parents[3] / "shared/data/neutrino_events.npz")
-)
 SIZES = {"t": 8, "s": 12, "m": 16, "l": 20}
 
 

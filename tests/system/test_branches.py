@@ -18,7 +18,6 @@ import sparsepix_hls
 from design_space import nearest
 from hls_pragmas import check
 from random_networks import hard_images
-from rtl_tools import needs_verilator
 from sparsepix_hls.design.options import Options
 from sparsepix_hls.flow.report import read_report
 from sparsepix_hls.frontend.reader import read_model
@@ -231,7 +230,7 @@ def test_testbench(exported, tmp_path):
         project.csim()
 
 
-@needs_verilator
+@pytest.mark.verilator
 @pytest.mark.parametrize("options", [DESIGNS[1], {**DESIGNS[2], "reuse_factor": 3}], ids=["scan", "stream"])
 def test_rtl(exported, options, tmp_path):
     path, images, expected = exported

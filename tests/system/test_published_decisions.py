@@ -1,15 +1,15 @@
 """No decision of the 24 published models changes with the formats of our presets; needs their authors' repository."""
 
 import importlib.util
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
+from needs import PUBLISHED
+
 ROOT = Path(__file__).resolve().parents[2]
-PUBLISHED = Path(os.environ.get("SPARSEPIX_PUBLISHED", ROOT.parent / "shared/data/sparse-pixels"))
 
 
 def load_benchmark():
@@ -20,15 +20,11 @@ def load_benchmark():
 
 
 benchmark = load_benchmark()
-needs_files = pytest.mark.skipif(
-    not (PUBLISHED / "weights").is_dir(),
-    reason=f"needs github.com/hftsoi/sparse-pixels: set SPARSEPIX_PUBLISHED to a checkout (looked at {PUBLISHED})",
-)
 # Two logits of these are equal even without our roundings: Keras and we both take the first.
 TIES = {("jet", 8, "t"): [8], ("jet", 8, "m"): [67]}
 
 
-@needs_files
+@pytest.mark.published
 @pytest.mark.parametrize("model", benchmark.MODELS, ids=lambda m: f"{m[0]}-{m[1]}-{m[2]}")
 def test_no_decision_changes(model):
     found, error = benchmark.on_published_events(PUBLISHED, *model)
@@ -41,7 +37,7 @@ def test_no_decision_changes(model):
     assert error.max() < 2e-6
 
 
-@needs_files
+@pytest.mark.published
 def test_the_formats_of_before_changed_four(monkeypatch):
     """The images of 12 bits and the averages of 10 fractional bits; so the test above can fail."""
     old = {

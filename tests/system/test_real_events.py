@@ -9,13 +9,11 @@ from numpy.testing import assert_array_equal
 import sparsepix as sp
 import sparsepix_hls
 from design_space import build, covering
-from published_events import EVENTS, SIZES, images_of, published_model, read_events, trained
+from needs import EVENTS
+from published_events import SIZES, images_of, published_model, read_events, trained
 from sparsepix_ops import reference
 
-pytestmark = pytest.mark.skipif(
-    not EVENTS.is_file(),
-    reason=f"needs the published events: set SPARSEPIX_EVENTS to neutrino_events.npz (looked at {EVENTS})",
-)
+pytestmark = pytest.mark.events
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import onnx
 from onnx import ModelProto
 
 from fuzz import Case
-from onnx_bases import bases, compare
+from onnx_models import bases, compare
 from onnx_mutations import MUTATIONS, damaged, pick
 from sparsepix_hls.design.options import Options
 from sparsepix_hls.flow.report import read_report
