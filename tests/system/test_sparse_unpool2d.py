@@ -126,7 +126,7 @@ def unet(tmp_path_factory):
 
 DESIGNS = {
     "default": Options(),
-    "rounds": Options(reuse_factor=4, conv="gather", flatten="lookup"),
+    "reuse_factor": Options(reuse_factor=4, conv="gather", flatten="lookup"),
     "one by one": Options(reuse_factor=SLOTS, conv="pairs", flatten="scatter"),
     "stream": Options(io="stream", reduce="stream", reuse_factor=2),
     "interval": Options(target_interval=20),

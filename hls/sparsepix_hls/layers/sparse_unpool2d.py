@@ -61,8 +61,8 @@ class SparseUnpool2d(Layer):
             "width": -(-width // columns) * columns,
             "cell_height": rows,
             "cell_width": columns,
-            "rounds": setting.how.rounds,
-            "copies": setting.how.copies,
+            "reuse_factor": setting.how.reuse_factor,
+            "parallel": setting.how.parallel,
         }
         title = f"SparseUnpool2d {rows}x{columns} to {height}x{width}"
         kernel = "sparse_unpool2d"
@@ -72,15 +72,15 @@ class SparseUnpool2d(Layer):
         """The cells of the fine pixels, a comparison with each coarse one, and a choice among these."""
         (slots, channels), bits = self.features.shape, self.features.type.width
         fine, coarse = self.fine_coords.type.width, self.coords.type.width
-        cells = 2 * self.work * rom(2 ** (fine - 1), coarse) + how.copies * mux(how.rounds, 2 * coarse)
-        members = how.copies * slots * equal(2 * coarse)
-        cost = scaled(cells + members + how.copies * one_hot_mux(slots, channels * bits), POOLED)
-        live = slots * (channels * bits + 2 * coarse) + how.copies * slots
-        return layer_estimate(cost, clock_ns, how.rounds, live)
+        cells = 2 * self.work * rom(2 ** (fine - 1), coarse) + how.parallel * mux(how.reuse_factor, 2 * coarse)
+        members = how.parallel * slots * equal(2 * coarse)
+        cost = scaled(cells + members + how.parallel * one_hot_mux(slots, channels * bits), POOLED)
+        live = slots * (channels * bits + 2 * coarse) + how.parallel * slots
+        return layer_estimate(cost, clock_ns, how.reuse_factor, live)
 
-    def operations(self, copies: int) -> int:
+    def operations(self, parallel: int) -> int:
         """Each slot of a round meets each coarse pixel."""
-        return copies * self.features.shape[0]
+        return parallel * self.features.shape[0]
 
     def lower(self, values: Mapping[str, np.ndarray], how: LayerDesign, ports: Any) -> dict[str, np.ndarray]:
         """See ``Layer.lower``."""

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from sparsepix.export.blank import is_blank
-from sparsepix.export.emit import emit
 from sparsepix.pixels.sparse_pixels import SparsePixels, check_pixels
+from sparsepix.recording.blank import is_blank
+from sparsepix.recording.emit import emit
 from sparsepix.util.checks import as_pair, check_window
 from sparsepix_ops.errors import SparsePixError
 

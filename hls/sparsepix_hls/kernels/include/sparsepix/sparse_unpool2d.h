@@ -17,7 +17,7 @@ namespace sparsepix {
 ///   int channels;
 ///   int height, width: of the fine image, rounded up to whole cells;
 ///   int cell_height, cell_width: shape of a cell;
-///   int rounds, copies: see rounds.h; an item is a slot of the fine list
+///   int reuse_factor, parallel: see rounds.h; an item is a slot of the fine list
 /// \tparam Features type of the coarse features
 /// \tparam Coords signed integer type of the coarse coordinates
 /// \tparam Fine signed integer type of the fine coordinates
@@ -25,12 +25,12 @@ namespace sparsepix {
 template <class Config, class Features, class Coords, class Fine, class Output>
 inline void sparse_unpool2d(int round, const Features features[Config::max_pixels][Config::channels],
                             const Coords coords[Config::max_pixels][2], const Fine fine_coords[Config::fine_pixels][2],
-                            Output output[Config::copies][Config::channels]) {
+                            Output output[Config::parallel][Config::channels]) {
 #pragma HLS INLINE
   static_assert(IsSigned<Coords>::value && IsSigned<Fine>::value, "coordinates are signed: -1 is an empty slot");
   static_assert(Config::height % Config::cell_height == 0, "the image is made of whole cells");
   static_assert(Config::width % Config::cell_width == 0, "the image is made of whole cells");
-  static_assert(Config::rounds * Config::copies >= Config::fine_pixels, "the rounds cover all slots");
+  static_assert(Config::reuse_factor * Config::parallel >= Config::fine_pixels, "the rounds cover all slots");
   Fine row[Config::fine_pixels];
   Fine column[Config::fine_pixels];
 #pragma HLS ARRAY_PARTITION variable = row type = complete
@@ -45,10 +45,10 @@ CELL_OF_FINE:
     column[i] = active ? cell_column : Fine(-1);
   }
 UNPOOL_SLOT:
-  for (int copy = 0; copy < Config::copies; copy++) {
+  for (int copy = 0; copy < Config::parallel; copy++) {
 #pragma HLS UNROLL
-    const Fine own_row = of_round<Config::fine_pixels, Config::rounds, Config::copies>(row, round, copy);
-    const Fine own_column = of_round<Config::fine_pixels, Config::rounds, Config::copies>(column, round, copy);
+    const Fine own_row = of_round<Config::fine_pixels, Config::reuse_factor, Config::parallel>(row, round, copy);
+    const Fine own_column = of_round<Config::fine_pixels, Config::reuse_factor, Config::parallel>(column, round, copy);
     bool same[Config::max_pixels];
 #pragma HLS ARRAY_PARTITION variable = same type = complete
   UNPOOL_COARSE:
