@@ -109,7 +109,7 @@ def main() -> None:
     draw(results).savefig(options.plot, dpi=150)
     console.print(f"picture: {options.plot}")
     if options.json:
-        settings = {"rounds": options.rounds, "threads": torch.get_num_threads(), "torch": torch.__version__}
+        settings = {"reuse_factor": options.rounds, "threads": torch.get_num_threads(), "torch": torch.__version__}
         settings["machine"] = platform.processor() or platform.machine()
         options.json.write_text(json.dumps({"settings": settings, "results": results}, indent=2) + "\n")
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from sparsepix.nn.sparse_global_max_pool2d import SparseGlobalMaxPool2d
     from sparsepix.nn.sparse_input_reduce import SparseInputReduce
     from sparsepix.nn.sparse_max_pool2d import SparseMaxPool2d
+    from sparsepix.nn.sparse_unpool2d import SparseUnpool2d
     from sparsepix.pixels.sparse_pixels import SparsePixels
     from sparsepix.quant.quantizers import LearnedFixedPoint, Quantizer
     from sparsepix_ops.errors import SparsePixError
@@ -66,6 +67,7 @@ _HOMES = {
     "SparsePixError": "sparsepix_ops.errors",
     "SparsePixels": "sparsepix.pixels.sparse_pixels",
     "SparseReLU": "sparsepix.nn.activations",
+    "SparseUnpool2d": "sparsepix.nn.sparse_unpool2d",
     "add": "sparsepix.nn.joins",
     "concat": "sparsepix.nn.joins",
     "ebops": "sparsepix.cost.ebops",
@@ -104,6 +106,7 @@ __all__ = [
     "SparsePixError",
     "SparsePixels",
     "SparseReLU",
+    "SparseUnpool2d",
     "__version__",
     "add",
     "compat",

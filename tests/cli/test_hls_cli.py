@@ -229,7 +229,7 @@ def test_a_design_from_file_and_command_line(tmp_path, capsys):
     assert "0 mismatching outputs" in capsys.readouterr().out
     report = json.loads((tmp_path / "net_hls" / "report.json").read_text())
     assert report["design"] == {"reduce": "scan", "io": "stream", "pixels_per_cycle": 8}
-    assert {layer.get("rounds") for layer in report["layers"]} >= {2}
+    assert {layer.get("reuse_factor") for layer in report["layers"]} >= {2}
     assert (tmp_path / "net_hls" / "estimate.png").read_bytes().startswith(b"\x89PNG")
     assert main([str(model), "--config", str(tmp_path / "design.yaml"), "--target-interval", "70", "--force"]) == 0
 

@@ -63,7 +63,7 @@ def thresholds(builder, steps):
 
 
 def shared_pairs():
-    """Two kernel sizes on one list of pixels: one pair map for each, one of them shared."""
+    """Two kernel sizes on one list of pixels: one kernel map for each, one of them shared."""
     builder = Builder("shared", (2, 9, 8), U8).reduce(6, activity="any")
     for kernel, groups in (((3, 3), 1), ((3, 3), 2), ((5, 1), 1)):
         builder.conv(2, kernel, S8, accumulator(22, -11), S8, groups=groups).act(U8)
@@ -206,7 +206,7 @@ def test_each_pragma_of_the_kernels_is_looked_at():
             for changed in wrong:
                 spoiled += 1
                 # Of the other files only the constants count.
-                others = {other: files[other] for other in ("types.h", "pair_map.h") if other != name}
+                others = {other: files[other] for other in ("types.h", "kernel_map.h") if other != name}
                 problems = check({name: "\n".join(changed), **others}).problems
                 assert any(p.startswith(f"{name}:{i}:") or p.startswith(f"{name}:{i + 1}:") for p in problems), (
                     f"{name}:{i + 1}: {line} -> {problems}"

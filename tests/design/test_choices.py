@@ -72,7 +72,7 @@ def test_arrays_pass_from_stage_to_stage(graph, values):
 def test_reuse_that_does_not_divide(items, reuse, rounds, copies):
     dense = Dense("d", Tensor("x", (items,), W), Tensor("y", (1,), W), None, None)
     design = layer_design(dense, "multiply", reuse)
-    assert (design.rounds, design.copies) == (rounds, copies)
+    assert (design.rounds, design.parallel) == (rounds, copies)
     assert (rounds - 1) * copies < items <= rounds * copies
 
 
@@ -90,7 +90,7 @@ def test_options_of_a_layer_come_first(graph):
         "pool": LayerOptions(reuse_factor=9),
     }
     design, notices = make_design(graph, Options(flatten="scatter", reuse_factor=7, layers=own))
-    found = {name: (how.implementation, how.rounds) for name, how in design.layers.items()}
+    found = {name: (how.implementation, how.reuse_factor) for name, how in design.layers.items()}
     assert found["conv1"] == ("gather", 2)
     assert found["dense2"] == ("multiply", 2)  # 4 inputs: two rounds of two
     assert found["pool"] == ("", 7)
@@ -183,7 +183,7 @@ def test_a_file_of_options(tmp_path, graph):
     path.write_text("reduce: scan\nreuse_factor: 4\nlayers:\n  conv2: {implementation: gather, reuse_factor: 3}\n")
     options = read_options(path)
     assert options == Options(reduce="scan", reuse_factor=4, layers={"conv2": LayerOptions("gather", 3)})
-    assert make_design(graph, options)[0].layers["conv2"].rounds == 3
+    assert make_design(graph, options)[0].layers["conv2"].reuse_factor == 3
     path.write_text("")
     assert read_options(path) == Options()
 

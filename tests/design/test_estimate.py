@@ -19,10 +19,10 @@ from sparsepix_hls.flow.explore import explore, published_point, write_points
 from sparsepix_hls.flow.pictures import estimate_figure, exploration_figure
 from sparsepix_hls.flow.report import estimate_json, utilization, warnings
 from sparsepix_hls.frontend.reader import read_model
-from sparsepix_hls.ir.tensors import Constant, LayerDesign, PairMap, Tensor
+from sparsepix_hls.ir.tensors import Constant, KernelMap, LayerDesign, Tensor
 from sparsepix_hls.layers.dense import Dense
 from sparsepix_hls.layers.input_reduce import input_reduce, reduce_cost
-from sparsepix_hls.layers.kernel_map import MakePairMap
+from sparsepix_hls.layers.kernel_map import MakeKernelMap
 from sparsepix_hls.layers.sparse_avg_pool2d import SparseAvgPool2d
 from sparsepix_hls.layers.sparse_conv2d import SparseConv2d
 from sparsepix_hls.layers.sparse_flatten import SparseFlatten, SparseFlattenDense
@@ -73,7 +73,7 @@ def test_every_layer_costs_something(tmp_path, kind):
     found = estimate(graph_of(whole_model().head(kind), tmp_path, keep_head=True))
     for row in found.rows:
         assert min(row.cost.interval_cycles, row.cost.lut, row.cost.ff) >= 1, row.name
-        assert row.cost.latency_cycles >= (row.op != "PairMap")
+        assert row.cost.latency_cycles >= (row.op != "KernelMap")
         assert all(isinstance(value, int) for value in vars(row.cost).values())
 
 
@@ -136,8 +136,8 @@ def test_more_reuse_never_takes_more_multipliers(layer_and_kind):
     costs = [layer.cost(how, CLOCK) for how in designs]
     for (one, less), more in zip(zip(designs, costs, strict=True), costs[1:], strict=False):
         assert more.multipliers <= less.multipliers
-        assert more.interval_cycles >= less.interval_cycles == interval(one.rounds)
-        if one.rounds > 1 or kind != "multiply":  # products with constants are additions and need no DSP slice
+        assert more.interval_cycles >= less.interval_cycles == interval(one.reuse_factor)
+        if one.reuse_factor > 1 or kind != "multiply":  # products with constants are additions and need no DSP slice
             assert more.dsp <= less.dsp
     assert costs[-1].interval_cycles == (layer.work + RESTART if layer.work > 1 else 1)
 
@@ -152,7 +152,7 @@ def test_matched_stages_are_small(tmp_path):
 
 
 def test_pairs_on_the_way_of_a_scan_are_cheap():
-    pairs = MakePairMap(PairMap(Tensor("c", (20, 2), FixedPoint(7, 7)), (7, 7)))
+    pairs = MakeKernelMap(KernelMap(Tensor("c", (20, 2), FixedPoint(7, 7)), (7, 7)))
     scanned, at_once = (pairs.cost(LayerDesign(how, 1, 1), CLOCK) for how in ("scan", ""))
     assert scanned.latency_cycles == 0
     assert scanned.lut * 9 < at_once.lut

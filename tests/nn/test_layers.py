@@ -310,13 +310,13 @@ def test_parameters_are_laid_out_as_those_of_torch():
 
 def test_convolutions_on_the_same_pixels_share_one_table(monkeypatch):
     built = []
-    build = sparsepix.pixels.sparse_pixels.neighbour_table
+    build = sparsepix.pixels.sparse_pixels.kernel_map
 
     def counting(coords, spatial_shape, kernel_size):
         built.append(kernel_size)
         return build(coords, spatial_shape, kernel_size)
 
-    monkeypatch.setattr(sparsepix.pixels.sparse_pixels, "neighbour_table", counting)
+    monkeypatch.setattr(sparsepix.pixels.sparse_pixels, "kernel_map", counting)
     model = nn.Sequential(
         SparseInputReduce(6), SparseConv2d(1, 2, 3), SparseReLU(), SparseConv2d(2, 2, 3), SparseConv2d(2, 1, 5),
         SparseAvgPool2d(2), SparseConv2d(1, 1, 3),

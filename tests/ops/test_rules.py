@@ -8,8 +8,8 @@ from torch import nn
 import sparsepix as sp
 from onnx_models import ModelBuilder
 from sparsepix.export import onnx_graph
-from sparsepix.export.emit import emit
 from sparsepix.export.onnx_graph import contract_model
+from sparsepix.recording.emit import emit
 from sparsepix_hls.frontend.reader import read_model
 from sparsepix_ops import SparsePixError, reference
 from sparsepix_ops.op import Kind, is_coords

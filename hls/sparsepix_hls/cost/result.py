@@ -11,7 +11,7 @@ class Row:
 
     Args:
         stage: where it is.
-        name: of the layer, the pair map or the channels.
+        name: of the layer, the kernel map or the channels.
         op: what it is.
         cost: its estimate; latencies of the rows of a stage add up.
     """

@@ -11,7 +11,7 @@ from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Layer
 from sparsepix_hls.ir.tensors import Array, LayerDesign
 from sparsepix_hls.layers.input_reduce import InputReduce, read_beats_cost, receive_cost, reduce_cost
-from sparsepix_hls.layers.kernel_map import MakePairMap
+from sparsepix_hls.layers.kernel_map import MakeKernelMap
 
 HAND_OVER = 1  # clocks from one process to the next
 KIND = "estimate from primitives, not confirmed by synthesis: expect a factor of 1.5 either way"
@@ -50,9 +50,9 @@ def _row(stage: Stage, step: Layer, design: Design, clock_ns: float) -> Row:
             beats = read_beats_cost(step, design.pixels_per_cycle)
             cost = Estimate(**(asdict(cost) | {"lut": cost.lut + round(beats.lut)}))
         return Row(stage.name, step.name, f"InputReduce {design.reduce}", cost)
-    if isinstance(step, MakePairMap):
+    if isinstance(step, MakeKernelMap):
         how = LayerDesign("scan" if stage.kind == "scan" else "", stage.rounds if stage.kind == "scan" else 1, 1)
-        return Row(stage.name, step.name, "PairMap", step.cost(how, clock_ns))
+        return Row(stage.name, step.name, "KernelMap", step.cost(how, clock_ns))
     how = design.layers[step.name]
     words = [type(step).__name__, how.implementation]
     return Row(stage.name, step.name, " ".join(word for word in words if word), step.cost(how, clock_ns))

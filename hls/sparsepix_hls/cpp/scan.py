@@ -7,10 +7,10 @@ from sparsepix_hls.design.layout import Design
 from sparsepix_hls.design.schedule import Stage
 from sparsepix_hls.ir.dims import dims
 from sparsepix_hls.ir.kernel import Kernel
-from sparsepix_hls.ir.tensors import Array, PairMap
+from sparsepix_hls.ir.tensors import Array, KernelMap
 from sparsepix_hls.kernels.text import call, comment, heading, statement
 from sparsepix_hls.layers.input_reduce import InputReduce
-from sparsepix_hls.layers.kernel_map import MakePairMap
+from sparsepix_hls.layers.kernel_map import MakeKernelMap
 from sparsepix_hls.layers.sparse_conv2d import SparseConv2d
 
 
@@ -21,7 +21,7 @@ def scan_body(stage: Stage, design: Design, layers: Mapping[str, Kernel], sends:
     _, height, width = reduce.image.shape
     listed = _listed(reduce)
     convs = [step for step in stage.steps if isinstance(step, SparseConv2d)]
-    maps = [step.map for step in stage.steps if isinstance(step, MakePairMap)]
+    maps = [step.map for step in stage.steps if isinstance(step, MakeKernelMap)]
     rows = {size: f"{reduce.coords.name}_row_{size[0]}x{size[1]}" for size in _sizes(convs, maps)}
 
     state = [
@@ -53,7 +53,7 @@ def scan_body(stage: Stage, design: Design, layers: Mapping[str, Kernel], sends:
     ]
     for size, row in rows.items():
         user = _user(size, convs, maps, layers)
-        element = array_type(PairMap(reduce.coords, size))
+        element = array_type(KernelMap(reduce.coords, size))
         step += [f"    {element} {row}[{reduce.max_pixels}];", partition(row)]
         step.append(_in_loop(f"pair_row<{user}_config>", ["slot", "place", listed[reduce.coords.name], row]))
     for conv in convs:
@@ -130,17 +130,17 @@ def _threshold(layer: Kernel) -> str:
     return layer.constants[0][0].name
 
 
-def _sizes(convs: list[SparseConv2d], maps: list[PairMap]) -> list[tuple[int, int]]:
+def _sizes(convs: list[SparseConv2d], maps: list[KernelMap]) -> list[tuple[int, int]]:
     return list(dict.fromkeys(step.kernel_size for step in (*convs, *maps)))
 
 
-def _user(size: tuple[int, int], convs: list[SparseConv2d], maps: list[PairMap], layers: Mapping[str, Kernel]) -> str:
+def _user(size: tuple[int, int], convs: list[SparseConv2d], maps: list[KernelMap], layers: Mapping[str, Kernel]) -> str:
     """A convolution whose parameters describe the pairs of one kernel size."""
     for conv in convs:
         if conv.kernel_size == size:
             return conv.name
     wanted = next(m for m in maps if m.kernel_size == size)
-    return next(layer.name for layer in layers.values() if layer.pairs == wanted)
+    return next(layer.name for layer in layers.values() if layer.kernel_map == wanted)
 
 
 def _finish(

@@ -15,10 +15,10 @@ from sparsepix_hls.cpp.text import (
 from sparsepix_hls.design.layout import Design
 from sparsepix_hls.design.schedule import Stage
 from sparsepix_hls.ir.kernel import Kernel
-from sparsepix_hls.ir.tensors import Array, PairMap
+from sparsepix_hls.ir.tensors import Array, KernelMap
 from sparsepix_hls.kernels.constants import fill
 from sparsepix_hls.kernels.text import call, comment, heading, statement
-from sparsepix_hls.layers.kernel_map import MakePairMap
+from sparsepix_hls.layers.kernel_map import MakeKernelMap
 
 _KIND_COMMENTS = {
     "receive": "A loop over time: collects the image from its stream, a beat a clock.",
@@ -74,7 +74,7 @@ def channel_names(design: Design) -> list[str]:
         if i + 1 < len(stages):
             channels = {array.name: _channel(array, stage, stages[i + 1], design) for array in stage.outputs}
             names += [channel for name, channel in channels.items() if channel != name]
-    maps = {array.name for stage in stages for array in stage.made if isinstance(array, PairMap)}
+    maps = {array.name for stage in stages for array in stage.made if isinstance(array, KernelMap)}
     return [*sorted(set(names)), *sorted(maps)]
 
 
@@ -165,27 +165,27 @@ def _pipeline(stage: Stage, layers: Mapping[str, Kernel], ports: tuple[Array, ..
     for step in stage.steps:
         lines.append("")
         local = [array for array in step.outputs if array not in ports]
-        if isinstance(step, MakePairMap):
+        if isinstance(step, MakeKernelMap):
             lines.append(comment(f"{step.name}: kernel position of every pair of pixels", "  "))
             lines += declarations(local)
             user = map_config(step.map, layers)
-            lines.append(call(f"sparsepix::pair_map<{user}_config>", [step.map.coords.name, step.name]))
+            lines.append(call(f"sparsepix::kernel_map<{user}_config>", [step.map.coords.name, step.name]))
             continue
         layer = layers[step.name]
         lines += [comment(heading(layer), "  "), *declarations(local), statement(layer)]
     return lines
 
 
-def map_config(wanted: PairMap, layers: Mapping[str, Kernel]) -> str:
-    """A convolution whose parameters describe a pair map."""
-    return next(layer.name for layer in layers.values() if layer.pairs == wanted)
+def map_config(wanted: KernelMap, layers: Mapping[str, Kernel]) -> str:
+    """A convolution whose parameters describe a kernel map."""
+    return next(layer.name for layer in layers.values() if layer.kernel_map == wanted)
 
 
 def _loop(stage: Stage, design: Design, layers: Mapping[str, Kernel], sends: bool) -> list[str]:
     """One layer in rounds, the activations behind it, and what has to be kept."""
     main = stage.steps[0]
     by_pixel = main.by_pixel
-    copies = design.layers[main.name].copies
+    parallel = design.layers[main.name].parallel
     last = f"round == {stage.rounds - 1}"
     ports = () if sends else stage.outputs
     word = "round" if by_pixel else "carried"
@@ -196,7 +196,8 @@ def _loop(stage: Stage, design: Design, layers: Mapping[str, Kernel], sends: boo
         layer = layers[step.name]
         if by_pixel:
             inside += [comment(heading(layer), "    ")]
-            inside += [*declarations(layer.outputs, rename, "    ", copies), statement(layer, "round", rename, "    ")]
+            inside += declarations(layer.outputs, rename, "    ", parallel)
+            inside.append(statement(layer, "round", rename, "    "))
         elif step == main:
             before += ["  // Carried from round to round", *declarations(layer.outputs, rename)]
             inside += [comment(heading(layer), "    "), statement(layer, "round", rename, "    ")]
@@ -208,7 +209,7 @@ def _loop(stage: Stage, design: Design, layers: Mapping[str, Kernel], sends: boo
         before += declarations([a for a in kept if a in design.graph.outputs])
     for array in kept:
         if by_pixel:
-            store = f"sparsepix::store_round<{array.shape[0]}, {array.shape[1]}, {copies}>"
+            store = f"sparsepix::store_round<{array.shape[0]}, {array.shape[1]}, {parallel}>"
             inside.append(call(store, ["round", rename[array.name], array.name], "    "))
         else:
             ending.append(forward(array, rename[array.name], array.name, "      "))

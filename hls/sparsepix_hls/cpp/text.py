@@ -3,20 +3,20 @@
 from collections.abc import Iterable, Mapping
 
 from sparsepix_hls.ir.dims import dims
-from sparsepix_hls.ir.tensors import Array, PairMap, Tensor
+from sparsepix_hls.ir.tensors import Array, KernelMap, Tensor
 from sparsepix_hls.kernels.text import call
 
 
 def array_type(array: Array) -> str:
     """Type of an array's elements."""
-    if isinstance(array, PairMap):
+    if isinstance(array, KernelMap):
         return f"sparsepix::Position<{array.kernel_size[0]} * {array.kernel_size[1]}>"
     return f"{array.name}_t"
 
 
 def array_dims(array: Array, rows: int | None = None) -> str:
     """Extents of an array; ``rows`` instead of its first one, if given."""
-    if isinstance(array, PairMap):
+    if isinstance(array, KernelMap):
         return f"[sparsepix::pair_count({array.pixels})]"
     return dims(array.shape if rows is None else (rows, *array.shape[1:]))
 

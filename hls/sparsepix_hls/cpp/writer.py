@@ -253,7 +253,7 @@ def _data_types(design: Design, layers: list[Kernel]) -> str:
 
 def _parameters(design: Design, layers: list[Kernel]) -> str:
     graph = design.graph
-    headers = {"rounds", "pair_map", *(layer.header for layer in layers)}
+    headers = {"rounds", "kernel_map", *(layer.header for layer in layers)}
     if design.io == "stream":
         headers |= {"image_stream"}
     includes = [f'#include "sparsepix/{header}.h"' for header in sorted(headers)]

@@ -78,5 +78,5 @@ def layer_design(layer: Layer, implementation: str, reuse_factor: int) -> LayerD
         return LayerDesign(implementation, items, 1)
     if implementation == "adders":
         return LayerDesign(implementation, 1, items)
-    copies = -(-items // min(reuse_factor, items))
-    return LayerDesign(implementation, -(-items // copies), copies)
+    parallel = -(-items // min(reuse_factor, items))
+    return LayerDesign(implementation, -(-items // parallel), parallel)

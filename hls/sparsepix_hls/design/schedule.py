@@ -13,8 +13,8 @@ from typing import Literal
 
 from sparsepix_hls.design.layout import Design
 from sparsepix_hls.ir.graph import Layer
-from sparsepix_hls.ir.tensors import Array, PairMap
-from sparsepix_hls.layers.kernel_map import MakePairMap
+from sparsepix_hls.ir.tensors import Array, KernelMap
+from sparsepix_hls.layers.kernel_map import MakeKernelMap
 from sparsepix_hls.layers.sparse_conv2d import SparseConv2d
 
 _OURS = re.compile(r"(receive|reduce|layers|pairs)(_.*)?", re.IGNORECASE)  # stages without a layer's name
@@ -78,18 +78,18 @@ def plan(design: Design) -> tuple[Stage, ...]:
     for layer in design.graph.layers:
         if layer in begun:
             continue
-        last, rounds = drafts[-1], design.layers[layer.name].rounds
+        last, rounds = drafts[-1], design.layers[layer.name].reuse_factor
         joins = last.kind == "pipeline" or (last.kind == "loop" and not (design.sums_apart and last.steps[0].sums))
         if layer.joins and layer.inputs[0].name in last.made and joins:
             last.add(layer)
             continue
-        maps = [array for array in layer.reads(design.implementation(layer)) if isinstance(array, PairMap)]
+        maps = [array for array in layer.reads(design.implementation(layer)) if isinstance(array, KernelMap)]
         missing = [map_ for map_ in maps if not any(map_.name in draft.made for draft in drafts)]
         if (missing or rounds == 1) and last.kind != "pipeline":
             last = _Draft("", "pipeline", [])
             drafts.append(last)
         for map_ in missing:
-            last.add(MakePairMap(map_))
+            last.add(MakeKernelMap(map_))
         if rounds == 1:
             last.add(layer)
         else:
@@ -113,8 +113,8 @@ def _front(design: Design) -> list[_Draft]:
     convs = [layer for layer in design.graph.layers if isinstance(layer, SparseConv2d)]
     here = [conv for conv in convs if conv.coords == reduce.coords]
     overlapped = [conv for conv in here if design.implementation(conv) == "overlap"]
-    maps = dict.fromkeys(conv.pairs for conv in here if conv not in overlapped)
-    steps: list[Layer] = [reduce, *map(MakePairMap, maps), *overlapped]
+    maps = dict.fromkeys(conv.kernel_map for conv in here if conv not in overlapped)
+    steps: list[Layer] = [reduce, *map(MakeKernelMap, maps), *overlapped]
     for layer in design.graph.layers if not design.sums_apart else ():
         if layer.joins and any(layer.inputs[0] in step.outputs for step in steps if step != reduce):
             steps.append(layer)
@@ -124,7 +124,7 @@ def _front(design: Design) -> list[_Draft]:
 def _name_pipelines(drafts: list[_Draft], first: int) -> None:
     unnamed = [draft for draft in drafts[first:] if not draft.name]
     for number, draft in enumerate(unnamed, 1):
-        only_maps = all(isinstance(step, MakePairMap) for step in draft.steps)
+        only_maps = all(isinstance(step, MakeKernelMap) for step in draft.steps)
         stem = "pairs" if only_maps else "layers"
         draft.name = stem if number == 1 else f"{stem}_{number}"
 

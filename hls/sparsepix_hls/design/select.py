@@ -87,7 +87,7 @@ def _area_of(layer: Layer, clock_ns: float) -> Callable[[LayerDesign], tuple]:
         if how.implementation == "overlap":
             return (0,)  # at no extra latency, on the smallest hardware
         cost = layer.cost(how, clock_ns)
-        return (1, cost.lut + _DSP_IN_LUTS * cost.dsp, how.rounds)
+        return (1, cost.lut + _DSP_IN_LUTS * cost.dsp, how.reuse_factor)
 
     return area
 
@@ -102,8 +102,10 @@ def _follow_up(graph: Graph, chosen: dict[str, LayerDesign]) -> None:
             how = chosen.get(before.name) if before is not None else None
             items = source.shape[0] if len(source.shape) == 2 else 1
             parallel = LayerDesign("", 1, items)
-            shares = how is not None and before.by_pixel and how.rounds > 1 and how.implementation != "overlap"
-            chosen[layer.name] = LayerDesign("", how.rounds, how.copies) if shares and how is not None else parallel
+            shares = how is not None and before.by_pixel and how.reuse_factor > 1 and how.implementation != "overlap"
+            chosen[layer.name] = (
+                LayerDesign("", how.reuse_factor, how.parallel) if shares and how is not None else parallel
+            )
         for tensor in layer.outputs:
             makers[tensor.name] = layer
 
@@ -203,7 +205,9 @@ def _reuses(layer: Layer, options: Options) -> list[int]:
 def _reuse_notices(layer: Layer, options: Options, how: LayerDesign) -> list[str]:
     own = _asked(layer, options).reuse_factor
     if own is not None and own > layer.work:
-        return [f"{layer.name}: a reuse factor of {own} is more than its {layer.work} items of work: {how.rounds}"]
+        return [
+            f"{layer.name}: a reuse factor of {own} is more than its {layer.work} items of work: {how.reuse_factor}"
+        ]
     if how.implementation == "adders" and (own or options.reuse_factor or 1) > 1:
         return [f"{layer.name}: an adder graph takes an event every clock, so its reuse factor stays 1"]
     return []

@@ -107,9 +107,9 @@ class Layer:
         """Estimated cost of its kernel."""
         raise NotImplementedError
 
-    def operations(self, copies: int) -> int:
-        """Operations that it has at least as RTL, ``copies`` of its items at once."""
-        del copies
+    def operations(self, parallel: int) -> int:
+        """Operations that it has at least as RTL, ``parallel`` of its items at once."""
+        del parallel
         return sum(int(np.prod(tensor.shape)) for tensor in self.outputs if isinstance(tensor, Tensor))
 
     def lower(self, values: Mapping[str, np.ndarray], how: LayerDesign, ports: Any) -> dict[str, np.ndarray]:
@@ -129,7 +129,7 @@ class Layer:
         """Compute one round of it, see ``lower``.
 
         Args:
-            how: its implementation, rounds and copies.
+            how: its implementation, reuse_factor and parallel.
             reader: says what a round reads, a ``rtl.emit.rounds.Reader``.
 
         Returns:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sparsepix_hls.ir.tensors import Constant, PairMap, Tensor
+from sparsepix_hls.ir.tensors import Constant, KernelMap, Tensor
 from sparsepix_ops.fixed_point import FixedPoint, FixedRange
 
 Config = Mapping[str, int | bool | str | FixedPoint]
@@ -24,7 +24,7 @@ class Kernel:
         inputs: tensors it reads.
         outputs: tensors it writes.
         constants: its weights, each with the shape it has in C++.
-        pairs: the pair map it reads, if any.
+        kernel_map: the kernel map it reads, if any.
         in_rounds: whether its kernel takes the number of the round.
         generated: source of a kernel that is made for this layer alone.
         parts: template arguments for each input, of a kernel that is called once for each of them; else empty.
@@ -38,7 +38,7 @@ class Kernel:
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     constants: tuple[tuple[Constant, tuple[int, ...]], ...] = ()
-    pairs: PairMap | None = None
+    kernel_map: KernelMap | None = None
     in_rounds: bool = False
     generated: str | None = None
     parts: tuple[tuple[int, ...], ...] = ()

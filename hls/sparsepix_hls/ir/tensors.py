@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sparsepix_hls.cost.primitives import index_bits
+from sparsepix_hls.ir.dims import index_bits
 from sparsepix_ops.fixed_point import FixedPoint
 
 
@@ -40,7 +40,7 @@ class Constant:
 
 
 @dataclass(frozen=True)
-class PairMap:
+class KernelMap:
     """Kernel positions of all pairs of pixels, shared by the convolutions of one kernel size on ``coords``."""
 
     coords: Tensor
@@ -77,7 +77,7 @@ class PairMap:
         return self.pairs * self.position_bits
 
 
-Array = Tensor | PairMap
+Array = Tensor | KernelMap
 
 
 @dataclass(frozen=True)
@@ -86,10 +86,10 @@ class LayerDesign:
 
     Args:
         implementation: one of the choices of its kind; '' where there is no choice.
-        rounds: rounds of the loop over time; 1: fully parallel.
-        copies: how much of the layer's outer loop is computed in a round, ceil(work / rounds) or more.
+        reuse_factor: rounds of the loop over time; 1: fully parallel.
+        parallel: how much of the layer's outer loop is computed in a round, ceil(work / reuse_factor) or more.
     """
 
     implementation: str
-    rounds: int
-    copies: int
+    reuse_factor: int
+    parallel: int

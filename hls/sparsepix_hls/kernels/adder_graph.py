@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
 from sparsepix_hls.kernels.constants import fill
-from sparsepix_hls.layers.dense import Dense
 from sparsepix_ops.fixed_point import FixedPoint, FixedRange
 
 # How da4ml numbers its operations.
@@ -71,8 +71,8 @@ class AdderGraph:
         return sum(1 for node in self.nodes if node.terms)
 
 
-def adder_graph(layer: Dense) -> AdderGraph:
-    """The graph of a layer's weights, without its bias; the same each time.
+def adder_graph(layer: Any) -> AdderGraph:
+    """The graph of the weights of a ``layers.dense.Dense``, without its bias; the same each time.
 
     Some seconds for a layer of 243 x 16 weights of 8 bits; results are kept while the process runs.
     """
@@ -109,7 +109,7 @@ def _solved(weights: bytes, shape: tuple[int, int], low: int, high: int) -> Adde
     return AdderGraph(tuple(nodes), tuple(outputs), round(logic.cost), round(max(logic.out_latency)))
 
 
-def adder_graph_source(layer: Dense, graph: AdderGraph, bias: str) -> str:
+def adder_graph_source(layer: Any, graph: AdderGraph, bias: str) -> str:
     """The C++ function ``<layer>_adders(input, output)``: one line an adder, each of the width that its values need.
 
     Args:

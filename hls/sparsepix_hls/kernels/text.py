@@ -27,7 +27,7 @@ def statement(kernel: Kernel, round_: str = "0", rename: Mapping[str, str] | Non
     if kernel.generated is not None:
         return call(kernel.kernel, [*reads, *writes], indent)
     first = [round_] if kernel.in_rounds else []
-    pairs = [kernel.pairs.name] if kernel.pairs else []
+    pairs = [kernel.kernel_map.name] if kernel.kernel_map else []
     arguments = [*first, *reads, *pairs, *(c.name for c, _ in kernel.constants), *writes]
     return call(f"sparsepix::{kernel.kernel}<{kernel.name}_config>", arguments, indent)
 

@@ -63,7 +63,7 @@ class Activation(Layer):
     def kernel(self, setting: Setting) -> Kernel:
         """See ``Layer.kernel``."""
         sparse = len(self.input.shape) == 2
-        config: Config = {"max_pixels": setting.how.copies} if sparse else {}
+        config: Config = {"max_pixels": setting.how.parallel} if sparse else {}
         config = {**config, "size": self.input.shape[-1]}
         if self.slope_shift:
             kernel, title = "leaky_activation", f"leaky ReLU of slope 2^-{self.slope_shift} and quantization"
@@ -84,13 +84,13 @@ class Activation(Layer):
 
     def cost(self, how: LayerDesign, clock_ns: float) -> Estimate:
         """Rounding is an adder over the kept bits; saturation and ReLU are a LUT for each bit of the output."""
-        items = how.copies * self.output.shape[1] if len(self.output.shape) == 2 else self.output.shape[0]
+        items = how.parallel * self.output.shape[1] if len(self.output.shape) == 2 else self.output.shape[0]
         bits = self.output.type.width
         copies = self.input.type == self.output.type and not self.relu and not self.slope_shift
         cost = Cost() if copies else items * (adder(bits) + Cost(lut=bits, levels=1))
         if self.slope_shift:
             cost = items * mux(2, self.input.type.width + self.slope_shift) + cost
-        return layer_estimate(cost, clock_ns, how.rounds, items * bits, owns_loop=False)
+        return layer_estimate(cost, clock_ns, how.reuse_factor, items * bits, owns_loop=False)
 
     def lower(self, values: Mapping[str, np.ndarray], how: LayerDesign, ports: Any) -> dict[str, np.ndarray]:
         """See ``Layer.lower``; of one round too, whose items it is given."""

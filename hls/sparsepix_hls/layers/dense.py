@@ -65,7 +65,8 @@ class Dense(Layer):
             source = adder_graph_source(self, graph, bias[0].name)
             title = f"Dense as {graph.adders} adders"
             return Kernel(self.name, title, "adders", function, {}, *ends, (bias,), generated=source)
-        config = {"in_features": shape[0], "out_features": shape[1], "rounds": how.rounds, "copies": how.copies}
+        config = {"in_features": shape[0], "out_features": shape[1]}
+        config |= {"reuse_factor": how.reuse_factor, "parallel": how.parallel}
         constants = ((self.weight, shape), bias)
         return Kernel(self.name, "Dense", "dense", "dense", config, *ends, constants, in_rounds=True)
 
@@ -79,19 +80,19 @@ class Dense(Layer):
             from sparsepix_hls.kernels.adder_graph import adder_graph
 
             graph = adder_graph(self)
-            return layer_estimate(Cost(lut=graph.lut, levels=graph.depth) + bias, clock_ns, how.rounds, 2 * live)
-        if how.rounds == 1:
+            return layer_estimate(Cost(lut=graph.lut, levels=graph.depth) + bias, clock_ns, how.reuse_factor, 2 * live)
+        if how.reuse_factor == 1:
             matrix = constant_matrix(self.weight.raw, b, w)
-            return layer_estimate(matrix + bias, clock_ns, how.rounds, 2 * live, self.weight.raw.size)
-        products = how.copies * outputs
-        terms = how.copies + 1
-        read = how.copies * mux(how.rounds, b) | products * rom(how.rounds, w)
+            return layer_estimate(matrix + bias, clock_ns, how.reuse_factor, 2 * live, self.weight.raw.size)
+        products = how.parallel * outputs
+        terms = how.parallel + 1
+        read = how.parallel * mux(how.reuse_factor, b) | products * rom(how.reuse_factor, w)
         cost = read + scaled(products * multiplier(b, w) + outputs * adder_tree(terms, b + w), MERGED) + bias
-        return layer_estimate(cost | register(live), clock_ns, how.rounds, products * (b + w) / 2, products)
+        return layer_estimate(cost | register(live), clock_ns, how.reuse_factor, products * (b + w) / 2, products)
 
-    def operations(self, copies: int) -> int:
+    def operations(self, parallel: int) -> int:
         """Each input of a round meets each output."""
-        return copies * self.output.shape[0]
+        return parallel * self.output.shape[0]
 
     @property
     def start(self) -> list[int]:
@@ -113,7 +114,7 @@ class Dense(Layer):
         reader.items(self.input)
         reader.number("number")
         size, outs = self.weight.raw.shape
-        weights = np.zeros((how.rounds * how.copies, outs), dtype=np.int64)
+        weights = np.zeros((how.reuse_factor * how.parallel, outs), dtype=np.int64)
         weights[:size] = self.weight.raw
 
         def dense(**v: np.ndarray) -> dict[str, np.ndarray]:
@@ -121,7 +122,7 @@ class Dense(Layer):
             terms: list[list[Any]] = [[] for _ in range(outs)]
             for k, value in enumerate(v[self.input.name]):
                 for out in range(outs):
-                    weight = table(number, weights[k :: how.copies, out].tolist())
+                    weight = table(number, weights[k :: how.parallel, out].tolist())
                     terms[out].append(as_variable(weight) * value)
             return {self.output.name: summed(self, self.input, terms)}
 

@@ -59,9 +59,9 @@ class Downsample2d(Layer):
         """That of the cells."""
         return {self.output_coords.name: self.grid}
 
-    def operations(self, copies: int) -> int:
+    def operations(self, parallel: int) -> int:
         """Each slot of a round meets each pixel."""
-        return self.features.shape[0] * copies
+        return self.features.shape[0] * parallel
 
     def lower(self, values: Mapping[str, np.ndarray], how: LayerDesign, ports: Any) -> dict[str, np.ndarray]:
         """See ``Layer.lower``."""
@@ -96,8 +96,8 @@ class Downsample2d(Layer):
             implementation: of the layer.
             features: of all pixels [N, C].
             coords: of all pixels [N, 2].
-            own: coords of the output slots [copies, 2].
-            earlier: whether a pixel comes before the output slot, bits [copies, N].
+            own: coords of the output slots [parallel, 2].
+            earlier: whether a pixel comes before the output slot, bits [parallel, N].
         """
         raise NotImplementedError
 
@@ -116,8 +116,8 @@ class Pool2d(Downsample2d):
             "width": self.spatial_shape[1],
             "cell_height": self.kernel_size[0],
             "cell_width": self.kernel_size[1],
-            "rounds": setting.how.rounds,
-            "copies": setting.how.copies,
+            "reuse_factor": setting.how.reuse_factor,
+            "parallel": setting.how.parallel,
         }
 
     @property
@@ -129,10 +129,10 @@ class Pool2d(Downsample2d):
         """Estimated cost, from that of joining the members of one cell and of what follows."""
         slots, channels = self.features.shape
         b, cell, coord = self.features.type.width, self.output_coords.type.width, self.coords.type.width
-        members = cell_members(slots, coord, cell, how.rounds, how.copies)
-        cost = scaled(members + how.copies * joined, POOLED) + how.copies * mean
-        live = slots * (channels * b + 2 * cell) + how.copies * slots
-        return layer_estimate(cost, clock_ns, how.rounds, live, products)
+        members = cell_members(slots, coord, cell, how.reuse_factor, how.parallel)
+        cost = scaled(members + how.parallel * joined, POOLED) + how.parallel * mean
+        live = slots * (channels * b + 2 * cell) + how.parallel * slots
+        return layer_estimate(cost, clock_ns, how.reuse_factor, live, products)
 
     def merged(
         self, implementation: str, features: np.ndarray, coords: np.ndarray, own: np.ndarray, earlier: np.ndarray

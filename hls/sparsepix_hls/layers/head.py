@@ -82,4 +82,4 @@ class Head(Layer):
             logit = self.input.type.width
             largest = maximum_tree(count, logit) + count * adder(logit)
             cost = largest + cost + adder_tree(count, sum_bits) + count * divider
-        return layer_estimate(cost, clock_ns, how.rounds, count * out_bits)
+        return layer_estimate(cost, clock_ns, how.reuse_factor, count * out_bits)

@@ -101,9 +101,9 @@ class InputReduce(Layer):
         kernel = f"reduce_{setting.reduce}"
         return Kernel(self.name, title, kernel, kernel, config, self.inputs, self.outputs, ((threshold, ()),))
 
-    def operations(self, copies: int) -> int:
+    def operations(self, parallel: int) -> int:
         """Those of the list; the image is text of a module, not traced."""
-        del copies
+        del parallel
         return self.max_pixels + int(np.prod(self.image.shape)) // 4
 
 

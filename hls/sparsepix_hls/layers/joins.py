@@ -54,7 +54,7 @@ class Add(Layer):
     def cost(self, how: LayerDesign, clock_ns: float) -> Estimate:
         """See ``Layer.cost``."""
         items, bits = math.prod(self.output.shape), self.output.type.width
-        return layer_estimate(items * adder(bits), clock_ns, how.rounds, items * bits)
+        return layer_estimate(items * adder(bits), clock_ns, how.reuse_factor, items * bits)
 
     def lower(self, values: Mapping[str, np.ndarray], how: LayerDesign, ports: Any) -> dict[str, np.ndarray]:
         """See ``Layer.lower``."""
@@ -103,7 +103,7 @@ class Concat(Layer):
 
     def cost(self, how: LayerDesign, clock_ns: float) -> Estimate:
         """Wires."""
-        return replace(layer_estimate(Cost(), clock_ns, how.rounds, 0), latency_cycles=0)
+        return replace(layer_estimate(Cost(), clock_ns, how.reuse_factor, 0), latency_cycles=0)
 
     def lower(self, values: Mapping[str, np.ndarray], how: LayerDesign, ports: Any) -> dict[str, np.ndarray]:
         """See ``Layer.lower``."""

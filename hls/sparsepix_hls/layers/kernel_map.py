@@ -11,14 +11,14 @@ from sparsepix_hls.cost.matrices import window_position
 from sparsepix_hls.cost.primitives import register
 from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Layer
-from sparsepix_hls.ir.tensors import LayerDesign, PairMap, Tensor
+from sparsepix_hls.ir.tensors import KernelMap, LayerDesign, Tensor
 
 
 @dataclass(frozen=True)
-class MakePairMap(Layer):
-    """Makes a pair map; no model has it."""
+class MakeKernelMap(Layer):
+    """Makes a kernel map; no model has it."""
 
-    map: PairMap
+    map: KernelMap
 
     @property
     def name(self) -> str:
@@ -28,7 +28,7 @@ class MakePairMap(Layer):
     @property
     def title(self) -> str:
         """See ``Layer.title``."""
-        return "pair map {}x{}".format(*self.map.kernel_size)
+        return "kernel map {}x{}".format(*self.map.kernel_size)
 
     @property
     def inputs(self) -> tuple[Tensor, ...]:
@@ -36,7 +36,7 @@ class MakePairMap(Layer):
         return (self.map.coords,)
 
     @property
-    def outputs(self) -> tuple[PairMap, ...]:
+    def outputs(self) -> tuple[KernelMap, ...]:
         """The map."""
         return (self.map,)
 
@@ -46,8 +46,8 @@ class MakePairMap(Layer):
         if how.implementation == "scan":
             # A row of it with each pixel that comes, in the same clock as everything else; then it waits in registers.
             cost = max(self.map.pixels - 1, 0) * one | register(bits)
-            return replace(layer_estimate(cost, clock_ns, how.rounds, 0, owns_loop=False), latency_cycles=0)
-        return layer_estimate(self.map.pairs * one, clock_ns, how.rounds, bits)
+            return replace(layer_estimate(cost, clock_ns, how.reuse_factor, 0, owns_loop=False), latency_cycles=0)
+        return layer_estimate(self.map.pairs * one, clock_ns, how.reuse_factor, bits)
 
     def lower(self, values: Mapping[str, np.ndarray], how: LayerDesign, ports: Any) -> dict[str, np.ndarray]:
         """See ``Layer.lower``."""

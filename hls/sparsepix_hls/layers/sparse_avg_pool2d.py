@@ -53,7 +53,7 @@ class SparseAvgPool2d(Pool2d):
         joined = slots * channels * gate(b) + channels * adder_tree(slots, b)
         bits = b + tree_levels(min(slots, math.prod(self.kernel_size)))
         mean = channels * constant_multiplier(bits, int(self.reciprocal.raw))
-        return self.pool_cost(how, clock_ns, joined, mean, how.copies * channels)
+        return self.pool_cost(how, clock_ns, joined, mean, how.parallel * channels)
 
     def pooled(self, members: list[Any], values: np.ndarray) -> Any:
         """See ``Pool2d.pooled``."""

@@ -25,7 +25,7 @@ from sparsepix_hls.cost.primitives import (
 from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Layer, Setting
 from sparsepix_hls.ir.kernel import Config, Kernel, bias_or_zeros
-from sparsepix_hls.ir.tensors import Array, Constant, LayerDesign, PairMap, Tensor
+from sparsepix_hls.ir.tensors import Array, Constant, KernelMap, LayerDesign, Tensor
 
 
 class Convolution(Layer):
@@ -55,9 +55,9 @@ class Convolution(Layer):
         """The slots."""
         return self.features.shape[0]
 
-    def operations(self, copies: int) -> int:
+    def operations(self, parallel: int) -> int:
         """Each output pixel meets each pixel."""
-        return self.features.shape[0] * copies * (math.prod(self.weight.raw.shape[2:]) + 1) // 2
+        return self.features.shape[0] * parallel * (math.prod(self.weight.raw.shape[2:]) + 1) // 2
 
     def window_config(self, raster_order: bool, how: LayerDesign) -> Config:
         """Members of the parameter struct that both kinds have; an overlapped convolution sums as the pixels come."""
@@ -72,8 +72,8 @@ class Convolution(Layer):
             "bias_on": f"BiasOn::{self.bias_on}",
             "raster_order": raster_order,
             **({} if how.implementation == "overlap" else {"sum_by": f"SumBy::{how.implementation}"}),
-            "rounds": how.rounds,
-            "copies": how.copies,
+            "reuse_factor": how.reuse_factor,
+            "parallel": how.parallel,
         }
 
     @property
@@ -91,21 +91,21 @@ class Convolution(Layer):
         c_out, area = output.shape[1], math.prod(self.kernel_size)
         b, w = self.features.type.width, self.weight.type.width
         position, out_bits = index_bits(area + 1), output.type.width
-        pixels = how.copies
-        window = pixels * (mux(how.rounds, c_in * b) | slots * mux(how.rounds, position))
+        pixels = how.parallel
+        window = pixels * (mux(how.reuse_factor, c_in * b) | slots * mux(how.reuse_factor, position))
         bias = Cost() if self.bias is None else pixels * c_out * (logic(out_bits) + adder(out_bits))
         if how.implementation == "pairs":
             products = pixels * slots * c_group * c_out
             tree = pixels * c_out * adder_tree(slots * c_group, b + w)
             cost = window + scaled(products * (rom(area + 1, w) + multiplier(b, w)) + tree, MERGED) + bias
             live = products * (b + w) + slots * c_in * b
-            return layer_estimate(cost, clock_ns, how.rounds, live / 2, products)
+            return layer_estimate(cost, clock_ns, how.reuse_factor, live / 2, products)
         # Gather: the pixel at each position, then constant products.
         select = area * (slots * equal(position) + one_hot_mux(slots, c_in * b))
         matrix = constant_matrix(self.weight.raw.reshape(area * c_group, c_out), b, w)
         cost = window + pixels * (select + matrix) + bias
         live = pixels * (area * c_in * b + c_out * out_bits)
-        return layer_estimate(cost, clock_ns, how.rounds, live, pixels * int(np.count_nonzero(self.weight.raw)))
+        return layer_estimate(cost, clock_ns, how.reuse_factor, live, pixels * int(np.count_nonzero(self.weight.raw)))
 
 
 @dataclass(frozen=True)
@@ -130,13 +130,13 @@ class SparseConv2d(Convolution):
         return (self.output,)
 
     @property
-    def pairs(self) -> PairMap:
-        """The pair map that it reads, unless it is overlapped with a scan."""
-        return PairMap(self.coords, self.kernel_size)
+    def kernel_map(self) -> KernelMap:
+        """The kernel map that it reads, unless it is overlapped with a scan."""
+        return KernelMap(self.coords, self.kernel_size)
 
     def reads(self, implementation: str) -> tuple[Array, ...]:
         """See ``Layer.reads``."""
-        return self.inputs if implementation == "overlap" else (*self.inputs, self.pairs)
+        return self.inputs if implementation == "overlap" else (*self.inputs, self.kernel_map)
 
     @classmethod
     def from_onnx(cls, node: Any, name: str, attributes: Mapping[str, Any], builder: Any) -> "SparseConv2d":
@@ -151,7 +151,7 @@ class SparseConv2d(Convolution):
         """See ``Layer.kernel``."""
         how, raster_order = setting.how, self.coords == setting.listed
         overlap = how.implementation == "overlap"
-        shares = replace(how, rounds=1, copies=self.work) if overlap else how
+        shares = replace(how, reuse_factor=1, parallel=self.work) if overlap else how
         size = "{}x{}".format(*self.kernel_size)
         return Kernel(
             self.name,
@@ -162,7 +162,7 @@ class SparseConv2d(Convolution):
             self.inputs,
             self.outputs,
             self.constants,
-            None if overlap else self.pairs,
+            None if overlap else self.kernel_map,
             in_rounds=True,
         )
 
@@ -180,7 +180,7 @@ class SparseConv2d(Convolution):
         )
         cost = scaled(products * product + sums, MERGED) | register(slots * c_out * out_bits)
         live = products * (b + w)
-        return layer_estimate(cost, clock_ns, how.rounds, live / 2, products, owns_loop=False)
+        return layer_estimate(cost, clock_ns, how.reuse_factor, live / 2, products, owns_loop=False)
 
     def lower(self, values: Mapping[str, np.ndarray], how: LayerDesign, ports: Any) -> dict[str, np.ndarray]:
         """See ``Layer.lower``."""
@@ -188,7 +188,7 @@ class SparseConv2d(Convolution):
         from sparsepix_hls.rtl.lower.convolution import convolve
         from sparsepix_hls.rtl.lower.pairs import pair_index
 
-        code, pairs, size = ports.code(self.pairs), values[self.pairs.name], self.work
+        code, pairs, size = ports.code(self.kernel_map), values[self.kernel_map.name], self.work
         codes = np.full((size, size), code.center, dtype=object)
         turned = np.zeros((size, size), dtype=object)
         for later in range(size):
@@ -204,7 +204,7 @@ class SparseConv2d(Convolution):
         from sparsepix_hls.rtl.lower.convolution import convolve
 
         reader.whole(self.features)
-        code = reader.pairs("codes", self.pairs)
+        code = reader.pairs("codes", self.kernel_map)
         reader.after("turned", self.work)
         reader.active("active", self.coords)
 

@@ -55,7 +55,7 @@ class _OnGrid(Layer):
         """Members of the parameter struct: those that both have, and more."""
         (max_pixels, channels), (height, width) = self.features.shape, self.spatial_shape
         sizes = {"max_pixels": max_pixels, "channels": channels, "height": height, "width": width}
-        return sizes | more | {"rounds": how.rounds, "copies": how.copies}
+        return sizes | more | {"reuse_factor": how.reuse_factor, "parallel": how.parallel}
 
     def lower_round(self, how: LayerDesign, reader: Any) -> Callable[..., dict[str, np.ndarray]]:
         """See ``Layer.lower_round``."""
@@ -97,18 +97,18 @@ class SparseFlatten(_OnGrid):
         """See ``Layer.cost``."""
         channels, bits = self.features.shape[1], self.features.type.width
         (height, width), cell = self.spatial_shape, self.coords.type.width
-        read = how.copies * mux(how.rounds, channels * bits + 2 * cell)
-        match = how.copies * (height * equal(cell) | width * equal(cell))
+        read = how.parallel * mux(how.reuse_factor, channels * bits + 2 * cell)
+        match = how.parallel * (height * equal(cell) | width * equal(cell))
         cells = height * width
-        keep = 1 if how.rounds > 1 else 0
+        keep = 1 if how.reuse_factor > 1 else 0
         # Row and column meet in the LUTs that mask the features.
-        write = cells * (how.copies * logic(2) | channels * bits * logic(2 * how.copies + 2 * keep))
+        write = cells * (how.parallel * logic(2) | channels * bits * logic(2 * how.parallel + 2 * keep))
         cost = scaled(read + match + write, SCATTERED) | register(cells * channels * bits)
-        return layer_estimate(cost, clock_ns, how.rounds, how.copies * (height + width))
+        return layer_estimate(cost, clock_ns, how.reuse_factor, how.parallel * (height + width))
 
-    def operations(self, copies: int) -> int:
+    def operations(self, parallel: int) -> int:
         """Each slot of a round meets each element."""
-        return copies * self.output.shape[0]
+        return parallel * self.output.shape[0]
 
     def lower(self, values: Mapping[str, np.ndarray], how: LayerDesign, ports: Any) -> dict[str, np.ndarray]:
         """See ``Layer.lower``."""
@@ -168,17 +168,17 @@ class SparseFlattenDense(_OnGrid):
         outputs, (height, width) = self.output.shape[0], self.spatial_shape
         b, w, cell = self.features.type.width, self.weight.type.width, self.coords.type.width
         place = constant_multiplier(cell, width) + adder(2 * cell)
-        read = how.copies * (mux(how.rounds, channels * b + 2 * cell) + place)
-        products = how.copies * channels * outputs
+        read = how.parallel * (mux(how.reuse_factor, channels * b + 2 * cell) + place)
+        products = how.parallel * channels * outputs
         looked_up = products * (rom(height * width, w) + multiplier(b, w))
-        terms = how.copies * channels + (how.rounds > 1) + (self.bias is not None)
+        terms = how.parallel * channels + (how.reuse_factor > 1) + (self.bias is not None)
         cost = read + scaled(looked_up + outputs * adder_tree(terms, b + w), MERGED)
         cost = cost | register(outputs * self.output.type.width)
-        return layer_estimate(cost, clock_ns, how.rounds, products * (b + w) / 2, products)
+        return layer_estimate(cost, clock_ns, how.reuse_factor, products * (b + w) / 2, products)
 
-    def operations(self, copies: int) -> int:
+    def operations(self, parallel: int) -> int:
         """Each channel of a slot of a round meets each output."""
-        return copies * self.features.shape[1] * self.output.shape[0]
+        return parallel * self.features.shape[1] * self.output.shape[0]
 
     @property
     def start(self) -> list[int]:

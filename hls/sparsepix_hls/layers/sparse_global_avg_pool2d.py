@@ -69,7 +69,7 @@ class SparseGlobalAvgPool2d(Layer):
         bits = self.features.type.width
         mean = constant_multiplier(bits + tree_levels(slots), int(self.reciprocal.raw))
         cost = channels * (adder_tree(slots, bits) + mean)
-        return layer_estimate(cost, clock_ns, how.rounds, slots * channels * bits / 2, channels)
+        return layer_estimate(cost, clock_ns, how.reuse_factor, slots * channels * bits / 2, channels)
 
     def lower(self, values: Mapping[str, np.ndarray], how: LayerDesign, ports: Any) -> dict[str, np.ndarray]:
         """See ``Layer.lower``."""

@@ -64,7 +64,7 @@ class SparseGlobalMaxPool2d(Layer):
         bits = self.features.type.width
         members = popcount(slots) if self.over == "cell" else Cost()
         cost = channels * maximum_tree(slots, bits + 1) | members  # an empty slot loses by a bit more
-        return layer_estimate(cost, clock_ns, how.rounds, slots * channels * bits / 2)
+        return layer_estimate(cost, clock_ns, how.reuse_factor, slots * channels * bits / 2)
 
     def lower(self, values: Mapping[str, np.ndarray], how: LayerDesign, ports: Any) -> dict[str, np.ndarray]:
         """See ``Layer.lower``."""

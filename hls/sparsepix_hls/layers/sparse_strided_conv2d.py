@@ -83,20 +83,20 @@ class SparseStridedConv2d(Downsample2d, Convolution):
             in_rounds=True,
         )
 
-    def operations(self, copies: int) -> int:
+    def operations(self, parallel: int) -> int:
         """Those of a convolution."""
-        return Convolution.operations(self, copies)
+        return Convolution.operations(self, parallel)
 
     def cost(self, how: LayerDesign, clock_ns: float) -> Estimate:
         """The cells, the position of every pixel in the window of each cell, then the sums of a convolution."""
         slots, bits, cell = self.features.shape[0], self.coords.type.width, self.output_coords.type.width
         height, width = self.kernel_size
-        members = cell_members(slots, bits, cell, how.rounds, how.copies)
-        first = how.copies * 2 * constant_multiplier(cell, max(self.strides))
-        pairs = how.copies * slots * window_position(bits, self.kernel_size)
-        positions = how.copies * slots * index_bits(height * width + 1)
+        members = cell_members(slots, bits, cell, how.reuse_factor, how.parallel)
+        first = how.parallel * 2 * constant_multiplier(cell, max(self.strides))
+        pairs = how.parallel * slots * window_position(bits, self.kernel_size)
+        positions = how.parallel * slots * index_bits(height * width + 1)
         cost = scaled(members + first, POOLED) + pairs
-        before = layer_estimate(cost, clock_ns, how.rounds, positions, owns_loop=False)
+        before = layer_estimate(cost, clock_ns, how.reuse_factor, positions, owns_loop=False)
         sums = self.sums_cost(how, clock_ns)
         return replace(
             sums,

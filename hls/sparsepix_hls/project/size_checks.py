@@ -66,7 +66,7 @@ def check_rtl_memory(design: Design) -> None:
     """
     needs = []
     for layer in design.graph.layers:
-        count = layer.operations(design.how(layer).copies)
+        count = layer.operations(design.how(layer).parallel)
         needs.append(
             (
                 f"{layer.name}: about {count:,} operations of RTL",

@@ -106,7 +106,7 @@ def _reduce(layer: PublishedLayer) -> dict[str, Cost]:
         "wide pixel": pixels * Cost(lut=max(bits - 8, 0)),
         "index": pixels * mux(2, index),
         # The more levels lie in one clock, the more of them synthesis copies to meet it.
-        "copies": pixels * Cost(lut=in_a_clock),
+        "parallel": pixels * Cost(lut=in_a_clock),
         "slots": layer.slots * (mux(2, bits + layer.coord_bits) | register(bits + layer.coord_bits)),
         "control": pixels * register(index / in_a_clock),
     }
@@ -197,7 +197,7 @@ def _flatten(layer: PublishedLayer) -> dict[str, Cost]:
     return {
         f"match {style}": cells * (FLATTEN_SLOTS + rest) * logic(index_bits(cells)),
         "write": cells * (Cost(lut=bits * FLATTEN_SLOTS) | register(bits)),
-        "rounds": cells * rounds * Cost(lut=bits),
+        "reuse_factor": cells * rounds * Cost(lut=bits),
         "rest": cells * (rest * (rest - 1) // 2) * (Cost(lut=bits) | register(bits)),
         f"stages {style}": cells * register(FLATTEN_SLOTS + rest),
     }
@@ -289,7 +289,7 @@ CALIBRATION: Mapping[Kind, Calibration] = MappingProxyType(
         ),
         "reduce": Calibration(
             lut={
-                "copies": 0.913,
+                "parallel": 0.913,
                 "index": 0.502,
                 "pixel early": 1.07,
                 "pixel study": 1.25,
@@ -332,7 +332,7 @@ CALIBRATION: Mapping[Kind, Calibration] = MappingProxyType(
                 "match release": 2.69,
                 "match study": 1.04,
                 "rest": 0.935,
-                "rounds": 0.2,
+                "reuse_factor": 0.2,
                 "write": 0.762,
             },
             ff={

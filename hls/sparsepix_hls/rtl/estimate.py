@@ -15,8 +15,8 @@ from da4ml.types import minimal_kif
 from sparsepix_hls.cost.result import DesignEstimate, Row, StageEstimate
 from sparsepix_hls.design.layout import Design
 from sparsepix_hls.ir.estimate import Estimate
-from sparsepix_hls.ir.tensors import PairMap
-from sparsepix_hls.layers.kernel_map import MakePairMap
+from sparsepix_hls.ir.tensors import KernelMap
+from sparsepix_hls.layers.kernel_map import MakeKernelMap
 from sparsepix_hls.rtl.emit.reductions import key_digits, scan_interval, scan_start
 from sparsepix_hls.rtl.emit.stages import Module
 from sparsepix_hls.rtl.emit.verilog import register_bits
@@ -122,7 +122,7 @@ def module_counts(module: Module, design: Design) -> Counts:
 def _sums(module: Module) -> set[str]:
     """Outputs that grow from pixel to pixel: those of an overlapped convolution."""
     listed = {array.name for step in module.stage.steps[:1] for array in (step.features, step.coords)}
-    maps = {array.name for array in module.stage.outputs if isinstance(array, PairMap)}
+    maps = {array.name for array in module.stage.outputs if isinstance(array, KernelMap)}
     return {field.name for field in module.outputs} - listed - maps
 
 
@@ -145,8 +145,10 @@ def stage_cycles(module: Module, design: Design) -> tuple[int, int]:
 
 
 def _names(module: Module) -> str:
-    """The layers of a stage; pair maps are part of it without saying."""
-    return ", ".join(step.name for step in module.stage.steps if not isinstance(step, MakePairMap)) or module.stage.name
+    """The layers of a stage; kernel maps are part of it without saying."""
+    return (
+        ", ".join(step.name for step in module.stage.steps if not isinstance(step, MakeKernelMap)) or module.stage.name
+    )
 
 
 def estimate_rtl(design: Design, modules: list[Module]) -> DesignEstimate:

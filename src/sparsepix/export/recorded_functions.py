@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from sparsepix.export.blank import Blank
+from sparsepix.recording.blank import Blank
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.ops.leaky_relu import slope_shift
 

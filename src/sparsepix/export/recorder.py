@@ -19,11 +19,11 @@ from onnx import helper
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode, resolve_name
 
-from sparsepix.export.blank import Blank
-from sparsepix.export.emit import recording_into
 from sparsepix.export.onnx_graph import INPUT_NAME
 from sparsepix.export.recorded_functions import METADATA, RECORDED, draws_random_numbers, like_another, same_value
 from sparsepix.export.tracer import ModuleTracer
+from sparsepix.recording.blank import Blank
+from sparsepix.recording.emit import recording_into
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.op import Kind, Op, is_coords
 from sparsepix_ops.registry import op_named

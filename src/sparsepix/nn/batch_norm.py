@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from sparsepix.export.blank import is_blank
-from sparsepix.export.emit import exporting, name_constant
 from sparsepix.pixels.sparse_pixels import SparsePixels, check_pixels
 from sparsepix.quant.quantizers import Quantizer, bias_format_of
+from sparsepix.recording.blank import is_blank
+from sparsepix.recording.emit import exporting, name_constant
 from sparsepix.util.checks import check_channels, check_positive
 from sparsepix.util.precision import in_full_precision
 from sparsepix_ops.errors import SparsePixError

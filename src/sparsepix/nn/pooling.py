@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from sparsepix.export.emit import emit_sparse
 from sparsepix.pixels.sparse_pixels import SparsePixels, pixels_of
+from sparsepix.recording.emit import emit_sparse
 
 
 class Merge(NamedTuple):

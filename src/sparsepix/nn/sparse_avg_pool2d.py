@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from sparsepix.export.blank import is_blank
 from sparsepix.nn.pooling import emit_pool, merge_slots, pooled_presence
 from sparsepix.pixels.sparse_pixels import SparsePixels, check_pixels, pixels_of
 from sparsepix.quant.quantizers import Format, Quantizer
+from sparsepix.recording.blank import is_blank
 from sparsepix.util.checks import as_pair, check_positive, check_window
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.ops.sparse_avg_pool2d import MAX_RECIPROCAL_BITS, real_reciprocal

@@ -8,13 +8,13 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from sparsepix.export.blank import is_blank
-from sparsepix.export.emit import emit, emit_sparse
 from sparsepix.nn.batch_norm import NEEDS_ACTIVE_BIAS, SparseBatchNorm2d, quantized_weights
 from sparsepix.nn.pooling import Merge, merge_slots, pooled_presence
-from sparsepix.pixels.kernel_map import add_windows, gather_windows, neighbour_table
+from sparsepix.pixels.kernel_map import add_windows, gather_windows, kernel_map
 from sparsepix.pixels.sparse_pixels import SparsePixels, check_pixels, pixels_of
 from sparsepix.quant.quantizers import Format, Quantizer, bias_format_of, start_above_rounding
+from sparsepix.recording.blank import is_blank
+from sparsepix.recording.emit import emit, emit_sparse
 from sparsepix.util.checks import as_pair, check_channels, check_choice, check_flag, check_positive, check_weights
 from sparsepix.util.last_forward import LastForward
 from sparsepix.util.precision import full_precision
@@ -136,12 +136,12 @@ class SparseConv2d(nn.Module):
         """
         if merge is None:
             # If j lies at an offset from i, then i lies at the opposite offset from j: one table is both.
-            return pixels.neighbours(self.kernel_size), None
+            return pixels.kernel_map(self.kernel_size), None
         corners = torch.where(merge.coords < 0, -1, merge.coords * merge.coords.new_tensor(self.stride))
-        table = neighbour_table(pixels.coords, pixels.spatial_shape, self.kernel_size, corners)
+        table = kernel_map(pixels.coords, pixels.spatial_shape, self.kernel_size, corners)
         if not pixels.features.requires_grad:
             return table, None
-        return table, neighbour_table(corners, pixels.spatial_shape, self.kernel_size, pixels.coords)
+        return table, kernel_map(corners, pixels.spatial_shape, self.kernel_size, pixels.coords)
 
     def _emit(self, pixels: SparsePixels) -> SparsePixels:
         weight, bias = quantized_weights(self)

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from sparsepix.export.blank import is_blank
-from sparsepix.export.emit import emit
 from sparsepix.pixels.sparse_pixels import SparsePixels, check_pixels
+from sparsepix.recording.blank import is_blank
+from sparsepix.recording.emit import emit
 from sparsepix.util.last_forward import LastForward
 
 

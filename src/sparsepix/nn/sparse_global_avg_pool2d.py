@@ -2,11 +2,11 @@
 
 from torch import Tensor, nn
 
-from sparsepix.export.blank import is_blank
-from sparsepix.export.emit import emit
 from sparsepix.nn.sparse_avg_pool2d import reciprocal_factor, true_division
 from sparsepix.pixels.sparse_pixels import SparsePixels, check_pixels
 from sparsepix.quant.quantizers import Format, Quantizer
+from sparsepix.recording.blank import is_blank
+from sparsepix.recording.emit import emit
 from sparsepix.util.checks import check_positive
 from sparsepix_ops.ops.sparse_avg_pool2d import MAX_RECIPROCAL_BITS
 

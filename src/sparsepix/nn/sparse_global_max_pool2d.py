@@ -2,10 +2,10 @@
 
 from torch import Tensor, nn
 
-from sparsepix.export.blank import is_blank
-from sparsepix.export.emit import emit
 from sparsepix.nn.sparse_max_pool2d import Over, max_pool
 from sparsepix.pixels.sparse_pixels import SparsePixels, check_pixels
+from sparsepix.recording.blank import is_blank
+from sparsepix.recording.emit import emit
 from sparsepix.util.checks import check_choice
 
 

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sparsepix.export.blank import is_blank
-from sparsepix.export.emit import emit_sparse
 from sparsepix.nn.soft_selection import LearnedBudget, LearnedThreshold, presence, weighed
 from sparsepix.pixels.sparse_pixels import SparsePixels, pixels_of
+from sparsepix.recording.blank import is_blank
+from sparsepix.recording.emit import emit_sparse
 from sparsepix.util.checks import check_choice, check_flag, check_image, check_positive
 from sparsepix.util.last_forward import LastForward
 from sparsepix.util.precision import in_full_precision

@@ -7,9 +7,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from sparsepix.export.blank import is_blank
 from sparsepix.nn.pooling import Merge, emit_pool, merge_slots, pooled_presence
 from sparsepix.pixels.sparse_pixels import SparsePixels, check_pixels, pixels_of
+from sparsepix.recording.blank import is_blank
 from sparsepix.util.checks import as_pair, check_choice, check_window
 
 Over = Literal["active", "cell"]

@@ -1,4 +1,4 @@
-"""The neighbour table: which slots lie in the window around each slot.
+"""The kernel map: which slots lie in the window around each slot.
 
 spconv calls it the rulebook. It depends on the coordinates and the kernel size only, so all
 convolutions on the same pixels share one.
@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def neighbour_table(
+def kernel_map(
     coords: Tensor, spatial_shape: tuple[int, int], kernel_size: tuple[int, int], centres: Tensor | None = None
 ) -> Tensor:
     """Find the slot at each kernel position around each active pixel, or around other centres.
@@ -72,7 +72,7 @@ def gather_windows(features: Tensor, table: Tensor) -> Tensor:
 
     Args:
         features: [C, B * N].
-        table: [K, B * N] of ``neighbour_table``.
+        table: [K, B * N] of ``kernel_map``.
 
     Returns:
         [C * K, B * N], 0 where the table names no pixel.
@@ -86,7 +86,7 @@ def add_windows(products: Tensor, table: Tensor) -> Tensor:
 
     Args:
         products: [C * K, B * N + 1]; the last column is 0.
-        table: [K, B * N] of ``neighbour_table``: the column of ``products`` that contributes.
+        table: [K, B * N] of ``kernel_map``: the column of ``products`` that contributes.
 
     Returns:
         [C, B * N]

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from sparsepix.export.blank import is_blank
-from sparsepix.pixels.kernel_map import neighbour_table
+from sparsepix.pixels.kernel_map import kernel_map
+from sparsepix.recording.blank import is_blank
 from sparsepix.util.precision import in_full_precision
 from sparsepix.util.tracing import is_traced
 from sparsepix_ops.errors import SparsePixError
@@ -48,7 +48,7 @@ class SparsePixels:
         self._cache: dict[Any, Tensor] = {} if presence is None else {"presence": presence}
 
     def replace(self, features: Tensor) -> "SparsePixels":
-        """The same pixels with other features [B, N, C']; the neighbour tables stay shared."""
+        """The same pixels with other features [B, N, C']; the kernel maps stay shared."""
         features = in_full_precision("SparsePixels", features, "features")
         if features.dim() != 3 or features.shape[:2] != self.coords.shape[:2]:
             raise SparsePixError(
@@ -76,10 +76,10 @@ class SparsePixels:
         """[B, N]: 1 for a pixel, 0 for an empty slot, with a gradient; None where nothing is learned."""
         return self._cache.get("presence")
 
-    def neighbours(self, kernel_size: tuple[int, int]) -> Tensor:
-        """The neighbour table [kh * kw, B * N] of a kernel size, made on first use (see ``neighbour_table``)."""
+    def kernel_map(self, kernel_size: tuple[int, int]) -> Tensor:
+        """The kernel map [kh * kw, B * N] of a kernel size, made on first use (see ``kernel_map``)."""
         if kernel_size not in self._cache:
-            self._cache[kernel_size] = neighbour_table(self.coords, self.spatial_shape, kernel_size)
+            self._cache[kernel_size] = kernel_map(self.coords, self.spatial_shape, kernel_size)
         return self._cache[kernel_size]
 
     def to_rows(self) -> Tensor:

@@ -18,9 +18,9 @@ from brevitas.core.zero_point import ZeroZeroPoint
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from sparsepix.export.blank import is_blank
-from sparsepix.export.emit import emit, exporting, note_quantized
 from sparsepix.quant.bounded import bounded
+from sparsepix.recording.blank import is_blank
+from sparsepix.recording.emit import emit, exporting, note_quantized
 from sparsepix.util.precision import in_full_precision
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import AP_ROUNDING, FixedPoint, Rounding

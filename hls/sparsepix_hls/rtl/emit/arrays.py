@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from sparsepix_hls.design.layout import Design
-from sparsepix_hls.ir.tensors import Array, PairMap
+from sparsepix_hls.ir.tensors import Array, KernelMap
 from sparsepix_hls.rtl.lower.function import Field
 from sparsepix_hls.rtl.lower.pairs import PairCode
 from sparsepix_hls.rtl.lower.ports import PortTypes
@@ -21,7 +21,7 @@ class Arrays:
         """The arrays of the design."""
         return PortTypes(self.design.graph.layers, self.design.input_reduce.coords)
 
-    def code(self, map_: PairMap) -> PairCode:
+    def code(self, map_: KernelMap) -> PairCode:
         """See ``PortTypes.code``."""
         return self.ports.code(map_)
 

@@ -21,7 +21,7 @@ def loop_module(name: str, arrays: Arrays, stage: Stage, levels: float) -> tuple
     sums = layer.sums
     held = [arrays.field(array) for array in stage.inputs]
     outputs = [arrays.field(array) for array in stage.outputs]
-    results = [arrays.field(a, None if sums else how.copies) for a in made]
+    results = [arrays.field(a, None if sums else how.parallel) for a in made]
     reader = Reader(how, arrays)
     body = layer.lower_round(how, reader)
     views = reader.views
@@ -33,10 +33,10 @@ def loop_module(name: str, arrays: Arrays, stage: Stage, levels: float) -> tuple
         return found
 
     limit = levels - ADDER_LEVELS if sums else levels
-    picking = 0.5 + 0.5 * math.log2(how.rounds)  # levels of the multiplexer that picks a round's part
+    picking = 0.5 + 0.5 * math.log2(how.reuse_factor)  # levels of the multiplexer that picks a round's part
     function = trace(f"{name}_logic", title(stage.steps), [v.field for v in views], results, whole, limit, picking)
 
-    rounds, depth, number = how.rounds, function.depth, bits_for(how.rounds)
+    rounds, depth, number = how.reuse_factor, function.depth, bits_for(how.reuse_factor)
     flags = ("load", "enable", "issued", "store", "first", "last")
     lines = [f"  wire {', '.join(flags)};", f"  wire [{number - 1}:0] round;"]
     names = ("clk", "rst_n", "in_valid", "in_ready", "round", "out_valid", "out_ready", *flags)

@@ -1,6 +1,6 @@
 """What a round of a loop reads of the event that is held."""
 
-from sparsepix_hls.ir.tensors import LayerDesign, PairMap, Tensor
+from sparsepix_hls.ir.tensors import KernelMap, LayerDesign, Tensor
 from sparsepix_hls.rtl.emit.arrays import Arrays
 from sparsepix_hls.rtl.emit.text import bits_for, port
 from sparsepix_hls.rtl.lower.function import Field, unsigned
@@ -51,43 +51,43 @@ class Reader:
         self.views.append(View(field, f"held_{field.name}"))
 
     def items(self, tensor: Tensor, name: str | None = None) -> None:
-        """``copies`` neighbours of the first axis; zeros (an empty slot's coords: -1) after the last."""
-        field = self._arrays.field(tensor, self.how.copies, name)
-        item, items = field.bits // self.how.copies, tensor.shape[0]
+        """``parallel`` neighbours of the first axis; zeros (an empty slot's coords: -1) after the last."""
+        field = self._arrays.field(tensor, self.how.parallel, name)
+        item, items = field.bits // self.how.parallel, tensor.shape[0]
         padding = "1" if field.low == -1 else "0"
         parts = []
         for first in self._firsts:
-            here = min(self.how.copies, items - first)
+            here = min(self.how.parallel, items - first)
             text = f"held_{tensor.name}[{first * item} +: {here * item}]"
-            missing = (self.how.copies - here) * item
+            missing = (self.how.parallel - here) * item
             parts.append(f"{{{{{missing}{{1'b{padding}}}}}, {text}}}" if missing else text)
         self._pick(field, parts)
 
     def after(self, name: str, items: int) -> None:
-        """For each copy and each item, whether the copy's own item comes after it, bits [copies, items]."""
-        copies, parts = range(self.how.copies), []
+        """For each copy and each item, whether the copy's own item comes after it, bits [parallel, items]."""
+        slots, parts = range(self.how.parallel), []
         for first in self._firsts:
-            bits = [int(first + k > j) for k in copies for j in range(items)]
+            bits = [int(first + k > j) for k in slots for j in range(items)]
             parts.append(f"{len(bits)}'b{''.join(map(str, reversed(bits)))}")
-        self._pick(unsigned(name, (self.how.copies, items), 1), parts)
+        self._pick(unsigned(name, (self.how.parallel, items), 1), parts)
 
     def active(self, name: str, coords: Tensor) -> None:
-        """For each copy, whether its slot holds a pixel, bits [copies]."""
+        """For each copy, whether its slot holds a pixel, bits [parallel]."""
         width, size = self._arrays.field(coords).type.width, coords.shape[0]
         parts = []
         for first in self._firsts:
-            signs = [(i, (2 * i + 1) * width - 1) for i in range(first, first + self.how.copies)]
+            signs = [(i, (2 * i + 1) * width - 1) for i in range(first, first + self.how.parallel)]
             flags = [f"!held_{coords.name}[{sign}]" if i < size else "1'b0" for i, sign in signs]
             parts.append("{" + ", ".join(reversed(flags)) + "}")
-        self._pick(unsigned(name, (self.how.copies,), 1), parts)
+        self._pick(unsigned(name, (self.how.parallel,), 1), parts)
 
-    def pairs(self, name: str, map_: PairMap) -> PairCode:
-        """For each copy, the codes of its pixel with all pixels [copies, N]; returns what they mean."""
+    def pairs(self, name: str, map_: KernelMap) -> PairCode:
+        """For each copy, the codes of its pixel with all pixels [parallel, N]; returns what they mean."""
         code, size = self._arrays.code(map_), map_.pixels
         parts = []
         for first in self._firsts:
             row = []
-            for i in range(first, first + self.how.copies):
+            for i in range(first, first + self.how.parallel):
                 for j in range(size):
                     if i == j or i >= size:
                         row.append(f"{code.bits}'d{code.center}")
@@ -95,17 +95,17 @@ class Reader:
                         start = pair_index(min(i, j), max(i, j)) * code.bits
                         row.append(f"held_{map_.name}[{start} +: {code.bits}]")
             parts.append("{" + ", ".join(reversed(row)) + "}")
-        self._pick(unsigned(name, (self.how.copies, size), code.bits), parts)
+        self._pick(unsigned(name, (self.how.parallel, size), code.bits), parts)
         return code
 
     def number(self, name: str) -> None:
         """The number of the round."""
-        self.views.append(View(unsigned(name, (), bits_for(self.how.rounds)), "round"))
+        self.views.append(View(unsigned(name, (), bits_for(self.how.reuse_factor)), "round"))
 
     @property
     def _firsts(self) -> range:
         """The first item of each round."""
-        return range(0, self.how.rounds * self.how.copies, self.how.copies)
+        return range(0, self.how.reuse_factor * self.how.parallel, self.how.parallel)
 
     def _pick(self, field: Field, parts: list[str]) -> None:
         self.views.append(View(field, f"round_{field.name}", parts))

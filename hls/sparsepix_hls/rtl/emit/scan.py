@@ -6,8 +6,8 @@ import numpy as np
 
 from sparsepix_hls.design.schedule import Stage
 from sparsepix_hls.ir.kernel import bias_values
-from sparsepix_hls.ir.tensors import PairMap
-from sparsepix_hls.layers.kernel_map import MakePairMap
+from sparsepix_hls.ir.tensors import KernelMap
+from sparsepix_hls.layers.kernel_map import MakeKernelMap
 from sparsepix_hls.layers.sparse_conv2d import SparseConv2d
 from sparsepix_hls.rtl.emit.arrays import Arrays
 from sparsepix_hls.rtl.emit.reductions import beat_field, image_parameters, input_pixels
@@ -22,7 +22,7 @@ from sparsepix_hls.rtl.lower.ports import title
 def scan_module(
     name: str, arrays: Arrays, stage: Stage, levels: float
 ) -> tuple[tuple[Field, ...], list[Function], str]:
-    """A scan, and the pair maps and the convolution that grow with its list."""
+    """A scan, and the kernel maps and the convolution that grow with its list."""
     reduce = arrays.design.input_reduce
     assert reduce.features.type.width == reduce.image.type.width, "the list holds the image's numbers"
     pixels = input_pixels(arrays)
@@ -30,7 +30,7 @@ def scan_module(
     steps = Steps(reduce.max_pixels, arrays.design.scan_pixels)
     beat = beat_field(arrays, pixels)
     outputs = [arrays.field(array) for array in stage.outputs]
-    maps = [step.map for step in stage.steps if isinstance(step, MakePairMap)]
+    maps = [step.map for step in stage.steps if isinstance(step, MakeKernelMap)]
     convs = [step for step in stage.steps if isinstance(step, SparseConv2d)]
     function = _arrival(f"{name}_arrival", arrays, stage, steps, levels)
 
@@ -106,7 +106,7 @@ class Steps:
 def _arrival(name: str, arrays: Arrays, stage: Stage, steps: Steps, levels: float) -> Function:
     """What new pixels and the earlier ones of the list are to each other."""
     reduce, lanes, earlier = arrays.design.input_reduce, steps.lanes, steps.earlier
-    maps = [step.map for step in stage.steps if isinstance(step, MakePairMap)]
+    maps = [step.map for step in stage.steps if isinstance(step, MakeKernelMap)]
     convs = [step for step in stage.steps if isinstance(step, SparseConv2d)]
     inputs = [
         arrays.field(reduce.features, earlier, "list_features"),
@@ -128,7 +128,7 @@ def _arrival(name: str, arrays: Arrays, stage: Stage, steps: Steps, levels: floa
         list_features: np.ndarray, list_coords: np.ndarray, pixel: np.ndarray, place: np.ndarray
     ) -> dict[str, np.ndarray]:
         found: dict[str, np.ndarray] = {reduce.features.name: pixel, reduce.coords.name: place}
-        sizes = dict.fromkeys([*maps, *(conv.pairs for conv in convs)])
+        sizes = dict.fromkeys([*maps, *(conv.kernel_map for conv in convs)])
         codes = {}
         for map_ in sizes:
             code, before = arrays.code(map_), [*list_coords, *place]
@@ -139,7 +139,7 @@ def _arrival(name: str, arrays: Arrays, stage: Stage, steps: Steps, levels: floa
         for map_ in maps:
             found |= {f"{map_.name}_{q}": row for q, row in enumerate(codes[map_])}
         for conv in convs:
-            shares, own = _meeting(conv, arrays, codes[conv.pairs], list_features, pixel, place)
+            shares, own = _meeting(conv, arrays, codes[conv.kernel_map], list_features, pixel, place)
             found[f"{conv.name}_shares"], found[f"{conv.name}_own"] = shares, own
         return found
 
@@ -164,7 +164,7 @@ def _meeting(
         pixel: features of the new ones.
         place: their coordinates.
     """
-    code, earlier, lanes = arrays.code(conv.pairs), len(list_features), len(pixel)
+    code, earlier, lanes = arrays.code(conv.kernel_map), len(list_features), len(pixel)
     exponent = conv.features.type.exponent + conv.weight.type.exponent
     outs = conv.output.shape[1]
     terms: list[list[list[Number]]] = [[[] for _ in range(outs)] for _ in range(earlier + lanes)]
@@ -231,7 +231,7 @@ def _delayed(depth: int, steps: Steps) -> list[str]:
     ]
 
 
-def _results(arrays: Arrays, stage: Stage, maps: list[PairMap], convs: list[SparseConv2d], steps: Steps) -> list[str]:
+def _results(arrays: Arrays, stage: Stage, maps: list[KernelMap], convs: list[SparseConv2d], steps: Steps) -> list[str]:
     reduce = arrays.design.input_reduce
     lines = ["  always_ff @(posedge clk)", "    if (enable && store) begin"]
     # Slots of one lane lie `lanes` apart; the last step may have none for the last lanes.

@@ -52,8 +52,8 @@ def merged_cells(
         cell: of a cell.
         grid: of the cells that count.
         coords: of all pixels [N, 2].
-        own: of the output slots [copies, 2].
-        earlier: whether a pixel comes before the output slot, bits [copies, N].
+        own: of the output slots [parallel, 2].
+        earlier: whether a pixel comes before the output slot, bits [parallel, N].
     """
     _, _, numbers, _ = _cells(spatial_shape, cell, grid, coords)
     rows, columns, mine, inside = _cells(spatial_shape, cell, grid, own)

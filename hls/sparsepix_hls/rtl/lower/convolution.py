@@ -40,9 +40,9 @@ def convolve(
         implementation: 'pairs': weights are looked up; 'gather': neighbours are selected by kernel position.
         code: the codes of pairs.
         features: of all pixels [N, C].
-        codes: of each output pixel with each pixel [copies, N].
-        turned: whether the output pixel is the later one of the two, bits [copies, N].
-        active: whether the output slot holds a pixel, bits [copies].
+        codes: of each output pixel with each pixel [parallel, N].
+        turned: whether the output pixel is the later one of the two, bits [parallel, N].
+        active: whether the output slot holds a pixel, bits [parallel].
     """
     kernel = conv_gather if implementation == "gather" else conv_pairs
     return kernel(layer, code, features, codes, turned, active)
@@ -130,9 +130,9 @@ def conv_pairs(
         layer: the convolution.
         code: the codes of pairs.
         features: of all pixels [N, C].
-        codes: of each output pixel with each pixel [copies, N].
-        turned: whether the output pixel is the later one of the two, bits [copies, N].
-        active: whether the output slot holds a pixel, bits [copies].
+        codes: of each output pixel with each pixel [parallel, N].
+        turned: whether the output pixel is the later one of the two, bits [parallel, N].
+        active: whether the output slot holds a pixel, bits [parallel].
     """
     result = np.empty((len(codes), layer.outputs[0].shape[1]), dtype=object)
     for k, row in enumerate(codes):

@@ -15,7 +15,7 @@ from sparsepix_hls.rtl.lower.arithmetic import Number, as_variable, both, either
 
 @dataclass(frozen=True)
 class PairCode:
-    """The codes of a pair map.
+    """The codes of a kernel map.
 
     Args:
         kernel_size: rows and columns of the window, odd.

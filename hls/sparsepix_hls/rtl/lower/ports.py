@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from sparsepix_hls.ir.graph import Layer
-from sparsepix_hls.ir.tensors import Array, PairMap, Tensor
+from sparsepix_hls.ir.tensors import Array, KernelMap, Tensor
 from sparsepix_hls.rtl.lower.function import Field, unsigned
 from sparsepix_hls.rtl.lower.pairs import PairCode
 
@@ -27,8 +27,8 @@ class PortTypes:
         """Rows and columns of the grid of each list of coordinates, by its name."""
         return {name: grid for layer in self.layers for name, grid in layer.grids.items()}
 
-    def code(self, map_: PairMap) -> PairCode:
-        """How a pair map is coded: the reduction's list is in row-major order, a pooled one is not."""
+    def code(self, map_: KernelMap) -> PairCode:
+        """How a kernel map is coded: the reduction's list is in row-major order, a pooled one is not."""
         return PairCode(map_.kernel_size, map_.coords == self.listed)
 
     def field(self, array: Array, items: int | None = None, name: str | None = None) -> Field:
@@ -39,7 +39,7 @@ class PortTypes:
             items: of its first axis, if not all.
             name: of the port, if not that of the array.
         """
-        if isinstance(array, PairMap):
+        if isinstance(array, KernelMap):
             return unsigned(array.name, (array.pairs,), self.code(array).bits)
         shape = array.shape if items is None else (items, *array.shape[1:])
         if array.name in self._grids:

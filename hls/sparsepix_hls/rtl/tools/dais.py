@@ -20,10 +20,10 @@ from sparsepix_hls.design.layout import Design
 from sparsepix_hls.design.options import Options
 from sparsepix_hls.design.select import make_design
 from sparsepix_hls.ir.graph import Graph
-from sparsepix_hls.ir.tensors import PairMap
+from sparsepix_hls.ir.tensors import KernelMap
 from sparsepix_hls.layers.head import Head
 from sparsepix_hls.layers.input_reduce import input_reduce
-from sparsepix_hls.layers.kernel_map import MakePairMap
+from sparsepix_hls.layers.kernel_map import MakeKernelMap
 from sparsepix_hls.rtl.emit.arrays import Arrays
 from sparsepix_hls.rtl.lower.arithmetic import as_variable
 from sparsepix_hls.rtl.lower.function import Field
@@ -100,8 +100,8 @@ def _traced(graph: Graph, features: np.ndarray, coords: np.ndarray) -> dict[str,
             )
         how = design.how(layer)
         for needed in layer.reads(how.implementation):
-            if isinstance(needed, PairMap) and needed.name not in values:
-                values |= MakePairMap(needed).lower(values, how, arrays.ports)
+            if isinstance(needed, KernelMap) and needed.name not in values:
+                values |= MakeKernelMap(needed).lower(values, how, arrays.ports)
         if layer != reduce:
             values |= layer.lower(values, how, arrays.ports)
     return {tensor.name: values[tensor.name] for layer in graph.layers for tensor in layer.outputs}

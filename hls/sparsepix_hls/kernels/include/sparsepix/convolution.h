@@ -5,7 +5,7 @@
 #ifndef SPARSEPIX_CONVOLUTION_H
 #define SPARSEPIX_CONVOLUTION_H
 
-#include "pair_map.h"
+#include "kernel_map.h"
 #include "rounds.h"
 #include "select.h"
 #include "types.h"
@@ -32,7 +32,7 @@ struct Sums;
 ///   int kernel_height, kernel_width: odd;
 ///   BiasOn bias_on: where the bias is added;
 ///   bool raster_order: whether the list is in row-major order;
-///   int rounds, copies: see rounds.h; an item is an output pixel
+///   int reuse_factor, parallel: see rounds.h; an item is an output pixel
 template <class Config>
 inline void check_convolution() {
 #pragma HLS INLINE
@@ -42,7 +42,7 @@ inline void check_convolution() {
   static_assert(Config::out_channels % Config::groups == 0, "groups share out the filters");
   static_assert(Config::kernel_height >= 1 && Config::kernel_height % 2 == 1, "the kernel height must be odd");
   static_assert(Config::kernel_width >= 1 && Config::kernel_width % 2 == 1, "the kernel width must be odd");
-  check_rounds<Config::max_pixels, Config::rounds, Config::copies>();
+  check_rounds<Config::max_pixels, Config::reuse_factor, Config::parallel>();
 }
 
 /// Positions of a kernel.
@@ -108,13 +108,13 @@ template <class Config, class Window, class Places, class Features, class Coords
 inline void convolve(int round, const Places *places, const Features features[Config::max_pixels][Config::in_channels],
                      const Coords coords[Config::max_pixels][2],
                      const Weight weight[kernel_area<Config>()][group_channels<Config>()][Config::out_channels],
-                     const Bias bias[Config::out_channels], Output output[Config::copies][Config::out_channels]) {
+                     const Bias bias[Config::out_channels], Output output[Config::parallel][Config::out_channels]) {
 #pragma HLS INLINE
 #pragma HLS ARRAY_PARTITION variable = weight type = complete dim = 0
 #pragma HLS ARRAY_PARTITION variable = bias type = complete
   check_convolution<Config>();
 CONV_PIXEL:
-  for (int copy = 0; copy < Config::copies; copy++) {
+  for (int copy = 0; copy < Config::parallel; copy++) {
 #pragma HLS UNROLL
     Position<kernel_area<Config>()> row[Config::max_pixels];
     bool mirrored[Config::max_pixels];

@@ -12,7 +12,7 @@ namespace sparsepix {
 /// In a single round every weight is a constant factor; in more the weights of a round are selected by its number.
 /// \tparam Config a struct with
 ///   int in_features, out_features;
-///   int rounds, copies: see rounds.h; an item is an input
+///   int reuse_factor, parallel: see rounds.h; an item is an input
 /// \tparam Input type of the input's elements
 /// \tparam Weight type of the weights
 /// \tparam Bias type of the biases
@@ -28,16 +28,16 @@ inline void dense(int round, const Input input[Config::in_features],
   constexpr int INPUTS = Config::in_features;
   constexpr int OUTPUTS = Config::out_features;
   static_assert(INPUTS >= 1 && OUTPUTS >= 1, "a dense layer has inputs and outputs");
-  check_rounds<INPUTS, Config::rounds, Config::copies>();
+  check_rounds<INPUTS, Config::reuse_factor, Config::parallel>();
 DENSE_OUTPUT:
   for (int o = 0; o < OUTPUTS; o++) {
 #pragma HLS UNROLL
     Output sum = round == 0 ? Output(bias[o]) : sums[o];
   DENSE_INPUT:
-    for (int copy = 0; copy < Config::copies; copy++) {
+    for (int copy = 0; copy < Config::parallel; copy++) {
 #pragma HLS UNROLL
-      sum += of_round<INPUTS, OUTPUTS, Config::rounds, Config::copies>(weight, o, round, copy) *
-             of_round<INPUTS, Config::rounds, Config::copies>(input, round, copy);
+      sum += of_round<INPUTS, OUTPUTS, Config::reuse_factor, Config::parallel>(weight, o, round, copy) *
+             of_round<INPUTS, Config::reuse_factor, Config::parallel>(input, round, copy);
     }
     sums[o] = sum;
   }

@@ -35,7 +35,7 @@ CELL_TABLE:
 ///   int channels;
 ///   int height, width: shape of the image before pooling;
 ///   int cell_height, cell_width: shape of a cell;
-///   int rounds, copies: see rounds.h; an item is an output slot
+///   int reuse_factor, parallel: see rounds.h; an item is an output slot
 template <class Config>
 inline void check_pool() {
 #pragma HLS INLINE
@@ -43,7 +43,7 @@ inline void check_pool() {
   static_assert(Config::channels >= 1, "pixels have one channel or more");
   static_assert(Config::cell_height >= 1 && Config::cell_height <= Config::height, "a cell must fit in the image");
   static_assert(Config::cell_width >= 1 && Config::cell_width <= Config::width, "a cell must fit in the image");
-  check_rounds<Config::max_pixels, Config::rounds, Config::copies>();
+  check_rounds<Config::max_pixels, Config::reuse_factor, Config::parallel>();
 }
 
 /// New coordinates of the round's slots, and for each of them the slots that merge into it.
@@ -55,8 +55,8 @@ inline void check_pool() {
 /// \tparam Coords signed integer type of the coordinates before pooling
 /// \tparam Cells signed integer type of the coordinates after it
 template <class Config, class Coords, class Cells>
-inline void pool_cells(int round, const Coords coords[Config::max_pixels][2], Cells output_coords[Config::copies][2],
-                       Flags<Config::max_pixels> members[Config::copies]) {
+inline void pool_cells(int round, const Coords coords[Config::max_pixels][2], Cells output_coords[Config::parallel][2],
+                       Flags<Config::max_pixels> members[Config::parallel]) {
 #pragma HLS INLINE
   check_pool<Config>();
   static_assert(IsSigned<Coords>::value && IsSigned<Cells>::value, "coordinates are signed: -1 is an empty slot");
@@ -75,11 +75,11 @@ CELL_OF_PIXEL:
   }
 
 POOL_SLOT:
-  for (int copy = 0; copy < Config::copies; copy++) {
+  for (int copy = 0; copy < Config::parallel; copy++) {
 #pragma HLS UNROLL
-    const int slot = round * Config::copies + copy;
-    const Cells own_row = of_round<Config::max_pixels, Config::rounds, Config::copies>(row, round, copy);
-    const Cells own_column = of_round<Config::max_pixels, Config::rounds, Config::copies>(column, round, copy);
+    const int slot = round * Config::parallel + copy;
+    const Cells own_row = of_round<Config::max_pixels, Config::reuse_factor, Config::parallel>(row, round, copy);
+    const Cells own_column = of_round<Config::max_pixels, Config::reuse_factor, Config::parallel>(column, round, copy);
     bool leads = slot < Config::max_pixels && own_row >= 0;
     bool merges[Config::max_pixels];
 #pragma HLS ARRAY_PARTITION variable = merges type = complete

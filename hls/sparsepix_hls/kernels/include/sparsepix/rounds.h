@@ -1,8 +1,8 @@
 // Rounds: a layer's outer loop, shared out over time.
 //
-// A reused layer is computed in `rounds` rounds on `copies` copies of its hardware: copy c works on item
-// round * copies + c. Where copies * rounds is more than the work, the last round has copies with nothing to do:
-// they read zeros, and nothing of theirs is kept.
+// A layer with a reuse factor is computed in so many rounds, `parallel` items at once: copy c of the hardware works on
+// item round * parallel + c. Where reuse_factor * parallel is more than the work, the last round has copies with
+// nothing to do: they read zeros, and nothing of theirs is kept.
 #ifndef SPARSEPIX_ROUNDS_H
 #define SPARSEPIX_ROUNDS_H
 
@@ -13,101 +13,101 @@ namespace sparsepix {
 
 /// Check how work is shared out.
 /// \tparam WORK number of items
-/// \tparam ROUNDS number of rounds
-/// \tparam COPIES items of a round
-template <int WORK, int ROUNDS, int COPIES>
+/// \tparam REUSE_FACTOR number of rounds
+/// \tparam PARALLEL items of a round
+template <int WORK, int REUSE_FACTOR, int PARALLEL>
 inline void check_rounds() {
 #pragma HLS INLINE
   static_assert(WORK >= 1, "there is something to do");
-  static_assert(ROUNDS >= 1 && COPIES >= 1, "a layer takes one round or more");
-  static_assert(ROUNDS * COPIES >= WORK, "the rounds cover the work");
+  static_assert(REUSE_FACTOR >= 1 && PARALLEL >= 1, "a layer takes one round or more");
+  static_assert(REUSE_FACTOR * PARALLEL >= WORK, "the rounds cover the work");
 }
 
-/// values[round * COPIES + copy][column], 0 beyond the work.
+/// values[round * PARALLEL + copy][column], 0 beyond the work.
 ///
-/// A multiplexer over the rounds, not over the work: a copy sees no more than ROUNDS of the values.
+/// A multiplexer over the rounds, not over the work: a copy sees no more than REUSE_FACTOR of the values.
 /// \tparam WORK number of items
 /// \tparam COLUMNS values of an item
-/// \tparam ROUNDS number of rounds
-/// \tparam COPIES items of a round
+/// \tparam REUSE_FACTOR number of rounds
+/// \tparam PARALLEL items of a round
 /// \tparam Value type of the values
-template <int WORK, int COLUMNS, int ROUNDS, int COPIES, class Value>
+template <int WORK, int COLUMNS, int REUSE_FACTOR, int PARALLEL, class Value>
 inline Value of_round(const Value values[WORK][COLUMNS], int column, int round, int copy) {
 #pragma HLS INLINE
   static_assert(COLUMNS >= 1, "an item has one value or more");
-  check_rounds<WORK, ROUNDS, COPIES>();
+  check_rounds<WORK, REUSE_FACTOR, PARALLEL>();
 #ifdef SPARSEPIX_SYNTHESIS
-  Value candidates[ROUNDS];
+  Value candidates[REUSE_FACTOR];
 #pragma HLS ARRAY_PARTITION variable = candidates type = complete
 CANDIDATE:
-  for (int i = 0; i < ROUNDS; i++) {
+  for (int i = 0; i < REUSE_FACTOR; i++) {
 #pragma HLS UNROLL
-    const int item = i * COPIES + copy;
+    const int item = i * PARALLEL + copy;
     candidates[i] = item < WORK ? values[item < WORK ? item : 0][column] : Value(0);
   }
-  return mux<ROUNDS>(candidates, Index<ROUNDS>(round));
+  return mux<REUSE_FACTOR>(candidates, Index<REUSE_FACTOR>(round));
 #else
-  const int item = round * COPIES + copy;
+  const int item = round * PARALLEL + copy;
   return item < WORK ? values[item][column] : Value(0);
 #endif
 }
 
 /// The same for one value an item.
 /// \tparam WORK number of items
-/// \tparam ROUNDS number of rounds
-/// \tparam COPIES items of a round
+/// \tparam REUSE_FACTOR number of rounds
+/// \tparam PARALLEL items of a round
 /// \tparam Value type of the values
-template <int WORK, int ROUNDS, int COPIES, class Value>
+template <int WORK, int REUSE_FACTOR, int PARALLEL, class Value>
 inline Value of_round(const Value values[WORK], int round, int copy) {
 #pragma HLS INLINE
-  check_rounds<WORK, ROUNDS, COPIES>();
+  check_rounds<WORK, REUSE_FACTOR, PARALLEL>();
 #ifdef SPARSEPIX_SYNTHESIS
-  Value candidates[ROUNDS];
+  Value candidates[REUSE_FACTOR];
 #pragma HLS ARRAY_PARTITION variable = candidates type = complete
 CANDIDATE:
-  for (int i = 0; i < ROUNDS; i++) {
+  for (int i = 0; i < REUSE_FACTOR; i++) {
 #pragma HLS UNROLL
-    const int item = i * COPIES + copy;
+    const int item = i * PARALLEL + copy;
     candidates[i] = item < WORK ? values[item < WORK ? item : 0] : Value(0);
   }
-  return mux<ROUNDS>(candidates, Index<ROUNDS>(round));
+  return mux<REUSE_FACTOR>(candidates, Index<REUSE_FACTOR>(round));
 #else
-  const int item = round * COPIES + copy;
+  const int item = round * PARALLEL + copy;
   return item < WORK ? values[item] : Value(0);
 #endif
 }
 
-/// All items of a round: items[copy] = values[round * COPIES + copy], 0 beyond the work.
+/// All items of a round: items[copy] = values[round * PARALLEL + copy], 0 beyond the work.
 /// \tparam WORK number of items
 /// \tparam COLUMNS values of an item
-/// \tparam ROUNDS number of rounds
-/// \tparam COPIES items of a round
+/// \tparam REUSE_FACTOR number of rounds
+/// \tparam PARALLEL items of a round
 /// \tparam Value type of the values
-template <int WORK, int COLUMNS, int ROUNDS, int COPIES, class Value>
-inline void items_of_round(const Value values[WORK][COLUMNS], int round, Value items[COPIES][COLUMNS]) {
+template <int WORK, int COLUMNS, int REUSE_FACTOR, int PARALLEL, class Value>
+inline void items_of_round(const Value values[WORK][COLUMNS], int round, Value items[PARALLEL][COLUMNS]) {
 #pragma HLS INLINE
 ROUND_ITEM:
-  for (int copy = 0; copy < COPIES; copy++) {
+  for (int copy = 0; copy < PARALLEL; copy++) {
 #pragma HLS UNROLL
   ROUND_COLUMN:
     for (int column = 0; column < COLUMNS; column++) {
 #pragma HLS UNROLL
-      items[copy][column] = of_round<WORK, COLUMNS, ROUNDS, COPIES>(values, column, round, copy);
+      items[copy][column] = of_round<WORK, COLUMNS, REUSE_FACTOR, PARALLEL>(values, column, round, copy);
     }
   }
 }
 
-/// Keep what a round has made: to[round * COPIES + c] = from[c].
+/// Keep what a round has made: to[round * PARALLEL + c] = from[c].
 ///
 /// Each element compares the round with its own, a constant: no write depends on data.
 /// \tparam WORK number of items
 /// \tparam COLUMNS values of an item
-/// \tparam COPIES items of a round
+/// \tparam PARALLEL items of a round
 /// \tparam Value type of the values
-template <int WORK, int COLUMNS, int COPIES, class Value>
-inline void store_round(int round, const Value from[COPIES][COLUMNS], Value to[WORK][COLUMNS]) {
+template <int WORK, int COLUMNS, int PARALLEL, class Value>
+inline void store_round(int round, const Value from[PARALLEL][COLUMNS], Value to[WORK][COLUMNS]) {
 #pragma HLS INLINE
-  static_assert(WORK >= 1 && COLUMNS >= 1 && COPIES >= 1, "there is something to keep");
+  static_assert(WORK >= 1 && COLUMNS >= 1 && PARALLEL >= 1, "there is something to keep");
 #ifdef SPARSEPIX_SYNTHESIS
 STORE_ITEM:
   for (int item = 0; item < WORK; item++) {
@@ -115,15 +115,15 @@ STORE_ITEM:
   STORE_COLUMN:
     for (int column = 0; column < COLUMNS; column++) {
 #pragma HLS UNROLL
-      if (item / COPIES == round) {
-        to[item][column] = from[item % COPIES][column];
+      if (item / PARALLEL == round) {
+        to[item][column] = from[item % PARALLEL][column];
       }
     }
   }
 #else
-  for (int copy = 0; copy < COPIES && round * COPIES + copy < WORK; copy++) {
+  for (int copy = 0; copy < PARALLEL && round * PARALLEL + copy < WORK; copy++) {
     for (int column = 0; column < COLUMNS; column++) {
-      to[round * COPIES + copy][column] = from[copy][column];
+      to[round * PARALLEL + copy][column] = from[copy][column];
     }
   }
 #endif

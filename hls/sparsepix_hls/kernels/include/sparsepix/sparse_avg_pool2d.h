@@ -21,14 +21,14 @@ namespace sparsepix {
 template <class Config, class Features, class Coords, class Reciprocal, class Output, class Cells>
 inline void sparse_avg_pool2d(int round, const Features features[Config::max_pixels][Config::channels],
                               const Coords coords[Config::max_pixels][2], const Reciprocal &reciprocal,
-                              Output output_features[Config::copies][Config::channels],
-                              Cells output_coords[Config::copies][2]) {
+                              Output output_features[Config::parallel][Config::channels],
+                              Cells output_coords[Config::parallel][2]) {
 #pragma HLS INLINE
-  Flags<Config::max_pixels> members[Config::copies];
+  Flags<Config::max_pixels> members[Config::parallel];
 #pragma HLS ARRAY_PARTITION variable = members type = complete
   pool_cells<Config>(round, coords, output_coords, members);
 AVG_CELL:
-  for (int copy = 0; copy < Config::copies; copy++) {
+  for (int copy = 0; copy < Config::parallel; copy++) {
 #pragma HLS UNROLL
   AVG_CHANNEL:
     for (int channel = 0; channel < Config::channels; channel++) {

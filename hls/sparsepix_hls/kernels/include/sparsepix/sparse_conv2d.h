@@ -3,14 +3,14 @@
 #define SPARSEPIX_SPARSE_CONV2D_H
 
 #include "convolution.h"
-#include "pair_map.h"
+#include "kernel_map.h"
 #include "rounds.h"
 #include "select.h"
 #include "types.h"
 
 namespace sparsepix {
 
-/// A window for convolve: around each pixel of the list, read from the pair map.
+/// A window for convolve: around each pixel of the list, read from the kernel map.
 struct PixelWindow {
   /// Kernel positions of all pixels in the window around one output pixel of the round.
   ///
@@ -30,34 +30,34 @@ struct PixelWindow {
     for (int j = 0; j < PIXELS; j++) {
 #pragma HLS UNROLL
 #ifdef SPARSEPIX_SYNTHESIS
-      Position<AREA> candidates[Config::rounds];
-      bool later[Config::rounds];
+      Position<AREA> candidates[Config::reuse_factor];
+      bool later[Config::reuse_factor];
 #pragma HLS ARRAY_PARTITION variable = candidates type = complete
 #pragma HLS ARRAY_PARTITION variable = later type = complete
     WINDOW_ROUND:
-      for (int r = 0; r < Config::rounds; r++) {
+      for (int r = 0; r < Config::reuse_factor; r++) {
 #pragma HLS UNROLL
-        const int i = r * Config::copies + copy;
+        const int i = r * Config::parallel + copy;
         const int pair = i < j ? pair_index(i, j) : pair_index(j, i);
         const bool known = i != j && i < PIXELS;
         candidates[r] = known ? positions[known ? pair : 0] : Position<AREA>(i == j ? AREA / 2 : AREA);
         later[r] = i > j;
       }
-      const Position<AREA> position = mux<Config::rounds>(candidates, Index<Config::rounds>(round));
-      const bool turned = mux<Config::rounds>(later, Index<Config::rounds>(round));
+      const Position<AREA> position = mux<Config::reuse_factor>(candidates, Index<Config::reuse_factor>(round));
+      const bool turned = mux<Config::reuse_factor>(later, Index<Config::reuse_factor>(round));
 #else
-      const int i = round * Config::copies + copy;
+      const int i = round * Config::parallel + copy;
       const int pair = i < j ? pair_index(i, j) : pair_index(j, i);
       const bool known = i != j && i < PIXELS;
       const Position<AREA> position = known ? positions[pair] : Position<AREA>(i == j ? AREA / 2 : AREA);
       const bool turned = i > j;
 #endif
       const Position<AREA> opposite = Position<AREA>(AREA - 1) - position;
-      const bool turn_here = Config::rounds > 1 && turned && position != AREA;
+      const bool turn_here = Config::reuse_factor > 1 && turned && position != AREA;
       row[j] = turn_here ? opposite : position;
-      mirrored[j] = Config::rounds == 1 && turned;
+      mirrored[j] = Config::reuse_factor == 1 && turned;
     }
-    return of_round<PIXELS, 2, Config::rounds, Config::copies>(coords, 0, round, copy) >= 0;
+    return of_round<PIXELS, 2, Config::reuse_factor, Config::parallel>(coords, 0, round, copy) >= 0;
   }
 };
 
@@ -73,7 +73,8 @@ inline void sparse_conv2d(int round, const Features features[Config::max_pixels]
                           const Coords coords[Config::max_pixels][2],
                           const Position<kernel_area<Config>()> positions[pair_count(Config::max_pixels)],
                           const Weight weight[kernel_area<Config>()][group_channels<Config>()][Config::out_channels],
-                          const Bias bias[Config::out_channels], Output output[Config::copies][Config::out_channels]) {
+                          const Bias bias[Config::out_channels],
+                          Output output[Config::parallel][Config::out_channels]) {
 #pragma HLS INLINE
   convolve<Config, PixelWindow>(round, positions, features, coords, weight, bias, output);
 }

@@ -17,7 +17,7 @@ namespace sparsepix {
 ///   int max_pixels: slots of the list;
 ///   int channels;
 ///   int height, width: shape of the grid;
-///   int rounds, copies: see rounds.h; an item is a slot
+///   int reuse_factor, parallel: see rounds.h; an item is a slot
 /// \tparam Features type of the features
 /// \tparam Coords signed integer type of the coordinates
 /// \tparam Output type of the output's elements; holds the features exactly
@@ -28,21 +28,22 @@ inline void sparse_flatten(int round, const Features features[Config::max_pixels
 #pragma HLS INLINE
   static_assert(Config::channels >= 1, "pixels have one channel or more");
   static_assert(Config::height >= 1 && Config::width >= 1, "a grid has one cell or more");
-  check_rounds<Config::max_pixels, Config::rounds, Config::copies>();
-  Features feature[Config::copies][Config::channels];
-  Flags<Config::copies> in_row[Config::height];   // the round's slots in each row
-  Flags<Config::copies> in_column[Config::width]; // the round's slots in each column
-  Coords place[Config::copies][2];
+  check_rounds<Config::max_pixels, Config::reuse_factor, Config::parallel>();
+  Features feature[Config::parallel][Config::channels];
+  Flags<Config::parallel> in_row[Config::height];   // the round's slots in each row
+  Flags<Config::parallel> in_column[Config::width]; // the round's slots in each column
+  Coords place[Config::parallel][2];
 #pragma HLS ARRAY_PARTITION variable = feature type = complete dim = 0
 #pragma HLS ARRAY_PARTITION variable = in_row type = complete
 #pragma HLS ARRAY_PARTITION variable = in_column type = complete
 #pragma HLS ARRAY_PARTITION variable = place type = complete dim = 0
-  items_of_round<Config::max_pixels, Config::channels, Config::rounds, Config::copies>(features, round, feature);
-  items_of_round<Config::max_pixels, 2, Config::rounds, Config::copies>(coords, round, place);
+  items_of_round<Config::max_pixels, Config::channels, Config::reuse_factor, Config::parallel>(features, round,
+                                                                                               feature);
+  items_of_round<Config::max_pixels, 2, Config::reuse_factor, Config::parallel>(coords, round, place);
 NO_SLOT:
-  for (int copy = 0; copy < Config::copies; copy++) {
+  for (int copy = 0; copy < Config::parallel; copy++) {
 #pragma HLS UNROLL
-    const bool exists = round * Config::copies + copy < Config::max_pixels;
+    const bool exists = round * Config::parallel + copy < Config::max_pixels;
     place[copy][0] = exists ? place[copy][0] : Coords(-1);
     place[copy][1] = exists ? place[copy][1] : Coords(-1);
   }
@@ -51,9 +52,9 @@ FIND_ROW:
 #pragma HLS UNROLL
     in_row[row] = 0;
   ROW_SLOT:
-    for (int copy = 0; copy < Config::copies; copy++) {
+    for (int copy = 0; copy < Config::parallel; copy++) {
 #pragma HLS UNROLL
-      set_flag<Config::copies>(in_row[row], copy, place[copy][0] == row);
+      set_flag<Config::parallel>(in_row[row], copy, place[copy][0] == row);
     }
   }
 FIND_COLUMN:
@@ -61,9 +62,9 @@ FIND_COLUMN:
 #pragma HLS UNROLL
     in_column[column] = 0;
   COLUMN_SLOT:
-    for (int copy = 0; copy < Config::copies; copy++) {
+    for (int copy = 0; copy < Config::parallel; copy++) {
 #pragma HLS UNROLL
-      set_flag<Config::copies>(in_column[column], copy, place[copy][1] == column);
+      set_flag<Config::parallel>(in_column[column], copy, place[copy][1] == column);
     }
   }
 
@@ -73,13 +74,13 @@ FLATTEN_ROW:
   FLATTEN_COLUMN:
     for (int column = 0; column < Config::width; column++) {
 #pragma HLS UNROLL
-      const Flags<Config::copies> here = in_row[row] & in_column[column];
+      const Flags<Config::parallel> here = in_row[row] & in_column[column];
     FLATTEN_CHANNEL:
       for (int channel = 0; channel < Config::channels; channel++) {
 #pragma HLS UNROLL
         const int element = (row * Config::width + column) * Config::channels + channel;
-        const Output value = one_hot_mux<Config::copies, Config::channels>(feature, channel, here);
-        const bool keep = Config::rounds > 1 && round > 0 && !any_flag<Config::copies>(here);
+        const Output value = one_hot_mux<Config::parallel, Config::channels>(feature, channel, here);
+        const bool keep = Config::reuse_factor > 1 && round > 0 && !any_flag<Config::parallel>(here);
         output[element] = keep ? output[element] : value;
       }
     }

@@ -39,7 +39,7 @@ CELL_WEIGHT:
 ///   int max_pixels: slots of the list;
 ///   int channels, out_features;
 ///   int height, width: shape of the grid;
-///   int rounds, copies: see rounds.h; an item is a slot
+///   int reuse_factor, parallel: see rounds.h; an item is a slot
 /// \tparam Features type of the features
 /// \tparam Coords signed integer type of the coordinates
 /// \tparam Weight type of the weights
@@ -57,17 +57,18 @@ sparse_flatten_dense(int round, const Features features[Config::max_pixels][Conf
   constexpr int CELLS = Config::height * Config::width;
   static_assert(Config::channels >= 1 && Config::out_features >= 1, "there are inputs and outputs");
   static_assert(Config::height >= 1 && Config::width >= 1, "a grid has one cell or more");
-  check_rounds<Config::max_pixels, Config::rounds, Config::copies>();
-  Index<CELLS> cell[Config::copies];
-  Features feature[Config::copies][Config::channels];
-  Coords place[Config::copies][2];
+  check_rounds<Config::max_pixels, Config::reuse_factor, Config::parallel>();
+  Index<CELLS> cell[Config::parallel];
+  Features feature[Config::parallel][Config::channels];
+  Coords place[Config::parallel][2];
 #pragma HLS ARRAY_PARTITION variable = cell type = complete
 #pragma HLS ARRAY_PARTITION variable = feature type = complete dim = 0
 #pragma HLS ARRAY_PARTITION variable = place type = complete dim = 0
-  items_of_round<Config::max_pixels, Config::channels, Config::rounds, Config::copies>(features, round, feature);
-  items_of_round<Config::max_pixels, 2, Config::rounds, Config::copies>(coords, round, place);
+  items_of_round<Config::max_pixels, Config::channels, Config::reuse_factor, Config::parallel>(features, round,
+                                                                                               feature);
+  items_of_round<Config::max_pixels, 2, Config::reuse_factor, Config::parallel>(coords, round, place);
 LOOK_UP_SLOT:
-  for (int copy = 0; copy < Config::copies; copy++) {
+  for (int copy = 0; copy < Config::parallel; copy++) {
 #pragma HLS UNROLL
     const Coords row = place[copy][0];
     const Index<CELLS> column = place[copy][1];
@@ -79,7 +80,7 @@ LOOK_UP_OUTPUT:
 #pragma HLS UNROLL
     Output sum = round == 0 ? Output(bias[o]) : sums[o];
   LOOK_UP:
-    for (int copy = 0; copy < Config::copies; copy++) {
+    for (int copy = 0; copy < Config::parallel; copy++) {
 #pragma HLS UNROLL
     LOOK_UP_PRODUCT:
       for (int channel = 0; channel < Config::channels; channel++) {

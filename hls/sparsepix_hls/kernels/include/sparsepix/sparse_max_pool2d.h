@@ -53,11 +53,11 @@ inline Features maximum(const Features values[Config::max_pixels], const Flags<C
 template <class Config, class Features, class Coords, class Output, class Cells>
 inline void sparse_max_pool2d(int round, const Features features[Config::max_pixels][Config::channels],
                               const Coords coords[Config::max_pixels][2],
-                              Output output_features[Config::copies][Config::channels],
-                              Cells output_coords[Config::copies][2]) {
+                              Output output_features[Config::parallel][Config::channels],
+                              Cells output_coords[Config::parallel][2]) {
 #pragma HLS INLINE
   constexpr int AREA = Config::cell_height * Config::cell_width;
-  Flags<Config::max_pixels> members[Config::copies];
+  Flags<Config::max_pixels> members[Config::parallel];
 #pragma HLS ARRAY_PARTITION variable = members type = complete
   pool_cells<Config>(round, coords, output_coords, members);
 MAX_CHANNEL:
@@ -71,7 +71,7 @@ MAX_CHANNEL:
       values[j] = features[j][channel];
     }
   MAX_CELL:
-    for (int copy = 0; copy < Config::copies; copy++) {
+    for (int copy = 0; copy < Config::parallel; copy++) {
 #pragma HLS UNROLL
       output_features[copy][channel] = maximum<AREA, Config>(values, members[copy]);
     }

@@ -3,7 +3,7 @@
 #define SPARSEPIX_SPARSE_STRIDED_CONV2D_H
 
 #include "convolution.h"
-#include "pair_map.h"
+#include "kernel_map.h"
 #include "pool_cells.h"
 #include "rounds.h"
 #include "types.h"
@@ -18,7 +18,7 @@ struct CellWindow {
   /// \tparam Coords signed integer type of the coordinates
   template <class Config, class Cells, class Coords>
   static inline bool
-  around(int round, int copy, const Cells cells[Config::copies][2], const Coords coords[Config::max_pixels][2],
+  around(int round, int copy, const Cells cells[Config::parallel][2], const Coords coords[Config::max_pixels][2],
          Position<kernel_area<Config>()> row[Config::max_pixels], bool mirrored[Config::max_pixels]) {
 #pragma HLS INLINE
     (void)round; // the cells are those of the round
@@ -56,18 +56,18 @@ sparse_strided_conv2d(int round, const Features features[Config::max_pixels][Con
                       const Coords coords[Config::max_pixels][2],
                       const Weight weight[kernel_area<Config>()][group_channels<Config>()][Config::out_channels],
                       const Bias bias[Config::out_channels],
-                      Output output_features[Config::copies][Config::out_channels],
-                      Cells output_coords[Config::copies][2]) {
+                      Output output_features[Config::parallel][Config::out_channels],
+                      Cells output_coords[Config::parallel][2]) {
 #pragma HLS INLINE
   static_assert(Config::bias_on == BiasOn::active, "every cell that holds a pixel gets the bias");
   static_assert(!Config::raster_order, "a window lies around a cell, not around an earlier pixel");
-  Cells cells[Config::copies][2];
-  Flags<Config::max_pixels> members[Config::copies]; // not read: all pixels in a window count, whatever their cell
+  Cells cells[Config::parallel][2];
+  Flags<Config::max_pixels> members[Config::parallel]; // not read: all pixels in a window count, whatever their cell
 #pragma HLS ARRAY_PARTITION variable = cells type = complete dim = 0
 #pragma HLS ARRAY_PARTITION variable = members type = complete
   pool_cells<Config>(round, coords, cells, members);
   convolve<Config, CellWindow>(round, cells, features, coords, weight, bias, output_features);
-  forward<Config::copies, 2>(cells, output_coords);
+  forward<Config::parallel, 2>(cells, output_coords);
 }
 
 } // namespace sparsepix

@@ -55,7 +55,7 @@ module reduce_scan #(
   image_held #(
       .HEIGHT(HEIGHT), .WIDTH(WIDTH), .CHANNELS(CHANNELS), .BITS(BITS), .IS_SIGNED(IS_SIGNED), .THRESHOLD(THRESHOLD),
       .RULE(RULE), .LARGEST(LARGEST), .BEAT_PIXELS(BEAT_PIXELS), .BEATS(BEATS), .READS(LANES), .INDEX_BITS(INDEX_BITS)
-  ) held (
+  ) image (
       .clk(clk), .rst_n(rst_n), .in_valid(in_valid), .in_ready(in_ready), .in_pixels(in_pixels),
       .busy(scanning), .done(finish), .start(start), .listed(listed),
       .read_valid(picked_valid), .read_index(picked), .read_line(read_line), .read_columns(read_columns)

@@ -1,10 +1,10 @@
-// Pair map: which kernel weight connects two pixels of the list.
+// Kernel map: which kernel weight connects two pixels of the list.
 //
 // It depends on coordinates only, so it is computed once and shared by all convolutions of one kernel size
 // on the same coordinates. Only pairs (i, j) with i < j are kept: (j, i) is the mirror image, and (i, i) is
 // always the centre of the kernel.
-#ifndef SPARSEPIX_PAIR_MAP_H
-#define SPARSEPIX_PAIR_MAP_H
+#ifndef SPARSEPIX_KERNEL_MAP_H
+#define SPARSEPIX_KERNEL_MAP_H
 
 #include "types.h"
 
@@ -20,7 +20,7 @@ constexpr int pair_count(int pixels) {
   return pixels > 1 ? pixels * (pixels - 1) / 2 : 1;
 }
 
-/// Place of the pair (i, j), i < j, in a pair map.
+/// Place of the pair (i, j), i < j, in a kernel map.
 constexpr int pair_index(int i, int j) {
   return j * (j - 1) / 2 + i;
 }
@@ -60,8 +60,9 @@ inline Position<Config::kernel_height * Config::kernel_width> pair_position(cons
 /// \tparam Config a struct with int max_pixels, the slots of the list, and what pair_position needs
 /// \tparam Coords signed integer type of the coordinates
 template <class Config, class Coords>
-inline void pair_map(const Coords coords[Config::max_pixels][2],
-                     Position<Config::kernel_height * Config::kernel_width> positions[pair_count(Config::max_pixels)]) {
+inline void
+kernel_map(const Coords coords[Config::max_pixels][2],
+           Position<Config::kernel_height * Config::kernel_width> positions[pair_count(Config::max_pixels)]) {
 #pragma HLS INLINE
   static_assert(Config::max_pixels >= 1, "the list needs one slot or more");
   positions[0] = Config::kernel_height * Config::kernel_width;
@@ -78,7 +79,7 @@ PAIR_LATER:
   }
 }
 
-/// Kernel position of a pixel that has just come in the windows around the earlier ones: one row of the pair map.
+/// Kernel position of a pixel that has just come in the windows around the earlier ones: one row of the kernel map.
 ///
 /// \tparam Config a struct with int max_pixels, the slots of the list, and what pair_position needs
 /// \tparam Coords signed integer type of the coordinates
@@ -96,7 +97,7 @@ ROW_EARLIER:
   }
 }
 
-/// Put the row of a pixel that has just come into the pair map.
+/// Put the row of a pixel that has just come into the kernel map.
 ///
 /// \tparam Config see pair_row
 template <class Config>

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from sparsepix.export.blank import Blank
+from sparsepix.recording.blank import Blank
 from sparsepix_ops.errors import SparsePixError
 
 
