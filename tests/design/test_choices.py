@@ -72,7 +72,7 @@ def test_arrays_pass_from_stage_to_stage(graph, values):
 def test_reuse_that_does_not_divide(items, reuse, rounds, copies):
     dense = Dense("d", Tensor("x", (items,), W), Tensor("y", (1,), W), None, None)
     design = layer_design(dense, "multiply", reuse)
-    assert (design.rounds, design.parallel) == (rounds, copies)
+    assert (design.reuse_factor, design.parallel) == (rounds, copies)
     assert (rounds - 1) * copies < items <= rounds * copies
 
 
