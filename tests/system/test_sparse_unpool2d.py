@@ -133,6 +133,7 @@ DESIGNS = {
 }
 
 
+@pytest.mark.gxx
 @pytest.mark.parametrize("design", DESIGNS)
 @pytest.mark.parametrize("build", ["native", "ap_fixed"])
 def test_firmware(unet, tmp_path, design, build):
@@ -142,6 +143,8 @@ def test_firmware(unet, tmp_path, design, build):
     np.testing.assert_array_equal(project.predict(images), results)
 
 
+@pytest.mark.slow
+@pytest.mark.verilator
 @pytest.mark.parametrize("design", ["default", "rounds", "stream"])
 def test_rtl(unet, tmp_path, design):
     """Simulated, also with stalls and resets, against the testbench; and event by event."""
@@ -152,6 +155,7 @@ def test_rtl(unet, tmp_path, design):
     np.testing.assert_array_equal(project.predict(images), results)
 
 
+@pytest.mark.gxx
 def test_reuse_of_the_layer_alone(unet, tmp_path):
     path, images, results = unet
     options = Options(layers={"up3": LayerOptions(reuse_factor=5)})
