@@ -51,6 +51,8 @@ def results(tmp_path_factory):
     return json.loads((folder / "results.json").read_text(encoding="utf-8")), " ".join(done.stdout.split())
 
 
+@pytest.mark.slow
+@pytest.mark.gxx
 def test_what_is_exact(results):
     found, _ = results
     assert found["mismatching_outputs"] == {
@@ -70,6 +72,8 @@ def test_what_is_exact(results):
     assert found["size"]["parameters"] == 18_856
 
 
+@pytest.mark.slow
+@pytest.mark.gxx
 def test_what_depends_on_the_training_is_in_the_documented_ranges(results):
     found, printed = results
     assert demo.outside_ranges(found) == []
@@ -85,6 +89,7 @@ def test_a_figure_outside_is_named():
     assert outside[1] == f"lut 1 is not within {low:,} ... {high:,}"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     platform.machine() not in ("x86_64", "AMD64") or not torch.backends.mkl.is_available(),
     reason="the settings are those of MKL on x86-64",

@@ -220,6 +220,7 @@ def test_one_pixel_wide_images(tmp_path):
         assert synthetic_events(graph).shape == (EVENTS, 1, height, width)
 
 
+@pytest.mark.gxx
 def test_a_design_from_file_and_command_line(tmp_path, capsys):
     """The command line comes before the file, the file before the defaults."""
     model = whole_model().save(tmp_path / "net.onnx")

@@ -113,6 +113,7 @@ def networks():
     return found
 
 
+@pytest.mark.gxx
 @pytest.mark.parametrize("build", ["synthesis", "ap_fixed", "native"])
 def test_firmware(build, tmp_path):
     graphs = networks()

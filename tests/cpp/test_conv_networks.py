@@ -43,6 +43,8 @@ def network(tmp_path_factory):
     return path, images, expected
 
 
+@pytest.mark.slow
+@pytest.mark.gxx
 @pytest.mark.parametrize(
     "values",
     [
@@ -60,6 +62,7 @@ def test_firmware(network, values, tmp_path):
         assert_array_equal(project.predict(images), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.verilator
 def test_rtl(network, tmp_path):
     path, images, expected = network

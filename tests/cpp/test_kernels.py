@@ -15,6 +15,8 @@ from kernel_cases import CASES
 from sparsepix_hls.cpp.writer import write_project
 from sparsepix_hls.project import toolchain
 
+pytestmark = pytest.mark.gxx
+
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory):
@@ -41,6 +43,7 @@ def library(tmp_path_factory):
     return ctypes.CDLL(str(target))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_kernel_equals_oracle(library, name):
     graph, images = CASES[name]

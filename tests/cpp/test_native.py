@@ -16,6 +16,8 @@ from sparsepix_hls.project import toolchain
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedPoint
 
+pytestmark = pytest.mark.gxx
+
 ROOT = Path(__file__).parents[2]
 NATIVE = ROOT / "hls/sparsepix_hls/kernels/include/native_types"
 U8, S8 = FixedPoint(8, 2, signed=False), FixedPoint(8, 3)
@@ -51,6 +53,7 @@ def random_formats(seed=4, conversions=40, operations=15):
     return "\n".join(lines) + "\n"
 
 
+@pytest.mark.slow
 def test_numbers_and_flags(tmp_path):
     """All values of small formats, random values of large ones: the same values and types as the open headers give."""
     (tmp_path / "random_formats.h").write_text(random_formats())
@@ -98,6 +101,7 @@ def library(tmp_path_factory):
     return ctypes.CDLL(str(root / "all.so"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_native_kernel_equals_oracle(library, name):
     """The oracle is what test_kernels.py compares the ap_fixed build with, on the same images."""

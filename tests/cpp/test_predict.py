@@ -15,6 +15,8 @@ from sparsepix_hls.cpp.writer import write_project
 from sparsepix_ops import SparsePixError
 from sparsepix_ops.fixed_point import FixedPoint
 
+pytestmark = pytest.mark.gxx
+
 U8, S8 = FixedPoint(8, 2, signed=False), FixedPoint(8, 3)
 SHAPE = (1, 48, 48)
 

@@ -27,6 +27,8 @@ from sparsepix_hls.project.inputs import checked_threads
 from sparsepix_ops import SparsePixError, reference
 from sparsepix_ops.fixed_point import FixedPoint
 
+pytestmark = pytest.mark.gxx
+
 U8, S8 = FixedPoint(8, 2, signed=False), FixedPoint(8, 3)
 
 

@@ -19,6 +19,8 @@ from sparsepix_hls.project.base import CsimResult
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedPoint
 
+pytestmark = pytest.mark.gxx
+
 ROOT = Path(__file__).parents[2]
 U8, S8 = FixedPoint(8, 2, signed=False), FixedPoint(8, 3)
 CLANG_FORMAT = Path(sys.executable).with_name("clang-format")

@@ -25,6 +25,7 @@ def test_the_covering_set_covers_every_pair():
     assert len(PAIRS) < len(every()) / 8
 
 
+@pytest.mark.gxx
 @pytest.mark.parametrize("values", PAIRS, ids=lambda values: "-".join(map(str, values)))
 def test_random_networks(values):
     """Two random networks for each combination of the covering set, in both builds."""

@@ -21,6 +21,7 @@ def model_with(head, outputs):
     )  # fmt: skip
 
 
+@pytest.mark.gxx
 @pytest.mark.parametrize(("head", "outputs"), [(nn.Sigmoid(), 2), (nn.Softmax(dim=1), 4)])
 def test_heads(head, outputs, tmp_path):
     model = model_with(head, outputs)

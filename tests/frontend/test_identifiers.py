@@ -66,6 +66,7 @@ def library():
     return headers, sorted(words | {word[:-2] for word in words if word.endswith("_t") and len(word) > 2})
 
 
+@pytest.mark.gxx
 @pytest.mark.parametrize("role", ROLES)
 def test_no_name_of_the_library_is_taken(library, role):
     """The compiler at hand takes every name of its headers as ours, once it has gone through ``identifier``."""
@@ -247,6 +248,7 @@ def hostile_model():
     return model
 
 
+@pytest.mark.gxx
 @pytest.mark.parametrize("top", ["features", "math"])
 def test_hostile_names_compile(tmp_path, top):
     path = tmp_path / f"{top}.onnx"

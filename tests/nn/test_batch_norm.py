@@ -159,6 +159,7 @@ class OwnModule(nn.Module):
 PAIRS = [("conv", "norm"), ("tail.1", "tail.2")]
 
 
+@pytest.mark.gxx
 @pytest.mark.filterwarnings("ignore:.*folded.*clipped")
 def test_firmware_of_a_folded_model(tmp_path):
     torch.manual_seed(6)

@@ -91,6 +91,7 @@ def test_compiled_global_pools():
         same(found, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_compiled_models_give_the_same(dtype):
     torch.manual_seed(1)
@@ -105,6 +106,8 @@ def test_compiled_models_give_the_same(dtype):
         same(compiled.eval()(image), eager[0])
 
 
+@pytest.mark.slow
+@pytest.mark.gxx
 def test_the_inductor_gives_the_same():
     """It may add up in another order: outputs are exact in any order, gradients are rounded real numbers."""
     torch.manual_seed(1)

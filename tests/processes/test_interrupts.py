@@ -4,6 +4,8 @@ import pytest
 
 from interrupts import make_inputs, run_command, summary
 
+pytestmark = pytest.mark.slow
+
 COUNTS = {"dais": 8, "hls --force": 6, "hls --csim": 3, "train": 1}
 
 

@@ -12,6 +12,8 @@ from sparsepix_hls.design.options import Options
 from sparsepix_hls.flow.report import read_report
 from sparsepix_ops import reference
 
+pytestmark = pytest.mark.slow
+
 # Shape and format of the image, activity, slots, design: both scans, all scores, beats that do not fill the image; ties
 # come in all of them, since there are few different values.
 LARGEST = [

@@ -189,6 +189,7 @@ def exported(request, tmp_path_factory):
     return path, images, exact
 
 
+@pytest.mark.gxx
 @pytest.mark.parametrize("options", DESIGNS, ids=lambda options: "-".join(map(str, options.values())) or "default")
 def test_firmware(exported, options, tmp_path):
     path, images, expected = exported
@@ -212,6 +213,7 @@ def test_firmware(exported, options, tmp_path):
     assert done.returncode == 0, done.stderr[:3000]
 
 
+@pytest.mark.gxx
 def test_testbench(exported, tmp_path):
     """It passes, and finds a wrong number in the last output of an event."""
     path, images, expected = exported
@@ -253,6 +255,7 @@ class WithHeads(Base):
         return logits, logits.softmax(dim=1), logits.sigmoid()
 
 
+@pytest.mark.gxx
 @pytest.mark.parametrize("keep_head", [False, True])
 def test_heads(keep_head, tmp_path):
     path, images = tmp_path / "net.onnx", hard_images(np.random.default_rng(5), SHAPE)

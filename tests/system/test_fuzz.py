@@ -4,6 +4,8 @@ import pytest
 
 from fuzz import DIED, OK, Chunk, fuzzers, run_chunks, run_range, table
 
+pytestmark = pytest.mark.slow
+
 COUNTS = {"onnx_hls": 1300, "onnx_rtl": 700, "options": 400}
 
 

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 import sparsepix_hls
 from random_networks import SETTINGS, differing, exported_and_checked, networks
 
+pytestmark = [pytest.mark.gxx, pytest.mark.slow]
+
 
 @pytest.mark.parametrize("part", range(4))
 def test_with_firmware(part):

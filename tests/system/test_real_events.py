@@ -45,6 +45,7 @@ def test_the_preset_as_it_is_flips_no_decision(events, size, tmp_path):
     assert_array_equal(logits > 0, events[f"prediction_{size}"] > 0.5)
 
 
+@pytest.mark.gxx
 @pytest.mark.parametrize("size", SIZES)
 def test_torch_onnx_integers_and_firmware_agree_on_every_bit(events, size, tmp_path):
     """With a 16-bit input the published weights go all the way; no decision changes either."""
@@ -67,6 +68,7 @@ def test_torch_onnx_integers_and_firmware_agree_on_every_bit(events, size, tmp_p
     assert_array_equal(in_firmware[:, 0] > 0, events[f"prediction_{size}"] > 0.5)
 
 
+@pytest.mark.gxx
 @pytest.mark.parametrize(("number", "values"), enumerate(covering()))
 def test_every_pair_of_choices_gives_the_same_bits(number, values, tmp_path):
     """The four sizes take turns."""
