@@ -1,4 +1,4 @@
-"""From options to a design and its stages: what may be asked for, what is chosen, and what stands where."""
+"""From options to a design and its stages: what may be asked for, what is chosen, and what is where."""
 
 import itertools
 
@@ -174,7 +174,7 @@ def test_lookup_needs_a_dense_layer(tmp_path):
     flatten = next(layer for layer in graph.layers if isinstance(layer, SparseFlatten))
     assert flatten.work == flatten.features.shape[0]
     alone = Graph(graph.name, graph.input, (flatten.output,), graph.layers[: graph.layers.index(flatten) + 1])
-    with pytest.raises(SparsePixError, match="'lookup' needs a dense layer directly behind the flatten"):
+    with pytest.raises(SparsePixError, match="'lookup' needs a dense layer directly after the flatten"):
         make_design(alone, Options(flatten="lookup"))
 
 
