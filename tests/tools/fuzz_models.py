@@ -155,6 +155,13 @@ def odd_tensor(rng, tensor):
     return tensor
 
 
+def _copied(value):
+    try:
+        return copy.deepcopy(value)
+    except NotImplementedError:  # torch copies no nested tensors
+        return value
+
+
 def change_structure(rng, content):
     """Change one place or two of nested data; returns what was done."""
     done = []
@@ -170,7 +177,7 @@ def change_structure(rng, content):
         elif kind == 1 and isinstance(container, dict):
             container[str(key) + "x"] = container.pop(key)
         elif kind == 2 and isinstance(container, list):
-            container.insert(int(key), copy.deepcopy(value))
+            container.insert(int(key), _copied(value))
         elif kind == 3 and isinstance(value, torch.Tensor) and not tensor_problem(value):
             container[key] = odd_tensor(rng, value)
         elif kind == 4 and isinstance(value, int | float):
