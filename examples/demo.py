@@ -5,8 +5,9 @@ and ``sparsepix-hls``, and runs four models over the whole test set: float torch
 the compiled C++ of the firmware. Exit status 1 if one output of the last three differs in one bit.
 
 The number of mismatches and the latency are the same everywhere. What follows from the training is not: sums are
-rounded in an order that depends on the processor, and a training makes a last bit into another model. So the demo makes
-torch compute as it does on any x86-64 processor, and says whether its figures are in the documented ranges.
+rounded in an order that depends on the processor, and a difference in a last bit leads training to another model. So
+the demo makes torch compute as it does on any x86-64 processor, and says whether its figures are in the documented
+ranges.
 """
 
 import argparse
@@ -94,7 +95,7 @@ def run_all(folder: Path, quantized: Any, images: np.ndarray) -> dict[str, np.nd
     from sparsepix_hls.cpp.project import Project
     from sparsepix_hls.frontend.reader import read_model
 
-    # What the commands wrote is all that these two get.
+    # These two get nothing but what the commands wrote.
     session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
     project = Project(folder / "model_hls", read_model(folder / "model.onnx").graph)
     with progress_bar("compiling the firmware with g++"):
@@ -172,7 +173,7 @@ def show(results: dict[str, Any], documented: bool) -> None:
 
     Args:
         results: what the demo found.
-        documented: whether they come from the options that README's figures are of.
+        documented: whether the options are those that README's figures were made with.
     """
     table = Table(title="\nhandwritten digits, sparse CNN", box=box.SIMPLE, title_justify="left", show_header=False)
     table.add_column(no_wrap=True)

@@ -1,7 +1,7 @@
 """The contract between training and hardware: every op of the ONNX domain ``sparsepix_ops``.
 
 Each op has one file, with its ONNX function body, its shape and range rules and its exact integer
-reference. Neither torch nor a compiler is needed here: numpy and onnx are. Names are loaded on first use,
+reference. It needs numpy and onnx, but neither torch nor a compiler. Names are loaded on first use,
 so that a command that only prints its help starts at once.
 """
 
@@ -36,7 +36,7 @@ _HOMES = {
     "SparsePixError": "sparsepix_ops.errors",
     "__version__": "sparsepix_ops.version",
     "analyze": "sparsepix_ops.range_analysis",
-    # QONNX looks its classes up here; whoever has no QONNX must be able to import the package.
+    # QONNX looks its classes up here; without QONNX the package has to import too.
     "custom_op": "sparsepix_ops.qonnx",
 }
 

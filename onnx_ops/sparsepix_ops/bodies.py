@@ -12,11 +12,11 @@ import onnx
 from sparsepix_ops.op import DOMAIN, Op
 from sparsepix_ops.registry import OPS
 
-GRAPH_OPSETS = range(13, 29)  # of the standard ops, in which those that a model may use mean the same
-BODY_OPSETS = range(19, 29)  # the same for the ops that the bodies use; tested in onnxruntime
+GRAPH_OPSETS = range(13, 29)  # those in which the standard ops of a model mean the same
+BODY_OPSETS = range(19, 29)  # those in which the ops of the bodies do; tested in onnxruntime
 DOMAIN_VERSION = 1  # of our domain
-# Bodies of earlier versions of ours that mean the same for the attributes that they declare: the convolution without
-# groups, reduction and flatten without a batch of no images.
+# Bodies that earlier versions of this package wrote, and that compute the same for the attributes that they declare:
+# the convolution before groups, reduction and flatten before they took a batch of no images.
 _EARLIER = {
     (DOMAIN, "SparseConv2d"): ("11109b0d7b545604a6aad7eae8823f3b",),
     (DOMAIN, "InputReduce"): ("46cb41a01de28545f5c7e9ca1a645aba",),
@@ -82,7 +82,7 @@ def _function_problems(
     function: onnx.FunctionProto, key: tuple[str, str], op: Op, model: onnx.ModelProto
 ) -> Iterator[str]:
     text, expected = _expected(op)
-    # A file of this version has the very bytes, which take no time to compare.
+    # A file of this version has exactly these bytes, and comparing bytes is quick.
     found = expected if function.SerializeToString(deterministic=True) == text else digest(function)
     if found != expected and found not in _EARLIER.get(key, ()):
         yield (

@@ -21,7 +21,7 @@ Overflow = Literal["SAT", "WRAP"]
 AP_ROUNDING = {"ROUND": "AP_RND_CONV", "FLOOR": "AP_TRN"}
 AP_OVERFLOW = {"SAT": "AP_SAT", "WRAP": "AP_WRAP"}
 
-MAX_INTEGER_BITS = 900  # beyond it a scale is no float64
+MAX_INTEGER_BITS = 900  # beyond it float64 cannot hold a scale
 MAX_RAW_BITS = 62  # an int64 raw value with room for one addition
 _AP_TYPE = re.compile(r"\s*ap_(u?)fixed\s*<\s*(\d+)\s*,\s*(-?\d+)\s*(?:,\s*(\w+)\s*(?:,\s*(\w+)\s*)?)?>\s*")
 
@@ -70,7 +70,7 @@ class FixedPoint:
                 problems.append(f"FixedPoint: {name} must be one of {list(modes)}, found {mode!r}")
         if problems:
             raise SparsePixError(problems)
-        # Of numpy, or floats, they would go into files and powers of two.
+        # Plain ints: numbers of numpy and floats would go on into files and powers of two.
         for name, value in (("width", width), ("integer", integer), ("signed", signed)):
             object.__setattr__(self, name, value)
 
@@ -175,7 +175,7 @@ class FixedArray:
 
     @cached_property
     def real(self) -> np.ndarray:
-        """The values as float64, exact up to 53 significant bits (which the range analysis sees to)."""
+        """The values as float64, exact up to 53 significant bits (the range analysis ensures that)."""
         return np.ldexp(self.raw.astype(np.float64), self.exponent)
 
     @property
@@ -206,7 +206,7 @@ class FixedArray:
         """The exact fixed-point form of finite floats [...].
 
         Raises:
-            SparsePixError: the values need more than 62 bits side by side.
+            SparsePixError: the values need more than 62 bits on a common grid.
         """
         values = np.asarray(values, dtype=np.float64)
         if not np.isfinite(values).all():
@@ -215,7 +215,7 @@ class FixedArray:
         raw = np.ldexp(mantissa, 53).astype(np.int64)
         if not raw.any():
             return cls(raw, 0)
-        # Trailing zero bits of a mantissa carry no information: the lowest set bit decides.
+        # Trailing zero bits of a mantissa do not count: its lowest set bit gives the exponent.
         lowest = np.log2((raw & -raw)[raw != 0]).astype(np.int64) + exponent[raw != 0] - 53
         common = int(lowest.min())
         if int(exponent[raw != 0].max()) - common > MAX_RAW_BITS:

@@ -6,7 +6,7 @@ import numpy as np
 
 from sparsepix_ops.errors import SparsePixError
 
-_EXACT_INTEGERS = 2**53  # up to here every integer is a float64
+_EXACT_INTEGERS = 2**53  # up to here float64 holds every integer
 
 
 def as_array(x: Any, name: str) -> np.ndarray:
@@ -39,7 +39,7 @@ def as_array(x: Any, name: str) -> np.ndarray:
         return np.asarray(x)
     except SparsePixError:
         raise
-    except Exception as error:  # whatever an __array__ of somebody else raises
+    except Exception as error:  # an __array__ of other packages may raise anything
         raise SparsePixError(f"{name}: expected an array, found a {type(x).__name__}: {error}") from error
 
 
@@ -61,7 +61,7 @@ def as_images(x: Any, name: str, shape: tuple[int, int, int] | None = None) -> n
         shape: (C, H, W), if it is known.
 
     Returns:
-        An array of floats or integers, of the byte order and strides of x. Each value is a float64, but for those of
+        An array of floats or integers, of the byte order and strides of x. Float64 holds each value, except those of
         longer floats.
 
     Raises:
@@ -117,5 +117,5 @@ def check_finite(array: np.ndarray, name: str) -> None:
 
 
 def not_finite(name: str) -> str:
-    """What to say of images with NaN or infinity."""
+    """The message about images with NaN or infinity."""
     return f"{name}: expected finite values, found NaN or infinity"

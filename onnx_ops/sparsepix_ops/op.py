@@ -75,14 +75,14 @@ class Value:
 
 
 class Kind(Enum):
-    """What an op is to a model, as far as others have to know it."""
+    """The part that an op plays in a model."""
 
     LAYER = auto()  # computes, on pixels or on vectors
     INPUT = auto()  # makes the list of pixels from the quantized image
     QUANTIZER = auto()  # gives a value its format
     RECTIFIER = auto()  # an activation: becomes one layer with the quantizer after it
     JOIN = auto()  # of several values of the image, which have to lie on the same pixels
-    HEAD = auto()  # only ranks the logits at the very end of a model, so that firmware can leave it out
+    HEAD = auto()  # at the very end; keeps the order of the logits, so that firmware can leave it out
     CAST = auto()  # another element type, the same numbers
     COPY = auto()  # anything under another name, coordinates too
 
@@ -105,7 +105,7 @@ class Op:
             with a message that does not name the node.
         check: raises SparsePixError for what is wrong with a node whatever comes in: ``check(values, attributes)``,
             where nothing may be known of some of the values.
-        kind: what it is to a model.
+        kind: the part that it plays in a model.
         role: what its result is called after the name of its module; '' for 'features' or 'output', by its shape.
         weights: names of the inputs that are weights: they have to be constant, and quantized. That of a join may be
             a value of the image instead.

@@ -30,7 +30,7 @@ RECTIFIERS = _named(Kind.RECTIFIER)
 HEADS = _named(Kind.HEAD)
 TRANSPARENT = _named(Kind.CAST, Kind.COPY)  # they change no value: every number is exact
 
-# What to use instead of an op that the contract has not, for those that people try.
+# What to use instead of ops that the contract lacks, for those that people try.
 ALTERNATIVES = {
     **{name: advice for op in _ALL for name, advice in op.stands_in.items()},
     "BatchNormalization": "fold it into the weights of the layer in front of it before the export: "

@@ -1,7 +1,7 @@
 """The rules of the contract that span several nodes of a model, each checked here alone.
 
-The exporter and the translator's reader go through the nodes of a model and ask these functions, so that they say the
-same of the same fault. What is wrong with a single node says its op (``Op.bound``, ``Op.check``).
+The exporter and the translator's reader go through the nodes of a model and ask these functions, so that both report a
+fault in the same words. What can be wrong within one node is checked by its op (``Op.bound``, ``Op.check``).
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -118,7 +118,7 @@ class PixelLists:
                 return [f"its spatial_shape is {found}, but its pixels come from a grid of {grid}"]
         if op.kind is Kind.JOIN and len({self._coords.get(name) for name in read}) > 1:
             return [
-                "its operands stand on different pixels: take all of them from behind the same SparseInputReduce or "
+                "its operands lie on different pixels: take all of them after the same SparseInputReduce or "
                 "pool, and pool only what is joined already"
             ]
         if op.pixels in outputs:

@@ -237,7 +237,7 @@ def test_mnist_files_that_are_not_right_are_all_named(tmp_path):
         (
             ("train-images-idx3-ubyte", "expected a whole gzip file, found a damaged one"),
             ("train-labels-idx1-ubyte", "expected an IDX file that begins with 2049, found 2051"),
-            ("t10k-images-idx3-ubyte", "expected 9408 bytes behind the header for the shape (12, 28, 28), found 9407"),
+            ("t10k-images-idx3-ubyte", "expected 9408 bytes after the header for the shape (12, 28, 28), found 9407"),
             ("t10k-labels-idx1-ubyte", "expected an IDX file that begins with 2049"),
         ),
         strict=True,
@@ -261,7 +261,7 @@ def test_mnist_arrays_that_do_not_fit(tmp_path):
     assert "expected 11 labels, as many as images, found 12" in text
 
 
-@pytest.mark.parametrize("kind", ["crc", "header", "garbage behind"])
+@pytest.mark.parametrize("kind", ["crc", "header", "garbage after header"])
 def test_a_damaged_gzip_file(tmp_path, kind):
     content = bytearray(gzip.compress(idx_bytes(np.arange(40, dtype=np.uint8) % 10)))
     if kind == "crc":

@@ -121,14 +121,14 @@ def doubled_in_place(module, inputs, output):
     (output.features if isinstance(output, sp.SparsePixels) else output).mul_(2)
 
 
-def doubled_behind_data(module, inputs, output):
+def doubled_through_data(module, inputs, output):
     (output.features if isinstance(output, sp.SparsePixels) else output).data.mul_(2)
 
 
 CHANGING = {
     "output": lambda m: m.register_forward_hook(doubled),
     "output in place": lambda m: m.register_forward_hook(doubled_in_place),
-    "output behind data": lambda m: m.register_forward_hook(doubled_behind_data),
+    "output through data": lambda m: m.register_forward_hook(doubled_through_data),
     "input": lambda m: m.register_forward_pre_hook(lambda module, inputs: doubled(module, None, inputs[0])),
     "inputs": lambda m: m.register_forward_pre_hook(lambda module, inputs: (doubled(module, None, inputs[0]),)),
     "input in place": lambda m: m.register_forward_pre_hook(lambda module, i: doubled_in_place(module, None, i[0])),
@@ -187,7 +187,7 @@ WEIGHTS = {
 @pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated")
 @pytest.mark.parametrize("wrap", WEIGHTS.values(), ids=WEIGHTS)
 def test_weights_that_are_computed(wrap, tmp_path):
-    """Behind a training step too, which leaves what an old weight norm has computed behind."""
+    """After a training step too, from which an old weight norm keeps the tensor that it has computed."""
     model = small()
     wrap(model[2])
     wrap(model[5].dense)

@@ -39,7 +39,7 @@ PIXELS_REFUSED = {
     "nn.AdaptiveMaxPool2d": (layer(nn.AdaptiveMaxPool2d(1)), "SparseGlobalMaxPool2d"),
     "nn.Flatten": (layer(nn.Flatten()), "SparseFlatten"),
     "nn.Linear": (layer(nn.Linear(2, 2)), "QuantLinear"),
-    "nn.Dropout": (layer(nn.Dropout(0.5).eval()), "dropout behind SparseFlatten"),
+    "nn.Dropout": (layer(nn.Dropout(0.5).eval()), "dropout after SparseFlatten"),
     "torch.relu": (lambda _, p: torch.relu(p), "SparseReLU"),
     "torch.cat": (lambda _, p: torch.cat([p, p]), r"sparsepix\.concat"),
     "torch.add": (lambda _, p: torch.add(p, p), r"sparsepix\.add"),

@@ -182,7 +182,7 @@ def test_the_state_of_the_optimizer_may_lie_in_memory_as_it_likes(tmp_path, lay)
         path.write_bytes(dump(content))
         model = toy_model()
         history = fit(model, toy(), **TRAINING, checkpoint=path)
-        assert history.best_epoch == 2  # the weights are those of an epoch behind the checkpoint
+        assert history.best_epoch == 2  # the weights are those of an epoch after the checkpoint
         found.append(model.state_dict())
     assert same_state(*found)
 

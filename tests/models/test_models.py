@@ -86,7 +86,7 @@ def test_heads():
             lambda: SparseCNN(
                 Architecture("x", (1, 4, 4), (Layer("dense", 3), Layer("conv", 3, 1), Layer("dense", 1)), 2)
             ),
-            "stands behind a dense layer",
+            "comes after a dense layer",
         ),
     ],
 )

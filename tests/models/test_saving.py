@@ -45,7 +45,7 @@ def swap(model):
         (lambda m: setattr(m.dense1, "weight", nn.Parameter(torch.zeros(24, 3))), "dense1: weight has the shape"),
         (lambda m: m.dense1.weight.data.fill_(torch.nan), "dense1.weight: expected finite values"),
         (lambda m: m.to("meta"), "meta"),
-        (swap, "the layers stand in the order input_quant, reduce, conv1, pool1, relu1"),
+        (swap, "the layers are in the order input_quant, reduce, conv1, pool1, relu1"),
         (lambda m: setattr(m, "architecture", sp.models.digits(threshold=0.5).architecture), "initial_threshold"),
     ],
 )  # fmt: skip

@@ -209,7 +209,7 @@ def sequence(*layers):
         (sequence(sp.SparseConv2d(1, 2, 3, batch_norm=True), sp.SparseBatchNorm2d(2)), ["has a batch norm already"]),
         (sequence(sp.QuantLinear(1, 2), nn.BatchNorm1d(2, track_running_stats=False)), ["no running statistics"]),
         (sequence(sp.SparseReLU(), sp.SparseBatchNorm2d(2)), ["1: no layer is known", "pairs=[(layer, '1')]"]),
-        (lambda: sp.fold_batch_norm(OwnModule()), ["norm: no layer is known to stand directly in front"]),
+        (lambda: sp.fold_batch_norm(OwnModule()), ["norm: no layer is known to be directly in front"]),
         (lambda: sp.fold_batch_norm(OwnModule(), [("conv", "nrm")]), ["nrm: the model has no module", "tail.2: no"]),
         (lambda: sp.fold_batch_norm(OwnModule(), [("relu", "norm")]), ["norm: expected a SparseConv2d, QuantConv2d"]),
         (lambda: sp.SparseBatchNorm2d(0), ["SparseBatchNorm2d: num_features must be an int >= 1"]),

@@ -98,7 +98,7 @@ def check_max_pool(mask, channels, kernel, over, rng):
 
 
 def check_merged_slots(before, after, kernel, round_up=False):
-    """Each cell stands in the first of its slots, with every other slot empty."""
+    """Each cell is in the first of its slots, with every other slot empty."""
     assert_empty_slots_are_zero(after)
     shape = zip(before.spatial_shape, kernel, strict=True)
     height, width = (-(-size // window) if round_up else size // window for size, window in shape)
@@ -244,7 +244,7 @@ def test_any_layer_on_any_image(data):
 @pytest.mark.parametrize("bias_on", ["active", "nonzero"])
 @pytest.mark.parametrize("selection", ["raster", "magnitude"])
 def test_two_convolutions_and_two_pools_in_a_row(selection, bias_on):
-    """Behind the first pool slots are no longer in row-major order, and a ReLU has zeroed some pixels."""
+    """After the first pool slots are no longer in row-major order, and a ReLU has zeroed some pixels."""
     rng = np.random.default_rng(8)
     image = integers(rng, 4, 2, 13, 11, low=-3, high=4).requires_grad_()
     slots = 30

@@ -193,7 +193,7 @@ def check_result_of_a_tool(tool, path, images, expected):
 @pytest.mark.parametrize("name", TOOL_MODELS)
 @pytest.mark.parametrize("tool", TOOLS)
 def test_tools_of_qonnx_take_files_as_exported(tooled, tmp_path, tool, name):
-    """With an open batch, in process: the functions behind the commands."""
+    """With an open batch, in process: the functions that the commands call."""
     path, images, expected = tooled[name]
     target = tmp_path / "out.onnx"
     if tool == "cleanup":

@@ -1,4 +1,4 @@
-"""What an op says of itself fits together, and exporter and reader say the same of the same fault."""
+"""What an op declares fits together, and exporter and reader report a fault in the same words."""
 
 import numpy as np
 import pytest
@@ -82,7 +82,7 @@ FAULTS = {
     ),
     "grid": (lambda: ModelBuilder().image().reduce().pool(kind="max", spatial_shape=(7, 8)), "its spatial_shape is"),
     "another list": (lambda: pool_features(ModelBuilder().image().reduce()), "do not belong together"),
-    "a join across a pool": (lambda: across_a_pool(ModelBuilder().image().reduce()), "stand on different pixels"),
+    "a join across a pool": (lambda: across_a_pool(ModelBuilder().image().reduce()), "lie on different pixels"),
     "too wide": (
         lambda: ModelBuilder().image(sp.FixedPoint(26, 13, signed=False)).reduce().conv(fmt=WIDE, bias_fmt=WIDE),
         "more than the 53 that double holds exactly",

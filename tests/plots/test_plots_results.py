@@ -147,7 +147,7 @@ def test_bit_widths_draws_each_bit_at_its_value():
     bits = sorted(round(bar.get_x() - 0.05) for bar in outputs.patches)
     assert bits == [-4, -3, -2, -1, 0, 1]
     assert [text.get_text() for text in outputs.texts] == ["ap_ufixed<6, 2>"]
-    # The largest bit stands on the left.
+    # The largest bit is on the left.
     assert outputs.get_xlim()[0] > outputs.get_xlim()[1]
 
 

@@ -1,4 +1,4 @@
-"""What the commands share: signals, errors of the user, and an output that nobody reads."""
+"""What the commands share: signals, errors of the user, and output that nobody reads."""
 
 import signal
 import subprocess
@@ -260,7 +260,7 @@ def test_signals_wait_for_what_is_done_as_a_whole(tmp_path):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_a_result_is_not_put_in_place_behind_a_lost_signal(tmp_path):
+def test_a_result_is_not_put_in_place_after_a_lost_signal(tmp_path):
     code = """
 def body():
     Path("ready").touch()

@@ -158,7 +158,7 @@ def test_export_replaces_neither_its_source_nor_a_file_of_another_kind(tmp_path,
 
 
 def test_a_disk_that_is_full(tmp_path, model):
-    """The system itself refuses each write behind so many bytes; every kind of file that training writes."""
+    """The system itself refuses each write after so many bytes; every kind of file that training writes."""
     data = digits()
     data = Dataset(
         "few", data.classes, *[Split(p.images[:20], p.labels[:20]) for p in (data.train, data.validation, data.test)]

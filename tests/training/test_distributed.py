@@ -32,7 +32,7 @@ def folder(tmp_path_factory):
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr
-    # Process 0 alone talks.
+    # Only process 0 prints.
     assert done.stdout.count("test accuracy") == 1
     assert done.stderr.count("epoch 2/2") == 1
     return folder
@@ -82,7 +82,7 @@ def test_the_result_is_that_of_one_process(found, alone, name, options):
 
 @pytest.mark.parametrize("name", ["batches of 1", "batches of 10"])
 def test_interrupted_processes_go_on(found, name):
-    """An epoch of 32 steps, or of 4: fewer than the processes take between two words with each other."""
+    """An epoch of 32 steps, or of 4: fewer than the processes take between two messages to each other."""
     state, history = found[0][f"{name}, continued"]
     whole_state, whole = found[0][name]
     assert same_state(state, whole_state)

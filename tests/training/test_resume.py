@@ -43,7 +43,7 @@ def run(checkpoint=None, **options):
 
 
 def crash_at(epoch, step):
-    """An on_step that raises behind that step (counted from 1) of that epoch."""
+    """An on_step that raises after that step (counted from 1) of that epoch."""
     seen = []
 
     def on_step(done, steps):
@@ -233,7 +233,7 @@ def test_the_command_after_ctrl_c(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_signals_stop_behind_the_step(tmp_path, whole, number):
+def test_signals_stop_after_the_step(tmp_path, whole, number):
     path, notes = tmp_path / "checkpoint.pt", []
 
     def send(done, steps):

@@ -195,7 +195,7 @@ KILLED = {
 
 @pytest.mark.parametrize("kind", KILLED)
 def test_killed_in_the_first_write(tmp_path, kind):
-    """What is left binds nobody: a new run begins there; with --force the run before is all there again."""
+    """A new run begins in what is left; with --force the run before is all there again."""
     name, count, there = KILLED[kind]
     owner, _, attribute = name.rpartition(".")
     code = (
@@ -282,7 +282,7 @@ def test_folders_of_searches(tmp_path, capsys, monkeypatch):
         assert search(thesis, *options) == 2
         assert capsys.readouterr().err.startswith("error: ")
     assert contents(thesis) == {"trials.csv": b"of patients"}
-    # A refused start leaves nothing, and one in which every trial failed binds nobody.
+    # A refused start leaves nothing, and one in which every trial failed may begin again with other options.
     assert search(tmp_path / "new" / "study", "--space", "max_pixels=5000") == 2
     assert "must not exceed" in capsys.readouterr().err
     assert search(tmp_path / "new" / "study", "--storage", "nonsense") == 2

@@ -68,7 +68,7 @@ def _softmax_reference(inputs: Sequence[FixedArray], _: Attributes) -> list[Fixe
 def _bound(values: Sequence[Value], attributes: Attributes) -> list[Value]:
     (x,) = values
     if len(x.shape) != 2:
-        raise SparsePixError(f"it must stand at the end, on logits with 2 axes, found shape {x.shape}")
+        raise SparsePixError(f"it must be at the end, on logits with 2 axes, found shape {x.shape}")
     if attributes.get("axis", -1) not in (-1, 1):
         raise SparsePixError(f"its axis must be the last one, found {attributes['axis']}")
     if x.range is None:

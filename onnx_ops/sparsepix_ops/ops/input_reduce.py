@@ -110,7 +110,7 @@ def _reference(inputs: Sequence[FixedArray], attributes: Attributes) -> list[Any
 
 
 def threshold_raw(threshold: float, exponent: int) -> int:
-    """The integer t for which ``raw > t`` says the same as ``raw * 2**exponent > threshold``."""
+    """The integer t for which ``raw > t`` is the same as ``raw * 2**exponent > threshold``."""
     return int(np.floor(np.ldexp(np.float64(threshold), -exponent)))
 
 

@@ -32,7 +32,7 @@ def _add_bound(values: Sequence[Value], _: Attributes) -> list[Value]:
         return [Value(x.shape)]
     exponent = min(x.range.exponent, y.range.exponent)
     a, b = x.range.at(exponent), y.range.at(exponent)
-    # Floating point may join the sums of both operands into one.
+    # Floating point may add up the terms of both operands in one sum.
     partial = sum(max(v.partial, v.range.largest) << (v.range.exponent - exponent) for v in (x, y))
     return [Value.exact(x.shape, FixedRange(exponent, a.low + b.low, a.high + b.high), partial)]
 
@@ -41,7 +41,7 @@ def _biased(*values: Value) -> Value:
     x, bias = values if values[0].constant is None else values[::-1]
     if bias.constant is None or len(x.shape) != 2 or bias.shape not in ((x.shape[1],), (1, x.shape[1])):
         raise SparsePixError(
-            "a constant may only be added as the bias behind a MatMul: it must have shape (out_features,)"
+            "a constant may only be added as the bias after a MatMul: it must have shape (out_features,)"
         )
     if x.range is None:
         return Value(x.shape)

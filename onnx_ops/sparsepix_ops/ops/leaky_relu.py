@@ -63,7 +63,7 @@ def _bound(values: Sequence[Value], attributes: Attributes) -> list[Value]:
         )
     low, high = (value if value < 0 else value << shift for value in (x.range.low, x.range.high))
     result = FixedRange(x.range.exponent - shift, low, high)
-    # A float has no more bits of a value than before: it is scaled, or left as it is.
+    # A float needs no more bits than before: its value is scaled, or left as it is.
     return [Value(x.shape, result, result.format(), None, x.range.largest, groups=x.groups)]
 
 

@@ -1,6 +1,6 @@
 """Quant of QONNX: rounding and clipping to a fixed-point format.
 
-The op is QONNX's (domain ``qonnx.custom_op.general``); what is here is its body for runtimes
+The op is QONNX's (domain ``qonnx.custom_op.general``); here are its body, for runtimes
 that do not know it, and its meaning in fixed point. Of its rounding modes only ROUND and FLOOR
 exist in the hardware types, and of its scales only powers of two.
 """

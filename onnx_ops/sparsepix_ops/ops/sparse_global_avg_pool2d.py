@@ -10,7 +10,7 @@ from sparsepix_ops.fixed_point import FixedArray, FixedRange
 from sparsepix_ops.op import DOMAIN, Attribute, Attributes, Op, Value
 from sparsepix_ops.ops.sparse_avg_pool2d import UNQUANTIZED
 
-# Empty slots hold zeros, so the coordinates decide nothing; they tell which list of pixels it is.
+# Empty slots hold zeros, so the result does not depend on the coordinates; they say which list of pixels it is.
 BODY = """
     axis1 = Constant <value_ints = [1]> ()
     total = ReduceSum <keepdims = 0> (features, axis1)

@@ -1,4 +1,4 @@
-"""What every command of SparsePix does alike: signals, errors of the user, and an output that nobody reads.
+"""What all commands of SparsePix share: how they treat signals, errors of the user, and output that nobody reads.
 
 Only the standard library is imported here: ``--help`` has to answer at once.
 """
@@ -24,12 +24,12 @@ def run(
 ) -> int:
     """Run a command; an error of the user becomes one line on standard error.
 
-    A reader of standard output that goes away (``| head -1``) changes nothing else: the work is done, and the status is
-    that of the work. Output that is lost for another reason, as on a full disk, is an error.
+    Where the reader of standard output goes away (``| head -1``), the work is done all the same, and the status is that
+    of the work. Output that is lost for another reason, as on a full disk, is an error.
 
     Args:
         body: the command; returns its exit status.
-        leaving: the process ends behind this call, so signals need no handler any more. After a signal it ends at once,
+        leaving: the process ends after this call, so signals need no handler any more. After a signal it ends at once,
             without waiting for threads that the exception caught while they began.
         interrupted: what to print after a signal (nothing if empty), made from 'interrupted', or 'interrupted by
             SIGTERM' and so on.
@@ -50,7 +50,7 @@ def run(
         except KeyboardInterrupt as error:
             came.over = True
             if output is not None:
-                output.drop()  # whoever reads it may be waiting for us
+                output.drop()  # its reader may be waiting for this process to end
             if text := interrupted(_what(error)):
                 print(text, file=sys.stderr, flush=True)
             status = signals.status_of(error)

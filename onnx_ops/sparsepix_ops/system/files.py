@@ -1,7 +1,8 @@
-"""Files and folders that appear whole or not at all, and that never cost the user what stood there before.
+"""Files and folders that appear whole or not at all, and never destroy what the user had there.
 
 A file reaches the disk before it takes its place (fsync), so that even a power cut leaves the old one or the new one.
-What the same command makes again is not waited for: the many files of a project, a table of what a checkpoint holds.
+What the same command can make again does not wait for the disk: the many files of a project, a table of what a
+checkpoint holds.
 """
 
 import contextlib
@@ -25,7 +26,7 @@ def atomic_write(path: str | Path, sync: bool = True) -> Iterator[Path]:
     """A temporary file beside ``path`` that takes its place when the block ends well.
 
     A link is followed, and an existing file keeps its permissions. If the folder has a marker of ours that lists the
-    file, the marker learns the new content.
+    file, the new content is noted in the marker.
 
     Args:
         path: of the file to write or replace.
@@ -206,7 +207,7 @@ def atomic_directory(place: OutputFolder) -> Iterator[Path]:
                 _replace(fresh, place, own)
     except BaseException as error:
         with held():
-            # What stands there now may be the folder that was to be replaced.
+            # What is there now may be the folder that was to be replaced.
             if own is None or not os.path.lexists(fresh) or _identity(fresh) == own:
                 shutil.rmtree(fresh, ignore_errors=True)
             for folder in missing:
@@ -224,7 +225,7 @@ def claimed_folder(folder: Path, what: str, older: tuple[str, str] | None = None
     Args:
         folder: to make or go on with. If the block fails, one that was new is removed again.
         what: it is: 'search' and the like.
-        older: name and beginning of a file by which one is known that was made before there were markers.
+        older: name and beginning of a file that tells such a folder from before there were markers.
 
     Raises:
         SparsePixError: it holds something else, or cannot be made.
@@ -264,7 +265,7 @@ def _begins_with(path: Path, text: str) -> bool:
 
 
 def cannot_write(path: str | Path, error: OSError, what: str = "") -> SparsePixError:
-    """The error of a write that failed, by the name that the user knows.
+    """The error for a write that failed, with the path that the user knows.
 
     Args:
         path: as the user wrote it.
@@ -292,7 +293,7 @@ def _text(path: str | Path, what: str) -> str:
 
 
 def _in_the_way(path: Path) -> Path:
-    """The file that stands where a folder should be."""
+    """The file that is where a folder should be."""
     return next(folder for folder in path.parents if os.path.lexists(folder))
 
 
@@ -333,7 +334,7 @@ def _replace(fresh: Path, place: OutputFolder, own: tuple[int, int]) -> None:
     """Put the folder, of that identity, in the place of the one that ``output_folder`` found, and remove that."""
     try:
         exchange(fresh, place.path)
-        # Looked at only now, when nobody finds it by its name any more.
+        # Checked only now, when no other process finds it by its name any more.
         if _identity(fresh) != place.replaces:
             raise _taken(place)
         check_unchanged(fresh, place.what, place.shown, place.products)
@@ -352,6 +353,6 @@ def _replace(fresh: Path, place: OutputFolder, own: tuple[int, int]) -> None:
         raise
     try:
         shutil.rmtree(fresh, ignore_errors=True)
-    except BaseException:  # interrupted: the old one has been given up, and goes all the same
+    except BaseException:  # interrupted: the old one is removed all the same
         shutil.rmtree(fresh, ignore_errors=True)
         raise

@@ -19,7 +19,7 @@ _SHOWN = 10  # files that a message names
 
 @dataclass(frozen=True)
 class Marker:
-    """What a marker says.
+    """The content of a marker.
 
     Args:
         what: the folder is: 'project' and the like.
@@ -77,7 +77,7 @@ def note(target: Path, written: Path) -> None:
 
     Args:
         target: the file.
-        written: where its new content stands now.
+        written: where its new content is now.
     """
     marker = read_marker(target.parent)
     if marker is None or target.name not in marker.files:
@@ -137,7 +137,7 @@ def foreign(folder: Path, marker: Marker, products: tuple[str, ...] = ()) -> lis
         products: as for ``check_unchanged``.
 
     Returns:
-        Paths in the folder; one in which nothing is ours ends with '/' and stands for all that is in it.
+        Paths in the folder; one in which nothing is ours ends with '/' and means all that is in it.
     """
     known = [*marker.files, *products]
     inner = {name[:end] for name in known for end in range(len(name)) if name[end] == "/"}

@@ -107,7 +107,7 @@ class ProcessGroup:
         return bool([child for child in self._children if child.poll() is None])
 
     def _send(self, number: int) -> None:
-        # The number of the group is not given to others as long as its leader has not been waited for.
+        # The system does not reuse the number of the group until its leader has been waited for.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._leader.pid, number)
 

@@ -15,7 +15,7 @@ def move(folder: Path, target: Path) -> None:
     """Rename a folder to a name that nothing has.
 
     Raises:
-        FileExistsError: something has it, were it an empty folder, which a plain rename would replace.
+        FileExistsError: something has it, even an empty folder, which a plain rename would replace.
     """
     if _renamed(folder, target, _NO_REPLACE):
         return

@@ -1,4 +1,4 @@
-"""Signals that end a command: they become an exception, and what must not stop half way holds them back.
+"""Signals that end a command: they become an exception, which waits while something must not stop half way.
 
 Little of the standard library is imported here, and nothing else: commands begin with this module.
 """
@@ -50,12 +50,12 @@ def raised(leaving: bool = False) -> Iterator["Signals"]:
     """Within the block a signal raises ``Interrupted`` in the main thread, so that every 'finally' runs.
 
     Signals that come while the exception is on its way out are ignored, so no cleanup stops half way. Nothing is raised
-    while a package is imported, but behind that: compiled modules abort or crash where their start is interrupted.
+    while a package is imported, but after that: compiled modules abort or crash where their start is interrupted.
     Python drops an exception that was raised in some callbacks, and so does an 'except' that catches everything: then
     it is raised again. A process that has not come to its end by then is ended half a minute after the signal.
 
     Args:
-        leaving: the process ends behind the block: from there on signals end it at once.
+        leaving: the process ends after the block: from there on signals end it at once.
 
     Yields:
         What came so far.
@@ -80,7 +80,7 @@ def raised(leaving: bool = False) -> Iterator["Signals"]:
 
 
 def on_the_way() -> bool:
-    """Whether a signal has been raised and what it ended is being cleaned up; asked by a handler of signals."""
+    """Whether a signal has been raised and the cleanup is going on; for handlers of signals."""
     error = sys.exc_info()[1]
     while error is not None:
         if isinstance(error, KeyboardInterrupt):
@@ -144,10 +144,10 @@ def held() -> Iterator[None]:
 
 
 def raise_lost() -> None:
-    """To be called before a result is put in its place: it may lack something if a signal of a command was lost.
+    """To be called before a result is put in its place: where a signal was lost, the result may not be complete.
 
     Raises:
-        Interrupted: in the main thread, if that is so.
+        Interrupted: a signal was lost; in the main thread only.
     """
     if isinstance(getattr(signal.getsignal(signal.SIGALRM), "__self__", None), Signals):
         signal.raise_signal(signal.SIGALRM)
@@ -155,7 +155,7 @@ def raise_lost() -> None:
 
 @contextlib.contextmanager
 def temporary_folder(prefix: str = "sparsepix-", parent: Path | None = None) -> Iterator[Path]:
-    """A folder that is removed behind the block, whatever signal comes.
+    """A folder that is removed after the block, whatever signal comes.
 
     Args:
         prefix: of its name.

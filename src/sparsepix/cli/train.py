@@ -48,7 +48,7 @@ def _main(arguments: Train) -> int:
     from sparsepix_ops.errors import SparsePixError
 
     console = Console(stderr=True, highlight=False)
-    options = RunOptions(**arguments.run)  # what is wrong with them is told before torch is loaded
+    options = RunOptions(**arguments.run)  # reports what is wrong with them before torch is loaded
     with console.status("loading torch"), needed_for("sparsepix-train"):
         from sparsepix.training import distributed
     device = distributed.choose_device(arguments.device)
@@ -64,7 +64,7 @@ def _main(arguments: Train) -> int:
 
 
 def _after_interruption(what: str, arguments: Train | None) -> str:
-    """What to print; of several processes the first alone talks."""
+    """The console to print on; of several processes only the first prints."""
     if int(os.environ.get("RANK", 0)):
         return ""
     if arguments is None:
@@ -87,10 +87,10 @@ def _run(arguments: Train, options: RunOptions, device: Any, console: "Console")
         torch.set_num_threads(arguments.threads)
     if arguments.search:
         return _search(arguments, options, device, console)
-    runs.build_model(options)  # what it refuses is told before data are read, which may take minutes
+    runs.build_model(options)  # reports what it refuses before data are read, which may take minutes
     data = load_data(options, console)
     with (
-        runs.stop_on_signals(lambda: console.print("stopping behind this step; Ctrl-C again stops at once")) as stop,
+        runs.stop_on_signals(lambda: console.print("stopping after this step; Ctrl-C again stops at once")) as stop,
         _progress(options, len(data.train), console) as (on_epoch, on_step),
     ):
         summary = runs.train(
@@ -209,7 +209,7 @@ def _show(summary: "Summary", data: "Dataset", folder: Path) -> None:
 
     from sparsepix_ops.system.files import shell_word
 
-    # A Text: in a string, a part of the path in square brackets would be a style.
+    # A Text: in a string, a part of the path in square brackets would be taken for a style.
     title = Text(f"{folder}: the weights of epoch {summary.best_epoch} of {summary.epochs}", style="table.title")
     table = Table(title=title, show_header=False)
     table.add_column()

@@ -38,7 +38,7 @@ exit status: 0, or 2 on an error, or 130 if interrupted (SIGTERM: 143, SIGHUP: 1
 
 
 def _folder(text: str) -> Path:
-    if not text:  # as of an unset variable of a shell; pathlib would read it as the current folder
+    if not text:  # from an unset shell variable, say; pathlib would take it for the current folder
         raise argparse.ArgumentTypeError("expected the name of a folder, found an empty one")
     return Path(text)
 

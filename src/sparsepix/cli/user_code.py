@@ -1,4 +1,4 @@
-"""Models that the user's own code makes: found by name, called, and their errors told with the place in that code."""
+"""Models that the user's own code makes: found by name and called; errors are reported with the place in that code."""
 
 import importlib
 import re
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
-# Not where a user looks for his own mistake.
+# A mistake in the user's code is in none of these.
 _NOT_THEIRS = (
     str(Path(__file__).parents[1]),
     *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),

@@ -70,7 +70,7 @@ def ebops(model: nn.Module, images: Tensor | np.ndarray | None = None) -> BitOpe
     """Count the bit operations of a quantized model, layer by layer.
 
     A sparse convolution multiplies once for each pair of kept pixels in the window and each pair of channels, a dense
-    layer behind ``SparseFlatten`` once for each feature of a kept pixel and each output; empty slots and empty places
+    layer after ``SparseFlatten`` once for each feature of a kept pixel and each output; empty slots and empty places
     count nothing. Biases, and the constant factor of a pool, are not counted. A dense convolution counts all pixels.
 
     Args:

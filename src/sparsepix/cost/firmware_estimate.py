@@ -1,6 +1,6 @@
-"""What a model would take as firmware, asked of the translator as a user asks it.
+"""What a model would take as firmware, estimated by the translator's command.
 
-The translator runs as a command of its own: the ONNX file stays the only thing that passes from training to firmware,
+The translator runs as a process of its own: the ONNX file stays the only thing that passes from training to firmware,
 and this package imports nothing of ``sparsepix_hls``.
 """
 

@@ -65,7 +65,7 @@ def layer_uses(model: nn.Module, input_shape: tuple[int, int, int]) -> list[Use]
 def _trace(model: nn.Module, input_shape: tuple[int, int, int]) -> list[Use]:
     like = next(model.parameters())
     image = torch.zeros((1, *input_shape), dtype=like.dtype, device=like.device)
-    # A copy: other threads may run the model, and its own hooks are not asked.
+    # A copy: other threads may run the model, and its own hooks do not run.
     copy, copies = evaluation_copy(model, own_tensors=False)
     tracer = _SourceTracer({copied: module for module, copied in copies.items()})
     try:

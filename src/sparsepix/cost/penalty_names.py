@@ -1,3 +1,3 @@
-"""The names of the penalties, for those who load no torch; see ``penalty_terms``."""
+"""The names of the penalties, for code that does not load torch; see ``penalty_terms``."""
 
 PENALTIES = ("budget", "masked_intensity", "ebops")

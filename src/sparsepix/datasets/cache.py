@@ -123,7 +123,7 @@ def _read(path: Path, stamp: str, recipe: Recipe) -> tuple[Parts | None, str]:
             if str(file["stamp"]) != stamp:
                 return None, "the files or the preparation have changed since"
             parts = tuple(ActivePixels(*(file[f"{name}_{field}"] for field in _FIELDS)) for name in _NAMES)
-    except Exception:  # numpy and zipfile raise a dozen kinds, MemoryError for a shape that nothing holds
+    except Exception:  # numpy and zipfile raise many kinds, MemoryError for a shape that is too large
         parts = None
     if parts is None or not all(_is_whole(part, recipe) for part in parts):
         return None, "the file there is damaged"

@@ -29,7 +29,7 @@ def synthetic_jets(events: int = 20_000, seed: int = 0, console: "Console | None
 
     Jets of about 1 TeV. Gluons and quarks have one prong, W and Z two at an angle that follows from their mass,
     top three, two of them from a W. Each prong radiates gluons at small angles and with small momenta,
-    a gluon more of them, and all of them turn into particles. No physics generator stands behind it.
+    a gluon more of them, and all of them turn into particles. They come from no physics generator.
     The image is then prepared as that of a real jet.
 
     Args:

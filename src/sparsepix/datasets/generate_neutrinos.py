@@ -57,8 +57,8 @@ def synthetic_neutrino(events: int = 20_000, seed: int = 0, console: "Console | 
 
     Background (0): cosmic muons that cross the window or stop in it, some with a shower of an
     electron that they knocked out, and single pixels. Signal (1): the same cosmic rays, and a vertex with an
-    electron's shower or a muon, and short tracks of protons and pions. No physics generator stands
-    behind it, but the numbers of active pixels and their values are like those of real windows.
+    electron's shower or a muon, and short tracks of protons and pions. They come from no physics generator, but the
+    numbers of active pixels and their values are like those of real windows.
 
     Args:
         events: how many in all three parts, the classes equally frequent.
@@ -86,7 +86,7 @@ def _draw(rng: np.random.Generator, labels: np.ndarray) -> np.ndarray:
         *_leptons(rng, signal, *vertex),
     ]
     joined = (np.concatenate([getattr(c, field.name) for c in charges]) for field in fields(_Charges))
-    # A pixel stands for 32 that are clipped one by one, so the sum saturates softly.
+    # A pixel is the sum of 32 that are clipped one by one, so it saturates softly.
     images = -np.expm1(-deposit(len(labels), (_SIDE, _SIDE), *joined))
     return np.where(images < THRESHOLD, 0, images)[:, None]
 

@@ -91,7 +91,7 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
     size = math.prod(shape)
     if len(raw) != start + size:
         raise SparsePixError(
-            f"{path}: expected {size} bytes behind the header for the shape {shape}, "
+            f"{path}: expected {size} bytes after the header for the shape {shape}, "
             f"found {len(raw) - start}; get it again"
         )
     return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)

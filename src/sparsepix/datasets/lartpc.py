@@ -74,7 +74,7 @@ def microboone(
         except SparsePixError as error:
             problems += [problem if problem == WHERE else f"{role}: {problem}" for problem in error.problems]
     if problems:
-        # Both roles may name the place to get files.
+        # The place to get files may be named for both roles.
         raise SparsePixError(list(dict.fromkeys(problems)))
     recipe = Recipe("microboone", 1, CLASSES, SHAPE, {"seed": seed, "signal_files": len(found["signal"])})
     signal, background = found["signal"], found["background"]

@@ -20,7 +20,7 @@ _BLOCK = 64 << 20
 
 
 def find_files(given: Files, pattern: str, where: str) -> list[Path]:
-    """The files that are meant, in the given order: a folder stands for its files of that pattern, in order of name.
+    """The files that are meant, in the given order: a folder means its files of that pattern, by name.
 
     Args:
         given: a file, a folder, or several.
@@ -69,7 +69,7 @@ def reading(path: Path) -> "Iterator[h5py.File]":
         with h5py.File(path, "r") as file:
             yield file
     except (OSError, RuntimeError) as error:
-        # h5py has both for files that are cut short or damaged.
+        # h5py raises both for files that are cut short or damaged.
         raise SparsePixError(
             f"{path}: expected a whole HDF5 file, found one that cannot be read ({error}); get it again"
         ) from None

@@ -1,4 +1,4 @@
-"""What an export makes sure of: that the modules are of a kind that can be recorded, and that the file is the model."""
+"""What an export checks: that the modules are of a kind that can be recorded, and that the file computes the model."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -37,7 +37,7 @@ def inadmissible(model: nn.Module) -> list[str]:
         if reported and name.startswith(reported):
             continue
         if isinstance(module, Quantizer):
-            reported += (f"{name}." if name else "",)  # holds parts of Brevitas by right
+            reported += (f"{name}." if name else "",)  # parts of Brevitas in it are as they should be
             continue
         problem = _foreign(module)
         if problem is None:
@@ -83,7 +83,7 @@ def _unusable(module: nn.Module) -> Iterator[tuple[str, str]]:
 
 
 def problems_of_modules(model: nn.Module) -> list[str]:
-    """What modules say themselves against their export, in a method ``export_problems`` that takes no arguments."""
+    """The problems that modules report themselves, in a method ``export_problems`` that takes no arguments."""
     return [
         f"{name}: {problem}"
         for name, module in model.named_modules()
@@ -92,10 +92,9 @@ def problems_of_modules(model: nn.Module) -> list[str]:
 
 
 def run_hooks(model: nn.Module, images: Tensor) -> None:
-    """Run the hooks of a model once, see that they change nothing, and remove them.
+    """Run the hooks of a model once, check that they change nothing, and remove them.
 
-    What hooks do to weights, as those of weight norm and pruning do, is part of the model; what they look at is their
-    own business.
+    What hooks do to weights, as those of weight norm and pruning do, is part of the model; they may look at anything.
 
     Args:
         model: a copy.
@@ -184,9 +183,9 @@ def images_to_try(input_shape: tuple[int, int, int]) -> Tensor:
 
 
 def prove(model: nn.Module, exported: onnx.ModelProto, analysis: Analysis, images: Tensor) -> None:
-    """See that a file gives for a few images what the model gives, bit for bit.
+    """Check that a file gives for a few images what the model gives, bit for bit.
 
-    What a recording cannot see ends here: a forward that depends on the number of images, on what it did before, or on
+    This finds what a recording cannot see: a forward that depends on the number of images, on what it did before, or on
     numbers from outside.
 
     Args:

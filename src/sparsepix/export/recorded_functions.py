@@ -108,7 +108,7 @@ def _add(recorder: "Recorder", function: Callable, args: Sequence[Any], kwargs: 
     if isinstance(other, Blank):
         if x.shape != other.shape:
             return None
-    elif other.dim() == 0 or (other.dim() == x.dim() and other.shape[0] != 1):  # made for so many images
+    elif other.dim() == 0 or (other.dim() == x.dim() and other.shape[0] != 1):  # made for one number of images
         return None
     like = _result(function, args, kwargs)
     if like.shape != x.shape:
@@ -175,7 +175,7 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# Functions that may leave a value as it is; whether they do is seen from what they give for zeros.
+# Functions that may leave a value as it is; running them on zeros shows whether they do.
 _ARRANGING = _words(
     "view view_as reshape reshape_as flatten unflatten ravel squeeze unsqueeze expand expand_as permute "
     "transpose swapaxes swapdims movedim moveaxis contiguous detach clone to type type_as float double "
@@ -251,7 +251,7 @@ def draws_random_numbers(function: Callable, args: Sequence[Any], kwargs: Mappin
     return name in _RANDOM or (name.rstrip("_") in _DROPOUTS and _trains(name, args, kwargs))
 
 
-# What tells nothing about the numbers.
+# Properties of a tensor that do not depend on its numbers.
 METADATA = frozenset(
     {
         Tensor.shape.__get__,

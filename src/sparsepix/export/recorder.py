@@ -28,7 +28,7 @@ from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.op import Kind, Op, is_coords
 from sparsepix_ops.registry import op_named
 
-BLANK_BATCH = 13  # unlike the sizes of most layers
+BLANK_BATCH = 13  # a size that few layers have, so that it is not mistaken for one of theirs
 
 
 def refuse_random_numbers(function: Callable, args: Sequence[Any], kwargs: Mapping[str, Any], scope: str = "") -> None:
@@ -83,7 +83,7 @@ class Recorder(ModuleTracer):
 
         Args:
             image_shape: (C, H, W).
-            like: of its dtype and device are the images.
+            like: the images get its dtype and device.
 
         Returns:
             The values that the model returns, by the names of its outputs: 'output' for a tensor, 'output_0' ... for a

@@ -66,7 +66,7 @@ class ModuleTracer(TorchFunctionMode):
 
     @property
     def scope(self) -> str:
-        """Path of the module that runs; a quantizer speaks for the layer that it belongs to."""
+        """Path of the module that runs; for a quantizer, that of the layer that it belongs to."""
         return self.path.removesuffix(".quantizer")
 
     def keep(self, tensor: Tensor) -> int:

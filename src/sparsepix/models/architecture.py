@@ -74,7 +74,7 @@ class Architecture:
         selection: which pixels are kept (see ``SparseInputReduce``).
         bias_on: see ``SparseConv2d``.
         weight_format: of all weights and biases; None: float.
-        activation_format: behind every ReLU; None: float.
+        activation_format: after every ReLU; None: float.
         input_format: of the image; None: unquantized (torch only).
         pool_format: of pooled averages; None: unquantized (torch only).
         reciprocal_bits: see ``SparseAvgPool2d``; None divides truly (torch only).
@@ -151,7 +151,7 @@ class Architecture:
             object.__setattr__(self, "input_shape", tuple(sizes))
 
     def _size_problems(self) -> list[str]:
-        """What no ONNX file could hold, so that nothing of the kind is allocated."""
+        """Sizes that no ONNX file could hold, found before anything is allocated."""
         pixels = math.prod(self.input_shape)
         return [
             f"{what} of {count:,} {things} take {4 * count >> 30:,} GiB; an ONNX file holds 2 GiB"
@@ -286,7 +286,7 @@ def _build(model: nn.Sequential, a: Architecture) -> None:
 
     for i, layer in enumerate(a.layers):
         if layer.kind != "dense" and features:
-            raise SparsePixError(f"{a.name}: layer {i + 1} ({layer.kind}) stands behind a dense layer")
+            raise SparsePixError(f"{a.name}: layer {i + 1} ({layer.kind}) comes after a dense layer")
         if layer.kind == "conv":
             conv = SparseConv2d if a.sparse else QuantConv2d
             options: dict[str, Any] = {"batch_norm": a.batch_norm} | ({"bias_on": a.bias_on} if a.sparse else {})
@@ -316,8 +316,8 @@ def _build(model: nn.Sequential, a: Architecture) -> None:
 def _start_alive(conv: SparseConv2d | QuantConv2d) -> None:
     """Turn the sign of each filter whose random weights sum to less than zero, and of its bias likewise.
 
-    Images and rectified features are not negative, so such a filter answers most pixels with zero behind its
-    ReLU. With one filter a layer, one model in nine would start so and never learn.
+    Images and rectified features are not negative, so such a filter gives zero for most pixels after its ReLU. With one
+    filter a layer, one model in nine would start so and never learn.
     """
     sums = conv.weight.sum((1, 2, 3), keepdim=True)
     conv.weight.mul_(torch.where(sums < 0, -1.0, 1.0))

@@ -13,7 +13,7 @@ from sparsepix.util.modes import evaluating
 from sparsepix.util.numbers_given import shown
 from sparsepix_ops.fixed_point import FixedPoint
 
-# What says nothing of what a module computes: modes, hooks (the outputs tell what these do), compiled code, names.
+# Attributes that need not be the same: modes, hooks (the outputs show what these do), compiled code, names.
 _EVERY = frozenset(vars(nn.Module())) | {"_compiled_call_impl", "_is_full_backward_hook", "owner"}
 
 
@@ -21,7 +21,7 @@ def structure_problems(model: nn.Module, plain: nn.Module) -> list[str]:
     """Every module, setting and parameter of a model that is not as in the one built from its description."""
     ours, theirs = (dict(m.named_modules(remove_duplicate=False)) for m in (model, plain))
     problems: list[str] = []
-    told: tuple[str, ...] = ()  # layers of which the parts need not be told
+    told: tuple[str, ...] = ()  # layers whose parts are not reported one by one
     for name in dict.fromkeys([*ours, *theirs]):
         if told and name.startswith(told):
             continue
@@ -35,7 +35,7 @@ def structure_problems(model: nn.Module, plain: nn.Module) -> list[str]:
             told += (f"{name}.",)
         problems += [f"{name or 'the model'}: {text}" for text in found]
     if not problems and list(ours) != list(theirs):
-        problems.append(f"the layers stand in the order {', '.join(dict(model.named_children()))}, which is another")
+        problems.append(f"the layers are in the order {', '.join(dict(model.named_children()))}, which is another")
     return problems + list(_shared(model))
 
 

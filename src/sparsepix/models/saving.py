@@ -18,7 +18,7 @@ from sparsepix_ops.version import __version__
 
 FILE_FORMAT = "sparsepix-model-1"
 
-# Weights for which the right message is worth their memory.
+# A model of up to so many weights is built even if the file holds fewer: its message names them.
 _FEW = 1 << 20
 
 _KIND = "a file of sparsepix.save"
@@ -100,7 +100,7 @@ def _from_content(content: Mapping[str, Any], source: str) -> SparseCNN:
     state, frozen = content["state_dict"], content.get("frozen", [])
     try:
         architecture = Architecture.from_dict(content["architecture"])
-        # Before anything is allocated: a description costs nothing to write.
+        # Before anything is allocated: a small file can describe a huge model.
         held = sum(tensor.numel() for tensor in state.values() if isinstance(tensor, torch.Tensor))
         if architecture.weights > max(held, _FEW):
             raise SparsePixError(

@@ -59,13 +59,13 @@ def find_state(content: Any, expected: Collection[str], source: str) -> dict[str
 
 
 def _states(content: Any, name: str = "", depth: int = 0) -> list[tuple[str, dict[str, Tensor]]]:
-    """The state_dicts in a dict, and in dicts in it, by where they stand ('checkpoint/model')."""
+    """The state_dicts in a dict, and in dicts in it, by where they are ('checkpoint/model')."""
     if not isinstance(content, Mapping) or not content or depth > 3:
         return []
     named = all(isinstance(key, str) for key in content)
     if named and any(isinstance(value, Tensor) for value in content.values()):
         whole = all(isinstance(value, Tensor) for value in content.values())
-        # 'epoch', 'loss' and the like may stand beside the dicts as tensors too.
+        # 'epoch', 'loss' and the like may be tensors beside the dicts.
         if whole or not any(isinstance(value, Mapping) for value in content.values()):
             return [(name, dict(content))]
     inner = [(f"{name}/{key}" if name else str(key), value) for key, value in content.items()]
@@ -117,7 +117,7 @@ def load_state(model: nn.Module, state: Mapping[str, Tensor], source: str) -> No
 
 
 def _state_problems(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> list[str]:
-    """What torch would not say, or would say in the middle of the work."""
+    """What torch would not report, or only after it has filled some of the tensors."""
     problems = []
     mixed = len(_float_types(state)) > 1
     for name, tensor in state.items():

@@ -1,4 +1,4 @@
-"""Files of torch: written with checksums, and read only when these are right, without running what a file names."""
+"""Files of torch: written with checksums, and read only if these are right; no code that a file names is run."""
 
 import hashlib
 import io
@@ -196,7 +196,7 @@ def read_file(path: str | Path, allow_pickle: bool = False) -> Any:
         return torch.load(path, map_location="cpu", weights_only=not allow_pickle)
     except pickle.UnpicklingError as error:
         raise SparsePixError(f"{path}: {_unpickling_problem(str(error))}") from None
-    except Exception as error:  # whatever the bytes make of torch, and with pickles whatever their code raises
+    except Exception as error:  # damaged bytes make torch raise many kinds, and code in pickles any
         message = str(error).strip().splitlines() or [type(error).__name__]
         raise SparsePixError(
             f"{path}: expected a model file, found something that torch cannot read: {message[0]}"
@@ -259,12 +259,12 @@ def _check_archive(path: Path) -> None:
                     f"{path}: it would unpack from {size:,} to {unpacked:,} bytes, which is no model; write it anew "
                     "with torch.save"
                 )
-            # torch reads nothing where this says 'folder', zipfile does not look at it.
+            # Where this says 'folder' torch reads nothing; zipfile ignores it.
             folders = [file.filename for file in files if file.external_attr & _IS_FOLDER]
             wrong = archive.testzip() or next(iter(folders), None)
     except SparsePixError:
         raise
-    except Exception:  # zipfile raises a dozen kinds for damaged headers
+    except Exception:  # zipfile raises many kinds for damaged headers
         raise SparsePixError(f"{path}: {_CUT_SHORT}") from None
     if wrong is not None:
         raise SparsePixError(

@@ -1,8 +1,8 @@
 """Batch normalization, and how it is folded into the weights of the layer in front of it.
 
 Firmware has no batch norm: what it multiplies and adds goes into the weights and the bias. They have to be quantized
-behind that, or export would change the model. So a layer holds its batch norm and folds it in before its quantizers,
-in training as in evaluation: what the quantizers see in training is what firmware gets.
+after that, or export would change the model. So a layer holds its batch norm and folds it in before its quantizers, in
+training as in evaluation: what the quantizers see in training is what firmware gets.
 """
 
 import itertools
@@ -150,15 +150,15 @@ def quantized_weights(
 def fold_batch_norm(model: nn.Module, pairs: Sequence[tuple[str, str]] | None = None) -> nn.Module:
     """Fold the batch norms of a model into the layers in front of them, in place.
 
-    Each layer takes its batch norm in (as with ``batch_norm=True``), and an ``nn.Identity`` stands in its place. The
-    model stays trainable, and computes what its export computes. Behind training with quantized weights call it
+    Each layer takes its batch norm in (as with ``batch_norm=True``), and an ``nn.Identity`` takes its place. The
+    model stays trainable, and computes what its export computes. After training with quantized weights call it
     early, so that the quantizers see the folded weights; a model whose weights were float loses nothing by it.
 
     Args:
-        model: with ``SparseBatchNorm2d`` behind ``SparseConv2d``, ``nn.BatchNorm2d`` behind ``QuantConv2d``,
-            ``nn.BatchNorm1d`` behind ``QuantLinear``.
-        pairs: names of a layer and its batch norm, as ``[("block.conv", "block.norm")]``; left out, those that stand
-            directly behind each other in an ``nn.Sequential``.
+        model: with ``SparseBatchNorm2d`` after ``SparseConv2d``, ``nn.BatchNorm2d`` after ``QuantConv2d``,
+            ``nn.BatchNorm1d`` after ``QuantLinear``.
+        pairs: names of a layer and its batch norm, as ``[("block.conv", "block.norm")]``; left out, those that directly
+            follow each other in an ``nn.Sequential``.
 
     Returns:
         The model.
@@ -172,7 +172,7 @@ def fold_batch_norm(model: nn.Module, pairs: Sequence[tuple[str, str]] | None = 
     held = {id(m.batch_norm) for m in modules.values() if getattr(m, "batch_norm", None) is not None}
     named = {name for _, name in found}
     problems += [
-        f"{name}: no layer is known to stand directly in front of this {type(norm).__name__}; name it with "
+        f"{name}: no layer is known to be directly in front of this {type(norm).__name__}; name it with "
         f"pairs=[(layer, {name!r})], or build the layer with batch_norm=True"
         for name, norm in modules.items()
         if isinstance(norm, _BatchNorm) and id(norm) not in held and name not in named
@@ -193,7 +193,7 @@ def fold_batch_norm(model: nn.Module, pairs: Sequence[tuple[str, str]] | None = 
 
 
 def _adjacent(model: nn.Module) -> list[tuple[str, str]]:
-    """Names of the layers and the batch norms directly behind them in a sequence."""
+    """Names of the layers and the batch norms directly after them in a sequence."""
     found = []
     for name, module in model.named_modules():
         children = list(module.named_children()) if isinstance(module, nn.Sequential) else []
@@ -213,7 +213,7 @@ def _pair_problems(modules: dict[str, nn.Module], layer_name: str, norm_name: st
     if not hasattr(layer, "batch_norm") or not isinstance(norm, layer.norm_type):
         expected = getattr(layer, "norm_type", None)
         kind = f"a {expected.__name__}" if expected else "a SparseConv2d, QuantConv2d or QuantLinear in front of it"
-        return [f"{norm_name}: expected {kind}, found {type(norm).__name__} behind {type(layer).__name__}"]
+        return [f"{norm_name}: expected {kind}, found {type(norm).__name__} after {type(layer).__name__}"]
     problems = []
     if layer.batch_norm is not None:
         problems.append(f"{layer_name}: it has a batch norm already; leave {norm_name} out of the model")

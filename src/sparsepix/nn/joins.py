@@ -11,8 +11,8 @@ from sparsepix_ops.errors import SparsePixError
 def add(first: SparsePixels, second: SparsePixels) -> SparsePixels:
     """The sum of the features, ``first + second``: a skip connection.
 
-    The sum is exact: it has the finer unit of the two and is one bit wider. A quantized activation behind it gives it
-    a format.
+    The sum is exact: it has the finer unit of the two and is one bit wider. A quantized activation after it gives it a
+    format.
 
     Args:
         first: features [B, N, C].

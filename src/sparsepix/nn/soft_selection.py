@@ -1,8 +1,8 @@
 """How a hard selection learns: the budget and the threshold of ``SparseInputReduce`` and the shape of their gradient.
 
 The forward pass always selects as the hardware does. A kept pixel carries a factor whose value is 1; its gradient
-says what the loss would gain or lose if the pixel went, and the surrogates below hand that on to the budget
-and the threshold, the more the closer the pixel stands to being dropped.
+says what the loss would gain or lose without the pixel, and the surrogates below hand that on to the budget
+and the threshold, the more the closer the pixel is to being dropped.
 
 What a loss would gain is estimated from the gradient at the kept pixel, to second order (see ``weighed``). That has the
 right sign, but on the digits it was several times too small where pixels matter most: the penalty on masked
@@ -18,9 +18,9 @@ from torch.autograd.function import once_differentiable
 from sparsepix.quant.bounded import bounded
 from sparsepix_ops.fixed_point import FixedPoint
 
-# How far the soft rank reaches, in slots: about four pixels at the end of the list speak for the budget.
+# How far the soft rank reaches, in slots: about four pixels at the end of the list give the budget its gradient.
 BUDGET_TEMPERATURE = 1.0
-# How far the soft threshold reaches, as a share of how far the kept pixels stand above it on average.
+# How far the soft threshold reaches, as a share of how far the kept pixels are above it on average.
 THRESHOLD_TEMPERATURE = 0.25
 
 
@@ -135,8 +135,8 @@ class LearnedThreshold(nn.Module):
 def presence(kept: Tensor, score: Tensor, budget: Tensor | None, threshold: Tensor | None, by_score: bool) -> Tensor:
     """1 for a kept pixel, 0 for an empty slot; the gradient goes to the budget and the threshold.
 
-    Only kept pixels are in the list, so only they can speak: those within the reach of a surrogate stand for
-    the ones just beyond it, which is why their sigmoids count twice.
+    Only kept pixels are in the list, so only they give a gradient: those within the reach of a surrogate also count for
+    the dropped ones just beyond it, which is why their sigmoids count twice.
 
     Args:
         kept: [B, N] bool, the slots that hold a pixel.

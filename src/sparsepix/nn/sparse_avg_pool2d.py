@@ -21,8 +21,8 @@ class SparseAvgPool2d(nn.Module):
 
     Args:
         kernel_size: int or pair (rows, columns); the stride is the same.
-        reciprocal_bits: significant bits (2 ... 24) of the fixed-point number that stands for
-            1 / (rows * columns); None divides truly, which no firmware does.
+        reciprocal_bits: significant bits (2 ... 24) of the fixed-point number that is used for 1 / (rows * columns);
+            None divides truly, which no firmware does.
         format: format that the averages are rounded and clipped to; None: left as they are.
 
     Raises:

@@ -31,7 +31,7 @@ class SparseConv2d(nn.Module):
     ``out[i] = bias + sum over active j in the window around i of weight[:, :, offset] @ in[j]``,
     which is ``nn.Conv2d`` with 'same' padding on the zero-filled image, kept at the active pixels.
 
-    With a stride the output pixels are the cells ``coords // stride`` that hold an active pixel, as behind a pool:
+    With a stride the output pixels are the cells ``coords // stride`` that hold an active pixel, as after a pool:
     pixels of one cell merge into the first of their slots, the others become empty. It is ``nn.Conv2d(kernel_size,
     stride, padding=kernel_size // 2)`` on the zero-filled image, kept at those cells; every active pixel in a window
     takes part.
@@ -91,7 +91,7 @@ class SparseConv2d(nn.Module):
             check_groups(self.groups, self.in_channels, self.out_channels)
         except SparsePixError as error:
             raise SparsePixError(f"SparseConv2d: {error}") from None
-        # Borrowed for its initial values.
+        # A dense convolution, for its initial values.
         check_weights("SparseConv2d", self.out_channels, self.in_channels // self.groups, *self.kernel_size)
         dense = nn.Conv2d(self.in_channels, self.out_channels, self.kernel_size, bias=bias, groups=self.groups)
         self.weight, self.bias = dense.weight, dense.bias
@@ -132,7 +132,7 @@ class SparseConv2d(nn.Module):
     def _tables(self, pixels: SparsePixels, merge: Merge | None) -> tuple[Tensor, Tensor | None]:
         """The pixels in the window of each output, and the outputs in whose windows each pixel lies, seen from it.
 
-        The latter is None where it is the same table, or nobody looks back.
+        The latter is None where it is the same table, or where no gradient of the features is needed.
         """
         if merge is None:
             # If j lies at an offset from i, then i lies at the opposite offset from j: one table is both.
@@ -166,7 +166,7 @@ class SparseConv2d(nn.Module):
 
         One for each output and kept pixel in its window, and each pair of channels in a group.
         The gradient goes to a learned selection: dropping a pixel drops its pairs with itself and its neighbours
-        (behind a stride: dropping the only pixel of a cell drops those of the cell).
+        (after a stride: dropping the only pixel of a cell drops those of the cell).
         """
         last = self.last_forward
         batch, _ = last.slots

@@ -17,8 +17,8 @@ class SparseGlobalAvgPool2d(nn.Module):
     The sum of the active pixels is divided by the whole area H * W of the image, not by their number.
 
     Args:
-        reciprocal_bits: significant bits (2 ... 24) of the fixed-point number that stands for 1 / (H * W); None divides
-            truly, which no firmware does.
+        reciprocal_bits: significant bits (2 ... 24) of the fixed-point number that is used for 1 / (H * W); None
+            divides truly, which no firmware does.
         format: format that the averages are rounded and clipped to; None: left as they are.
 
     Raises:

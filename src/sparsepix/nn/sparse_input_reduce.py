@@ -42,7 +42,7 @@ class SparseInputReduce(nn.Module):
         learn_threshold: learn the threshold, from where it starts; it stays at 0 or above.
         input_format: format of the image, on whose grid a learned threshold lies; None: any float32.
 
-    The properties ``max_pixels`` and ``threshold`` give the values as they stand.
+    The properties ``max_pixels`` and ``threshold`` give the present values.
 
     Raises:
         SparsePixError: a wrong argument; ``max_pixels`` larger than the image.
@@ -80,7 +80,7 @@ class SparseInputReduce(nn.Module):
 
     @property
     def max_pixels(self) -> int:
-        """N, the slots of the list; a learned budget as it stands.
+        """N, the slots of the list; of a learned budget the present value.
 
         Raises:
             SparsePixError: it is not finite.
@@ -94,7 +94,7 @@ class SparseInputReduce(nn.Module):
 
     @property
     def threshold(self) -> float:
-        """The threshold; a learned one as it stands, on the grid of ``input_format``.
+        """The threshold; of a learned one the present value, on the grid of ``input_format``.
 
         Raises:
             SparsePixError: it is not finite.

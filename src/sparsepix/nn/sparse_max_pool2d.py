@@ -54,7 +54,7 @@ def max_pool(pixels: SparsePixels, kernel_size: tuple[int, int], over: Over) -> 
     best = pixels.features.gather(1, winner)
     if over == "cell":
         whole, ahead = _inactive(pixels, kernel_size)
-        # An inactive pixel wins with its 0, or by standing before an active pixel that is 0 too.
+        # An inactive pixel wins with its 0, or by coming before an active pixel that is 0 too.
         ahead = ahead[..., None].expand_as(best).gather(1, winner)
         beaten = ~whole[..., None] & ((best < 0) | ((best == 0) & ~ahead))
         best = best.masked_fill(beaten, 0.0)
@@ -91,7 +91,7 @@ def first_maximum(pixels: SparsePixels, merge: Merge) -> Tensor:
     target = merge.target[..., None].expand(batch, slots, channels)
     best = features.new_full((batch, slots + 1, channels), -math.inf).scatter_reduce(1, target, features, "amax")
     largest = features == best.gather(1, target)
-    # Slots are in row-major order at first, but no longer behind another pooling.
+    # Slots are in row-major order at first, but no longer after another pooling.
     place = pixels.coords[..., 0] * pixels.spatial_shape[1] + pixels.coords[..., 1]
     slot = torch.arange(slots, device=place.device)
     key = (place * slots + slot)[..., None]

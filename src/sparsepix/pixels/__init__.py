@@ -1,1 +1,1 @@
-"""The list of active pixels, and who is whose neighbour in it."""
+"""The list of active pixels, and which pixels in it are neighbours."""

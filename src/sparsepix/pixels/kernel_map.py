@@ -24,7 +24,7 @@ def kernel_map(
         coords: [B, N, 2] integers, (-1, -1) in an empty slot; unique in each image.
         spatial_shape: (H, W).
         kernel_size: (kh, kw), odd.
-        centres: [B, N, 2] places in the image that the windows stand around, (-1, -1) for none; None: ``coords``.
+        centres: [B, N, 2] places in the image that the windows lie around, (-1, -1) for none; None: ``coords``.
 
     Returns:
         int32 [kh * kw, B * N]: for each kernel position (row-major) and each centre i of each image b
@@ -41,18 +41,18 @@ def kernel_map(
 
     device = coords.device
     start = torch.arange(batch, device=device)[:, None] * image + blank
-    # Empty slots look from, and write to, the middle of a blank stretch behind the last image.
-    behind = blank + batch * image
+    # Empty slots look from, and write to, the middle of a blank stretch after the last image.
+    after = blank + batch * image
 
     def places(points: Tensor) -> tuple[Tensor, Tensor]:
         active = points[..., 0] >= 0
         place = start + points[..., 0] * pitch + points[..., 1]
-        return active.view(-1), torch.where(active, place, behind + blank).view(-1)
+        return active.view(-1), torch.where(active, place, after + blank).view(-1)
 
     active, place = places(coords)
     number = torch.arange(nothing, dtype=torch.int32, device=device)
     number = torch.where(active, number, nothing)
-    cells = behind + 2 * blank + 1
+    cells = after + 2 * blank + 1
     grid = torch.full((cells,), nothing, dtype=torch.int32, device=device)
     grid = grid.scatter_(0, place, number)
     centre = place if centres is None else places(centres)[1]

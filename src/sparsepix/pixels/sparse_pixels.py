@@ -138,15 +138,15 @@ _INSTEAD = {
     "avg_pool2d": "SparseAvgPool2d",
     "adaptive_avg_pool2d": "SparseGlobalAvgPool2d",
     "adaptive_max_pool2d": "SparseGlobalMaxPool2d",
-    "linear": "SparseFlatten, and QuantLinear behind it",
-    "matmul": "SparseFlatten, and QuantLinear behind it",
+    "linear": "SparseFlatten, and QuantLinear after it",
+    "matmul": "SparseFlatten, and QuantLinear after it",
     "flatten": "SparseFlatten",
     "view": "SparseFlatten",
     "reshape": "SparseFlatten",
-    "dropout": "a dropout behind SparseFlatten, on the vector",
+    "dropout": "a dropout after SparseFlatten, on the vector",
     "cat": "sparsepix.concat",
     "add": "sparsepix.add, for pixels of the same list",
-    # What layers of torch ask first.
+    # What layers of torch read first of their input.
     "dim": "SparseBatchNorm2d, SparseFlatten or a global pool",
     "shape": "SparseFlatten or a global pool, which give a vector",
     "size": "SparseFlatten or a global pool, which give a vector",
@@ -288,7 +288,7 @@ def check_same_list(name: str, pixels: Sequence[SparsePixels]) -> None:
         if other.coords is not pixels[0].coords:
             raise SparsePixError(
                 f"{name}: expected operands on the same list of pixels, found two lists, of images of "
-                f"{pixels[0].spatial_shape} and {other.spatial_shape}; take both from behind the same "
+                f"{pixels[0].spatial_shape} and {other.spatial_shape}; take both after the same "
                 "SparseInputReduce or pool, and pool only what is joined already"
             )
 

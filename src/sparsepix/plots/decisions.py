@@ -72,11 +72,11 @@ def roc(
 
 
 def confusion(labels: np.ndarray, decisions: np.ndarray | Mapping[str, np.ndarray], classes: Sequence[str]) -> "Figure":
-    """How often each true class is decided as each class; mistakes stand out in their own colour.
+    """How often each true class is decided as each class; mistakes have a colour of their own.
 
     Args:
         labels: [E], the number of the true class of each event.
-        decisions: [E] of a model, or of several by name: then the matrices stand side by side.
+        decisions: [E] of a model, or of several by name: then the matrices are drawn side by side.
         classes: their names, by number.
 
     Raises:

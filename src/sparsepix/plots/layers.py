@@ -24,7 +24,7 @@ def layer_features(
 ) -> "Figure":
     """The features of each layer on its pixels: a column for each layer, a panel for each channel.
 
-    A pixel whose feature is 0 (behind a ReLU) is grey: it is still active. Places without a pixel are white. The
+    A pixel whose feature is 0 (after a ReLU) is grey: it is still active. Places without a pixel are white. The
     scale of a layer runs to its largest magnitude.
 
     Args:

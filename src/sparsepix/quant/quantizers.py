@@ -243,7 +243,7 @@ class Quantizer(nn.Module):
 
     @property
     def fixed_point(self) -> FixedPoint | None:
-        """The format as it stands now; None if there is none.
+        """The present format; None if there is none.
 
         Raises:
             SparsePixError: a learned scale or width is not finite, or the scale has run away.

@@ -106,7 +106,7 @@ def require_fitting(
 
 
 def _unlike(value: Any, like: Any, where: str) -> Iterator[str]:
-    """Where a value is not built as another one is."""
+    """Where a value differs from another one in types, shapes or names."""
     number = isinstance(like, int | float) and not isinstance(like, bool)
     if isinstance(like, Tensor):
         if not isinstance(value, Tensor) or tensor_problem(value) or value.shape != like.shape:

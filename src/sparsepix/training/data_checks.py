@@ -1,4 +1,4 @@
-"""Whether images and labels are what a training takes them for: looked at once, in blocks, before it starts."""
+"""Whether images and labels are as a training expects them: checked once, in blocks, before it starts."""
 
 from typing import Any
 
@@ -85,7 +85,7 @@ def _label_problem(given: Any, labels: np.ndarray | None) -> str:
 def _first_not_finite(images: np.ndarray) -> int | None:
     for start in range(0, len(images), _BLOCK):
         block = images[start : start + _BLOCK]
-        # A sum is read as fast as memory gives it, and NaN and infinity stay in it.
+        # A sum is as fast as memory can be read, and NaN and infinity stay in it.
         with np.errstate(all="ignore"):
             total = block.sum(dtype=np.promote_types(block.dtype, np.float32))
         if not np.isfinite(total):
@@ -131,7 +131,7 @@ def memory_problems(model: nn.Module) -> list[str]:
     """Parameters that cannot be trained, or not be set again, for how they lie in memory; buffers that cannot be set.
 
     torch's fused Adam takes every array for one without gaps. On a CPU it looks at no strides, and so it changes what
-    lies behind the place that several values share (the heap, and the process dies) and what lies in a gap.
+    lies after the place that several values share (the heap, and the process dies) and what lies in a gap.
 
     Args:
         model: that is to be trained.

@@ -89,7 +89,7 @@ def require_same(values: list[int], message: str, device: torch.device) -> None:
 
 
 def averaged(model: nn.Module, device: torch.device) -> nn.Module:
-    """The model, with its gradients averaged over all processes; it is the same weights.
+    """The model, with its gradients averaged over all processes; the weights are shared, not copied.
 
     They all begin with the weights of process 0.
     """

@@ -1,4 +1,4 @@
-"""A plain training loop: enough for the models here, and nothing that a loop of your own could not do.
+"""A plain training loop, enough for the models here; a loop of your own can do all of it too.
 
 In several processes (``torchrun``, see ``sparsepix.training.distributed``) the same call trains one model: each process
 computes its part of every batch.
@@ -30,7 +30,8 @@ from sparsepix.util.modes import evaluating
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.system.files import output_file
 
-# Steps between two looks at what may stop a training, where a look costs a word with the other processes or the GPU.
+# Steps between two looks at what may stop a training, where a look takes a message between the processes or waits for
+# the GPU.
 _LOOK = 32
 _NOT_FINITE = "expected finite losses, found NaN or infinity"
 _LOWER = "lower the learning rate, or look at what the augmentation and the model make of the images"
@@ -97,7 +98,7 @@ def fit(
             seconds within one, and when ``stop`` asks. All processes have to see the same file.
         save_every: seconds.
         on_save: called before each write of the checkpoint.
-        stop: asked after each step (in several processes every 32, and behind an epoch's last); on True the
+        stop: asked after each step (in several processes every 32, and after an epoch's last); on True the
             checkpoint is written and KeyboardInterrupt raised.
 
     Raises:
@@ -189,7 +190,7 @@ class _Training:
     def run_epoch(
         self, on_step: Callable[[int, int], None] | None, stop: Callable[[], bool] | None, save_every: float
     ) -> None:
-        """The rest of the epoch, its validation, and the checkpoint behind it."""
+        """The rest of the epoch, its validation, and the checkpoint after it."""
         self.model.train()
         order = torch.randperm(len(self.labels), generator=_generator(self.settings["seed"], self.epoch))
         batches = order.split(self.settings["batch_size"])
@@ -340,7 +341,7 @@ class _Training:
 
 
 def _generator(*key: int) -> torch.Generator:
-    """A generator that nothing but the key decides, so that no state has to be kept from step to step."""
+    """A generator that depends on the key alone, so that no state has to be kept from step to step."""
     state = np.random.SeedSequence([number % 2**64 for number in key]).generate_state(1, np.uint64)
     return torch.Generator().manual_seed(int(state[0] >> 1))
 

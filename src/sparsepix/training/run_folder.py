@@ -130,7 +130,7 @@ def _check(folder: Path, wanted: Mapping[str, Any], force: bool) -> bool:
     names = sorted(path.name for path in folder.iterdir())
     strange = [name for name in names if name not in (_LOCK, MARKER) and not name.startswith(TEMPORARY)]
     if strange == ["options.json"] and read_marker(folder) is not None:
-        return False  # killed before its first checkpoint: nothing came of it
+        return False  # killed before its first checkpoint: there is nothing to go on from
     if "options.json" in names:
         if not force:
             require_same_settings(read_options(folder)["options"], wanted, str(folder))
@@ -214,7 +214,7 @@ def _lock(folder: Path) -> int:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             _take(handle, folder)
-            # Whoever had it removes the file when it is done: then this is no longer the one that others find.
+            # A process that is done removes the file of its lock: then this is no longer the one that others find.
             if path.exists() and os.path.samestat(os.fstat(handle), path.stat()):
                 os.ftruncate(handle, 0)
                 os.write(handle, f"process {os.getpid()} on {socket.gethostname()}".encode())

@@ -152,7 +152,7 @@ def area_under_roc(output: np.ndarray, labels: np.ndarray) -> float | None:
 def stop_on_signals(notify: Callable[[], None]) -> Iterator[Callable[[], bool]]:
     """Within the block Ctrl-C, SIGTERM and SIGHUP only ask to stop; a second Ctrl-C raises ``Interrupted`` at once.
 
-    Of processes that torchrun started, one whose torchrun is gone is asked to stop too.
+    A process whose torchrun is gone is asked to stop too.
 
     Args:
         notify: called on the first signal.

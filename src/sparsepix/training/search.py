@@ -64,8 +64,9 @@ def search(
 ) -> Found:
     """Try models: more accurate on the validation images, with a lower estimated latency, with fewer estimated LUTs.
 
-    A failed trial is recorded with its reason and stops nothing. The folder then holds ``trials.csv``, ``pareto.png``
-    and, in ``models/``, the model of each trial of the Pareto front. Called again, it goes on with the same study.
+    A failed trial is recorded with its reason, and the search goes on. The folder then holds ``trials.csv``,
+    ``pareto.png`` and, in ``models/``, the model of each trial of the Pareto front. Called again, it goes on with the
+    same study.
 
     Args:
         options: of each trial, but for what the space chooses.
@@ -97,7 +98,7 @@ def search(
 
     from rich.progress import track
 
-    # One call of optimize a trial: the sampler's state is in the storage alone, and what was found is written.
+    # One call of optimize for each trial, to write what was found so far: the sampler's state is in the storage alone.
     for _ in track(range(trials), "trials", console=console, disable=console is None, transient=True):
         study.optimize(objective, n_trials=1, catch=(Exception,))
         found = _write(study, folder, metric)
@@ -147,10 +148,10 @@ def _open_study(
             directions=["maximize", "minimize", "minimize"],
             load_if_exists=True,
         )
-    except Exception as error:  # of whatever database driver
+    except Exception as error:  # each database driver has its own
         raise SparsePixError(f"--storage {url}: {str(error).splitlines()[0]}") from None
     if study.user_attrs.get("options") and not study.get_trials(deepcopy=False, states=_WORTH_KEEPING):
-        # Nothing came of it: options that let every trial fail bind nobody.
+        # No trial succeeded: the study may begin again with other options.
         if study.user_attrs["options"] != wanted:
             optuna.delete_study(study_name=study.study_name, storage=url)
             return _open_study(options, data, folder, space, metric, storage)
@@ -276,7 +277,7 @@ def front_table(found: Found, metric: Metric) -> "Table":
 
 
 def pareto(found: Found, metric: Metric) -> "Figure":
-    """Accuracy of all trials against estimated latency, and against estimated LUTs; the front stands out."""
+    """Accuracy of all trials against estimated latency, and against estimated LUTs; the front is highlighted."""
     from matplotlib.figure import Figure
 
     done = [trial for trial in found.trials if trial.state == TrialState.COMPLETE]

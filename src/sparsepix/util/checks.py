@@ -104,7 +104,7 @@ def check_vector(layer: str, x: Tensor) -> None:
     """
     if not isinstance(x, Tensor):
         raise SparsePixError(
-            f"{layer}: expected a tensor, found {type(x).__name__}; behind pixels put SparseFlatten or a global "
+            f"{layer}: expected a tensor, found {type(x).__name__}; after pixels put SparseFlatten or a global "
             "pool first"
         )
 

@@ -1,4 +1,4 @@
-"""What a base install lacks, told with the command that installs it."""
+"""What a base install lacks, reported with the command that installs it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
