@@ -9,7 +9,7 @@ synthesis. So the two areas come from two synthesis tools; Yosys usually maps le
 of some whose estimate needs at most 45 % of the published LUTs. Weights are trained, in FOLDER/models (see
 trained_models.py; 'right' is the fraction of right decisions on the test images). Every output of 200 of those images
 and of hard synthetic ones is compared with the integer reference. Results are kept in FOLDER/firmware.csv, and what
-stands there is not measured again.
+is there is not measured again.
 """
 
 import argparse
@@ -47,7 +47,7 @@ def choose(graph: Graph, published: PublishedModel) -> Options:
     for lanes in (2, 1):
         scan = -(-published.max_pixels // lanes)
         for target in sorted({3, 4, 5, 6, 8, interval(scan)}):
-            # The scan itself takes longer; a target makes the layers behind it quicker, at more area.
+            # The scan itself takes longer; a target makes the layers after it quicker, at more area.
             rounds = Options(reduce="scan", scan_pixels=lanes, reuse_factor=target)
             design, _ = backend_design(graph, rounds, CLOCK_NS, RTL)
             total = RTL.lower(design, CLOCK_NS).estimate().total

@@ -8,7 +8,7 @@ Every model is trained in float first and then in 8 bits, each with ``training.f
 
 - standard: the standard CNN on the whole image. What it misses, these layers cannot tell on these data;
 - fixed: the sparse CNN with the budget that the learned one starts from;
-- learned: budget and threshold learn in the float training under penalties, then stand still in the 8-bit training;
+- learned: budget and threshold learn in the float training under penalties, then stay fixed in the 8-bit training;
 - learned, widths too: the same float model, and the 8-bit training learns the widths under a penalty on EBOPS.
 
 EBOPS are of the test images.

@@ -7,7 +7,7 @@
 A step is forward, loss, backward and Adam of the whole preset. Both models of the first table hold the same weights and
 quantizers and see the same images; their losses are compared before anything is timed. The second table is of 8-bit
 models that learn their budget, threshold or widths, with the penalties in the loss that push them. The models
-take turns of a few steps, so that a slow spell of the machine hits all; a step behind one of another model, which left
+take turns of a few steps, so that a slow spell of the machine hits all; a step after one of another model, which left
 other memory in the caches, is not timed.
 """
 
@@ -108,7 +108,7 @@ def time_steps(name: str, steps: Sequence[Callable[[], Tensor]], count: int) -> 
     times: list[list[float]] = [[] for _ in steps]
     for _ in track(range(-(-count // TURN)), description=name, transient=True):
         for step, spent in zip(steps, times, strict=True):
-            for _ in range(2):  # behind them the caches and the heap are as in a training of this model
+            for _ in range(2):  # after them the caches and the heap are as in a training of this model
                 step()
             for _ in range(TURN):
                 start = time.perf_counter()

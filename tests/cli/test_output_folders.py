@@ -162,7 +162,7 @@ def test_an_old_folder_that_goes_meanwhile(tmp_path, system):
 
 @pytest.mark.parametrize("name", ["check_unchanged", "exchange", "_identity"])
 def test_interrupted_in_the_swap(tmp_path, system, monkeypatch, name):
-    """Before it, within it or behind it: the old folder or the new one is there, whole, and nothing beside it."""
+    """Before it, within it or after it: the old folder or the new one is there, whole, and nothing beside it."""
     target, calls = tmp_path / "project", []
     function = getattr(sys_files(), name)
     for moment in range(1, 6):

@@ -37,7 +37,7 @@ std::integral_constant<bool, W == W2 && W == I2 && S == S2> same_type(const ap_i
                                                                       const native::Number<W2, I2, S2> &);
 #define SAME_TYPE(vendor, number) decltype(same_type(vendor, number))::value
 
-// Small formats. What the vendor's code gives depends on values alone, so one wide source stands for all narrow
+// Small formats. What the vendor's code gives depends on values alone, so one wide source serves for all narrow
 // ones there, while every pair of formats is one of its own in native.h.
 typedef ap_fixed<12, 8> VendorSource;
 

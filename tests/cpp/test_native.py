@@ -119,7 +119,7 @@ def project_of(graph, directory):
 
 def test_backends_side_by_side(tmp_path):
     """Two objects on one project, each with its build; the input is quantized alike, ties and overflow included."""
-    # Both roundings and overflows, at the input and behind a convolution; one of them on images wider than a word.
+    # Both roundings and overflows, at the input and after a convolution; one of them on images wider than a word.
     for number, rounding, overflow in (
         (0, "ROUND", "SAT"),
         (1, "FLOOR", "WRAP"),

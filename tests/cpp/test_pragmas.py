@@ -70,7 +70,7 @@ def shared_pairs():
 
 
 def two_pools():
-    """Magnitude selection, convolutions before, between and behind two kinds of pools, Softmax."""
+    """Magnitude selection, convolutions before, between and after two kinds of pools, Softmax."""
     builder = Builder("pools", (1, 12, 12), U8).reduce(7, selection="magnitude", activity="sum")
     builder.conv(2, (3, 3), S8, accumulator(22, -11)).act(U8)
     builder.pool((2, 3), accumulator(26, -17, signed=False), SIXTH).act(U8)
@@ -161,7 +161,7 @@ def test_translated_presets(name, presets):
 # --- what must be reported: in a generated project ------------------------------------------------------------
 
 SPOILED = [
-    # file, what stands there, what is written instead, reason
+    # file, what is there, what is written instead, reason
     ("jet.cpp", "HLS DATAFLOW\n", "HLS DATA_FLOW\n", "unknown directive 'DATA_FLOW'"),
     ("jet.cpp", "HLS PIPELINE II = 1", "HLS PIPELINE ii = 1", "PIPELINE has no option 'ii'"),
     ("jet.cpp", "mode = ap_none port = image", "mode = ap_none port = picture", "no parameter 'picture'"),

@@ -138,7 +138,7 @@ def test_firmware_and_training_refuse_the_same(trained, rtl, case, tmp_path):
         training.predict(model, x)
     with pytest.raises(SparsePixError, match=r"^image: "):
         rtl.predict(x)
-    if x is not None:  # which stands for synthetic ones
+    if x is not None:  # which means synthetic ones
         shape = r"one or more images of shape \(events, 1, 48, 48\), found"
         with pytest.raises(SparsePixError, match=rf"^testbench data: .*({message}|{shape})"):
             hls.translate(projects["native"].directory.parent / "net.onnx", tmp_path / "out", testbench_inputs=x)

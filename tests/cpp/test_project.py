@@ -109,7 +109,7 @@ def test_recompile_loads_the_new_library(tmp_path):
 
 
 def test_csim_counts_mismatches_on_a_moved_project(project, tmp_path):
-    """The project stands alone: the copy has another place, and the testbench finds a wrong number in it."""
+    """The project needs nothing else: the copy has another place, and the testbench finds a wrong number in it."""
     project, images = project
     moved = tmp_path / "elsewhere with a space"
     shutil.copytree(project.directory, moved)
@@ -242,7 +242,7 @@ def test_writer_refuses(tmp_path):
         write_project(design_of(graph), tmp_path, "part", 5.0, images[0], outputs)
     with pytest.raises(SparsePixError, match="testbench_outputs"):
         write_project(design_of(graph), tmp_path, "part", 5.0, images, outputs[:1])
-    with pytest.raises(SparsePixError, match="'tiny_image' stands for two things"):
+    with pytest.raises(SparsePixError, match="'tiny_image' means two things"):
         write_project(design_of(replace(graph, name="tiny_image")), tmp_path, "part", 5.0, images, outputs)
     lost = replace(design_of(graph), graph=replace(graph, layers=(graph.layers[0], *graph.layers[2:])))
     with pytest.raises(SparsePixError, match="no earlier layer makes"):

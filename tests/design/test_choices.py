@@ -1,4 +1,4 @@
-"""From options to a design and its stages: what may be asked for, what is chosen, and what stands where."""
+"""From options to a design and its stages: what may be asked for, what is chosen, and what is where."""
 
 import itertools
 
@@ -72,7 +72,7 @@ def test_arrays_pass_from_stage_to_stage(graph, values):
 def test_reuse_that_does_not_divide(items, reuse, rounds, copies):
     dense = Dense("d", Tensor("x", (items,), W), Tensor("y", (1,), W), None, None)
     design = layer_design(dense, "multiply", reuse)
-    assert (design.rounds, design.parallel) == (rounds, copies)
+    assert (design.reuse_factor, design.parallel) == (rounds, copies)
     assert (rounds - 1) * copies < items <= rounds * copies
 
 
@@ -174,7 +174,7 @@ def test_lookup_needs_a_dense_layer(tmp_path):
     flatten = next(layer for layer in graph.layers if isinstance(layer, SparseFlatten))
     assert flatten.work == flatten.features.shape[0]
     alone = Graph(graph.name, graph.input, (flatten.output,), graph.layers[: graph.layers.index(flatten) + 1])
-    with pytest.raises(SparsePixError, match="'lookup' needs a dense layer directly behind the flatten"):
+    with pytest.raises(SparsePixError, match="'lookup' needs a dense layer directly after the flatten"):
         make_design(alone, Options(flatten="lookup"))
 
 

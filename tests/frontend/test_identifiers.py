@@ -115,7 +115,7 @@ def marked(model):
 
 
 def words_of(files, members=False):
-    """Identifiers of sources: comments, strings, members and what stands in a namespace left out."""
+    """Identifiers of sources: comments, strings, members and what is in a namespace left out."""
     found = set()
     for path in files:
         text = re.sub(r"//.*|#(include|pragma|ifndef|endif|define).*|\"[^\"]*\"", "", path.read_text())

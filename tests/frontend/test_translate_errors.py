@@ -203,7 +203,7 @@ FAULTS = {
     ),
     "addition of a constant": (
         lambda: constant_sum(),
-        ["sum/Add", "bias behind a MatMul"],
+        ["sum/Add", "bias after a MatMul"],
     ),
     "relu on the image": (lambda: relu_image(), ["r/Relu", "image"]),
     "wrong grid": (no_hw_padding_pool, ["pool1/SparseAvgPool2d", "(7, 8)", "(8, 8)"]),
@@ -299,7 +299,7 @@ def test_fault_of_a_model(tmp_path, capsys, fault):
 
 
 def test_all_problems_at_once(tmp_path):
-    builder = ModelBuilder().reduce(500)  # 1, 2: the image without quantizer is behind too many pixels
+    builder = ModelBuilder().reduce(500)  # 1, 2: the image without quantizer is after too many pixels
     builder.conv("conv1", kernel=(2, 3))
     builder.activation("act1", scale=0.3)
     builder.conv("conv2", fmt=None)

@@ -210,7 +210,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path):
 def other_files():
     model = nn.Linear(2, 2)
     yield "script.pt", lambda path: torch.jit.save(torch.jit.script(model), path), "TorchScript"
-    yield "keras.h5", lambda path: h5py.File(path, "w").close(), "sparsepix.models.keras.load_keras"
+    yield "keras.h5", lambda path: h5py.File(path, "w").close(), "sparsepix.compat.load_keras"
     yield "array.npy", lambda path: np.save(path, np.zeros(3)), "an array of numpy"
     yield "arrays.npz", lambda path: np.savez(path, a=np.zeros(3)), r"arrays of numpy \(.npz\)"
     yield "packed.pt", lambda path: path.write_bytes(gzip.compress(b"x")), "packed with gzip"

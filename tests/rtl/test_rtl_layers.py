@@ -1,6 +1,6 @@
 """Every layer as RTL computes it, against the plain integer oracle: traced by da4ml, run by its interpreter.
 
-Also what da4ml's own tools make of our models. Simulations of the whole hardware stand in test_rtl_networks.py.
+Also what da4ml's own tools make of our models. Simulations of the whole hardware are in test_rtl_networks.py.
 """
 
 import subprocess
@@ -25,7 +25,7 @@ from sparsepix_ops.errors import SparsePixError
 
 def has_rtl(graph):
     layers = graph.layers
-    result = graph.output in (layers[0].features, layers[0].coords)  # nothing behind the reduction
+    result = graph.output in (layers[0].features, layers[0].coords)  # nothing after the reduction
     return not result and not any(isinstance(x, Head) for x in layers)
 
 

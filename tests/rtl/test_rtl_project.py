@@ -109,7 +109,7 @@ def test_two_builds_at_once_do_not_meet(tmp_path):
 
 @pytest.mark.verilator
 def test_simulate_counts_mismatches_on_a_moved_project(project, tmp_path):
-    """The project stands alone: the copy has another place, and the testbench finds a wrong number in it."""
+    """The project needs nothing else: the copy has another place, and the testbench finds a wrong number in it."""
     assert project.simulate() == CsimResult(events=32, mismatches=0)
     moved = tmp_path / "elsewhere with a space"
     shutil.copytree(project.directory, moved)

@@ -65,7 +65,7 @@ def thresholds(name, count, low, high, type_, seed):
 
 
 def branches():
-    """Sums of branches: of operands with other units, of a list with itself, behind a pool, of vectors."""
+    """Sums of branches: of operands with other units, of a list with itself, after a pool, of vectors."""
     half = (2, FixedPoint(3, -1, False))
     skip = Builder("add_skip", (2, 5, 6), S5).reduce(7, activity="any").mark()
     skip.conv(2, (3, 3), S3, accumulator(16, -6), S5).plus(accumulator(17, -6)).act(S5)
@@ -87,7 +87,7 @@ def branches():
 
 
 def global_pools():
-    """Over the listed pixels and behind a pool; the whole image active, or one pixel; negative values."""
+    """Over the listed pixels and after a pool; the whole image active, or one pixel; negative values."""
     twelfth = (171, FixedPoint(8, -3, False))  # 171 / 2048
     average = Builder("global_avg", (2, 3, 4), S5).reduce(12, activity="any").global_pool(accumulator(17, -14), twelfth)
     active = Builder("global_max", (2, 3, 4), S5).reduce(12, activity="any").conv(3, (1, 3), S3, accumulator(16, -5))

@@ -54,7 +54,7 @@ class ModelBuilder:
         )  # fmt: skip
 
     def weight(self, name, array, fmt=WEIGHT):
-        """A constant behind a quantizer, or a bare one if there is no format."""
+        """A constant after a quantizer, or a bare one if there is no format."""
         self.constant(name, array)
         return name if fmt is None else self.quant(name, fmt, f"{name}_quant")
 

@@ -69,7 +69,7 @@ def branches(draw, channels, out_channels, widths):
 
 @st.composite
 def joined(draw, channels, widths):
-    """Branches that are joined, and the activation behind them; and the channels of the result."""
+    """Branches that are joined, and the activation after them; and the channels of the result."""
     if draw(st.booleans()):
         sizes = [draw(st.integers(1, 2)) for _ in range(draw(st.integers(2, 3)))]
         parts = [draw(branches(channels, size, widths)) for size in sizes]

@@ -43,7 +43,7 @@ MASKS = {
 
 
 def random_pixels(mask, channels, rng, batch=3, zeros=0.3):
-    """Images whose active pixels stand in shuffled slots among empty ones, as behind a pooling.
+    """Images whose active pixels are in shuffled slots among empty ones, as after a pooling.
 
     Image 0 has the whole mask, the others a part of it. An active pixel may be zero or negative
     everywhere. Returns the leaf image [B, C, H, W], the mask [B, 1, H, W] and the pixels.

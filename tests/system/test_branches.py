@@ -83,7 +83,7 @@ class Crossed(Base):
 
 
 class BehindPool(Base):
-    """A sum and three branches side by side behind a pool, and two global pools."""
+    """A sum and three branches side by side after a pool, and two global pools."""
 
     def __init__(self):
         super().__init__()

@@ -81,7 +81,7 @@ def standard(tmp_path):
 
 
 def test_tools_of_onnx_work_on_models_of_others(standard):
-    """The reference, the checker, shape inference, onnxscript and the quantizers, behind our imports."""
+    """The reference, the checker, shape inference, onnxscript and the quantizers, after our imports."""
     code = """
 import sys
 import sparsepix_ops, sparsepix_hls.flow.hls, sparsepix_hls.flow.rtl, sparsepix_hls.flow.translation

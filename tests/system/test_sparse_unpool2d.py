@@ -126,7 +126,7 @@ def unet(tmp_path_factory):
 
 DESIGNS = {
     "default": Options(),
-    "reuse_factor": Options(reuse_factor=4, conv="gather", flatten="lookup"),
+    "reused": Options(reuse_factor=4, conv="gather", flatten="lookup"),
     "one by one": Options(reuse_factor=SLOTS, conv="pairs", flatten="scatter"),
     "stream": Options(io="stream", reduce="stream", reuse_factor=2),
     "interval": Options(target_interval=20),
@@ -145,7 +145,7 @@ def test_firmware(unet, tmp_path, design, build):
 
 @pytest.mark.slow
 @pytest.mark.verilator
-@pytest.mark.parametrize("design", ["default", "rounds", "stream"])
+@pytest.mark.parametrize("design", ["default", "reused", "stream"])
 def test_rtl(unet, tmp_path, design):
     """Simulated, also with stalls and resets, against the testbench; and event by event."""
     path, images, results = unet

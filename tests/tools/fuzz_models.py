@@ -69,7 +69,7 @@ def training():
     epochs = []
 
     def stop(step, _):
-        if epochs and step == 2:  # behind the checkpoint of the first step
+        if epochs and step == 2:  # after the checkpoint of the first step
             raise KeyboardInterrupt
 
     whole = toy_model()

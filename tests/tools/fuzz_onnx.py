@@ -49,7 +49,7 @@ def use(folder: Path, backend: str, verify: bool) -> None:
     exact = reference.run(model, images.astype(np.float32))
     names = [output.name for output in model.graph.output]
     exact = exact if isinstance(exact, dict) else {names[0]: exact}
-    heads: set[str] = set()  # left out of the integer reference, and what stands behind them
+    heads: set[str] = set()  # left out of the integer reference, and what follows them
     for node in model.graph.node:
         if node.op_type in ("Sigmoid", "Softmax") or heads & set(node.input):
             heads |= set(node.output)

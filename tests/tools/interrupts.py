@@ -119,7 +119,7 @@ class Found:
 
 
 def start(words: tuple[str, ...], folder: Path, mark: str = "") -> subprocess.Popen[bytes]:
-    """Start a command; what it prints stands in a file beside its folder."""
+    """Start a command; what it prints is in a file beside its folder."""
     temporary = folder.with_suffix(".tmp")
     temporary.mkdir(exist_ok=True)
     with folder.with_suffix(".log").open("wb") as log:
@@ -262,7 +262,7 @@ def _status_problems(status: int, number: int, log: str) -> list[str]:
     # While Python itself starts, Ctrl-C has Python's own message, its status may be 1, or Python may lose it.
     if number == signal.SIGINT and not re.search(r'command.py", line \d+, in run', log) and "KeyboardInterrupt" in log:
         return [] if status in (0, 1, -number) else [f"exit status {status}: {log[-1500:]}"]
-    # A signal before the command begins, or behind its end, ends Python itself.
+    # A signal before the command begins, or after its end, ends Python itself.
     if status not in (0, -number) and (number == signal.SIGKILL or status != 128 + number):
         problems.append(f"exit status {status}: {log[-1500:]}")
     if "Traceback" in log or "Exception ignored" in log:

@@ -5,7 +5,7 @@ inputs, or two functions that share five; a carry chain adds a bit a LUT; wide m
 slice (F7, F8). Nothing here is fitted. What synthesis makes of a whole kernel (shared, merged and pruned logic)
 is a factor on these counts; ``published.py`` holds the factors that the published designs need.
 
-``a + b`` is b behind a (their levels add), ``a | b`` is b beside a (the longer path counts), ``n * a`` is n copies
+``a + b`` is b after a (their levels add), ``a | b`` is b beside a (the longer path counts), ``n * a`` is n copies
 side by side.
 """
 
@@ -38,8 +38,8 @@ class Cost:
     bram: float = 0.0
     levels: float = 0.0
 
-    def __add__(self, behind: "Cost") -> "Cost":
-        return self._joined(behind, self.levels + behind.levels)
+    def __add__(self, after: "Cost") -> "Cost":
+        return self._joined(after, self.levels + after.levels)
 
     def __or__(self, beside: "Cost") -> "Cost":
         return self._joined(beside, max(self.levels, beside.levels))

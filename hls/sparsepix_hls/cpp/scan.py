@@ -146,7 +146,7 @@ def _user(size: tuple[int, int], convs: list[SparseConv2d], maps: list[KernelMap
 def _finish(
     stage: Stage, layers: Mapping[str, Kernel], convs: list[SparseConv2d], listed: Mapping[str, str], sends: bool
 ) -> list[str]:
-    """The bias of the overlapped convolution and the activations behind it, when the last pixel has come."""
+    """The bias of the overlapped convolution and the activations after it, when the last pixel has come."""
     lines = []
     ports = () if sends else stage.outputs
     for conv in convs:

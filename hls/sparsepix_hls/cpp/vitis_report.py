@@ -97,7 +97,7 @@ def _cosim(directory: Path, top: str) -> tuple[int, int] | None:
 
 
 def _vivado(directory: Path, top: str) -> Figures | None:
-    """Resources behind Vivado, from whichever export report there is."""
+    """Resources after Vivado, from whichever export report there is."""
     for path in _exports(directory, top):
         root = _parse(path)
         area = root.find("AreaReport/Resources")

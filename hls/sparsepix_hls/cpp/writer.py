@@ -38,7 +38,7 @@ def write_project(
     testbench_inputs: np.ndarray,
     testbench_outputs: np.ndarray | Mapping[str, np.ndarray],
 ) -> None:
-    """Write a project that stands alone: it builds on any machine with g++, and with Vitis HLS.
+    """Write a project that needs nothing else: it builds on any machine with g++, and with Vitis HLS.
 
     Args:
         design: the model and its layout.
@@ -186,7 +186,7 @@ def _check_graph(design: Design, layers: list[Kernel]) -> None:
     names += [name for base in (*tensors, *constants) for name in (base, f"{base}_t")]
     names += [f"{layer.name}_config" for layer in layers]
     for name in sorted(name for name, count in Counter(names).items() if count > 1):
-        problems.append(f"the identifier {name!r} stands for two things: rename the layer or tensor it comes from")
+        problems.append(f"the identifier {name!r} means two things: rename the layer or tensor it comes from")
     for layer in layers:
         problems += [
             f"layer {layer.name} reads {tensor.name!r}, which is an output: only the last value of a model can be its "
@@ -276,8 +276,8 @@ def _top_header(design: Design) -> str:
     if design.io == "stream":
         text = (
             f"Top function of the firmware. {port_name(graph.input)}: {design.pixels_per_cycle} pixels a beat in "
-            f"row-major order, {design.beats} beats an event; bits behind the last pixel are not read. Pixel k, "
-            f"channel c of a beat stands at bit (k * {graph.input.shape[0]} + c) * {graph.input.type.width}. "
+            f"row-major order, {design.beats} beats an event; bits after the last pixel are not read. Pixel k, "
+            f"channel c of a beat is at bit (k * {graph.input.shape[0]} + c) * {graph.input.type.width}. "
             + " ".join(
                 f"{port_name(tensor)}: one beat an event, element i at bit i * {tensor.type.width}, with TLAST."
                 for tensor in graph.outputs

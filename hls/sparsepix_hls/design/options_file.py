@@ -103,7 +103,7 @@ def _load(text: str) -> Any:
         for name, found in lines.items():
             if len(found) > 1:
                 where = " and ".join(map(str, found))
-                raise ValueError(f"the key {_short(name)} stands there twice, in lines {where}: leave one of them")
+                raise ValueError(f"the key {_short(name)} is there twice, in lines {where}: leave one of them")
         loader.flatten_mapping(node)
         return {loader.construct_object(k, deep=True): loader.construct_object(v, deep=True) for k, v in node.value}
 
@@ -118,7 +118,7 @@ def _load(text: str) -> Any:
 
 
 def _short(value: object) -> str:
-    """How a value stands in a message, never longer than a line."""
+    """How a value is written in a message, never longer than a line."""
     shown = reprlib.repr(value)
     return shown if len(shown) <= 60 else f"{shown[:60]}..."
 

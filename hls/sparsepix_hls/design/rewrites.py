@@ -9,16 +9,16 @@ from sparsepix_hls.layers.sparse_flatten import SparseFlatten, SparseFlattenDens
 
 
 def lookup_partner(graph: Graph, flatten: SparseFlatten) -> Dense | None:
-    """The dense layer directly behind a flatten, if nothing else reads the flattened image."""
+    """The dense layer directly after a flatten, if nothing else reads the flattened image."""
     readers = [layer for layer in graph.layers if flatten.output in layer.inputs]
     alone = len(readers) == 1 and flatten.output not in graph.outputs
     return readers[0] if alone and isinstance(readers[0], Dense) else None
 
 
 def with_activations_next(graph: Graph) -> Graph:
-    """Put each activation directly behind the layer whose output it reads: that is whose loop it joins.
+    """Put each activation directly after the layer whose output it reads: that is whose loop it joins.
 
-    In a model with branches the layers of another branch may stand between the two.
+    In a model with branches the layers of another branch may be between the two.
     """
     readers: dict[str, list[Layer]] = {}
     for layer in graph.layers:
@@ -29,8 +29,8 @@ def with_activations_next(graph: Graph) -> Graph:
         waiting = [] if layer.joins else [layer]
         while waiting:  # a chain of activations may be as long as the model
             placed.append(waiting.pop())
-            behind = [found for made in placed[-1].outputs for found in readers.get(made.name, [])]
-            waiting += reversed(behind)
+            after = [found for made in placed[-1].outputs for found in readers.get(made.name, [])]
+            waiting += reversed(after)
     return replace(graph, layers=tuple(placed))
 
 

@@ -1,7 +1,7 @@
 """The stages of a design: the processes of the generated dataflow, and the arrays between them.
 
 A stage is a pipeline, in which every layer is fully parallel, or a loop over time with one layer that shares
-its hardware between rounds and the activation behind it. Each array between two stages has one producer and one
+its hardware between rounds and the activation after it. Each array between two stages has one producer and one
 consumer, as the vendor's dataflow wants it (UG1399, 'Canonical Forms'): what a later stage needs is handed on
 from stage to stage.
 """
@@ -32,7 +32,7 @@ class Stage:
         steps: what it computes, in order.
         rounds: iterations of its loop over time; 1 for a pipeline.
         inputs: arrays from the stage before, or the image.
-        outputs: arrays for the stage behind, its own and those it hands on, or the result.
+        outputs: arrays for the next stage, its own and those it hands on, or the result.
     """
 
     name: str

@@ -312,7 +312,7 @@ def _lookup_problems(graph: Graph, options: Options) -> list[str]:
             wanted = _asked(layer, options).implementation or options.flatten
             if wanted == "lookup" and lookup_partner(graph, layer) is None:
                 problems.append(
-                    f"{layer.name}: 'lookup' needs a dense layer directly behind the flatten, and no other reader; use "
+                    f"{layer.name}: 'lookup' needs a dense layer directly after the flatten, and no other reader; use "
                     "'scatter'"
                 )
     return problems

@@ -110,12 +110,12 @@ class _Checker:
         elif len(value.shape) == 4:
             if op.kind is Kind.QUANTIZER and sources[0] == self.view.image:
                 return []
-            messages = ["it works on the image; only one quantizer may stand in front of the SparseInputReduce"]
+            messages = ["it works on the image; only one quantizer may be in front of the SparseInputReduce"]
         elif value.range is None:
             messages = ["its input has no quantizer; put one in front of it"]
         elif op.kind is Kind.HEAD:
             at_end = node.output[0] in self.view.outputs and not self.view.consumers.get(node.output[0])
-            messages = [] if at_end else [f"a {op.name} can only stand at the very end of a model"]
+            messages = [] if at_end else [f"a {op.name} can only be at the very end of a model"]
         else:
             messages = self._join(node, sources) if op.kind is Kind.JOIN else []
         messages = messages or self._lists.visit(node, op)
@@ -129,7 +129,7 @@ class _Checker:
         quant = self.view.producers.get(sources[0])
         makes = None if quant is None else find_op(quant)
         if makes is None or makes.kind is not Kind.QUANTIZER or self.view.source(quant.input[0]) != self.view.image:
-            return ["one quantizer, and nothing else, must stand between the image and the SparseInputReduce"]
+            return ["one quantizer, and nothing else, must be between the image and the SparseInputReduce"]
         self.image_quants.add(sources[0])
         if len(self.image_quants) > 1:
             return [f"the image must have one quantizer, found {sorted(self.image_quants)}"]
@@ -139,7 +139,7 @@ class _Checker:
         if self.view.adds_constant(node):
             matmul = self.view.producers.get(self._data_input(node))
             if matmul is None or matmul.op_type != "MatMul" or self.view.bias_add_of(matmul) is not node:
-                return ["a constant may only be added as the bias behind a MatMul"]
+                return ["a constant may only be added as the bias after a MatMul"]
         elif any(self.view.value(source).range is None for source in sources):
             return ["one of its inputs has no quantizer; put one in front of it"]
         return []

@@ -210,6 +210,6 @@ def type_text(number: object) -> str:
 
 
 def _short(text: object) -> str:
-    """How a name or a shape stands in a message: not longer than a line."""
+    """How a name or a shape is written in a message: not longer than a line."""
     shown = repr(text)
     return shown if len(shown) <= _MOST_CHARACTERS else f"{shown[:_MOST_CHARACTERS]}..."

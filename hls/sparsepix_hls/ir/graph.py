@@ -152,7 +152,7 @@ class Graph:
         input: the image.
         outputs: the results, one or more; no layer reads them.
         layers: in topological order, the input reduction first.
-        dropped_head: 'Sigmoid' or 'Softmax' if one stood at the end and was left out, both if several did, else None.
+        dropped_head: 'Sigmoid' or 'Softmax' if one was at the end and was left out, both if several did, else None.
         output_names: what the model calls its results, where that may differ from the names of the arrays.
     """
 

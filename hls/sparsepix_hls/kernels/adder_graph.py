@@ -54,7 +54,7 @@ class AdderGraph:
     """A constant matrix as additions.
 
     Args:
-        nodes: inputs and sums, each behind its terms; the inputs are raw integers.
+        nodes: inputs and sums, each after its terms; the inputs are raw integers.
         outputs: one for each column of the matrix.
         lut: look-up tables, a bit of an adder each, as da4ml counts them.
         depth: adders on the longest path.

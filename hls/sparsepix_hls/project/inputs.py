@@ -64,7 +64,7 @@ def _check_range(array: np.ndarray, name: str, type_: FixedPoint) -> None:
 
 
 def checked_threads(threads: int | None) -> int:
-    """A number of threads; None stands for as many as this process may use cores.
+    """A number of threads; None means as many as this process may use cores.
 
     Raises:
         SparsePixError: no whole number of at least 1.

@@ -139,7 +139,7 @@ def data_text(what: str, tensors: Sequence[Tensor], raw: np.ndarray) -> str:
 
     Args:
         what: they are, for the head of the file.
-        tensors: of a line, one behind the other.
+        tensors: of a line, one after the other.
         raw: all numbers of an event, in their order.
     """
     names = ", ".join(f"{tensor.name}{dims(tensor.shape)}" for tensor in tensors)

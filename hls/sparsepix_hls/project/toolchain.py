@@ -27,7 +27,7 @@ _SHOWN_LINES = 20  # of a compiler's output, in an error message
 
 
 def ap_types_directory() -> Path:
-    """Where the open ap_fixed/ap_int headers (Apache 2.0) stand: in the wheel of da4ml, which is not imported.
+    """Where the open ap_fixed/ap_int headers (Apache 2.0) are: in the wheel of da4ml, which is not imported.
 
     Raises:
         SparsePixError: da4ml is not installed or does not ship them.

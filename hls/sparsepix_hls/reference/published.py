@@ -42,7 +42,7 @@ SHARED_TREE_SLOTS = 20  # up to here the sum over pixels of a single 16-bit chan
 FLATTEN_SLOTS = 4  # slots that flatten writes in a clock
 SEARCH_LEVELS = 3  # levels of the search tree that fit in a clock of 5 ns
 CHAIN_SLOTS = 3  # slots that a chain of sums takes in a clock of 5 ns
-MERGED_SUM_BITS = 16  # nominal width of the sum behind a pair's products; it hardly follows the features' width
+MERGED_SUM_BITS = 16  # nominal width of the sum after a pair's products; it hardly follows the features' width
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def _conv(layer: PublishedLayer) -> dict[str, Cost]:
         f"first product {layer.version}": (pairs * (in_lut > 0)) * lut_multiplier(bits, bits),
         f"product {style}": (pairs * max(in_lut - 1, 0)) * lut_multiplier(bits, bits),
         "dsp product": (slots * slots * in_dsp) * dsp_multiplier(bits, bits),
-        # Registers stand behind the products in LUTs, before all products, and behind the pairs' sums.
+        # There are registers after the products in LUTs, before all products, and after the pairs' sums.
         f"product registers {layer.version}": pairs * in_lut * register(bits),
         f"operand registers {style}{width}": pairs * filters * register(bits),
         f"sum registers {style}{width}": slots * slots * layer.out_channels * register(bits),
@@ -163,7 +163,7 @@ def _filters_in_dsp(layer: PublishedLayer) -> int:
     """How many of the in x out products of a pair of slots are in DSP slices."""
     if layer.bits >= DSP_PRODUCT_BITS:
         return layer.in_channels * layer.out_channels
-    # The studies' C synthesis packs a product and the sum behind it into one slice: of each sum over channels, all
+    # The studies' C synthesis packs a product and the sum after it into one slice: of each sum over channels, all
     # products but one. The release keeps narrow products in LUTs.
     return 0 if layer.version == "release" else (layer.in_channels - 1) * layer.out_channels
 
@@ -225,7 +225,7 @@ def structural_cycles(layer: PublishedLayer) -> float:
     if layer.kind == "pool":
         product = 0 if layer.kernel & (layer.kernel - 1) == 0 else layer.bits // 8
         return layer.slots / CHAIN_SLOTS + product
-    # Channels are summed one behind the other; the release sums the slots in a chain, the studies in a tree.
+    # Channels are summed one after the other; the release sums the slots in a chain, the studies in a tree.
     chain = layer.slots / CHAIN_SLOTS if layer.version == "release" else 0.0
     return chain + layer.in_channels - 1
 

@@ -29,7 +29,7 @@ _CUT_SHORT = "expected a whole model file, found one that is cut short or damage
 _SIGNATURES = (
     (
         b"\x89HDF\r\n\x1a\n",
-        "an HDF5 file; the weights of a Keras model are read with sparsepix.models.keras.load_keras(model, path)",
+        "an HDF5 file; the weights of a Keras model are read with sparsepix.compat.load_keras(model, path)",
     ),
     (b"\x93NUMPY", "an array of numpy; a state_dict is written with torch.save(model.state_dict(), path)"),
     (b"\x1f\x8b", "a file packed with gzip; unpack it first"),
@@ -286,7 +286,7 @@ def _other_archive(names: Sequence[str], path: Path) -> str:
     if "model.weights.h5" in names:
         return (
             "an archive of Keras; unpack it, and read the model.weights.h5 in it with "
-            "sparsepix.models.keras.load_keras(model, path)"
+            "sparsepix.compat.load_keras(model, path)"
         )
     if names and all(name.endswith(".npy") for name in names):
         return "arrays of numpy (.npz); a state_dict is written with torch.save(model.state_dict(), path)"

@@ -14,7 +14,7 @@ from sparsepix_hls.rtl.lower.ports import title
 
 
 def loop_module(name: str, arrays: Arrays, stage: Stage, levels: float) -> tuple[list[Function], str]:
-    """A stage that computes its first layer in rounds, and the activations behind it in each round."""
+    """A stage that computes its first layer in rounds, and the activations after it in each round."""
     layer = stage.steps[0]
     how = arrays.design.layers[layer.name]
     made = [array for array in stage.made if array in stage.outputs]

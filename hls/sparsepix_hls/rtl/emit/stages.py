@@ -23,10 +23,10 @@ class Module:
         name: of its module.
         stage: what it is.
         inputs: what it reads from the stage before; the beats of the image for the first one.
-        outputs: what it gives to the stage behind.
+        outputs: what it gives to the next stage.
         functions: what it computes.
         source: of all its modules.
-        registered: a pipeline has registers behind its last function; before a loop, which loads them, it has none.
+        registered: a pipeline has registers after its last function; before a loop, which loads them, it has none.
     """
 
     name: str
@@ -71,7 +71,7 @@ def stage_modules(arrays: Arrays, stages: tuple[Stage, ...], levels: float) -> l
 def _pipeline_module(
     name: str, arrays: Arrays, stage: Stage, levels: float, registered: bool
 ) -> tuple[list[Function], str]:
-    """A pipeline: one function, and registers behind it unless the next stage loads the results itself."""
+    """A pipeline: one function, and registers after it unless the next stage loads the results itself."""
     inputs = [arrays.field(array) for array in stage.inputs]
     outputs = [arrays.field(array) for array in stage.outputs]
 

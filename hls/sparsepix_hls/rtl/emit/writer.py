@@ -53,7 +53,7 @@ def write_rtl_project(
     testbench_inputs: np.ndarray,
     testbench_outputs: np.ndarray | Mapping[str, np.ndarray],
 ) -> None:
-    """Write a project that stands alone: Verilator simulates it, Yosys and Vivado synthesize it.
+    """Write a project that needs nothing else: Verilator simulates it, Yosys and Vivado synthesize it.
 
     Args:
         design: the model and its layout.
@@ -149,7 +149,7 @@ def _values(design: Design, part: str, clock_ns: float) -> dict[str, str]:
 
 
 def _result_comment(graph: Graph) -> list[str]:
-    """Where the results stand in a beat: side by side, the first one in the low bits."""
+    """Where the results are in a beat: side by side, the first one in the low bits."""
     lines, start = [], 0
     for number, tensor in enumerate(graph.outputs):
         begin = "m_axis: one beat an event, " if number == 0 else "  and "
@@ -170,7 +170,7 @@ def top_source(design: Design, modules: list[Module]) -> str:
             f"{graph.name}: {len(modules)} stages between two AXI4-Stream ports.",
             f"s_axis: {first.shape[0]} pixels a beat in row-major order, {_beats(design)} beats an "
             "event; TLAST is not needed.",
-            f"  Pixel k, channel c stands at bit (k * {channels} + c) * {graph.input.type.width}; {graph.input.type}.",
+            f"  Pixel k, channel c is at bit (k * {channels} + c) * {graph.input.type.width}; {graph.input.type}.",
             *_result_comment(graph),
         ]
     )

@@ -39,7 +39,7 @@ def as_variable(value: Number) -> FixedVariable:
 
 
 def table(address: Number, values: Sequence[int]) -> Number:
-    """``values[address]``, looked up; the address is an unsigned integer that never points behind the last value."""
+    """``values[address]``, looked up; the address is an unsigned integer that never points beyond the last value."""
     here = known(address)
     if here is not None:
         return int(values[here])

@@ -18,7 +18,7 @@ from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedPoint
 
 INPUT, CONSTANT, MUX, PRODUCT, LOOKUP, UNARY, BINARY = -1, 5, 6, 7, 8, 9, 10
-ADDER_LEVELS = 2.0  # of sums that grow behind a function
+ADDER_LEVELS = 2.0  # of sums that grow after a function
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def trace(
         outputs: what ``body`` returns, by name; empty shapes are allowed.
         body: the computation.
         levels: of LUTs that a stage may have.
-        late: levels of what stands between registers and the inputs.
+        late: levels of what is between registers and the inputs.
 
     Raises:
         SparsePixError: a chain of operations that is longer than da4ml's recursion.
@@ -147,7 +147,7 @@ def operands(op: Op) -> list[int]:
 def levels_of(op: Op, widths: Sequence[int], width: int) -> float:
     """Levels of LUTs of an operation, as ``netlist`` counts them: what Yosys made of single operations, rounded.
 
-    Small logic behind other logic shares its LUTs, so it counts less than 1; an adder of one bit is a carry.
+    Small logic after other logic shares its LUTs, so it counts less than 1; an adder of one bit is a carry.
     """
     match abs(op.opcode):
         case 0 | 1 | 4:

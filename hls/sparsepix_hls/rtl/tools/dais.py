@@ -1,4 +1,4 @@
-"""Models for da4ml's own tools: everything behind the input reduction as one fully parallel computation.
+"""Models for da4ml's own tools: everything after the input reduction as one fully parallel computation.
 
 da4ml finds ``Tracer`` by its entry point (group ``dais_tracer.plugins``), so ``da4ml.converter.trace_model(graph)``
 takes a model that ``sparsepix_hls.frontend.reader.read_model`` has read. Its command reads files only:
@@ -60,7 +60,7 @@ class Tracer(DAISTracerPluginBase):
 
 
 def write_dais(graph: Graph, path: Path | str) -> int:
-    """Write the computation behind the input reduction as a file that ``da4ml convert`` reads.
+    """Write the computation after the input reduction as a file that ``da4ml convert`` reads.
 
     Returns:
         The number of its operations.

@@ -1,9 +1,9 @@
 """The longest logic path of a mapped netlist, in levels of LUTs.
 
-A LUT with the net behind it counts 1. Carry chains are dedicated wires: entering a chain counts 0.5, each further
-block of 4 bits 0.1, leaving it 0.25; the multiplexers behind LUTs (MUXF7 ... F9) count 0.25. These are about the
+A LUT with the net after it counts 1. Carry chains are dedicated wires: entering a chain counts 0.5, each further
+block of 4 bits 0.1, leaving it 0.25; the multiplexers after LUTs (MUXF7 ... F9) count 0.25. These are about the
 ratios of the data sheet's switching characteristics (AMD DS923: a LUT 0.05 to 0.15 ns and a net of 0.3 to 0.4 ns
-behind it, a carry block 0.02 to 0.05 ns with no net), so that 10 levels are 4 to 5 ns on a -2 part.
+after it, a carry block 0.02 to 0.05 ns with no net), so that 10 levels are 4 to 5 ns on a -2 part.
 Paths begin and end at flip-flops, memories, DSP slices and ports.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 _MUX = {"MUXF7": 0.25, "MUXF8": 0.25, "MUXF9": 0.25}
-_FREE = {"INV", "GND", "VCC", "BUFG", "IBUF", "OBUF"}  # an inverter merges into the LUT behind it
+_FREE = {"INV", "GND", "VCC", "BUFG", "IBUF", "OBUF"}  # an inverter merges into the LUT after it
 _ENTER, _PASS, _LEAVE = 0.5, 0.1, 0.25
 
 
