@@ -67,7 +67,7 @@ static void convert() {
   convert_from<Target, VendorTarget, 1, true>();
   convert_from<Target, VendorTarget, 5, true>();
   for (int value = -70; value <= 70; value++) {
-    const double expected = VendorTarget(value).to_double();
+    const double expected = by_vendor<VendorTarget>(value);
     check(Target(value).to_double() == expected, "int", W, F, S, value, expected);
   }
 }
