@@ -173,7 +173,7 @@ def snapshot(target: Path) -> Snapshot:
     files = sorted(
         path for path in target.rglob("*") if path.is_file() and path.relative_to(target).parts[0] != "build"
     )
-    # Behind the last step a checkpoint holds the time that was spent.
+    # After the last step a checkpoint holds the time that was spent.
     return {str(path.relative_to(target)): "" if path.name == "checkpoint.pt" else digest(path) for path in files}
 
 
