@@ -20,14 +20,14 @@ BODY = {  # pragma or statements in the body of 'void top(int a[4], const int b[
     "#pragma HLS PIPELINE II=": "PIPELINE: II: needs a value",
     "#pragma HLS PIPELINE\n#pragma HLS PIPELINE": "PIPELINE for the second time in one function",
     "#pragma HLS DATAFLOW\n#pragma HLS PIPELINE off\n f(a, b, n);": None,
-    "a[0] = n;\n#pragma HLS PIPELINE": "PIPELINE must stand before the statements of its function",
-    "a[0] = n;\n#pragma HLS INLINE": "INLINE must stand before the statements of its function",
-    "#pragma HLS UNROLL": "UNROLL cannot stand in a function, only in a loop",
-    "#pragma HLS LOOP_TRIPCOUNT max=4": "LOOP_TRIPCOUNT cannot stand in a function, only in a loop",
-    "if (n) {\n#pragma HLS PIPELINE\n a[0] = 1;\n}": "PIPELINE cannot stand in a branch",
-    "{\n#pragma HLS INLINE\n n++;\n}": "INLINE cannot stand in a region, only in a function",
-    "a[0] =\n#pragma HLS EXPRESSION_BALANCE off\n n;": "EXPRESSION_BALANCE stands inside a statement",
-    "for (int i = 0; i < 4; i++)\n#pragma HLS UNROLL\n a[i] = 0;": "UNROLL stands inside a statement",
+    "a[0] = n;\n#pragma HLS PIPELINE": "PIPELINE must be before the statements of its function",
+    "a[0] = n;\n#pragma HLS INLINE": "INLINE must be before the statements of its function",
+    "#pragma HLS UNROLL": "UNROLL cannot be in a function, only in a loop",
+    "#pragma HLS LOOP_TRIPCOUNT max=4": "LOOP_TRIPCOUNT cannot be in a function, only in a loop",
+    "if (n) {\n#pragma HLS PIPELINE\n a[0] = 1;\n}": "PIPELINE cannot be in a branch",
+    "{\n#pragma HLS INLINE\n n++;\n}": "INLINE cannot be in a region, only in a function",
+    "a[0] =\n#pragma HLS EXPRESSION_BALANCE off\n n;": "EXPRESSION_BALANCE is inside a statement",
+    "for (int i = 0; i < 4; i++)\n#pragma HLS UNROLL\n a[i] = 0;": "UNROLL is inside a statement",
     "#pragma HLS ARRAY_PARTITION type=complete": "ARRAY_PARTITION needs the option 'variable'",
     "#pragma HLS ARRAY_PARTITION variable=c": "no variable 'c' was declared before",
     "#pragma HLS ARRAY_PARTITION variable=later\n int later[2];": "no variable 'later' was declared before",
@@ -45,7 +45,7 @@ BODY = {  # pragma or statements in the body of 'void top(int a[4], const int b[
     "#pragma HLS INTERFACE port=n": "INTERFACE needs the option 'mode'",
     "#pragma HLS INTERFACE ap_none port=n": "INTERFACE has no option 'ap_none'",
     "#pragma HLS INTERFACE mode=ap_none port=c": "the function has no parameter 'c'",
-    "int c = 0;\n#pragma HLS INTERFACE mode=ap_none port=n": "INTERFACE must stand before the statements",
+    "int c = 0;\n#pragma HLS INTERFACE mode=ap_none port=n": "INTERFACE must be before the statements",
     "#pragma HLS INTERFACE mode=ap_vld port=a": "ap_vld on the array 'a' needs it partitioned completely",
     "#pragma HLS INTERFACE mode=ap_none port=n\n#pragma HLS INTERFACE mode=ap_vld port=n": "'n' for the second time",
     "#pragma HLS INTERFACE mode=ap_ovld port=b\n#pragma HLS ARRAY_PARTITION variable=b dim=0": "ap_ovld is for outputs",
@@ -59,7 +59,7 @@ BODY = {  # pragma or statements in the body of 'void top(int a[4], const int b[
     LOOP.replace("L:", "").format("#pragma HLS UNROLL"): "a loop with pragmas needs a label",
     LOOP.replace("i < 4", "i < n").format("#pragma HLS PIPELINE"): "a loop with pragmas needs constant bounds",
     LOOP.replace("int i = 0", "int i = n").format("#pragma HLS UNROLL"): "a loop with pragmas needs constant bounds",
-    LOOP.format("    n++;\n#pragma HLS UNROLL"): "UNROLL must stand before the statements of its loop",
+    LOOP.format("    n++;\n#pragma HLS UNROLL"): "UNROLL must be before the statements of its loop",
     LOOP.format("#pragma HLS PIPELINE\n#pragma HLS UNROLL"): "PIPELINE and UNROLL exclude each other in one loop",
     LOOP.format("#pragma HLS DATAFLOW\n#pragma HLS PIPELINE"): "PIPELINE and DATAFLOW exclude each other in one loop",
     NESTED.format("PIPELINE", "i", "UNROLL"): "a loop with pragmas needs constant bounds",
@@ -93,7 +93,7 @@ def test_interface_outside_of_the_top_function():
     (problem,) = check(files, "other").problems
     assert problem == "top.cpp:14: INTERFACE belongs in the top function"
     (problem,) = check({"file.h": "#pragma HLS INLINE\nint x;\n"}).problems
-    assert problem == "file.h:1: INLINE cannot stand in a file, only in a function"
+    assert problem == "file.h:1: INLINE cannot be in a file, only in a function"
 
 
 REGION = {  # body of a dataflow region 'void top(const int in[4], int out[4])' -> the one reason
@@ -101,9 +101,9 @@ REGION = {  # body of a dataflow region 'void top(const int in[4], int out[4])' 
     "int c[4], d[4];\n first(in, c);\n second(c, d);\n second(d, out);": None,
     "int c[4] = {0};\n first(in, c);\n second(c, out);": "'c' must be a local variable without an initial value",
     "static int c[4];\n first(in, c);\n second(c, out);": "'c' must be a local variable without an initial value",
-    "int c[4];\n first(in, c);\n if (in[0]) {\n }\n second(c, out);": "only declarations and calls may stand",
-    "int c[4];\n first(in, c);\n c[0]++;\n second(c, out);": "only declarations and calls may stand",
-    "int c[4];\n first(in, c);\n unknown(c, out);\n second(c, out);": "only declarations and calls may stand",
+    "int c[4];\n first(in, c);\n if (in[0]) {\n }\n second(c, out);": "only declarations and calls may be",
+    "int c[4];\n first(in, c);\n c[0]++;\n second(c, out);": "only declarations and calls may be",
+    "int c[4];\n first(in, c);\n unknown(c, out);\n second(c, out);": "only declarations and calls may be",
     "int c[4], d[4];\n first(in, c);\n second(c, out);": "channel 'd' has 0 producers and 0 consumers",
     "int c[4], d[4];\n first(in, c);\n second(c, d);\n second(c, out);": "'c' has 1 producers and 2 consumers",
     "int c[4];\n second(c, out);\n first(in, c);": "'c' has 1 producers and 1 consumers, the consumer first",

@@ -168,7 +168,7 @@ SPOILED = [
     ("jet.cpp", "variable = reduce_coords type", "variable = reduce_coord type", "variable 'reduce_coord' was"),
     ("jet.cpp", "INLINE off\n#pragma HLS PIPELINE", "INLINE\n#pragma HLS PIPELINE", "INLINE and PIPELINE exclude"),
     ("jet.cpp", "#pragma HLS DATAFLOW\n", "#pragma HLS PIPELINE II = 1\n", "this pipeline unrolls"),
-    ("jet.cpp", "  jet_reduce(", "  image_copy = image;\n  jet_reduce(", "only declarations and calls may stand"),
+    ("jet.cpp", "  jet_reduce(", "  image_copy = image;\n  jet_reduce(", "only declarations and calls may be"),
     ("jet.cpp", "  jet_layers(", "  jet_reduce(image, reduce_features, reduce_coords);\n  jet_layers(", "2 producers"),
     ("sparsepix/dense.h", "DENSE_INPUT:\n", "\n", "a loop with pragmas needs a label"),
     ("sparsepix/dense.h", "o < OUTPUTS", "o < input[0]", "needs constant bounds"),

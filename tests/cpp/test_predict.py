@@ -43,7 +43,7 @@ class Foreign:
 
     def __array__(self, dtype=None, copy=None):
         if self.array is None:
-            raise NotImplementedError("the numbers stand on another device")
+            raise NotImplementedError("the numbers are on another device")
         return self.array
 
 
@@ -121,7 +121,7 @@ BAD = {
     "list of masked": ([np.ma.masked_equal(np.zeros(SHAPE), 0)], "found 2304 masked values"),
     "meta tensor": (torch.zeros(1, *SHAPE, device="meta"), "expected an array, found a Tensor"),
     "sparse tensor": (torch.zeros(1, *SHAPE).to_sparse(), "expected an array, found a Tensor"),
-    "another device": (Foreign(None), "expected an array, found a Foreign: the numbers stand on another device"),
+    "another device": (Foreign(None), "expected an array, found a Foreign: the numbers are on another device"),
     "too large integers": (np.full((1, *SHAPE), 2**53 + 1), r"integers up to 2\*\*53.*found 9007199254740993"),
 }
 

@@ -66,7 +66,7 @@ def project(tmp_path):
 
 
 def run_vitis(directory, cosim=False, export=False):
-    """The files that the steps of build.tcl leave behind."""
+    """The files that the steps of build.tcl leave."""
     solution = directory / "vitis" / "solution"
     reports = solution / "syn" / "report"
     reports.mkdir(parents=True)

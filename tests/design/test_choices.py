@@ -66,14 +66,14 @@ def test_arrays_pass_from_stage_to_stage(graph, values):
 
 
 @pytest.mark.parametrize(
-    ("items", "reuse", "rounds", "copies"),
+    ("items", "asked", "reuse_factor", "parallel"),
     [(20, 1, 1, 20), (20, 3, 3, 7), (20, 6, 5, 4), (20, 20, 20, 1), (7, 99, 7, 1)],
 )
-def test_reuse_that_does_not_divide(items, reuse, rounds, copies):
+def test_reuse_that_does_not_divide(items, asked, reuse_factor, parallel):
     dense = Dense("d", Tensor("x", (items,), W), Tensor("y", (1,), W), None, None)
-    design = layer_design(dense, "multiply", reuse)
-    assert (design.reuse_factor, design.parallel) == (rounds, copies)
-    assert (rounds - 1) * copies < items <= rounds * copies
+    design = layer_design(dense, "multiply", asked)
+    assert (design.reuse_factor, design.parallel) == (reuse_factor, parallel)
+    assert (reuse_factor - 1) * parallel < items <= reuse_factor * parallel
 
 
 def test_defaults_overlap_the_first_convolution(graph):

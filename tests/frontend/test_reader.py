@@ -111,7 +111,7 @@ def test_relu_alone_keeps_every_bit(read):
     assert act.output.type.exponent == conv.output.type.exponent
 
 
-def test_quantizer_behind_quantizer(read):
+def test_quantizer_after_quantizer(read):
     narrow = FixedPoint(3, 1)
     layers = read(ModelBuilder().image().reduce().activation("a").activation("b", narrow)).graph.layers
     assert [layer.output.type for layer in layers[1:]] == [ACTIVATION, narrow]

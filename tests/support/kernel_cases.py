@@ -70,7 +70,7 @@ def branches():
     skip = Builder("add_skip", (2, 5, 6), S5).reduce(7, activity="any").mark()
     skip.conv(2, (3, 3), S3, accumulator(16, -6), S5).plus(accumulator(17, -6)).act(S5)
     twice = Builder("add_twice", (1, 5, 6), S5).reduce(7, ALL).mark().plus(FixedPoint(6, 3)).flatten()
-    pooled = Builder("add_behind_pool", (1, 6, 7), U4).reduce(12)
+    pooled = Builder("add_after_pool", (1, 6, 7), U4).reduce(12)
     pooled.pool((2, 3), accumulator(12, -5, signed=False), half).act(FixedPoint(5, 3, signed=False)).mark()
     pooled.conv(1, (3, 3), S3, accumulator(14, -4), S3).act(S3, relu=False).plus(accumulator(8, -2))
     vectors = Builder("add_vectors", (1, 3, 4), U4).reduce(6).flatten()
@@ -93,7 +93,7 @@ def global_pools():
     active = Builder("global_max", (2, 3, 4), S5).reduce(12, activity="any").conv(3, (1, 3), S3, accumulator(16, -5))
     whole = Builder("global_max_cell", (2, 3, 4), S5).reduce(12, ALL).global_pool(S5, over="cell").dense(2, S3, S16)
     fewer = Builder("global_max_fewer", (2, 3, 4), S5).reduce(5, activity="any").global_pool(S5, over="cell")
-    pooled = Builder("global_behind_pool", (1, 7, 8), S5).reduce(9, ALL).pool((2, 3), S5)
+    pooled = Builder("global_after_pool", (1, 7, 8), S5).reduce(9, ALL).pool((2, 3), S5)
     lone = Builder("global_one_pixel", (1, 1, 1), S5).reduce(1, ALL).global_pool(accumulator(13, -14), twelfth)
     return [average, active.global_pool(accumulator(16, -5)), whole, fewer, pooled.global_pool(S5), lone]
 

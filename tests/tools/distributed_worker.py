@@ -16,7 +16,7 @@ from sparsepix_ops.errors import SparsePixError
 
 
 def weight_size(model, names):
-    """Stands for a penalty: one that the weights alone decide."""
+    """A penalty in its simplest form: the weights alone decide it."""
     assert names == ["ebops"]
     return {"ebops": sum(parameter.square().sum() for parameter in model.parameters())}
 

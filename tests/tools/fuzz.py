@@ -1,4 +1,4 @@
-"""Broken model, weight and option files: each is used, or refused with a SparsePixError that leaves nothing behind.
+"""Broken model, weight and option files: each is used, or refused with a SparsePixError and no file left.
 
     python tests/tools/fuzz.py --count 100000 --seed 1         # every fuzzer, that many cases in all
     python tests/tools/fuzz.py --only options --count 500      # one of them

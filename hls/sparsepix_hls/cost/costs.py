@@ -1,9 +1,9 @@
 """Cost model: latency and area from primitive counts; an estimate, not synthesis.
 
 Each layer (``sparsepix_hls.layers``) has one rule for its kernel of ``include/sparsepix``, from its structure.
-Two figures are taken over from the published designs, of which synthesis results exist (``published.py``): three levels
-of LUTs fit in a clock of 5 ns, and synthesis leaves about half of the LUTs that looked-up products and their sums
-count. Expect a factor of 1.5 either way.
+Two figures are from the synthesis results of the published designs (``published.py``): three levels of LUTs fit in a
+clock of 5 ns, and looked-up products with their sums need about half of the LUTs that are counted. The estimate may be
+off by a factor of 1.5 in both directions.
 """
 
 from dataclasses import replace
@@ -24,7 +24,7 @@ def depth_cycles(cost: Cost, clock_ns: float) -> int:
 def layer_estimate(
     cost: Cost, clock_ns: float, rounds: int, live_bits: float, multipliers: int = 0, owns_loop: bool = True
 ) -> Estimate:
-    """A layer of so many rounds; every clock of its depth holds ``live_bits`` in registers.
+    """A layer with this number of rounds; each pipeline stage of its depth holds ``live_bits`` in registers.
 
     ``owns_loop`` is False for a layer that shares the loop of another one and adds nothing but its depth.
     """
@@ -41,12 +41,12 @@ def layer_estimate(
 
 
 def interval(rounds: int) -> int:
-    """Clocks between two events of a stage of so many rounds."""
+    """Clocks between two events of a stage with this number of rounds."""
     return rounds + RESTART if rounds > 1 else 1
 
 
 def scaled(cost: Cost, factor: float) -> Cost:
-    """Some logic of which synthesis leaves a part; levels and DSP slices stay."""
+    """Logic whose LUTs change by a factor in synthesis; levels and DSP slices stay the same."""
     return replace(cost, lut=cost.lut * factor)
 
 

@@ -1,4 +1,4 @@
-"""What synthesis leaves of products and sums, and the cost of constant matrices and of neighbourhoods of pixels."""
+"""The cost of constant matrices and of pixel neighbourhoods, and the shares of logic that remain after synthesis."""
 
 import numpy as np
 
@@ -16,10 +16,11 @@ from sparsepix_hls.cost.primitives import (
     rom,
 )
 
-MERGED = 0.55  # of what looked-up weights, products and sums count, synthesis leaves so much (0.5 to 0.75)
-POOLED = 1.6  # what it makes of comparisons and gates between all pixels
-SCATTERED = 1.2  # of a flatten; an open synthesis tool needed 1.6 times the count
-SHARED_SUMS = 0.5  # of the adders of a constant matrix; outputs share the rest
+# LUTs after synthesis, as a share of the count from primitives.
+MERGED = 0.55  # looked-up weights, products and sums (0.5 to 0.75 was seen)
+POOLED = 1.6  # comparisons and gates between all pixels
+SCATTERED = 1.2  # a flatten; an open synthesis tool needed 1.6
+SHARED_SUMS = 0.5  # adders of a constant matrix: outputs share some of them
 
 
 def constant_matrix(raw: np.ndarray, bits: int, weight_bits: int) -> Cost:
@@ -42,8 +43,8 @@ def window_position(bits: int, kernel_size: tuple[int, int]) -> Cost:
     return 2 * adder(bits) + (inside | place)
 
 
-def cell_members(slots: int, coord_bits: int, cell_bits: int, rounds: int, copies: int) -> Cost:
-    """The cells of all pixels, and which of them lie in the cell of each slot of a round."""
+def cell_members(slots: int, coord_bits: int, cell_bits: int, reuse_factor: int, parallel: int) -> Cost:
+    """The cells of all pixels, and which pixels lie in the cell of each slot of a round."""
     cells = 2 * slots * rom(2 ** (coord_bits - 1), cell_bits)
-    own = copies * mux(rounds, 2 * cell_bits)
-    return cells + own + copies * ((slots - 1) * equal(2 * cell_bits) + logic(slots))
+    own = parallel * mux(reuse_factor, 2 * cell_bits)
+    return cells + own + parallel * ((slots - 1) * equal(2 * cell_bits) + logic(slots))

@@ -1,6 +1,6 @@
 """Hardware primitives and what they cost on an FPGA with six-input LUTs (UltraScale+).
 
-Every function counts one copy of one primitive from how the fabric builds it: a LUT6 is any function of six
+Every function counts one primitive from how the fabric builds it: a LUT6 is any function of six
 inputs, or two functions that share five; a carry chain adds a bit a LUT; wide multiplexers join four LUTs of a
 slice (F7, F8). Nothing here is fitted. What synthesis makes of a whole kernel (shared, merged and pruned logic)
 is a factor on these counts; ``published.py`` holds the factors that the published designs need.

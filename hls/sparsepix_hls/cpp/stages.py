@@ -182,7 +182,7 @@ def map_config(wanted: KernelMap, layers: Mapping[str, Kernel]) -> str:
 
 
 def _loop(stage: Stage, design: Design, layers: Mapping[str, Kernel], sends: bool) -> list[str]:
-    """One layer in rounds, the activations after it, and what has to be kept."""
+    """One layer in rounds, the activations after it, and the results that each round stores."""
     main = stage.steps[0]
     by_pixel = main.by_pixel
     parallel = design.layers[main.name].parallel

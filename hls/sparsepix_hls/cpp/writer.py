@@ -177,7 +177,7 @@ def _arrays(graph: Graph) -> list[str]:
 
 
 def _check_graph(design: Design, layers: list[Kernel]) -> None:
-    """Refuse what C++ could not express."""
+    """Refuse a design that cannot be written as C++."""
     graph = design.graph
     problems = []
     constants = [constant.name for layer in layers for constant, _ in layer.constants]

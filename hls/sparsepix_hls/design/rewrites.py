@@ -16,7 +16,7 @@ def lookup_partner(graph: Graph, flatten: SparseFlatten) -> Dense | None:
 
 
 def with_activations_next(graph: Graph) -> Graph:
-    """Put each activation directly after the layer whose output it reads: that is whose loop it joins.
+    """Put each activation directly after the layer whose output it reads, since it joins that layer's loop.
 
     In a model with branches the layers of another branch may be between the two.
     """

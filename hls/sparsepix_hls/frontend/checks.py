@@ -51,7 +51,7 @@ def check(view: View) -> list[str]:
 
 
 class _Checker:
-    """Walks through the nodes; what hangs on a broken value is not reported a second time."""
+    """Walks through the nodes; what depends on a broken value is not reported a second time."""
 
     def __init__(self, view: View) -> None:
         self.view = view
@@ -88,7 +88,7 @@ class _Checker:
         return None if name in self._broken else self.view.value(name)
 
     def _alone(self, node: onnx.NodeProto, op: Op) -> list[str]:
-        """What is wrong with a node whatever comes in."""
+        """What is wrong with a node whatever its inputs are."""
         try:
             attributes = op.read_attributes(node)
             if op.check is not None:
@@ -98,7 +98,7 @@ class _Checker:
         return []
 
     def _rules(self, node: onnx.NodeProto, op: Op) -> list[str]:
-        """What the firmware asks for beyond the contract of the ops; also follows the lists of pixels."""
+        """What the firmware requires beyond the contract of the ops; also follows the lists of pixels."""
         if op.kind is Kind.CAST and (to := attribute(node, "to")) not in _FLOATS:
             return [f"a Cast to {type_text(to)} changes values; only FLOAT and DOUBLE do not"]
         if op.kind in (Kind.CAST, Kind.COPY):

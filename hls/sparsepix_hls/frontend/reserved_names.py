@@ -67,7 +67,7 @@ pipe pow printf puts raise rand random read recv remove rename rindex rint round
 sort sparsepix sqrt std stderr stdin stdout strlen swap system tan testbench time top unix unlink wait weights write
 y0 y1 yn
 """
-# What the generated sources use themselves: locals and kernels of C++, and ports of a stage after their prefix in RTL.
+# What the generated sources use themselves: locals and kernels of C++, and ports of RTL stages, without their prefix.
 OWN = """
 active beat codes coords earlier features hls list_coords list_features number own pixel pixels place progress ready
 round rows slot turned valid
@@ -86,7 +86,7 @@ pixel pixel_read postorder preorder product program_invocation_name program_invo
 reduce_scan reduce_stream report retval run sigjmp_buf signgam sim ssdm_int_sim testbench timezone
 toascii_l tzname u_char u_int u_long u_short uint ulong ushort va_list valtype weights words
 """
-# A file firmware/<top>.h would take the place of one of these.
+# A file firmware/<top>.h with one of these names would be included instead of the header.
 HEADERS = """
 alloca ap_axi_sdata ap_common ap_decl ap_fixed ap_fixed_base ap_fixed_ref ap_fixed_special ap_int ap_int_base
 ap_int_ref ap_int_special ap_private ap_shift_reg ap_utils assert byteswap complex ctype dirent dlfcn endian errno

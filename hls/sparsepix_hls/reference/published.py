@@ -105,7 +105,7 @@ def _reduce(layer: PublishedLayer) -> dict[str, Cost]:
         # A wider value takes a second block of carry logic and a tree with more control lines.
         "wide pixel": pixels * Cost(lut=max(bits - 8, 0)),
         "index": pixels * mux(2, index),
-        # The more levels lie in one clock, the more of them synthesis copies to meet it.
+        # The more levels are in one clock, the more of them synthesis duplicates to meet it.
         "parallel": pixels * Cost(lut=in_a_clock),
         "slots": layer.slots * (mux(2, bits + layer.coord_bits) | register(bits + layer.coord_bits)),
         "control": pixels * register(index / in_a_clock),

@@ -24,7 +24,7 @@ from sparsepix_hls.rtl.lower.function import BINARY as BITWISE
 from sparsepix_hls.rtl.lower.function import INPUT, LOOKUP, MUX, PRODUCT, UNARY, Field, Function, operands
 
 KIND = "estimate of the RTL: cycles exact, LUTs counted, not synthesized"
-# LUTs of a bit of each kind of work; a selection between a value and 0 joins the adder after it.
+# LUTs a bit for each kind of work; a selection between a value and 0 fits into the LUTs of the adder after it.
 FACTORS = {"adder": 1.0, "constant": 0.4, "product": 1.75, "table": 1.0, "select": 0.1, "logic": 0.4, "pick": 1.0}
 
 
@@ -43,7 +43,7 @@ class Counts:
 
 
 def mux_luts(values: int) -> float:
-    """LUTs that select one bit of so many: 4 a LUT, and MUXF7 to MUXF9 after it up to 16 join LUTs for free."""
+    """LUTs that select one of ``values`` bits: 4 a LUT; MUXF7 to MUXF9 after them join the LUTs at no cost."""
     if values <= 1:
         return 0.0
     if values <= 4:

@@ -40,7 +40,7 @@ class Report:
 
 @dataclass
 class Scope:
-    """Where a pragma stands."""
+    """The place of a pragma."""
 
     file: str
     function: Signature | None = None
@@ -86,7 +86,7 @@ def directive(pragma: Pragma) -> tuple[str, dict[str, str | None]]:
 
 
 def directives(block: Block) -> dict[str, dict[str, str | None]]:
-    """Directives that stand directly in a block."""
+    """Directives that are directly in a block."""
     return dict(directive(item) for item in block.items if isinstance(item, Pragma))
 
 
@@ -184,11 +184,11 @@ def _fault(
         return f"unknown directive {name!r}"
     rule = RULES[name]
     if pragma.inside_statement:
-        return f"{name} stands inside a statement"
+        return f"{name} is inside a statement"
     if block.kind not in rule.blocks:
-        return f"{name} cannot stand in a {block.kind}, only in a {' or '.join(sorted(rule.blocks))}"
+        return f"{name} cannot be in a {block.kind}, only in a {' or '.join(sorted(rule.blocks))}"
     if rule.first and late:
-        return f"{name} must stand before the statements of its {block.kind}"
+        return f"{name} must be before the statements of its {block.kind}"
     for option, value in options.items():
         if option not in rule.options:
             return f"{name} has no option {option!r}"
@@ -328,7 +328,7 @@ def dataflow_faults(function: Block, known: Mapping[str, Block]) -> Iterator[tup
         if isinstance(item, Pragma):
             continue
         if not isinstance(item, Statement):
-            yield item.line, "only declarations and calls may stand in the region"
+            yield item.line, "only declarations and calls may be in the region"
             continue
         declared = variables(item.node)
         for variable in declared:
@@ -341,7 +341,7 @@ def dataflow_faults(function: Block, known: Mapping[str, Block]) -> Iterator[tup
         is_call = call is not None and call.type == "call_expression"
         called = known.get(text_of(call.child_by_field_name("function"))) if is_call else None
         if called is None:
-            yield item.line, "only declarations and calls may stand in the region"
+            yield item.line, "only declarations and calls may be in the region"
             continue
         callee, own = signature(called), directives(called)
         if callee.returns != "void":

@@ -27,8 +27,8 @@ class Rule:
     Args:
         options: name to kind of value, or the set of legal values.
         required: options that must be there.
-        blocks: kinds of blocks it may stand in.
-        first: only other pragmas may stand before it in its block.
+        blocks: kinds of blocks it may be in.
+        first: only other pragmas may come before it in its block.
     """
 
     options: Mapping[str, str | frozenset[str]]

@@ -64,7 +64,7 @@ class Reader:
         self._pick(field, parts)
 
     def after(self, name: str, items: int) -> None:
-        """For each copy and each item, whether the copy's own item comes after it, bits [parallel, items]."""
+        """For each item of the round and each item, whether the first comes after the second [parallel, items]."""
         slots, parts = range(self.how.parallel), []
         for first in self._firsts:
             bits = [int(first + k > j) for k in slots for j in range(items)]
@@ -72,7 +72,7 @@ class Reader:
         self._pick(unsigned(name, (self.how.parallel, items), 1), parts)
 
     def active(self, name: str, coords: Tensor) -> None:
-        """For each copy, whether its slot holds a pixel, bits [parallel]."""
+        """For each item of the round, whether its slot holds a pixel, bits [parallel]."""
         width, size = self._arrays.field(coords).type.width, coords.shape[0]
         parts = []
         for first in self._firsts:
@@ -82,7 +82,7 @@ class Reader:
         self._pick(unsigned(name, (self.how.parallel,), 1), parts)
 
     def pairs(self, name: str, map_: KernelMap) -> PairCode:
-        """For each copy, the codes of its pixel with all pixels [parallel, N]; returns what they mean."""
+        """For each item of the round, the codes of its pixel with all pixels [parallel, N]; returns what they mean."""
         code, size = self._arrays.code(map_), map_.pixels
         parts = []
         for first in self._firsts:

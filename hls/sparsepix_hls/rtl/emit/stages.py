@@ -26,7 +26,8 @@ class Module:
         outputs: what it gives to the next stage.
         functions: what it computes.
         source: of all its modules.
-        registered: a pipeline has registers after its last function; before a loop, which loads them, it has none.
+        registered: whether there are registers after its last function; a pipeline before a loop has none, since the
+            loop loads the results.
     """
 
     name: str

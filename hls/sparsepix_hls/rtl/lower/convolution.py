@@ -71,7 +71,7 @@ def weighted(layer: Any, code: PairCode, address: Number, turned: Number, pixel:
         layer: the convolution.
         code: the codes.
         address: code of the pair.
-        turned: whether the window is that around the later pixel of the two, one bit.
+        turned: whether the window is around the later pixel of the two, one bit.
         pixel: channels [C].
     """
     here = known(turned)

@@ -18,7 +18,7 @@ from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedPoint
 
 INPUT, CONSTANT, MUX, PRODUCT, LOOKUP, UNARY, BINARY = -1, 5, 6, 7, 8, 9, 10
-ADDER_LEVELS = 2.0  # of sums that grow after a function
+ADDER_LEVELS = 2.0  # of the adders after a function whose results are added up over time
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ WITH_BIAS:
 ///
 /// \tparam Config see check_convolution; and SumBy sum_by: how the sums are computed
 /// \tparam Window a type with
-///   static bool around(round, copy, places, coords, row, mirrored): the kernel position of each pixel of the list in
+///   static bool around(round, lane, places, coords, row, mirrored): the kernel position of each pixel of the list in
 ///   the window of an output pixel, and whether it is one of the mirrored kernel; returns whether that pixel is active
 /// \tparam Places elements of the array that the window reads beside the coordinates
 /// \tparam Features type of the input features
@@ -114,7 +114,7 @@ inline void convolve(int round, const Places *places, const Features features[Co
 #pragma HLS ARRAY_PARTITION variable = bias type = complete
   check_convolution<Config>();
 CONV_PIXEL:
-  for (int copy = 0; copy < Config::parallel; copy++) {
+  for (int lane = 0; lane < Config::parallel; lane++) {
 #pragma HLS UNROLL
     Position<kernel_area<Config>()> row[Config::max_pixels];
     bool mirrored[Config::max_pixels];
@@ -122,9 +122,9 @@ CONV_PIXEL:
 #pragma HLS ARRAY_PARTITION variable = row type = complete
 #pragma HLS ARRAY_PARTITION variable = mirrored type = complete
 #pragma HLS ARRAY_PARTITION variable = sums type = complete
-    const bool active = Window::template around<Config>(round, copy, places, coords, row, mirrored);
+    const bool active = Window::template around<Config>(round, lane, places, coords, row, mirrored);
     Sums<Config::sum_by>::template of<Config>(features, row, mirrored, weight, sums);
-    with_bias<Config>(sums, active, bias, output[copy]);
+    with_bias<Config>(sums, active, bias, output[lane]);
   }
 }
 

@@ -34,10 +34,10 @@ DENSE_OUTPUT:
 #pragma HLS UNROLL
     Output sum = round == 0 ? Output(bias[o]) : sums[o];
   DENSE_INPUT:
-    for (int copy = 0; copy < Config::parallel; copy++) {
+    for (int lane = 0; lane < Config::parallel; lane++) {
 #pragma HLS UNROLL
-      sum += of_round<INPUTS, OUTPUTS, Config::reuse_factor, Config::parallel>(weight, o, round, copy) *
-             of_round<INPUTS, Config::reuse_factor, Config::parallel>(input, round, copy);
+      sum += of_round<INPUTS, OUTPUTS, Config::reuse_factor, Config::parallel>(weight, o, round, lane) *
+             of_round<INPUTS, Config::reuse_factor, Config::parallel>(input, round, lane);
     }
     sums[o] = sum;
   }

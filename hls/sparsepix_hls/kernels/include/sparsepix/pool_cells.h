@@ -75,11 +75,11 @@ CELL_OF_PIXEL:
   }
 
 POOL_SLOT:
-  for (int copy = 0; copy < Config::parallel; copy++) {
+  for (int lane = 0; lane < Config::parallel; lane++) {
 #pragma HLS UNROLL
-    const int slot = round * Config::parallel + copy;
-    const Cells own_row = of_round<Config::max_pixels, Config::reuse_factor, Config::parallel>(row, round, copy);
-    const Cells own_column = of_round<Config::max_pixels, Config::reuse_factor, Config::parallel>(column, round, copy);
+    const int slot = round * Config::parallel + lane;
+    const Cells own_row = of_round<Config::max_pixels, Config::reuse_factor, Config::parallel>(row, round, lane);
+    const Cells own_column = of_round<Config::max_pixels, Config::reuse_factor, Config::parallel>(column, round, lane);
     bool leads = slot < Config::max_pixels && own_row >= 0;
     bool merges[Config::max_pixels];
 #pragma HLS ARRAY_PARTITION variable = merges type = complete
@@ -90,9 +90,9 @@ POOL_SLOT:
       leads = leads && !(same && j < slot);
       merges[j] = same && j >= slot;
     }
-    members[copy] = leads ? pack_flags<Config::max_pixels>(merges) : Flags<Config::max_pixels>(0);
-    output_coords[copy][0] = leads ? own_row : Cells(-1);
-    output_coords[copy][1] = leads ? own_column : Cells(-1);
+    members[lane] = leads ? pack_flags<Config::max_pixels>(merges) : Flags<Config::max_pixels>(0);
+    output_coords[lane][0] = leads ? own_row : Cells(-1);
+    output_coords[lane][1] = leads ? own_column : Cells(-1);
   }
 }
 

@@ -1,8 +1,8 @@
 // Rounds: a layer's outer loop, shared out over time.
 //
-// A layer with a reuse factor is computed in so many rounds, `parallel` items at once: copy c of the hardware works on
-// item round * parallel + c. Where reuse_factor * parallel is more than the work, the last round has copies with
-// nothing to do: they read zeros, and nothing of theirs is kept.
+// A layer with a reuse factor is computed in so many rounds, `parallel` items at once: lane l of the hardware works on
+// item round * parallel + l. Where reuse_factor * parallel is more than the work, some lanes have no item in the last
+// round: they read zeros, and their results are not stored.
 #ifndef SPARSEPIX_ROUNDS_H
 #define SPARSEPIX_ROUNDS_H
 
@@ -23,16 +23,16 @@ inline void check_rounds() {
   static_assert(REUSE_FACTOR * PARALLEL >= WORK, "the rounds cover the work");
 }
 
-/// values[round * PARALLEL + copy][column], 0 beyond the work.
+/// values[round * PARALLEL + lane][column], 0 beyond the work.
 ///
-/// A multiplexer over the rounds, not over the work: a copy sees no more than REUSE_FACTOR of the values.
+/// A multiplexer over the rounds, not over the work: a lane sees no more than REUSE_FACTOR of the values.
 /// \tparam WORK number of items
 /// \tparam COLUMNS values of an item
 /// \tparam REUSE_FACTOR number of rounds
 /// \tparam PARALLEL items of a round
 /// \tparam Value type of the values
 template <int WORK, int COLUMNS, int REUSE_FACTOR, int PARALLEL, class Value>
-inline Value of_round(const Value values[WORK][COLUMNS], int column, int round, int copy) {
+inline Value of_round(const Value values[WORK][COLUMNS], int column, int round, int lane) {
 #pragma HLS INLINE
   static_assert(COLUMNS >= 1, "an item has one value or more");
   check_rounds<WORK, REUSE_FACTOR, PARALLEL>();
@@ -42,12 +42,12 @@ inline Value of_round(const Value values[WORK][COLUMNS], int column, int round, 
 CANDIDATE:
   for (int i = 0; i < REUSE_FACTOR; i++) {
 #pragma HLS UNROLL
-    const int item = i * PARALLEL + copy;
+    const int item = i * PARALLEL + lane;
     candidates[i] = item < WORK ? values[item < WORK ? item : 0][column] : Value(0);
   }
   return mux<REUSE_FACTOR>(candidates, Index<REUSE_FACTOR>(round));
 #else
-  const int item = round * PARALLEL + copy;
+  const int item = round * PARALLEL + lane;
   return item < WORK ? values[item][column] : Value(0);
 #endif
 }
@@ -58,7 +58,7 @@ CANDIDATE:
 /// \tparam PARALLEL items of a round
 /// \tparam Value type of the values
 template <int WORK, int REUSE_FACTOR, int PARALLEL, class Value>
-inline Value of_round(const Value values[WORK], int round, int copy) {
+inline Value of_round(const Value values[WORK], int round, int lane) {
 #pragma HLS INLINE
   check_rounds<WORK, REUSE_FACTOR, PARALLEL>();
 #ifdef SPARSEPIX_SYNTHESIS
@@ -67,17 +67,17 @@ inline Value of_round(const Value values[WORK], int round, int copy) {
 CANDIDATE:
   for (int i = 0; i < REUSE_FACTOR; i++) {
 #pragma HLS UNROLL
-    const int item = i * PARALLEL + copy;
+    const int item = i * PARALLEL + lane;
     candidates[i] = item < WORK ? values[item < WORK ? item : 0] : Value(0);
   }
   return mux<REUSE_FACTOR>(candidates, Index<REUSE_FACTOR>(round));
 #else
-  const int item = round * PARALLEL + copy;
+  const int item = round * PARALLEL + lane;
   return item < WORK ? values[item] : Value(0);
 #endif
 }
 
-/// All items of a round: items[copy] = values[round * PARALLEL + copy], 0 beyond the work.
+/// All items of a round: items[lane] = values[round * PARALLEL + lane], 0 beyond the work.
 /// \tparam WORK number of items
 /// \tparam COLUMNS values of an item
 /// \tparam REUSE_FACTOR number of rounds
@@ -87,17 +87,17 @@ template <int WORK, int COLUMNS, int REUSE_FACTOR, int PARALLEL, class Value>
 inline void items_of_round(const Value values[WORK][COLUMNS], int round, Value items[PARALLEL][COLUMNS]) {
 #pragma HLS INLINE
 ROUND_ITEM:
-  for (int copy = 0; copy < PARALLEL; copy++) {
+  for (int lane = 0; lane < PARALLEL; lane++) {
 #pragma HLS UNROLL
   ROUND_COLUMN:
     for (int column = 0; column < COLUMNS; column++) {
 #pragma HLS UNROLL
-      items[copy][column] = of_round<WORK, COLUMNS, REUSE_FACTOR, PARALLEL>(values, column, round, copy);
+      items[lane][column] = of_round<WORK, COLUMNS, REUSE_FACTOR, PARALLEL>(values, column, round, lane);
     }
   }
 }
 
-/// Keep what a round has made: to[round * PARALLEL + c] = from[c].
+/// Store the results of a round: to[round * PARALLEL + lane] = from[lane].
 ///
 /// Each element compares the round with its own, a constant: no write depends on data.
 /// \tparam WORK number of items
@@ -121,9 +121,9 @@ STORE_ITEM:
     }
   }
 #else
-  for (int copy = 0; copy < PARALLEL && round * PARALLEL + copy < WORK; copy++) {
+  for (int lane = 0; lane < PARALLEL && round * PARALLEL + lane < WORK; lane++) {
     for (int column = 0; column < COLUMNS; column++) {
-      to[round * PARALLEL + copy][column] = from[copy][column];
+      to[round * PARALLEL + lane][column] = from[lane][column];
     }
   }
 #endif

@@ -28,7 +28,7 @@ inline void sparse_avg_pool2d(int round, const Features features[Config::max_pix
 #pragma HLS ARRAY_PARTITION variable = members type = complete
   pool_cells<Config>(round, coords, output_coords, members);
 AVG_CELL:
-  for (int copy = 0; copy < Config::parallel; copy++) {
+  for (int lane = 0; lane < Config::parallel; lane++) {
 #pragma HLS UNROLL
   AVG_CHANNEL:
     for (int channel = 0; channel < Config::channels; channel++) {
@@ -37,9 +37,9 @@ AVG_CELL:
     AVG_MEMBER:
       for (int j = 0; j < Config::max_pixels; j++) {
 #pragma HLS UNROLL
-        sum += get_flag<Config::max_pixels>(members[copy], j) ? features[j][channel] : Features(0);
+        sum += get_flag<Config::max_pixels>(members[lane], j) ? features[j][channel] : Features(0);
       }
-      output_features[copy][channel] = sum * reciprocal;
+      output_features[lane][channel] = sum * reciprocal;
     }
   }
 }

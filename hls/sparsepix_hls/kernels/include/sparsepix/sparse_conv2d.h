@@ -20,7 +20,7 @@ struct PixelWindow {
   /// \tparam Coords signed integer type of the coordinates
   template <class Config, class Coords>
   static inline bool
-  around(int round, int copy, const Position<kernel_area<Config>()> positions[pair_count(Config::max_pixels)],
+  around(int round, int lane, const Position<kernel_area<Config>()> positions[pair_count(Config::max_pixels)],
          const Coords coords[Config::max_pixels][2], Position<kernel_area<Config>()> row[Config::max_pixels],
          bool mirrored[Config::max_pixels]) {
 #pragma HLS INLINE
@@ -37,7 +37,7 @@ struct PixelWindow {
     WINDOW_ROUND:
       for (int r = 0; r < Config::reuse_factor; r++) {
 #pragma HLS UNROLL
-        const int i = r * Config::parallel + copy;
+        const int i = r * Config::parallel + lane;
         const int pair = i < j ? pair_index(i, j) : pair_index(j, i);
         const bool known = i != j && i < PIXELS;
         candidates[r] = known ? positions[known ? pair : 0] : Position<AREA>(i == j ? AREA / 2 : AREA);
@@ -46,7 +46,7 @@ struct PixelWindow {
       const Position<AREA> position = mux<Config::reuse_factor>(candidates, Index<Config::reuse_factor>(round));
       const bool turned = mux<Config::reuse_factor>(later, Index<Config::reuse_factor>(round));
 #else
-      const int i = round * Config::parallel + copy;
+      const int i = round * Config::parallel + lane;
       const int pair = i < j ? pair_index(i, j) : pair_index(j, i);
       const bool known = i != j && i < PIXELS;
       const Position<AREA> position = known ? positions[pair] : Position<AREA>(i == j ? AREA / 2 : AREA);
@@ -57,7 +57,7 @@ struct PixelWindow {
       row[j] = turn_here ? opposite : position;
       mirrored[j] = Config::reuse_factor == 1 && turned;
     }
-    return of_round<PIXELS, 2, Config::reuse_factor, Config::parallel>(coords, 0, round, copy) >= 0;
+    return of_round<PIXELS, 2, Config::reuse_factor, Config::parallel>(coords, 0, round, lane) >= 0;
   }
 };
 

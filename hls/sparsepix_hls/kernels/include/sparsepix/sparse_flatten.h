@@ -41,20 +41,20 @@ inline void sparse_flatten(int round, const Features features[Config::max_pixels
                                                                                                feature);
   items_of_round<Config::max_pixels, 2, Config::reuse_factor, Config::parallel>(coords, round, place);
 NO_SLOT:
-  for (int copy = 0; copy < Config::parallel; copy++) {
+  for (int lane = 0; lane < Config::parallel; lane++) {
 #pragma HLS UNROLL
-    const bool exists = round * Config::parallel + copy < Config::max_pixels;
-    place[copy][0] = exists ? place[copy][0] : Coords(-1);
-    place[copy][1] = exists ? place[copy][1] : Coords(-1);
+    const bool exists = round * Config::parallel + lane < Config::max_pixels;
+    place[lane][0] = exists ? place[lane][0] : Coords(-1);
+    place[lane][1] = exists ? place[lane][1] : Coords(-1);
   }
 FIND_ROW:
   for (int row = 0; row < Config::height; row++) {
 #pragma HLS UNROLL
     in_row[row] = 0;
   ROW_SLOT:
-    for (int copy = 0; copy < Config::parallel; copy++) {
+    for (int lane = 0; lane < Config::parallel; lane++) {
 #pragma HLS UNROLL
-      set_flag<Config::parallel>(in_row[row], copy, place[copy][0] == row);
+      set_flag<Config::parallel>(in_row[row], lane, place[lane][0] == row);
     }
   }
 FIND_COLUMN:
@@ -62,9 +62,9 @@ FIND_COLUMN:
 #pragma HLS UNROLL
     in_column[column] = 0;
   COLUMN_SLOT:
-    for (int copy = 0; copy < Config::parallel; copy++) {
+    for (int lane = 0; lane < Config::parallel; lane++) {
 #pragma HLS UNROLL
-      set_flag<Config::parallel>(in_column[column], copy, place[copy][1] == column);
+      set_flag<Config::parallel>(in_column[column], lane, place[lane][1] == column);
     }
   }
 

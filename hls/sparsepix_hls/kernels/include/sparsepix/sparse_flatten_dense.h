@@ -68,26 +68,26 @@ sparse_flatten_dense(int round, const Features features[Config::max_pixels][Conf
                                                                                                feature);
   items_of_round<Config::max_pixels, 2, Config::reuse_factor, Config::parallel>(coords, round, place);
 LOOK_UP_SLOT:
-  for (int copy = 0; copy < Config::parallel; copy++) {
+  for (int lane = 0; lane < Config::parallel; lane++) {
 #pragma HLS UNROLL
-    const Coords row = place[copy][0];
-    const Index<CELLS> column = place[copy][1];
+    const Coords row = place[lane][0];
+    const Index<CELLS> column = place[lane][1];
     const Index<CELLS> position = Index<CELLS>(row) * Index<CELLS>(Config::width) + column;
-    cell[copy] = row >= 0 ? position : Index<CELLS>(0);
+    cell[lane] = row >= 0 ? position : Index<CELLS>(0);
   }
 LOOK_UP_OUTPUT:
   for (int o = 0; o < Config::out_features; o++) {
 #pragma HLS UNROLL
     Output sum = round == 0 ? Output(bias[o]) : sums[o];
   LOOK_UP:
-    for (int copy = 0; copy < Config::parallel; copy++) {
+    for (int lane = 0; lane < Config::parallel; lane++) {
 #pragma HLS UNROLL
     LOOK_UP_PRODUCT:
       for (int channel = 0; channel < Config::channels; channel++) {
 #pragma HLS UNROLL
         const Weight looked_up =
-            cell_weight<CELLS, Config::channels, Config::out_features>(weight, cell[copy], channel, o);
-        sum += looked_up * feature[copy][channel];
+            cell_weight<CELLS, Config::channels, Config::out_features>(weight, cell[lane], channel, o);
+        sum += looked_up * feature[lane][channel];
       }
     }
     sums[o] = sum;

@@ -71,9 +71,9 @@ MAX_CHANNEL:
       values[j] = features[j][channel];
     }
   MAX_CELL:
-    for (int copy = 0; copy < Config::parallel; copy++) {
+    for (int lane = 0; lane < Config::parallel; lane++) {
 #pragma HLS UNROLL
-      output_features[copy][channel] = maximum<AREA, Config>(values, members[copy]);
+      output_features[lane][channel] = maximum<AREA, Config>(values, members[lane]);
     }
   }
 }

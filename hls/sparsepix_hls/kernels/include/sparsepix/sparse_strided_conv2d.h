@@ -18,17 +18,17 @@ struct CellWindow {
   /// \tparam Coords signed integer type of the coordinates
   template <class Config, class Cells, class Coords>
   static inline bool
-  around(int round, int copy, const Cells cells[Config::parallel][2], const Coords coords[Config::max_pixels][2],
+  around(int round, int lane, const Cells cells[Config::parallel][2], const Coords coords[Config::max_pixels][2],
          Position<kernel_area<Config>()> row[Config::max_pixels], bool mirrored[Config::max_pixels]) {
 #pragma HLS INLINE
     (void)round; // the cells are those of the round
     typedef UInt<index_bits(Config::cell_height + 1)> Height;
     typedef UInt<index_bits(Config::cell_width + 1)> Width;
-    const bool leads = cells[copy][0] >= 0;
+    const bool leads = cells[lane][0] >= 0;
     Coords centre[2];
 #pragma HLS ARRAY_PARTITION variable = centre type = complete
-    centre[0] = leads ? Coords(cells[copy][0] * Height(Config::cell_height)) : Coords(-1);
-    centre[1] = leads ? Coords(cells[copy][1] * Width(Config::cell_width)) : Coords(-1);
+    centre[0] = leads ? Coords(cells[lane][0] * Height(Config::cell_height)) : Coords(-1);
+    centre[1] = leads ? Coords(cells[lane][1] * Width(Config::cell_width)) : Coords(-1);
   STRIDED_PIXEL:
     for (int j = 0; j < Config::max_pixels; j++) {
 #pragma HLS UNROLL

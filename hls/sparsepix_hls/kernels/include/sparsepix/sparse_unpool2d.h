@@ -45,10 +45,10 @@ CELL_OF_FINE:
     column[i] = active ? cell_column : Fine(-1);
   }
 UNPOOL_SLOT:
-  for (int copy = 0; copy < Config::parallel; copy++) {
+  for (int lane = 0; lane < Config::parallel; lane++) {
 #pragma HLS UNROLL
-    const Fine own_row = of_round<Config::fine_pixels, Config::reuse_factor, Config::parallel>(row, round, copy);
-    const Fine own_column = of_round<Config::fine_pixels, Config::reuse_factor, Config::parallel>(column, round, copy);
+    const Fine own_row = of_round<Config::fine_pixels, Config::reuse_factor, Config::parallel>(row, round, lane);
+    const Fine own_column = of_round<Config::fine_pixels, Config::reuse_factor, Config::parallel>(column, round, lane);
     bool same[Config::max_pixels];
 #pragma HLS ARRAY_PARTITION variable = same type = complete
   UNPOOL_COARSE:
@@ -60,7 +60,7 @@ UNPOOL_SLOT:
   UNPOOL_CHANNEL:
     for (int channel = 0; channel < Config::channels; channel++) {
 #pragma HLS UNROLL
-      output[copy][channel] = one_hot_mux<Config::max_pixels, Config::channels>(features, channel, here);
+      output[lane][channel] = one_hot_mux<Config::max_pixels, Config::channels>(features, channel, here);
     }
   }
 }
