@@ -309,7 +309,7 @@ def _files_left(command: Command, prepared: Prepared, folder: Path, status: int,
     if left == prepared.old:
         return "as before", problems
     if left == prepared.stage:
-        return "new, not verified", problems
+        return "new, not verified" if left else "put aside", problems
     if command.trains and set(left) <= set(prepared.new) and "options.json" in left:
         return "goes on", problems
     against = prepared.new if len(set(left) & set(prepared.new)) >= len(set(left) & set(prepared.old)) else prepared.old
@@ -327,7 +327,8 @@ def _going_on(command: Command, prepared: Prepared, folder: Path) -> list[str]:
     words = tuple(word for word in command.words if word != "--force") if command.trains else command.words
     if command.stage and (folder / command.target).exists():
         words += ("--force",)
-    if "--force" in command.words and snapshot(folder / command.target) == prepared.old:
+    # What a kill leaves of --force may be the old target put aside, which the next command finds.
+    if "--force" in command.words and snapshot(folder / command.target) in (prepared.old, {}):
         words = command.words
     status = start(words, folder).wait()
     if status:
