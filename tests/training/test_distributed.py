@@ -15,7 +15,7 @@ from small_training import RUN_FILES, same_state
 from sparsepix.cli import train as train_cli
 from sparsepix.cost import penalty_terms
 from sparsepix.training.distributed import choose_device
-from sparsepix.training.history import History
+from sparsepix.util.history import History
 
 WORKER = Path(distributed_worker.__file__)
 

@@ -16,8 +16,8 @@ from small_training import RUN_FILES, same_state, toy, toy_model
 from sparsepix.cli.train import main
 from sparsepix.training import distributed, fit, random_shifts
 from sparsepix.training.checkpoint import read_checkpoint
-from sparsepix.training.history import History
 from sparsepix.training.runs import stop_on_signals
+from sparsepix.util.history import History
 from sparsepix_ops.system.signals import Interrupted
 
 # Steps of an epoch: 32 images are 4 steps of 7 and one of 4.

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from sparsepix.datasets import Dataset
-    from sparsepix.training.history import History
     from sparsepix.training.runs import Summary
+    from sparsepix.util.history import History
 
 
 def main(argv: Sequence[str] | None = None) -> int:

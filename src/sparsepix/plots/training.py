@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sparsepix.plots.style import LINES, PALETTE, new_figure, nonempty, plain
-from sparsepix.training.history import History
+from sparsepix.util.history import History
 from sparsepix_ops.errors import SparsePixError
 
 if TYPE_CHECKING:

@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sparsepix.training.augmentation import Augment, random_shifts
     from sparsepix.training.evaluation import accuracy, decisions, predict
-    from sparsepix.training.history import History
     from sparsepix.training.loop import fit, loss_of
+    from sparsepix.util.history import History
 
 __all__ = ["Augment", "History", "accuracy", "decisions", "fit", "loss_of", "predict", "random_shifts"]
 
 _HOMES = {
-    "Augment": "augmentation",
-    "History": "history",
-    "accuracy": "evaluation",
-    "decisions": "evaluation",
-    "fit": "loop",
-    "loss_of": "loop",
-    "predict": "evaluation",
-    "random_shifts": "augmentation",
+    "Augment": "sparsepix.training.augmentation",
+    "History": "sparsepix.util.history",
+    "accuracy": "sparsepix.training.evaluation",
+    "decisions": "sparsepix.training.evaluation",
+    "fit": "sparsepix.training.loop",
+    "loss_of": "sparsepix.training.loop",
+    "predict": "sparsepix.training.evaluation",
+    "random_shifts": "sparsepix.training.augmentation",
 }
 
 
@@ -29,7 +29,7 @@ def __getattr__(name: str) -> Any:
     from sparsepix.util.extras import needed_for
 
     with needed_for("sparsepix.training"):
-        module = import_module(f"sparsepix.training.{_HOMES[name]}")
+        module = import_module(_HOMES[name])
     return getattr(module, name)
 
 

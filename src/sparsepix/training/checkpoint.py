@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sparsepix.models.torch_files import read_own, tensor_problem, write_file
-from sparsepix.training.history import History
+from sparsepix.util.history import History
 from sparsepix.util.numbers_given import require_plain, shown
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.whole import real_number

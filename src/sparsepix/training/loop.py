@@ -23,9 +23,9 @@ from sparsepix.training.batches import ImageStore
 from sparsepix.training.checkpoint import Checkpoint, read_checkpoint, require_fitting
 from sparsepix.training.data_checks import checked_split, memory_problems, model_problems
 from sparsepix.training.evaluation import EVALUATED, decisions
-from sparsepix.training.history import History
 from sparsepix.training.option_checks import checked_fit_options
 from sparsepix.training.run_options import Monitor, Schedule
+from sparsepix.util.history import History
 from sparsepix.util.modes import evaluating
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.system.files import output_file

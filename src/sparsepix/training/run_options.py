@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sparsepix.cost.penalty_names import PENALTIES
+from sparsepix.util.history import Monitor
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.system.options import option, options_of, with_help
 
-Monitor = Literal["accuracy", "loss"]
 Schedule = Literal["one-cycle", "constant"]
 
 PRESETS = ("neutrino", "jet", "mnist", "digits", "muon")

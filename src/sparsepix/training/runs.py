@@ -22,11 +22,11 @@ from sparsepix.models.saving import save
 from sparsepix.training import distributed
 from sparsepix.training.augmentation import random_shifts
 from sparsepix.training.evaluation import accuracy, decisions, predict
-from sparsepix.training.history import History
 from sparsepix.training.loop import fit, loss_of
 from sparsepix.training.run_folder import run_folder, write_json
 from sparsepix.training.run_options import FIT_OPTIONS, RunOptions
 from sparsepix.util.extras import needed_for
+from sparsepix.util.history import History
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.system.files import atomic_write
 from sparsepix_ops.system.signals import Interrupted, heard, on_the_way

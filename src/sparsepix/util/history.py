@@ -3,10 +3,11 @@
 import csv
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from sparsepix.training.run_options import Monitor
 from sparsepix_ops.system.files import atomic_write
+
+Monitor = Literal["accuracy", "loss"]  # what of the validation chooses the best epoch
 
 
 @dataclass
