@@ -55,13 +55,12 @@ class SparseUnpool2d(nn.Module):
             attributes = {"kernel_shape": [rows, columns], "spatial_shape": [height, width]}
             inputs = (pixels.features, pixels.coords, like.coords)
             return like.replace(emit("SparseUnpool2d", inputs, attributes, (batch, slots, channels)))
-        # A grid of slot numbers one cell larger than needed, for the pixels of partial windows.
+        # A grid of slot numbers, the last one where no coarse pixel is; one cell larger, for pixels of partial windows.
         across, cells = strided[1] + 1, (strided[0] + 1) * (strided[1] + 1)
-        coarse = pixels.coords[..., 0] * across + pixels.coords[..., 1]
-        coarse = torch.where(pixels.active, coarse, cells)
-        slot = torch.arange(pixels.coords.shape[1], device=coarse.device).expand_as(coarse)
-        grid = slot.new_full((batch, cells + 1), pixels.coords.shape[1]).scatter(1, coarse, slot)
-        grid = grid.index_fill(1, torch.tensor([cells], device=grid.device), pixels.coords.shape[1])
+        none = pixels.coords.shape[1]
+        coarse = torch.where(pixels.active, pixels.coords[..., 0] * across + pixels.coords[..., 1], cells)
+        slot = torch.where(pixels.active, torch.arange(none, device=coarse.device), none)
+        grid = slot.new_full((batch, cells + 1), none).scatter(1, coarse, slot)
         cell = like.coords[..., 0] // rows * across + like.coords[..., 1] // columns
         source = grid.gather(1, torch.where(like.active, cell, cells))
         features = nn.functional.pad(pixels.features, (0, 0, 0, 1))
