@@ -4,6 +4,7 @@ The functions take arrays of raw integers and compute some output pixels: all of
 What changes from round to round comes in as a variable, what never does as a number, and the tracer folds it.
 """
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -44,8 +45,12 @@ def convolve(
         turned: whether the output pixel is the later one of the two, bits [parallel, N].
         active: whether the output slot holds a pixel, bits [parallel].
     """
-    kernel = conv_gather if implementation == "gather" else conv_pairs
-    return kernel(layer, code, features, codes, turned, active)
+    sums_of = _by_gather if implementation == "gather" else _by_pairs
+    result = np.empty((len(codes), layer.outputs[0].shape[1]), dtype=object)
+    for k, row in enumerate(codes):
+        for out, summed in enumerate(sums_of(layer, code, features, row, turned[k])):
+            result[k, out] = with_bias(layer, summed, out, active[k], masked=not code.raster_order)
+    return result
 
 
 def _products(layer: Any) -> int:
@@ -116,61 +121,33 @@ def with_bias(layer: Any, summed: Number, out_channel: int, active: Number, mask
     return value + select(active, bias, 0)
 
 
-def conv_pairs(
-    layer: Any,
-    code: PairCode,
-    features: np.ndarray,
-    codes: np.ndarray,
-    turned: np.ndarray,
-    active: np.ndarray,
-) -> np.ndarray:
-    """Convolution at some output pixels, weights looked up.
-
-    Args:
-        layer: the convolution.
-        code: the codes of pairs.
-        features: of all pixels [N, C].
-        codes: of each output pixel with each pixel [parallel, N].
-        turned: whether the output pixel is the later one of the two, bits [parallel, N].
-        active: whether the output slot holds a pixel, bits [parallel].
-    """
-    result = np.empty((len(codes), layer.outputs[0].shape[1]), dtype=object)
-    for k, row in enumerate(codes):
-        terms = [weighted(layer, code, row[j], turned[k, j], features[j]) for j in range(len(features))]
-        for out in range(layer.outputs[0].shape[1]):
-            summed = total([term for pixel in terms for term in pixel[out]])
-            result[k, out] = with_bias(layer, summed, out, active[k], masked=not code.raster_order)
-    return result
+def _by_pairs(
+    layer: Any, code: PairCode, features: np.ndarray, row: np.ndarray, turned: np.ndarray
+) -> Iterator[Number]:
+    """The sums of one output pixel, weights looked up: a sum for each output channel; see ``convolve``."""
+    terms = [weighted(layer, code, row[j], turned[j], features[j]) for j in range(len(features))]
+    for out in range(layer.outputs[0].shape[1]):
+        yield total([term for pixel in terms for term in pixel[out]])
 
 
-def conv_gather(
-    layer: Any,
-    code: PairCode,
-    features: np.ndarray,
-    codes: np.ndarray,
-    turned: np.ndarray,
-    active: np.ndarray,
-) -> np.ndarray:
-    """The same by kernel position: the neighbour there is selected and multiplied by constants; see ``conv_pairs``."""
+def _by_gather(
+    layer: Any, code: PairCode, features: np.ndarray, row: np.ndarray, turned: np.ndarray
+) -> Iterable[Number]:
+    """The same by kernel position: the neighbour there is selected and multiplied by constants."""
     area = layer.kernel_size[0] * layer.kernel_size[1]
     places = [code.position(c) for c in range(1 << code.bits)]
-    result = np.empty((len(codes), layer.outputs[0].shape[1]), dtype=object)
-    for k, row in enumerate(codes):
-        window = []
-        for position in range(area):
-            straight = [int(p == position) for p in places]
-            mirrored = [int(p is not None and area - 1 - p == position) for p in places]
-            here: list[Number] = []
-            for j in range(len(features)):
-                turn = known(turned[k, j])
-                if turn is None:
-                    address = either(row[j], as_variable(turned[k, j]) * 2.0**code.bits)
-                    here.append(table(address, straight + mirrored))
-                else:
-                    here.append(table(row[j], mirrored if turn else straight))
-            for channel in range(features.shape[1]):
-                window.append(selected(here, features[:, channel]))
-        summed = matrix(np.array(window, dtype=object), _kernels(layer).reshape(len(window), -1))
-        for out, value in enumerate(summed):
-            result[k, out] = with_bias(layer, value, out, active[k], masked=not code.raster_order)
-    return result
+    window = []
+    for position in range(area):
+        straight = [int(p == position) for p in places]
+        mirrored = [int(p is not None and area - 1 - p == position) for p in places]
+        here: list[Number] = []
+        for j in range(len(features)):
+            turn = known(turned[j])
+            if turn is None:
+                address = either(row[j], as_variable(turned[j]) * 2.0**code.bits)
+                here.append(table(address, straight + mirrored))
+            else:
+                here.append(table(row[j], mirrored if turn else straight))
+        for channel in range(features.shape[1]):
+            window.append(selected(here, features[:, channel]))
+    return matrix(np.array(window, dtype=object), _kernels(layer).reshape(len(window), -1))
