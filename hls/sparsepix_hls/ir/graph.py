@@ -38,6 +38,7 @@ class Layer:
 
     Attributes:
         name: C++ identifier.
+        output: what most layers make.
         op_types: ONNX ops that become this layer.
         option: the option of a design that chooses its implementation, of ``CHOICES``; '' where there is no choice.
         by_pixel: its rounds share out the pixels, so that each round has results of its own.
@@ -46,6 +47,7 @@ class Layer:
     """
 
     name: str
+    output: Tensor
     op_types: ClassVar[tuple[str, ...]] = ()
     option: ClassVar[str] = ""
     by_pixel: ClassVar[bool] = False
@@ -59,8 +61,8 @@ class Layer:
 
     @property
     def outputs(self) -> tuple[Array, ...]:
-        """The arrays that it makes, features before coords."""
-        raise NotImplementedError
+        """The arrays that it makes, features before coords; layers with more than one, or another name, say so."""
+        return (self.output,)
 
     @property
     def title(self) -> str:

@@ -44,11 +44,6 @@ class Activation(Layer):
         """What comes in."""
         return (self.input,)
 
-    @property
-    def outputs(self) -> tuple[Tensor, ...]:
-        """What goes out."""
-        return (self.output,)
-
     @classmethod
     def from_onnx(cls, node: Any, name: str, attributes: Mapping[str, Any], builder: Any) -> "Activation":
         """See ``Layer.from_onnx``; a rectifier and the quantizer after it are one layer."""

@@ -35,11 +35,6 @@ class Dense(Layer):
         return (self.input,)
 
     @property
-    def outputs(self) -> tuple[Tensor, ...]:
-        """The sums."""
-        return (self.output,)
-
-    @property
     def work(self) -> int:
         """The inputs."""
         return self.input.shape[0]

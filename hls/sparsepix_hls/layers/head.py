@@ -38,11 +38,6 @@ class Head(Layer):
         """The logits."""
         return (self.input,)
 
-    @property
-    def outputs(self) -> tuple[Tensor, ...]:
-        """The probabilities."""
-        return (self.output,)
-
     @classmethod
     def from_onnx(cls, node: Any, name: str, attributes: Mapping[str, Any], builder: Any) -> "Head":
         """See ``Layer.from_onnx``."""

@@ -31,11 +31,6 @@ class Add(Layer):
         """Both operands, or the one that is both."""
         return tuple(dict.fromkeys((self.first, self.second)))
 
-    @property
-    def outputs(self) -> tuple[Tensor, ...]:
-        """The sum."""
-        return (self.output,)
-
     @classmethod
     def from_onnx(cls, node: Any, name: str, attributes: Mapping[str, Any], builder: Any) -> "Add":
         """See ``Layer.from_onnx``."""
@@ -80,11 +75,6 @@ class Concat(Layer):
     def inputs(self) -> tuple[Tensor, ...]:
         """The parts, each once."""
         return tuple(dict.fromkeys(self.parts))
-
-    @property
-    def outputs(self) -> tuple[Tensor, ...]:
-        """All channels."""
-        return (self.output,)
 
     @classmethod
     def from_onnx(cls, node: Any, name: str, attributes: Mapping[str, Any], builder: Any) -> "Concat":

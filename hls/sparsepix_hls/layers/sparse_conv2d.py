@@ -125,11 +125,6 @@ class SparseConv2d(Convolution):
     op_types = ("SparseConv2d",)
 
     @property
-    def outputs(self) -> tuple[Tensor, ...]:
-        """The features."""
-        return (self.output,)
-
-    @property
     def kernel_map(self) -> KernelMap:
         """The kernel map that it reads, unless it is overlapped with a scan."""
         return KernelMap(self.coords, self.kernel_size)

@@ -42,11 +42,6 @@ class _OnGrid(Layer):
         return self.features, self.coords
 
     @property
-    def outputs(self) -> tuple[Tensor, ...]:
-        """The vector."""
-        return (self.output,)
-
-    @property
     def work(self) -> int:
         """The slots."""
         return self.features.shape[0]

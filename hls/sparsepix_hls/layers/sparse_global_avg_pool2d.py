@@ -35,11 +35,6 @@ class SparseGlobalAvgPool2d(Layer):
         """The features."""
         return (self.features,)
 
-    @property
-    def outputs(self) -> tuple[Tensor, ...]:
-        """The averages."""
-        return (self.output,)
-
     @classmethod
     def from_onnx(cls, node: Any, name: str, attributes: Mapping[str, Any], builder: Any) -> "SparseGlobalAvgPool2d":
         """See ``Layer.from_onnx``."""

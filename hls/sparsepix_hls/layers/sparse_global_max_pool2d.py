@@ -32,11 +32,6 @@ class SparseGlobalMaxPool2d(Layer):
         """Features and coords."""
         return self.features, self.coords
 
-    @property
-    def outputs(self) -> tuple[Tensor, ...]:
-        """The maxima."""
-        return (self.output,)
-
     @classmethod
     def from_onnx(cls, node: Any, name: str, attributes: Mapping[str, Any], builder: Any) -> "SparseGlobalMaxPool2d":
         """See ``Layer.from_onnx``."""

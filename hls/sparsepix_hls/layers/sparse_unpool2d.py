@@ -35,11 +35,6 @@ class SparseUnpool2d(Layer):
         return self.features, self.coords, self.fine_coords
 
     @property
-    def outputs(self) -> tuple[Tensor, ...]:
-        """Features on the fine pixels."""
-        return (self.output,)
-
-    @property
     def work(self) -> int:
         """The slots of the result."""
         return self.output.shape[0]
