@@ -36,17 +36,20 @@ if TYPE_CHECKING:
     from sparsepix.nn.sparse_max_pool2d import SparseMaxPool2d
     from sparsepix.nn.sparse_unpool2d import SparseUnpool2d
     from sparsepix.pixels.sparse_pixels import SparsePixels
-    from sparsepix.quant.quantizers import LearnedFixedPoint, Quantizer
+    from sparsepix.quant.formats import CalibratedFixedPoint, LearnedFixedPoint
+    from sparsepix.quant.quantizers import Quantizer, unquantized
+    from sparsepix.training.calibration import calibrate
     from sparsepix_ops.errors import SparsePixError
     from sparsepix_ops.fixed_point import FixedPoint
 
 _HOMES = {
     "Architecture": "sparsepix.models.architecture",
     "BitOperations": "sparsepix.cost.ebops",
+    "CalibratedFixedPoint": "sparsepix.quant.formats",
     "FixedPoint": "sparsepix_ops.fixed_point",
     "Layer": "sparsepix.models.architecture",
     "LayerOperations": "sparsepix.cost.ebops",
-    "LearnedFixedPoint": "sparsepix.quant.quantizers",
+    "LearnedFixedPoint": "sparsepix.quant.formats",
     "QuantConv2d": "sparsepix.nn.quant_conv2d",
     "QuantIdentity": "sparsepix.nn.activations",
     "QuantLeakyReLU": "sparsepix.nn.activations",
@@ -69,6 +72,7 @@ _HOMES = {
     "SparseReLU": "sparsepix.nn.activations",
     "SparseUnpool2d": "sparsepix.nn.sparse_unpool2d",
     "add": "sparsepix.nn.joins",
+    "calibrate": "sparsepix.training.calibration",
     "concat": "sparsepix.nn.joins",
     "ebops": "sparsepix.cost.ebops",
     "export_onnx": "sparsepix.export.exporter",
@@ -76,12 +80,14 @@ _HOMES = {
     "load": "sparsepix.models.saving",
     "penalties": "sparsepix.cost.penalty_terms",
     "save": "sparsepix.models.saving",
+    "unquantized": "sparsepix.quant.quantizers",
 }
 _MODULES = frozenset({"compat", "datasets", "models", "plots", "runs", "search", "training"})
 
 __all__ = [
     "Architecture",
     "BitOperations",
+    "CalibratedFixedPoint",
     "FixedPoint",
     "Layer",
     "LayerOperations",
@@ -109,6 +115,7 @@ __all__ = [
     "SparseUnpool2d",
     "__version__",
     "add",
+    "calibrate",
     "compat",
     "concat",
     "datasets",
@@ -123,6 +130,7 @@ __all__ = [
     "save",
     "search",
     "training",
+    "unquantized",
 ]
 
 

@@ -77,7 +77,8 @@ def test_heads():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: sp.models.neutrino(bits=7), "bits must be 8, 16 or None"),
+        (lambda: sp.models.neutrino(bits=17), "bits must be 2 ... 16 or None"),
+        (lambda: sp.models.neutrino(formats="ours"), "formats must be one of calibrated, paper"),
         (lambda: sp.models.jet(max_pixel=3), "unknown option 'max_pixel'"),
         (lambda: sp.models.mnist(max_pixels=0), "max_pixels must be an int >= 1"),
         (lambda: sp.models.mnist(max_pixels=48 * 48 + 1), "must not exceed the 2304 pixels"),

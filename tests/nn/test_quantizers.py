@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sparsepix.nn.quant_linear import QuantLinear
-from sparsepix.quant.quantizers import LearnedFixedPoint, Quantizer, bias_format_of, rescaling_int_quant
+from sparsepix.quant.formats import LearnedFixedPoint, bias_format_of
+from sparsepix.quant.quantizers import Quantizer, rescaling_int_quant
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedPoint
 

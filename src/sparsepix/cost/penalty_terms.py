@@ -1,6 +1,6 @@
 """Penalties for training: what a model costs, as numbers that a loss can include."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -81,3 +81,26 @@ def masked_intensity(reduce: SparseInputReduce) -> Tensor:
     kept = (last.features.abs().sum(2) * last.presence).sum(1)
     dropped = (intensity - kept) / intensity.masked_fill(intensity == 0, 1.0)
     return dropped.sum() / max(len(dropped), 1)
+
+
+def weighted(model: nn.Module, weights: Mapping[str, float], without: Collection[str] = ()) -> list[Tensor]:
+    """What each penalty adds to the loss of a training: a scalar each, with a gradient.
+
+    Args:
+        model: that has just computed a batch.
+        weights: of each penalty, by name.
+        without: names of penalties that are not added now; 0 stands in their place.
+
+    Raises:
+        SparsePixError: a penalty that the model does not have.
+    """
+    if not weights:
+        return []
+    # Only what is asked for: bit operations cost as much as a small layer.
+    values = penalties(model, [name for name in weights if name not in without])
+    values |= {name: next(model.parameters()).new_zeros(()) for name in without if name in weights}
+    if unknown := [name for name in weights if name not in values]:
+        raise SparsePixError(
+            f"fit: the model has no penalty {', '.join(unknown)}; it has {', '.join(values) or 'none'}"
+        )
+    return [weight * values[name] for name, weight in weights.items()]

@@ -18,7 +18,8 @@ from sparsepix.nn.sparse_conv2d import SparseConv2d
 from sparsepix.nn.sparse_flatten import SparseFlatten
 from sparsepix.nn.sparse_input_reduce import SparseInputReduce
 from sparsepix.nn.sparse_max_pool2d import SparseMaxPool2d
-from sparsepix.quant.quantizers import Format, LearnedFixedPoint, check_format
+from sparsepix.quant.formats import CalibratedFixedPoint, Format, LearnedFixedPoint, check_format
+from sparsepix.quant.quantizers import Quantizer
 from sparsepix.util.numbers_given import require_plain, shown
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedPoint
@@ -31,6 +32,7 @@ _CHOICES = {
     "bias_on": ("active", "nonzero"),
     "head": ("sigmoid", "softmax", None),
 }
+_ADAPTING = {"calibrated": CalibratedFixedPoint, "learned": LearnedFixedPoint}  # by their name in a file
 _FORMATS = ("weight_format", "activation_format", "input_format", "pool_format")
 
 
@@ -186,8 +188,9 @@ class Architecture:
             value = getattr(self, field.name)
             if isinstance(value, FixedPoint):
                 plain[field.name] = str(value)
-            elif isinstance(value, LearnedFixedPoint):
-                plain[field.name] = {"learned": asdict(value)}
+            for name, kind in _ADAPTING.items():
+                if isinstance(value, kind):
+                    plain[field.name] = {name: asdict(value)}
         return plain | {"input_shape": list(self.input_shape), "layers": [asdict(layer) for layer in self.layers]}
 
     @classmethod
@@ -213,7 +216,10 @@ class Architecture:
                 if isinstance(values[name], str):
                     values[name] = FixedPoint.parse(values[name])
                 elif isinstance(values[name], dict):
-                    values[name] = LearnedFixedPoint(**values[name]["learned"])
+                    kinds = list(values[name])
+                    if len(kinds) != 1:
+                        raise KeyError(f"{name}: expected one of {', '.join(_ADAPTING)}, found {kinds}")
+                    values[name] = _ADAPTING[kinds[0]](**values[name][kinds[0]])
             return cls(**values)
         except (KeyError, TypeError) as error:
             raise SparsePixError(f"the description of the architecture is not complete or not known: {error}") from None
@@ -235,6 +241,17 @@ class _ChannelsLastFlatten(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         return image.permute(0, 2, 3, 1).flatten(1)
+
+
+class _QuantAvgPool2d(nn.AvgPool2d):
+    """What ``SparseAvgPool2d`` is on images [B, C, H, W], its true division apart; its scale has the same name."""
+
+    def __init__(self, kernel_size: int, format: Format) -> None:
+        super().__init__(kernel_size)
+        self.quantizer = Quantizer(format, "AvgPool2d")
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.quantizer(super().forward(image))
 
 
 class SparseCNN(nn.Sequential):
@@ -272,7 +289,7 @@ def _build(model: nn.Sequential, a: Architecture) -> None:
         )
     model.add_module("input_quant", QuantIdentity(a.input_format))
     if a.sparse:
-        # The grid of a learned input format moves, so no threshold can be snapped to it.
+        # The grid of an input format that adapts moves, so no threshold can be snapped to it.
         grid = a.input_format if isinstance(a.input_format, FixedPoint) else None
         learned = (a.learn_max_pixels, a.learn_threshold)
         reduce = SparseInputReduce(a.max_pixels, a.threshold, a.activity, a.selection, *learned, input_format=grid)
@@ -329,4 +346,4 @@ def _pool(layer: Layer, a: Architecture) -> nn.Module:
         return SparseMaxPool2d(layer.size) if a.sparse else nn.MaxPool2d(layer.size)
     if a.sparse:
         return SparseAvgPool2d(layer.size, a.reciprocal_bits, a.pool_format)
-    return nn.Sequential(nn.AvgPool2d(layer.size), QuantIdentity(a.pool_format))
+    return _QuantAvgPool2d(layer.size, a.pool_format)

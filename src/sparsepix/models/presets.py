@@ -1,19 +1,22 @@
 """The presets: those of the paper, one for the digits that need no file, one for synthetic muons.
 
-The presets are those of SparsePixels (arXiv 2512.06208), with its formats for weights and
-activations. What the paper leaves unquantized (the input, the pooled average) firmware cannot; the
-formats for these are ours, chosen so that no published model changes a decision. Digits and muons are ours.
+The presets are those of SparsePixels (arXiv 2512.06208), with its widths of weights and activations. Their binary
+points are calibrated in training; those of the paper, from which they start, clip too much to train well
+(docs/training.md). What the paper leaves unquantized (the input, the pooled average) firmware cannot; the formats for
+these are ours, chosen so that no published model changes a decision. Digits and muons are ours.
 """
 
 from dataclasses import dataclass, replace
 from typing import Literal, TypedDict, Unpack
 
 from sparsepix.models.architecture import Architecture, Layer, SparseCNN
-from sparsepix.quant.quantizers import Format, LearnedFixedPoint
+from sparsepix.quant.formats import MAX_WIDTH, MIN_WIDTH, CalibratedFixedPoint, Format, LearnedFixedPoint
 from sparsepix.util.checks import check_flag
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedPoint
 from sparsepix_ops.whole import whole_number
+
+FORMATS = ("calibrated", "paper")
 
 
 @dataclass(frozen=True)
@@ -128,13 +131,14 @@ class PresetOptions(TypedDict, total=False):
         bias_on: 'active' (if left out), or 'nonzero' for models trained with the published Keras layers.
         input_format: of the image; None leaves it unquantized, as the published training did.
         pool_format: of pooled averages; None leaves them unquantized.
+        formats: 'calibrated' (if left out): ``calibrate``, which ``training.fit`` calls, moves the binary points of
+            weights, activations and pooled averages, each tensor's for itself; 'paper': they stay where they start.
         reciprocal_bits: of the pools' reciprocals; None divides truly. Models with one of these
             three set to None are for torch only: export refuses them.
         batch_norm: whether the convolutions normalize their outputs; False if left out.
         learn_max_pixels: learn the budget, from 1 to ``max_pixels``.
         learn_threshold: learn the threshold.
-        learn_bits: learn scale and width of the formats of weights, activations and pooled averages, each tensor
-            for itself, from 2 bits to those of the preset.
+        learn_bits: learn scale and width of these formats, from 2 bits to those of the preset.
     """
 
     sparse: bool
@@ -144,6 +148,7 @@ class PresetOptions(TypedDict, total=False):
     bias_on: Literal["active", "nonzero"]
     input_format: Format
     pool_format: Format
+    formats: Literal["calibrated", "paper"]
     reciprocal_bits: int | None
     batch_norm: bool
     learn_max_pixels: bool
@@ -156,7 +161,7 @@ def neutrino(max_pixels: int = 20, bits: int | None = 8, **options: Unpack[Prese
 
     Args:
         max_pixels: N, the slots of the list of active pixels.
-        bits: 8 or 16 (the paper's formats), or None for float everywhere.
+        bits: width of weights and activations, 2 ... 16 (8 and 16 are the paper's), or None for float everywhere.
         options: see ``PresetOptions``.
 
     Raises:
@@ -188,11 +193,28 @@ def muon(max_pixels: int = 20, bits: int | None = 8, **options: Unpack[PresetOpt
     return _preset("muon", max_pixels, bits, options)
 
 
-def _learned(format: Format) -> Format:
-    """A fixed format as the start of a learned one; others as they are."""
+def _adapting(format: Format, learned: bool) -> Format:
+    """A fixed format as the start of a calibrated or learned one; others as they are."""
     if not isinstance(format, FixedPoint):
         return format
-    return LearnedFixedPoint(format.width, format.signed, format.rounding, format.integer, learn_width=True)
+    if learned:
+        return LearnedFixedPoint(format.width, format.signed, format.rounding, format.integer, learn_width=True)
+    return CalibratedFixedPoint(format.width, format.signed, format.rounding, format.integer)
+
+
+def _formats_of(name: str, bits: int) -> dict[str, Format | int]:
+    """The formats of a preset as options of an architecture.
+
+    At another width than the paper's, those of the next wider one with fewer fraction bits.
+    """
+    formats = _FORMATS[name][8 if bits <= 8 else 16]
+    return {
+        "weight_format": replace(formats.weight, width=bits),
+        "activation_format": replace(formats.activation, width=bits),
+        "input_format": formats.input,
+        "pool_format": formats.pool,
+        "reciprocal_bits": formats.reciprocal_bits,
+    }
 
 
 def _preset(name: str, max_pixels: int, bits: int | None, options: PresetOptions) -> SparseCNN:
@@ -201,24 +223,22 @@ def _preset(name: str, max_pixels: int, bits: int | None, options: PresetOptions
         raise SparsePixError(
             f"{name}: unknown option {unknown[0]!r}; the options are {sorted(PresetOptions.__annotations__)}"
         )
-    if bits is not None and whole_number(bits) not in _FORMATS[name]:
-        raise SparsePixError(f"{name}: bits must be 8, 16 or None (float), found {bits!r}")
+    width = whole_number(bits)
+    if bits is not None and (width is None or not MIN_WIDTH <= width <= MAX_WIDTH):
+        raise SparsePixError(f"{name}: bits must be {MIN_WIDTH} ... {MAX_WIDTH} or None (float), found {bits!r}")
     given = dict(options)
     head, learn_bits = (check_flag(name, option, given.pop(option, False)) for option in ("head", "learn_bits"))
+    formats = given.pop("formats", "calibrated")
+    if not isinstance(formats, str) or formats not in FORMATS:
+        raise SparsePixError(f"{name}: formats must be one of {', '.join(FORMATS)}, found {formats!r}")
     if learn_bits and bits is None:
         raise SparsePixError(f"{name}: learn_bits needs widths to start from, found bits=None; take bits=8 or bits=16")
-    if bits is not None:
-        formats = _FORMATS[name][whole_number(bits)]
-        given = {
-            "weight_format": formats.weight,
-            "activation_format": formats.activation,
-            "input_format": formats.input,
-            "pool_format": formats.pool,
-            "reciprocal_bits": formats.reciprocal_bits,
-        } | given
-    if learn_bits:
+    if width is not None:
+        given = _formats_of(name, width) | given
+    if learn_bits or formats == "calibrated":
         for field in ("weight_format", "activation_format", "pool_format"):
-            given[field] = _learned(given[field])
+            if field not in options:
+                given[field] = _adapting(given.get(field), learn_bits)
     if head:
         given["head"] = "sigmoid" if name == "neutrino" else "softmax"
     return SparseCNN(Architecture(name, _INPUT_SHAPES[name], _LAYERS[name], max_pixels, **given))

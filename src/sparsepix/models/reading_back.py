@@ -8,9 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from sparsepix.export.module_copy import evaluation_copy
+from sparsepix.quant.quantizers import Quantizer
 from sparsepix.util.last_forward import LastForward
 from sparsepix.util.modes import evaluating
 from sparsepix.util.numbers_given import shown
+from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedPoint
 
 # Attributes that need not be the same: modes, hooks (the outputs show what these do), compiled code, names.
@@ -98,6 +100,18 @@ def _shared(model: nn.Module) -> Iterator[str]:
     for name, parameter in model.named_parameters(remove_duplicate=False):
         if first.setdefault(id(parameter), name) != name:
             yield f"{name}: it is the same parameter as {first[id(parameter)]}; they would be two"
+
+
+def format_problems(model: nn.Module) -> list[str]:
+    """Scales and widths of a model that make no format."""
+    problems = []
+    for name, module in model.named_modules():
+        if isinstance(module, Quantizer):
+            try:
+                _ = module.fixed_point
+            except SparsePixError as error:
+                problems += [f"{name}: {problem}" for problem in error.problems]
+    return problems
 
 
 def value_problems(model: nn.Module, again: nn.Module) -> list[str]:

@@ -57,7 +57,7 @@ def save(model: SparseCNN, path: str | Path) -> None:
     try:
         with torch.random.fork_rng(devices=[]), torch.device("cpu"):
             plain = SparseCNN(Architecture.from_dict(model.architecture.to_dict()))
-        problems = reading_back.structure_problems(model, plain)
+        problems = reading_back.structure_problems(model, plain) or reading_back.format_problems(model)
         if not problems:
             data = dump(
                 {
@@ -112,6 +112,9 @@ def _from_content(content: Mapping[str, Any], source: str) -> SparseCNN:
         newer = _newer(content.get("version"))
         raise SparsePixError(error.problems, f"{source}{newer}") from None
     load_state(model, state, source)
+    problems = [f"{name}: it is missing" for name in model.state_dict() if name not in state]
+    if problems := problems or reading_back.format_problems(model):
+        raise SparsePixError(problems, f"{source}: the weights do not fit the model")
     parameters = dict(model.named_parameters())
     if not isinstance(frozen, list) or not all(isinstance(name, str) and name in parameters for name in frozen):
         raise SparsePixError(

@@ -4,7 +4,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sparsepix.pixels.sparse_pixels import SparsePixels, check_pixels
-from sparsepix.quant.quantizers import Format, Quantizer
+from sparsepix.quant.formats import Format
+from sparsepix.quant.quantizers import Quantizer
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.ops.leaky_relu import slope_shift
 

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from sparsepix.pixels.sparse_pixels import SparsePixels, check_pixels
-from sparsepix.quant.quantizers import Quantizer, bias_format_of
+from sparsepix.quant.formats import bias_format_of
+from sparsepix.quant.quantizers import Quantizer
 from sparsepix.recording.blank import is_blank
 from sparsepix.recording.emit import exporting, name_constant
 from sparsepix.util.checks import check_channels, check_positive

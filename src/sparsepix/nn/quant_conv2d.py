@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sparsepix.nn.batch_norm import quantized_weights
-from sparsepix.quant.quantizers import Format, Quantizer, bias_format_of, start_above_rounding
+from sparsepix.quant.formats import Format, bias_format_of
+from sparsepix.quant.quantizers import Quantizer, start_above_rounding
 from sparsepix.util.checks import as_pair, check_channels, check_flag, check_image, check_positive, check_weights
 from sparsepix.util.last_forward import LastForward
 from sparsepix.util.precision import full_precision, in_full_precision

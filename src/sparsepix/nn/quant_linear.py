@@ -3,7 +3,8 @@
 from torch import Tensor, nn
 
 from sparsepix.nn.batch_norm import quantized_weights
-from sparsepix.quant.quantizers import Format, Quantizer, bias_format_of, start_above_rounding
+from sparsepix.quant.formats import Format, bias_format_of
+from sparsepix.quant.quantizers import Quantizer, start_above_rounding
 from sparsepix.util.checks import check_channels, check_flag, check_positive, check_vector, check_weights
 from sparsepix.util.precision import in_full_precision, linear
 

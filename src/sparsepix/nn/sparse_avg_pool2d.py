@@ -6,7 +6,8 @@ from torch import nn
 
 from sparsepix.nn.pooling import emit_pool, merge_slots, pooled_presence
 from sparsepix.pixels.sparse_pixels import SparsePixels, check_pixels, pixels_of
-from sparsepix.quant.quantizers import Format, Quantizer
+from sparsepix.quant.formats import Format
+from sparsepix.quant.quantizers import Quantizer
 from sparsepix.recording.blank import is_blank
 from sparsepix.util.checks import as_pair, check_positive, check_window
 from sparsepix_ops.errors import SparsePixError

@@ -12,7 +12,8 @@ from sparsepix.nn.batch_norm import NEEDS_ACTIVE_BIAS, SparseBatchNorm2d, quanti
 from sparsepix.nn.pooling import Merge, merge_slots, pooled_presence
 from sparsepix.pixels.kernel_map import add_windows, gather_windows, kernel_map
 from sparsepix.pixels.sparse_pixels import SparsePixels, check_pixels, pixels_of
-from sparsepix.quant.quantizers import Format, Quantizer, bias_format_of, start_above_rounding
+from sparsepix.quant.formats import Format, bias_format_of
+from sparsepix.quant.quantizers import Quantizer, start_above_rounding
 from sparsepix.recording.blank import is_blank
 from sparsepix.recording.emit import emit, emit_sparse
 from sparsepix.util.checks import as_pair, check_channels, check_choice, check_flag, check_positive, check_weights

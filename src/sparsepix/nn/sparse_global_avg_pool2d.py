@@ -4,7 +4,8 @@ from torch import Tensor, nn
 
 from sparsepix.nn.sparse_avg_pool2d import reciprocal_factor, true_division
 from sparsepix.pixels.sparse_pixels import SparsePixels, check_pixels
-from sparsepix.quant.quantizers import Format, Quantizer
+from sparsepix.quant.formats import Format
+from sparsepix.quant.quantizers import Quantizer
 from sparsepix.recording.blank import is_blank
 from sparsepix.recording.emit import emit
 from sparsepix.util.checks import check_positive

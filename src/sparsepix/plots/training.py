@@ -55,7 +55,8 @@ def training_history(columns: Mapping[str, Sequence[float]]) -> "Figure":
     Args:
         columns: an entry an epoch, by name, as ``History.columns()`` or the columns of a history.csv:
             ``train_loss``, ``validation_loss``, ``penalty_<name>``, ``validation_accuracy``, ``budget``,
-            ``threshold``, ``ebops``. Others are not drawn. At least one of these.
+            ``threshold``, ``ebops``; where ``quantized`` turns from 0 to 1 a line says so. Others are not drawn. At
+            least one of these.
 
     Raises:
         SparsePixError: nothing to draw, columns of different lengths, or entries that are not finite numbers.
@@ -92,7 +93,13 @@ def training_history(columns: Mapping[str, Sequence[float]]) -> "Figure":
         plain(axes)
     for axes in grid[len(panels) :]:
         axes.axis("off")
+    in_float = list(columns.get("quantized", [])).count(0)
     for axes in figure.axes:
+        if in_float:
+            axes.axvline(in_float + 0.5, color="0.6", linewidth=0.8)
+            axes.annotate(
+                "quantized", (in_float + 0.5, 1), (2, 2), axes.get_xaxis_transform(), "offset points", fontsize=7
+            )
         axes.set_xlim(0.5, len(epochs) + 0.5)
         axes.xaxis.get_major_locator().set_params(integer=True)
     return figure

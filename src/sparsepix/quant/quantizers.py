@@ -4,8 +4,9 @@ Every scale is a power of two, so that in float32 and float64 scaling is exact a
 value is the fixed-point number that the firmware holds.
 """
 
+import contextlib
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -19,78 +20,19 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from sparsepix.quant.bounded import bounded
+from sparsepix.quant.formats import (
+    MAX_INTEGER,
+    CalibratedFixedPoint,
+    Format,
+    LearnedFixedPoint,
+    check_format,
+    start_of,
+)
 from sparsepix.recording.blank import is_blank
 from sparsepix.recording.emit import emit, exporting, note_quantized
 from sparsepix.util.precision import in_full_precision
 from sparsepix_ops.errors import SparsePixError
-from sparsepix_ops.fixed_point import AP_ROUNDING, FixedPoint, Rounding
-from sparsepix_ops.whole import truth, whole_number
-
-MIN_WIDTH, MAX_WIDTH = 2, 16
-# Beyond it a scale or its reciprocal comes near the ends of float32, where scaling is no longer exact.
-MAX_INTEGER = 64
-
-
-@dataclass(frozen=True)
-class LearnedFixedPoint:
-    """A format whose position of the binary point (a power-of-two scale) is learned, and on request its width.
-
-    A smaller width drops the lowest bits: the range stays.
-
-    Args:
-        width: bits in all, 2 ... 16; where a learned width starts, and the largest that it can become.
-        signed: two's complement if true.
-        rounding: 'ROUND' (half to even) or 'FLOOR'.
-        initial_integer: bits left of the binary point to start from, the sign bit included.
-        learn_width: learn the width too, from ``min_width`` to ``width``.
-        min_width: the smallest learned width.
-
-    Raises:
-        SparsePixError: numbers that are not whole (8.0 is one).
-    """
-
-    width: int
-    signed: bool = True
-    rounding: Rounding = "ROUND"
-    initial_integer: int = 1
-    learn_width: bool = False
-    min_width: int = MIN_WIDTH
-
-    def __post_init__(self) -> None:
-        whole = {name: whole_number(getattr(self, name)) for name in ("width", "initial_integer", "min_width")}
-        truths = {name: truth(getattr(self, name)) for name in ("signed", "learn_width")}
-        problems = [
-            f"LearnedFixedPoint: {name} must be a whole number of bits, found {getattr(self, name)!r}"
-            for name, value in whole.items()
-            if value is None
-        ]
-        problems += [
-            f"LearnedFixedPoint: {name} must be True or False, found {getattr(self, name)!r}"
-            for name, value in truths.items()
-            if value is None
-        ]
-        if problems:
-            raise SparsePixError(problems)
-        for name, value in (whole | truths).items():
-            object.__setattr__(self, name, value)
-
-    @property
-    def initial(self) -> FixedPoint:
-        """The format before the first training step."""
-        return FixedPoint(self.width, self.initial_integer, self.signed, self.rounding)
-
-
-Format = FixedPoint | LearnedFixedPoint | None
-
-
-def bias_format_of(weight_format: Format) -> Format:
-    """The format of a bias that has none of its own: that of the weights, at its full width.
-
-    A bias is added and not multiplied, so narrowing it would save nothing.
-    """
-    if isinstance(weight_format, LearnedFixedPoint) and weight_format.learn_width:
-        return replace(weight_format, learn_width=False)
-    return weight_format
+from sparsepix_ops.fixed_point import FixedPoint
 
 
 @torch.no_grad()
@@ -102,7 +44,7 @@ def start_above_rounding(layer: nn.Module, format: Format) -> None:
     """
     if format is None:
         return
-    step = (format.initial if isinstance(format, LearnedFixedPoint) else format).scale
+    step = start_of(format).scale
     stretch = 2 * step * math.sqrt(layer.weight[0].numel())
     if stretch > 1:
         layer.weight.mul_(stretch)
@@ -140,7 +82,7 @@ def rescaling_int_quant(format: FixedPoint | LearnedFixedPoint) -> RescalingIntQ
 
     Brevitas scales by threshold / 2**bits, so the threshold is the power of two above the largest value.
     """
-    start = format.initial if isinstance(format, LearnedFixedPoint) else format
+    start = start_of(format)
     learns_width = isinstance(format, LearnedFixedPoint) and format.learn_width
     width = LearnedWidth(format.min_width, format.width) if learns_width else BitWidthConst(start.width)
     scaling = ParameterScaling if isinstance(format, LearnedFixedPoint) else ConstScaling
@@ -218,11 +160,11 @@ class _LearnedQuantize(torch.autograd.Function):
 class Quantizer(nn.Module):
     """Rounds and clips a tensor to a format; gradients go straight through the rounding.
 
-    Exact in float32 and float64. The parameters of a learned format are in the state_dict; a
-    fixed format adds nothing to it.
+    Exact in float32 and float64. The parameters of a learned format and the scale of a calibrated one are in the
+    state_dict; a fixed format adds nothing to it.
 
     Args:
-        format: a fixed or learned format; None leaves the tensor as it is.
+        format: a fixed, calibrated or learned format; None leaves the tensor as it is.
         owner: what is quantized, for messages, as 'SparseConv2d weight'.
 
     Raises:
@@ -235,19 +177,25 @@ class Quantizer(nn.Module):
         check_format(format, owner)
         self.format = format
         self.owner = owner
+        self.bypassed = False  # see unquantized
         self.learned = rescaling_int_quant(format) if isinstance(format, LearnedFixedPoint) else None
+        # Tensors: torch takes longer to wrap a Python float than to multiply a small tensor by it.
         if isinstance(format, FixedPoint):
-            # Tensors: torch takes longer to wrap a Python float than to multiply a small tensor by it.
             self.register_buffer("_scale", torch.tensor(format.scale), persistent=False)
             self.register_buffer("_inverse", torch.tensor(1.0 / format.scale), persistent=False)
+        elif isinstance(format, CalibratedFixedPoint):
+            self.register_buffer("scale", torch.tensor(format.initial.scale))
 
     @property
     def fixed_point(self) -> FixedPoint | None:
         """The present format; None if there is none.
 
         Raises:
-            SparsePixError: a learned scale or width is not finite, or the scale has run away.
+            SparsePixError: a learned scale or width is not finite, or the scale has run away; a calibrated scale is no
+                power of two.
         """
+        if isinstance(self.format, CalibratedFixedPoint):
+            return self._calibrated()
         if self.learned is None:
             return self.format
         exponent = float(self.learned.scaling_impl.value.detach())
@@ -263,6 +211,43 @@ class Quantizer(nn.Module):
             raise SparsePixError(f"{self.owner}: the learned width is not finite; lower the learning rate")
         return FixedPoint(int(width), integer, self.format.signed, self.format.rounding)
 
+    def _calibrated(self) -> FixedPoint:
+        scale = float(self.scale)
+        mantissa, exponent = math.frexp(scale)  # of a power of two: 0.5, and one more than its exponent
+        integer = exponent - 1 + self.format.width
+        if mantissa != 0.5 or abs(integer) > MAX_INTEGER:
+            raise SparsePixError(
+                f"{self.owner}: the calibrated scale must be a power of two that leaves -{MAX_INTEGER} ... "
+                f"{MAX_INTEGER} integer bits, found {scale}; calibrate the model again"
+            )
+        return FixedPoint(self.format.width, integer, self.format.signed, self.format.rounding)
+
+    @property
+    def adapts(self) -> bool:
+        """Whether the binary point is set by a calibration or in training."""
+        return isinstance(self.format, CalibratedFixedPoint | LearnedFixedPoint)
+
+    @torch.no_grad()
+    def set_integer(self, integer: int) -> None:
+        """Move the binary point of a format that adapts.
+
+        Args:
+            integer: bits left of it, the sign bit included.
+
+        Raises:
+            SparsePixError: the format is fixed, or there is none; a binary point more than 64 bits away.
+        """
+        if not self.adapts:
+            raise SparsePixError(f"{self.owner}: only a calibrated or learned format can be moved, found {self.format}")
+        if abs(integer) > MAX_INTEGER:
+            raise SparsePixError(
+                f"{self.owner}: the integer bits must be -{MAX_INTEGER} ... {MAX_INTEGER}, found {integer}"
+            )
+        if self.learned is None:
+            self.scale.fill_(2.0 ** (integer - self.format.width))
+        else:
+            self.learned.scaling_impl.value.fill_(float(integer - int(self.format.signed)))
+
     @property
     def bit_width(self) -> Tensor | float | None:
         """The width: a scalar tensor with a gradient if it is learned; None if there is no format."""
@@ -273,23 +258,28 @@ class Quantizer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Quantize ``x`` [...]; the result has its shape and dtype."""
-        if self.format is None:
+        if self.format is None or self.bypassed:
             return x
         x = in_full_precision(self.owner, x)
         if is_blank(x):
             return emit("Quant", (x, *self._constants(x)), self._attributes(), x.shape)
-        result = self._quantize(x)
+        result = self.quantize(x)
         if exporting():
             note_quantized(x, result, self._constants(x), self._attributes())
         return result
 
-    def _quantize(self, x: Tensor) -> Tensor:
+    def quantize(self, x: Tensor) -> Tensor:
+        """What ``forward`` does, at any time: in an export and within ``unquantized`` too."""
         format = self.format
         floor = format.rounding == "FLOOR"
         if self.learned is not None:
             exponent, width = self.learned.scaling_impl.value, self.learned.msb_clamp_bit_width_impl()
             return _LearnedQuantize.apply(x, exponent, width, format.signed, floor)
-        return _FixedQuantize.apply(x, self._scale, self._inverse, format.raw_min, format.raw_max, floor)
+        if isinstance(format, FixedPoint):
+            scale, inverse = self._scale, self._inverse
+        else:
+            scale, inverse, format = self.scale, self.scale.reciprocal(), format.initial
+        return _FixedQuantize.apply(x, scale, inverse, format.raw_min, format.raw_max, floor)
 
     def _constants(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Scale, zero point and width of the ``Quant`` node of ``x``."""
@@ -300,37 +290,31 @@ class Quantizer(nn.Module):
     def _attributes(self) -> dict[str, int | str]:
         return {"signed": int(self.format.signed), "narrow": 0, "rounding_mode": self.format.rounding}
 
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, metadata: Any, strict: bool, missing: list[str], *rest: list[str]
+    ) -> None:
+        super()._load_from_state_dict(state_dict, prefix, metadata, strict, missing, *rest)
+        # Values of a float model, or of one with fixed formats, hold no scale: it stays, and can be calibrated.
+        if f"{prefix}scale" in missing:
+            missing.remove(f"{prefix}scale")
+
     def extra_repr(self) -> str:
         """The format, for ``print(model)``."""
-        return str(self.format)
+        return f"calibrated, {self.fixed_point}" if isinstance(self.format, CalibratedFixedPoint) else str(self.format)
 
 
-def check_format(format: Format, owner: str) -> None:
-    """Check that a format is one that a quantizer can carry.
+@contextlib.contextmanager
+def unquantized(model: nn.Module) -> Iterator[None]:
+    """Within the block the quantizers of a model, in all threads, pass on what they get: the model computes in float.
 
-    Raises:
-        SparsePixError: see ``Quantizer``.
+    Args:
+        model: with ``Quantizer`` modules at any depth.
     """
-    if format is None:
-        return
-    if not isinstance(format, FixedPoint | LearnedFixedPoint):
-        raise SparsePixError(
-            f"{owner}: a format must be FixedPoint, LearnedFixedPoint or None, found {format!r}; "
-            "write FixedPoint(8, 3) or FixedPoint.parse('ap_fixed<8, 3>')"
-        )
-    if not isinstance(format.rounding, str) or format.rounding not in AP_ROUNDING:
-        raise SparsePixError(f"{owner}: rounding must be one of {list(AP_ROUNDING)}, found {format.rounding!r}")
-    if not MIN_WIDTH <= format.width <= MAX_WIDTH:
-        raise SparsePixError(f"{owner}: width must be {MIN_WIDTH} ... {MAX_WIDTH} bits, found {format.width}")
-    if isinstance(format, LearnedFixedPoint) and not MIN_WIDTH <= format.min_width <= format.width:
-        raise SparsePixError(
-            f"{owner}: min_width must be {MIN_WIDTH} ... width = {format.width} bits, found {format.min_width}"
-        )
-    integer = format.initial_integer if isinstance(format, LearnedFixedPoint) else format.integer
-    if abs(integer) > MAX_INTEGER:
-        raise SparsePixError(f"{owner}: the integer bits must be -{MAX_INTEGER} ... {MAX_INTEGER}, found {integer}")
-    if isinstance(format, FixedPoint) and format.overflow != "SAT":
-        raise SparsePixError(
-            f"{owner}: a quantizer saturates, found overflow={format.overflow!r}; wrapping has no useful gradient, "
-            "take overflow='SAT'"
-        )
+    found = [(module, module.bypassed) for module in model.modules() if isinstance(module, Quantizer)]
+    for module, _ in found:
+        module.bypassed = True
+    try:
+        yield
+    finally:
+        for module, before in found:
+            module.bypassed = before

@@ -5,19 +5,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sparsepix.training.augmentation import Augment, random_shifts
-    from sparsepix.training.evaluation import accuracy, decisions, predict
-    from sparsepix.training.loop import fit, loss_of
+    from sparsepix.training.calibration import calibrate
+    from sparsepix.training.evaluation import accuracy, decisions, loss_of, predict
+    from sparsepix.training.loop import fit
     from sparsepix.util.history import History
 
-__all__ = ["Augment", "History", "accuracy", "decisions", "fit", "loss_of", "predict", "random_shifts"]
+__all__ = ["Augment", "History", "accuracy", "calibrate", "decisions", "fit", "loss_of", "predict", "random_shifts"]
 
 _HOMES = {
     "Augment": "sparsepix.training.augmentation",
     "History": "sparsepix.util.history",
     "accuracy": "sparsepix.training.evaluation",
+    "calibrate": "sparsepix.training.calibration",
     "decisions": "sparsepix.training.evaluation",
     "fit": "sparsepix.training.loop",
-    "loss_of": "sparsepix.training.loop",
+    "loss_of": "sparsepix.training.evaluation",
     "predict": "sparsepix.training.evaluation",
     "random_shifts": "sparsepix.training.augmentation",
 }

@@ -140,10 +140,13 @@ def _history_problems(found: History, fresh: History, epochs: int) -> Iterator[s
     if not isinstance(found.penalties, dict) or list(found.penalties) != list(fresh.penalties):
         yield f"history.penalties: expected {_names(fresh.penalties)}, found {_names(found.penalties)}"
         return
-    if found.monitor != fresh.monitor:
-        yield f"history.monitor: expected {fresh.monitor!r}, found {shown(found.monitor)}"
+    given = ("monitor", "float_epochs")
+    for name in given:
+        value, like = getattr(found, name), getattr(fresh, name)
+        if type(value) is not type(like) or value != like:
+            yield f"history.{name}: expected {like!r}, found {shown(value)}"
     optional = ("budget", "threshold", "ebops")
-    lists = {name: value for name, value in vars(found).items() if name not in ("penalties", "monitor")}
+    lists = {name: value for name, value in vars(found).items() if name not in ("penalties", *given)}
     for name, values in (lists | found.penalties).items():
         if name in optional and values == []:
             continue

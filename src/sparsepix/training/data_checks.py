@@ -14,6 +14,33 @@ from sparsepix_ops.errors import SparsePixError
 _BLOCK = 4096  # images whose values are looked at together: no copy of a large array
 
 
+def checked_images(given: Any, where: str, problems: list[str]) -> np.ndarray | None:
+    """Images [E, C, H, W] as an array; None if they are not even that.
+
+    Args:
+        given: an array, or a tensor.
+        where: what they are, for the messages.
+        problems: gets a message for each thing that is wrong.
+    """
+    images = _array(given)
+    if images is None or images.ndim != 4:
+        problems.append(f"{where}: expected an array [E, C, H, W], found {_found(given)}")
+        return None
+    if images.dtype.kind != "f":
+        problems.append(
+            f"{where}: expected float32, found {images.dtype}; convert with images.astype(np.float32), and scale "
+            "them to the range that the model expects, as / 255"
+        )
+        return None
+    if len(images) and not images.size:
+        problems.append(f"{where}: expected pixels, found the shape {images.shape}")
+    elif (wrong := _first_not_finite(images)) is not None:
+        problems.append(
+            f"{where}: expected finite values, found NaN or infinity, first in image {wrong}; an inactive pixel is 0"
+        )
+    return images
+
+
 def checked_split(split: Split, name: str, problems: list[str]) -> Split:
     """The part of a data set with labels as int64, native and side by side; images as they are.
 
@@ -22,16 +49,7 @@ def checked_split(split: Split, name: str, problems: list[str]) -> Split:
         name: of it, for the messages.
         problems: gets a message for each thing that is wrong.
     """
-    images, labels = _array(split.images), _array(split.labels)
-    if images is None or images.ndim != 4:
-        problems.append(f"{name} images: expected an array [E, C, H, W], found {_found(split.images)}")
-        images = None
-    elif images.dtype.kind != "f":
-        problems.append(
-            f"{name} images: expected float32, found {images.dtype}; convert with images.astype(np.float32), and scale "
-            "them to the range that the model expects, as / 255"
-        )
-        images = None
+    images, labels = checked_images(split.images, f"{name} images", problems), _array(split.labels)
     if problem := _label_problem(split.labels, labels):
         problems.append(f"{name} labels: {problem}")
         labels = None
@@ -41,17 +59,8 @@ def checked_split(split: Split, name: str, problems: list[str]) -> Split:
         problems.append(f"{name}: expected as many labels as images, found {len(labels)} and {len(images)}")
     elif not len(labels):
         problems.append(f"{name}: expected images to {_USE.get(name, 'use')}, found none")
-    elif not images.size:
-        problems.append(f"{name} images: expected pixels, found the shape {images.shape}")
-    else:
-        if labels.min() < 0:
-            problems.append(f"{name} labels: expected 0 or more, found {labels.min()} (label {int(labels.argmin())})")
-        wrong = _first_not_finite(images)
-        if wrong is not None:
-            problems.append(
-                f"{name} images: expected finite values, found NaN or infinity, first in image {wrong}; an inactive "
-                "pixel is 0"
-            )
+    elif labels.min() < 0:
+        problems.append(f"{name} labels: expected 0 or more, found {labels.min()} (label {int(labels.argmin())})")
     return Split(images, np.ascontiguousarray(labels, dtype=np.int64))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from sparsepix.pixels.sparse_pixels import SparsePixels
 from sparsepix.util.checks import check_positive
@@ -22,6 +23,20 @@ Outputs = np.ndarray | dict[str, np.ndarray] | tuple[np.ndarray, ...]
 def decisions(output: np.ndarray) -> np.ndarray:
     """Class numbers [E] of logits: the largest of [E, classes], the sign of [E, 1]."""
     return (output[:, 0] > 0).astype(np.int64) if output.shape[1] == 1 else output.argmax(axis=1)
+
+
+def loss_of(output: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    """Cross entropy of logits: [B, classes] against class numbers [B], or [B, 1] against 0 and 1.
+
+    Args:
+        output: the logits.
+        labels: the true classes.
+        label_smoothing: the share of each target that is spread evenly over all classes.
+    """
+    if output.shape[1] == 1:
+        target = labels.to(output.dtype) * (1 - label_smoothing) + label_smoothing / 2
+        return F.binary_cross_entropy_with_logits(output[:, 0], target)
+    return F.cross_entropy(output, labels, label_smoothing=label_smoothing)
 
 
 @torch.no_grad()

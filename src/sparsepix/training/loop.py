@@ -4,6 +4,7 @@ In several processes (``torchrun``, see ``sparsepix.training.distributed``) the 
 computes its part of every batch.
 """
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,17 +13,18 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from sparsepix.cost import penalty_terms
 from sparsepix.datasets import Dataset, Split
 from sparsepix.nn.sparse_input_reduce import SparseInputReduce
+from sparsepix.quant.quantizers import Quantizer, unquantized
 from sparsepix.training import distributed
 from sparsepix.training.augmentation import Augment
 from sparsepix.training.batches import ImageStore
+from sparsepix.training.calibration import IMAGES, adapting, calibrate
 from sparsepix.training.checkpoint import Checkpoint, read_checkpoint, require_fitting
 from sparsepix.training.data_checks import checked_split, memory_problems, model_problems
-from sparsepix.training.evaluation import EVALUATED, decisions
+from sparsepix.training.evaluation import EVALUATED, decisions, loss_of
 from sparsepix.training.option_checks import checked_fit_options
 from sparsepix.training.run_options import Monitor, Schedule
 from sparsepix.util.history import History
@@ -37,26 +39,12 @@ _NOT_FINITE = "expected finite losses, found NaN or infinity"
 _LOWER = "lower the learning rate, or look at what the augmentation and the model make of the images"
 
 
-def loss_of(output: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """Cross entropy of logits: [B, classes] against class numbers [B], or [B, 1] against 0 and 1.
-
-    Args:
-        output: the logits.
-        labels: the true classes.
-        label_smoothing: the share of each target that is spread evenly over all classes.
-    """
-    if output.shape[1] == 1:
-        target = labels.to(output.dtype) * (1 - label_smoothing) + label_smoothing / 2
-        return F.binary_cross_entropy_with_logits(output[:, 0], target)
-    return F.cross_entropy(output, labels, label_smoothing=label_smoothing)
-
-
 def fit(
     model: nn.Module,
     data: Dataset,
     epochs: int,
-    learning_rate: float = 2e-3,
-    batch_size: int = 64,
+    learning_rate: float = 2e-2,
+    batch_size: int = 128,
     seed: int = 0,
     augment: Augment | None = None,
     label_smoothing: float = 0.0,
@@ -65,6 +53,7 @@ def fit(
     on_step: Callable[[int, int], None] | None = None,
     schedule: Schedule = "one-cycle",
     penalties: Mapping[str, float] | None = None,
+    float_epochs: int | None = None,
     monitor: Monitor = "accuracy",
     patience: int | None = None,
     compiled: bool = False,
@@ -74,6 +63,10 @@ def fit(
     stop: Callable[[], bool] | None = None,
 ) -> History:
     """Train with Adam, on the model's device; the model ends with the weights of its best epoch.
+
+    A model with formats that adapt (``CalibratedFixedPoint``, ``LearnedFixedPoint``) is trained in float first. Then
+    they are calibrated with training images (see ``calibrate``), and the rest of the epochs train with them; one of
+    these is the best. docs/training.md says what each part of this recipe is worth.
 
     With a checkpoint file an interrupted training goes on when it is called again with the same arguments, and ends
     with the same weights and history, bit for bit, as one that was never interrupted.
@@ -90,7 +83,10 @@ def fit(
         on_epoch: called after each epoch with its index and the history so far, for a progress bar.
         on_step: called after each step with the index of the next one and the number of steps of an epoch.
         schedule: 'one-cycle' (up for three tenths of the steps, then down to nearly 0) or 'constant'.
-        penalties: weight of each of ``sparsepix.penalties(model)`` that is added to the loss.
+        penalties: weight of each of ``sparsepix.penalties(model)`` that is added to the loss; 'ebops' not in the epochs
+            in float.
+        float_epochs: how many epochs in float come before the calibration, fewer than ``epochs``; None: half of them
+            where formats adapt, else none.
         monitor: 'accuracy' or 'loss' of the validation images: which decides the best epoch (see ``History``).
         patience: stop after so many epochs without a better one; None: never.
         compiled: take the steps with ``torch.compile``.
@@ -119,6 +115,7 @@ def fit(
             "label_smoothing": label_smoothing,
             "schedule": schedule,
             "penalties": penalties or {},
+            "float_epochs": float_epochs,
             "monitor": monitor,
             "patience": patience,
         },
@@ -127,7 +124,11 @@ def fit(
     if isinstance(save_every, bool) or not isinstance(save_every, int | float) or not save_every >= 0:
         problems.append(f"save_every: expected a number of seconds, found {save_every!r}")
     splits = {name: checked_split(getattr(data, name), name, problems) for name in ("train", "validation")}
+    adapts = bool(adapting(model))
+    if not problems and float_epochs is None:
+        settings["float_epochs"] = settings["epochs"] // 2 if adapts else 0
     problems = problems or [
+        *_float_problems(settings["float_epochs"], settings["epochs"], model),
         *model_problems(model, splits),
         *penalty_terms.missing(model, settings["penalties"]),
         *memory_problems(model),
@@ -151,6 +152,14 @@ def fit(
     return training.history
 
 
+def _float_problems(float_epochs: int, epochs: int, model: nn.Module) -> list[str]:
+    if float_epochs >= epochs:
+        return [f"float_epochs: expected fewer than the {epochs} epochs, found {float_epochs}"]
+    if float_epochs and not any(isinstance(module, Quantizer) and module.format for module in model.modules()):
+        return [f"float_epochs: expected 0 for a model without formats, found {float_epochs}"]
+    return []
+
+
 class _Training:
     """A training between two epochs, or within one that was interrupted."""
 
@@ -170,27 +179,60 @@ class _Training:
         self.device = like.device
         train, self.validation = splits["train"], splits["validation"]
         self.images, self.labels = ImageStore(train.images, like), torch.from_numpy(train.labels)
+        self.calibration_images = train.images[:IMAGES]
         self.validation_images = ImageStore(self.validation.images, like)
         self.steps = -(-len(self.labels) // settings["batch_size"])
         self.optimizer = torch.optim.Adam(model.parameters(), lr=settings["learning_rate"], fused=True)
         self.schedule = _schedule(self.optimizer, settings, self.steps)
         self.epoch, self.step, self.seconds = 0, 0, 0.0
-        self.history = History(penalties={name: [] for name in penalties}, monitor=settings["monitor"])
+        self.history = History(
+            penalties={name: [] for name in penalties},
+            float_epochs=settings["float_epochs"],
+            monitor=settings["monitor"],
+        )
         self.best: dict[str, Tensor] = {}
         # Images, task loss and penalties of the epoch's steps so far.
         self.sums = torch.zeros(2 + len(penalties), dtype=torch.float64, device=self.device)
         if path is not None:
             self._go_on_from(path)
-        self.step_model = distributed.averaged(torch.compile(model) if compiled else model, self.device)
+        self.compiled = compiled
+        self.step_model = self._wrapped()
 
     def out_of_patience(self, patience: int | None) -> bool:
         """Whether the best epoch lies ``patience`` epochs back."""
-        return patience is not None and self.epoch > 0 and self.epoch - 1 - self.history.best_epoch >= patience
+        if patience is None or self.epoch <= self.settings["float_epochs"]:
+            return False
+        return self.epoch - 1 - self.history.best_epoch >= patience
+
+    @property
+    def in_float(self) -> bool:
+        """Whether this epoch is one before the calibration."""
+        return self.epoch < self.settings["float_epochs"]
 
     def run_epoch(
         self, on_step: Callable[[int, int], None] | None, stop: Callable[[], bool] | None, save_every: float
     ) -> None:
         """The rest of the epoch, its validation, and the checkpoint after it."""
+        if self.epoch == self.settings["float_epochs"] and self.step == 0:
+            self._calibrate()
+        with unquantized(self.model) if self.in_float else contextlib.nullcontext():
+            self._run_epoch(on_step, stop, save_every)
+        self._save()
+
+    def _calibrate(self) -> None:
+        """Set the formats that adapt; the same in all processes."""
+        if adapting(self.model):
+            calibrate(self.model, self.calibration_images)
+        # Anew: other parameters get gradients now, and all processes go on with the formats of process 0.
+        self.step_model = self._wrapped()
+
+    def _wrapped(self) -> nn.Module:
+        model = torch.compile(self.model) if self.compiled else self.model
+        return distributed.averaged(model, self.device)
+
+    def _run_epoch(
+        self, on_step: Callable[[int, int], None] | None, stop: Callable[[], bool] | None, save_every: float
+    ) -> None:
         self.model.train()
         order = torch.randperm(len(self.labels), generator=_generator(self.settings["seed"], self.epoch))
         batches = order.split(self.settings["batch_size"])
@@ -234,7 +276,7 @@ class _Training:
         if smoothing:
             with torch.no_grad():
                 task_loss = loss_of(output, target)
-        added = _weighted_penalties(self.model, self.penalties)
+        added = penalty_terms.weighted(self.model, self.penalties, {"ebops"} if self.in_float else set())
         for value in added:
             loss = loss + value
         # The mean over the processes of this is the loss of the whole batch.
@@ -264,7 +306,6 @@ class _Training:
             self.best = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
         self.epoch, self.step, self.seconds = self.epoch + 1, 0, 0.0
         self.sums.zero_()
-        self._save()
 
     @torch.no_grad()
     def _validate(self) -> None:
@@ -356,16 +397,3 @@ def _schedule(
     if settings["schedule"] == "constant":
         return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
     raise SparsePixError(f"fit: schedule must be 'one-cycle' or 'constant', found {settings['schedule']!r}")
-
-
-def _weighted_penalties(model: nn.Module, weights: Mapping[str, float]) -> list[Tensor]:
-    """What each penalty adds to the loss."""
-    if not weights:
-        return []
-    # Only what is asked for: bit operations cost as much as a small layer.
-    values = penalty_terms.penalties(model, list(weights))
-    if unknown := [name for name in weights if name not in values]:
-        raise SparsePixError(
-            f"fit: the model has no penalty {', '.join(unknown)}; it has {', '.join(values) or 'none'}"
-        )
-    return [weight * values[name] for name, weight in weights.items()]

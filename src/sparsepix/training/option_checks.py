@@ -59,8 +59,8 @@ def _checked_single(one: Option, value: Any, problems: list[str]) -> Any:
 
 def _checked_bits(value: Any, problems: list[str]) -> int | None:
     bits = whole_number(value)
-    if bits is None or not (2 <= bits <= 8 or bits == 16):
-        problems.append(f"bits must be 2 ... 8, 16 or float, found {shown(value)}")
+    if bits is None or not 2 <= bits <= 16:
+        problems.append(f"bits must be 2 ... 16 or float, found {shown(value)}")
     return bits
 
 

@@ -17,6 +17,7 @@ Schedule = Literal["one-cycle", "constant"]
 
 PRESETS = ("neutrino", "jet", "mnist", "digits", "muon")
 SELECTIONS = ("raster", "magnitude")
+FORMATS = ("calibrated", "paper")
 LEARNED = ("max_pixels", "threshold", "bits")
 _LARGEST_SEED = 2**32 - 1  # of numpy and scikit-learn
 
@@ -57,9 +58,16 @@ class RunOptions:
     )
     events: int | None = option(None, "synthetic events to make (default: 20,000)", low=10, group="data", metavar="E")
     max_pixels: int = option(20, "slots for active pixels (default: %(default)s)", low=1, group="model", metavar="N")
-    # None is float; 2 ... 8 and 16 are looked after by option_checks.
+    # None is float; 2 ... 16 are looked after by option_checks.
     bits: int | None = option(
         8, "width of weights and activations, or 'float' (default: %(default)s)", group="model", parse=_bits
+    )
+    formats: str = option(
+        "calibrated",
+        "binary points: from the data, after the epochs in float, or those of the SparsePixels paper "
+        "(default: %(default)s)",
+        choices=FORMATS,
+        group="model",
     )
     selection: str = option(
         "raster",
@@ -81,8 +89,16 @@ class RunOptions:
         group="training",
         metavar="B",
     )
+    float_epochs: int | None = option(
+        None,
+        "how many of them in float, before the formats are calibrated (default: half of them with formats that adapt, "
+        "else none)",
+        low=0,
+        group="training",
+        metavar="EPOCHS",
+    )
     learning_rate: float = option(
-        2e-3, "its largest value (default: %(default)s)", low=0, group="training", metavar="RATE"
+        2e-2, "its largest value (default: %(default)s)", low=0, group="training", metavar="RATE"
     )
     schedule: Schedule = option("one-cycle", "of the rate (default: %(default)s)", group="training")
     label_smoothing: float = option(

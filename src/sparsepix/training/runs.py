@@ -21,8 +21,8 @@ from sparsepix.models.architecture import Architecture, Layer, SparseCNN
 from sparsepix.models.saving import save
 from sparsepix.training import distributed
 from sparsepix.training.augmentation import random_shifts
-from sparsepix.training.evaluation import accuracy, decisions, predict
-from sparsepix.training.loop import fit, loss_of
+from sparsepix.training.evaluation import accuracy, decisions, loss_of, predict
+from sparsepix.training.loop import fit
 from sparsepix.training.run_folder import run_folder, write_json
 from sparsepix.training.run_options import FIT_OPTIONS, RunOptions
 from sparsepix.util.extras import needed_for
@@ -73,19 +73,8 @@ def build_model(options: RunOptions) -> SparseCNN:
     """
     preset = getattr(models, options.preset)
     learned = {f"learn_{name}": True for name in options.learn}
-    given = {"selection": options.selection} | learned
-    if options.bits in (8, 16, None):
-        architecture = preset(options.max_pixels, options.bits, **given).architecture
-    else:
-        if "bits" in options.learn:
-            raise SparsePixError(f"learned bits begin with 8 or 16, found {options.bits}; give --bits 8")
-        architecture = preset(options.max_pixels, 8, **given).architecture
-        architecture = replace(
-            architecture,
-            # The same range with fewer fraction bits.
-            weight_format=replace(architecture.weight_format, width=options.bits),
-            activation_format=replace(architecture.activation_format, width=options.bits),
-        )
+    given = {"selection": options.selection, "formats": options.formats} | learned
+    architecture = preset(options.max_pixels, options.bits, **given).architecture
     if options.channels:
         architecture = replace(architecture, layers=_with_channels(architecture, options.channels))
     with torch.random.fork_rng(devices=[]):

@@ -24,6 +24,7 @@ class History:
         ebops: mean bit operations an image of the epoch's steps (see ``sparsepix.ebops``); only with that penalty.
         learning_rate: of the epoch's last step.
         seconds: the epoch took, validation included.
+        float_epochs: how many of them were in float, before the calibration of the formats.
         monitor: which validation figure decides the best epoch.
     """
 
@@ -36,6 +37,7 @@ class History:
     ebops: list[float] = field(default_factory=list)
     learning_rate: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
+    float_epochs: int = 0
     monitor: Monitor = "accuracy"
 
     @property
@@ -43,19 +45,30 @@ class History:
         """Index of the epoch with the highest validation accuracy, of several the one with the lowest loss.
 
         With ``monitor='loss'``, and always with penalties: the epoch with the lowest sum of validation loss and
-        penalties. The highest accuracy would often be an early one, in which the budget has not shrunk yet.
+        penalties. The highest accuracy would often be an early one, in which the budget has not shrunk yet. An epoch in
+        float is the best only as long as there is no other.
         """
         if self.penalties or self.monitor == "loss":
             terms = zip(self.validation_loss, *self.penalties.values(), strict=True)
-            return min(enumerate(map(sum, terms)), key=lambda epoch: epoch[1])[0]
-        # A small validation set has few accuracies, so that ties are common.
-        ranked = zip(self.validation_accuracy, (-loss for loss in self.validation_loss), strict=True)
-        return max(enumerate(ranked), key=lambda epoch: epoch[1])[0]
+            ranks = [(-sum(values),) for values in terms]
+        else:
+            # A small validation set has few accuracies, so that ties are common.
+            ranks = [
+                (accuracy, -loss) for accuracy, loss in zip(self.validation_accuracy, self.validation_loss, strict=True)
+            ]
+        first = self.float_epochs if self.float_epochs < len(ranks) else 0
+        return max(range(first, len(ranks)), key=lambda epoch: ranks[epoch])
 
     def columns(self) -> dict[str, list[float]]:
-        """All that was recorded, a list with an entry an epoch for each name; a penalty's is ``penalty_<name>``."""
+        """All that was recorded, a list with an entry an epoch for each name.
+
+        A penalty's is ``penalty_<name>``; ``quantized`` is 0 in float and 1 after it, where there were epochs in float.
+        """
         plain: dict[str, Any] = asdict(self)
         del plain["monitor"]
+        in_float, epochs = plain.pop("float_epochs"), len(self.train_loss)
+        if in_float:
+            plain["quantized"] = [float(epoch >= in_float) for epoch in range(epochs)]
         penalties = {f"penalty_{name}": values for name, values in plain.pop("penalties").items()}
         return {name: values for name, values in (plain | penalties).items() if values}
 

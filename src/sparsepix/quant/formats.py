@@ -1,0 +1,138 @@
+"""Formats whose binary point is not given: set from data, or learned."""
+
+from dataclasses import dataclass, replace
+
+from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.fixed_point import AP_ROUNDING, FixedPoint, Rounding
+from sparsepix_ops.whole import truth, whole_number
+
+MIN_WIDTH, MAX_WIDTH = 2, 16
+# Beyond it a scale or its reciprocal comes near the ends of float32, where scaling is no longer exact.
+MAX_INTEGER = 64
+
+
+@dataclass(frozen=True)
+class CalibratedFixedPoint:
+    """A format of a given width whose binary point ``sparsepix.calibrate`` sets from data; it stays where it is then.
+
+    Args:
+        width: bits in all, 2 ... 16.
+        signed: two's complement if true.
+        rounding: 'ROUND' (half to even) or 'FLOOR'.
+        initial_integer: bits left of the binary point until then, the sign bit included.
+
+    Raises:
+        SparsePixError: numbers that are not whole (8.0 is one).
+    """
+
+    width: int
+    signed: bool = True
+    rounding: Rounding = "ROUND"
+    initial_integer: int = 1
+
+    def __post_init__(self) -> None:
+        _make_plain(self, ("width", "initial_integer"), ("signed",))
+
+    @property
+    def initial(self) -> FixedPoint:
+        """The format before the calibration."""
+        return FixedPoint(self.width, self.initial_integer, self.signed, self.rounding)
+
+
+@dataclass(frozen=True)
+class LearnedFixedPoint:
+    """A format whose position of the binary point (a power-of-two scale) is learned, and on request its width.
+
+    A smaller width drops the lowest bits: the range stays.
+
+    Args:
+        width: bits in all, 2 ... 16; where a learned width starts, and the largest that it can become.
+        signed: two's complement if true.
+        rounding: 'ROUND' (half to even) or 'FLOOR'.
+        initial_integer: bits left of the binary point to start from, the sign bit included.
+        learn_width: learn the width too, from ``min_width`` to ``width``.
+        min_width: the smallest learned width.
+
+    Raises:
+        SparsePixError: numbers that are not whole (8.0 is one).
+    """
+
+    width: int
+    signed: bool = True
+    rounding: Rounding = "ROUND"
+    initial_integer: int = 1
+    learn_width: bool = False
+    min_width: int = MIN_WIDTH
+
+    def __post_init__(self) -> None:
+        _make_plain(self, ("width", "initial_integer", "min_width"), ("signed", "learn_width"))
+
+    @property
+    def initial(self) -> FixedPoint:
+        """The format before the first training step."""
+        return FixedPoint(self.width, self.initial_integer, self.signed, self.rounding)
+
+
+Format = FixedPoint | CalibratedFixedPoint | LearnedFixedPoint | None
+
+
+def _make_plain(
+    format: CalibratedFixedPoint | LearnedFixedPoint, whole: tuple[str, ...], truths: tuple[str, ...]
+) -> None:
+    """Hold fields as ints and bools, whatever kind of number they were given as."""
+    problems = []
+    for names, convert, what in ((whole, whole_number, "a whole number of bits"), (truths, truth, "True or False")):
+        for name in names:
+            given = getattr(format, name)
+            value = convert(given)
+            if value is None:
+                problems.append(f"{type(format).__name__}: {name} must be {what}, found {given!r}")
+            object.__setattr__(format, name, value)
+    if problems:
+        raise SparsePixError(problems)
+
+
+def start_of(format: FixedPoint | CalibratedFixedPoint | LearnedFixedPoint) -> FixedPoint:
+    """The format before calibration and training; a fixed one as it is."""
+    return format if isinstance(format, FixedPoint) else format.initial
+
+
+def bias_format_of(weight_format: Format) -> Format:
+    """The format of a bias that has none of its own: that of the weights, at its full width.
+
+    A bias is added and not multiplied, so narrowing it would save nothing.
+    """
+    if isinstance(weight_format, LearnedFixedPoint) and weight_format.learn_width:
+        return replace(weight_format, learn_width=False)
+    return weight_format
+
+
+def check_format(format: Format, owner: str) -> None:
+    """Check that a format is one that a quantizer can carry.
+
+    Raises:
+        SparsePixError: see ``Quantizer``.
+    """
+    if format is None:
+        return
+    if not isinstance(format, FixedPoint | CalibratedFixedPoint | LearnedFixedPoint):
+        raise SparsePixError(
+            f"{owner}: a format must be FixedPoint, CalibratedFixedPoint, LearnedFixedPoint or None, found {format!r}; "
+            "write FixedPoint(8, 3) or FixedPoint.parse('ap_fixed<8, 3>')"
+        )
+    if not isinstance(format.rounding, str) or format.rounding not in AP_ROUNDING:
+        raise SparsePixError(f"{owner}: rounding must be one of {list(AP_ROUNDING)}, found {format.rounding!r}")
+    if not MIN_WIDTH <= format.width <= MAX_WIDTH:
+        raise SparsePixError(f"{owner}: width must be {MIN_WIDTH} ... {MAX_WIDTH} bits, found {format.width}")
+    if isinstance(format, LearnedFixedPoint) and not MIN_WIDTH <= format.min_width <= format.width:
+        raise SparsePixError(
+            f"{owner}: min_width must be {MIN_WIDTH} ... width = {format.width} bits, found {format.min_width}"
+        )
+    integer = format.integer if isinstance(format, FixedPoint) else format.initial_integer
+    if abs(integer) > MAX_INTEGER:
+        raise SparsePixError(f"{owner}: the integer bits must be -{MAX_INTEGER} ... {MAX_INTEGER}, found {integer}")
+    if isinstance(format, FixedPoint) and format.overflow != "SAT":
+        raise SparsePixError(
+            f"{owner}: a quantizer saturates, found overflow={format.overflow!r}; wrapping has no useful gradient, "
+            "take overflow='SAT'"
+        )

@@ -1,0 +1,107 @@
+"""Calibration: the binary point of each tensor, from the values that it takes."""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sparsepix.datasets import Split
+from sparsepix.quant.quantizers import Quantizer, unquantized
+from sparsepix.training.batches import ImageStore
+from sparsepix.training.data_checks import checked_images, model_problems
+from sparsepix.util.modes import evaluating
+from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.fixed_point import FixedPoint
+
+IMAGES = 1024  # that are enough: more move no binary point of the presets
+_BATCH = 128
+_KEPT = 1 << 16  # values of a tensor in a batch, at most
+
+
+@torch.no_grad()
+def calibrate(model: nn.Module, images: np.ndarray | Tensor) -> dict[str, FixedPoint]:
+    """Set the binary point of each format that adapts so that rounding and clipping change its tensor least.
+
+    The model runs in float on the first 1,024 images, in evaluation mode. Of the values that a quantizer would see, the
+    sum of squared errors decides; widths, roundings and signs stay. Fixed formats stay as they are. It takes a second
+    or two, with weights that have been trained in float for a while (see ``fit``) or at all.
+
+    Args:
+        model: with ``CalibratedFixedPoint`` or ``LearnedFixedPoint`` formats.
+        images: [E, C, H, W], as in training.
+
+    Returns:
+        The formats, by the names of the quantizers.
+
+    Raises:
+        SparsePixError: no such format in the model; images that it does not take; values that are not finite.
+    """
+    found = adapting(model)
+    problems: list[str] = []
+    images = checked_images(images, "images", problems)
+    if images is not None and not len(images):
+        problems.append("images: expected some, found none")
+    if not found:
+        problems.append(
+            "the model: expected formats that adapt, found none; give its layers CalibratedFixedPoint(width) in place "
+            "of FixedPoint"
+        )
+    if not problems:
+        problems += model_problems(model, {"calibration": Split(images, np.zeros(len(images), np.int64))})
+    if problems:
+        raise SparsePixError(problems, "calibrate")
+    values = _values(model, found, images[:IMAGES])
+    if wrong := [name for name, seen in values.items() if not seen.isfinite().all()]:
+        raise SparsePixError(
+            f"calibrate: expected finite values in front of {', '.join(wrong)}, found NaN or infinity; lower the "
+            "learning rate of the training before"
+        )
+    for name, quantizer in found.items():
+        _fit(quantizer, values[name])
+    return {name: quantizer.fixed_point for name, quantizer in found.items()}
+
+
+def adapting(model: nn.Module) -> dict[str, Quantizer]:
+    """The quantizers of a model whose formats a calibration sets, by name."""
+    return {name: m for name, m in model.named_modules() if isinstance(m, Quantizer) and m.adapts}
+
+
+def _values(model: nn.Module, quantizers: dict[str, Quantizer], images: np.ndarray) -> dict[str, Tensor]:
+    """What each quantizer would see; of many values a part. Zeros are left out: every format holds them."""
+    seen: dict[str, list[Tensor]] = {name: [] for name in quantizers}
+
+    def keep(name: str, x: Tensor) -> None:
+        flat = x.detach().flatten()
+        flat = flat[flat != 0]
+        seen[name].append(flat[:: max(1, -(-len(flat) // _KEPT))])
+
+    hooks = [
+        quantizer.register_forward_pre_hook(lambda _, inputs, name=name: keep(name, inputs[0]))
+        for name, quantizer in quantizers.items()
+    ]
+    try:
+        with evaluating(model), unquantized(model):
+            store = ImageStore(images, next(model.parameters()))
+            for part in torch.arange(len(images)).split(_BATCH):
+                model(store[part])
+    finally:
+        for hook in hooks:
+            hook.remove()
+    # A layer that an image does not reach has seen nothing.
+    return {name: torch.cat(parts) if parts else torch.zeros(0) for name, parts in seen.items()}
+
+
+def _fit(quantizer: Quantizer, values: Tensor) -> None:
+    """Move the binary point to where the squared error is least; of equal ones the largest range."""
+    values = values if quantizer.format.signed else values[values > 0]
+    if not len(values):
+        return  # nothing to fit to, as in a layer whose values are all 0
+    top = math.ceil(math.log2(float(values.abs().max()))) + int(quantizer.format.signed)
+    best = None
+    for integer in range(top + 1, top - quantizer.format.width, -1):
+        quantizer.set_integer(integer)
+        error = float((quantizer.quantize(values) - values).double().square().sum())
+        if best is None or error < best[0]:
+            best = error, integer
+    quantizer.set_integer(best[1])
