@@ -15,6 +15,9 @@ MAX_INTEGER = 64
 class CalibratedFixedPoint:
     """A format of a given width whose binary point ``sparsepix.calibrate`` sets from data; it stays where it is then.
 
+    ``training.fit`` calibrates by itself. In a loop of your own do it before the first step, or better after some
+    epochs within ``sparsepix.unquantized(model)``.
+
     Args:
         width: bits in all, 2 ... 16.
         signed: two's complement if true.

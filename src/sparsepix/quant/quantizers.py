@@ -40,9 +40,10 @@ def start_above_rounding(layer: nn.Module, format: Format) -> None:
     """Scale up the random initial ``weight`` and ``bias`` of a layer where their format would round most of them to 0.
 
     torch draws them between -1 / sqrt(inputs) and 1 / sqrt(inputs). Where that is less than two steps of the format
-    they are stretched to two: a layer of zeros passes no gradient back, and many a coarse model would stay so.
+    they are stretched to two: a layer of zeros passes no gradient back, and many a coarse model would stay so. A
+    calibrated format goes to the weights instead.
     """
-    if format is None:
+    if format is None or isinstance(format, CalibratedFixedPoint):
         return
     step = start_of(format).scale
     stretch = 2 * step * math.sqrt(layer.weight[0].numel())

@@ -65,8 +65,8 @@ def fit(
     """Train with Adam, on the model's device; the model ends with the weights of its best epoch.
 
     A model with formats that adapt (``CalibratedFixedPoint``, ``LearnedFixedPoint``) is trained in float first. Then
-    they are calibrated with training images (see ``calibrate``), and the rest of the epochs train with them; one of
-    these is the best. docs/training.md says what each part of this recipe is worth.
+    they are calibrated on its best weights (see ``calibrate``), and the other epochs go on with them from there; one of
+    these is the best in the end. docs/training.md says what each part of this recipe is worth.
 
     With a checkpoint file an interrupted training goes on when it is called again with the same arguments, and ends
     with the same weights and history, bit for bit, as one that was never interrupted.
@@ -204,9 +204,7 @@ class _Training:
             return False
         return self.epoch - 1 - self.history.best_epoch >= patience
 
-    @property
     def in_float(self) -> bool:
-        """Whether this epoch is one before the calibration."""
         return self.epoch < self.settings["float_epochs"]
 
     def run_epoch(
@@ -215,12 +213,14 @@ class _Training:
         """The rest of the epoch, its validation, and the checkpoint after it."""
         if self.epoch == self.settings["float_epochs"] and self.step == 0:
             self._calibrate()
-        with unquantized(self.model) if self.in_float else contextlib.nullcontext():
+        with unquantized(self.model) if self.in_float() else contextlib.nullcontext():
             self._run_epoch(on_step, stop, save_every)
         self._save()
 
     def _calibrate(self) -> None:
-        """Set the formats that adapt; the same in all processes."""
+        """Go on from the best weights so far, which are in float, and set the formats that adapt."""
+        if self.best:
+            self.model.load_state_dict(self.best)
         if adapting(self.model):
             calibrate(self.model, self.calibration_images)
         # Anew: other parameters get gradients now, and all processes go on with the formats of process 0.
@@ -276,7 +276,7 @@ class _Training:
         if smoothing:
             with torch.no_grad():
                 task_loss = loss_of(output, target)
-        added = penalty_terms.weighted(self.model, self.penalties, {"ebops"} if self.in_float else set())
+        added = penalty_terms.weighted(self.model, self.penalties, {"ebops"} if self.in_float() else set())
         for value in added:
             loss = loss + value
         # The mean over the processes of this is the loss of the whole batch.
