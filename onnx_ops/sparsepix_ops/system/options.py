@@ -145,15 +145,15 @@ def add_options(parser: "_ActionsContainer", declared: type, group: str = "") ->
 
 def _settings(one: Option) -> dict[str, Any]:
     """An option as keywords of ``add_argument``."""
-    from argparse import SUPPRESS
+    from argparse import SUPPRESS, BooleanOptionalAction
 
     settings: dict[str, Any] = {"help": one.help}
     if one.flags:
         settings |= {"dest": one.name, "default": SUPPRESS}
         if one.default is MISSING:
             settings["required"] = True
-    if one.kind is bool:
-        return settings | {"action": "store_true"}
+    if one.kind is bool:  # what is on gets a --no-... too
+        return settings | {"action": BooleanOptionalAction if one.default is True else "store_true"}
     if one.repeated:
         settings["action"] = "append"
     elif one.several:

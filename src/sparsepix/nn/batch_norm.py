@@ -64,10 +64,21 @@ class SparseBatchNorm2d(nn.BatchNorm1d):
                 "SparseBatchNorm2d: firmware has no batch norm of its own; call sparsepix.fold_batch_norm(model) "
                 "before the export, or build the convolution with batch_norm=True"
             )
-        mean, variance = batch_statistics(self, pixels.features, pixels.active)
-        factor = self.weight / (variance + self.eps).sqrt()
-        features = (pixels.features - mean) * factor + self.bias
-        return pixels.replace(features * pixels.active[..., None])
+        return pixels.replace(normalized(self, pixels.features, pixels.active))
+
+
+def normalized(norm: _BatchNorm, values: Tensor, active: Tensor) -> Tensor:
+    """Values [..., C] by a batch norm, 0 in the rows that do not count.
+
+    Args:
+        norm: see ``batch_statistics``.
+        values: [..., C].
+        active: [...] bool, which rows count.
+    """
+    mean, variance = batch_statistics(norm, values, active)
+    factor = 1 / (variance + norm.eps).sqrt()
+    out = (values - mean) * (factor if norm.weight is None else norm.weight * factor)
+    return (out if norm.bias is None else out + norm.bias) * active[..., None]
 
 
 def batch_statistics(norm: _BatchNorm, values: Tensor, active: Tensor | None = None) -> tuple[Tensor, Tensor]:

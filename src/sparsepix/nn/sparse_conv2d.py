@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from sparsepix.nn.batch_norm import NEEDS_ACTIVE_BIAS, SparseBatchNorm2d, quantized_weights
+from sparsepix.nn.batch_norm import NEEDS_ACTIVE_BIAS, SparseBatchNorm2d, normalized, quantized_weights
 from sparsepix.nn.pooling import Merge, merge_slots, pooled_presence
 from sparsepix.pixels.kernel_map import add_windows, gather_windows, kernel_map
 from sparsepix.pixels.sparse_pixels import SparsePixels, check_pixels, pixels_of
@@ -125,7 +125,11 @@ class SparseConv2d(nn.Module):
             found = _WindowSum.apply(pixels.features, weight, None, *tables, None, self.groups)
             return found + bias * (found != 0)
 
-        features = sums(*quantized_weights(self, lambda: (sums(self.weight, self.bias), active)))
+        if self.batch_norm is not None and self.batch_norm.training and self.weight_quantizer.bypassed:
+            # In float the outputs can be normalized as well as the weights, which takes one convolution instead of two.
+            features = normalized(self.batch_norm, sums(self.weight, self.bias), active)
+        else:
+            features = sums(*quantized_weights(self, lambda: (sums(self.weight, self.bias), active)))
         if merge is None:
             return pixels.replace(features)
         return pixels_of(features, merge.coords, merge.spatial_shape, presence)

@@ -7,7 +7,7 @@ from sparsepix.cost.penalty_names import PENALTIES
 from sparsepix.training.run_options import RunOptions
 from sparsepix.util.numbers_given import checked_real, checked_whole, shown
 from sparsepix_ops.system.options import Option, options_of
-from sparsepix_ops.whole import real_number, whole_number
+from sparsepix_ops.whole import real_number, truth, whole_number
 
 _LARGEST = 2**31 - 1
 
@@ -47,6 +47,10 @@ def _checked(one: Option, value: Any, problems: list[str]) -> Any:
 
 
 def _checked_single(one: Option, value: Any, problems: list[str]) -> Any:
+    if one.kind is bool:
+        if (found := truth(value)) is None:
+            problems.append(f"{one.name}: expected True or False, found {shown(value)}")
+        return found
     if one.kind is int:
         return checked_whole(one.name, value, problems, one.low, _LARGEST if one.high is None else one.high)
     if one.kind is float:

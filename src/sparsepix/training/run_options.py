@@ -81,6 +81,11 @@ class RunOptions:
     channels: tuple[int, ...] = option(
         (), "out_channels of each convolution (default: the preset's)", low=1, group="model", metavar="C"
     )
+    batch_norm: bool = option(
+        True,
+        "normalize the outputs of the convolutions; folded into their weights, it costs nothing in firmware (default: on)",
+        group="model",
+    )
     epochs: int = option(50, "how many at most (default: %(default)s)", low=1, group="training")
     batch_size: int = option(
         128,

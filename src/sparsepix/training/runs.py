@@ -73,7 +73,8 @@ def build_model(options: RunOptions) -> SparseCNN:
     """
     preset = getattr(models, options.preset)
     learned = {f"learn_{name}": True for name in options.learn}
-    given = {"selection": options.selection, "formats": options.formats} | learned
+    same = ("selection", "formats", "batch_norm")
+    given = {name: getattr(options, name) for name in same} | learned
     architecture = preset(options.max_pixels, options.bits, **given).architecture
     if options.channels:
         architecture = replace(architecture, layers=_with_channels(architecture, options.channels))

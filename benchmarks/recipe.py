@@ -1,0 +1,146 @@
+"""What each part of the training recipe is worth: MNIST, N = 20, one change at a time.
+
+    python benchmarks/recipe.py FOLDER                       # three seeds, 20 epochs: an hour and a half
+    python benchmarks/recipe.py FOLDER --only recipe "paper's formats" --csv recipe.csv
+
+FOLDER holds MNIST's four IDX files. The first rows begin with the training before this recipe and add its parts; the
+others change one thing of the recipe. docs/training.md says what follows from it.
+"""
+
+import argparse
+import csv
+import statistics
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+import sparsepix as sp
+from sparsepix.datasets import Dataset
+from sparsepix.models.architecture import Architecture
+from sparsepix.quant import quantizers
+from sparsepix.training import accuracy, fit, predict
+from sparsepix_ops.system.files import atomic_write
+
+BITS, MAX_PIXELS = 8, 20
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A way to train.
+
+    Args:
+        preset: options of the preset.
+        fit: options of ``fit``.
+        change: of the architecture.
+        around: what holds while it trains.
+    """
+
+    preset: dict[str, Any] = field(default_factory=dict)
+    fit: dict[str, Any] = field(default_factory=dict)
+    change: Callable[[Architecture], Architecture] = lambda architecture: architecture
+    around: Callable[[], Any] = nullcontext
+
+
+@contextmanager
+def gradient_through_saturation() -> Iterator[None]:
+    """A clipped value gets the gradient of one that is not."""
+    before = quantizers._FixedQuantize.backward
+    quantizers._FixedQuantize.backward = staticmethod(lambda ctx, grad: (grad, None, None, None, None, None))
+    try:
+        yield
+    finally:
+        quantizers._FixedQuantize.backward = before
+
+
+def fixed(*names: str) -> Callable[[Architecture], Architecture]:
+    """These formats stay the paper's."""
+
+    def change(architecture: Architecture) -> Architecture:
+        return replace(architecture, **{name: getattr(architecture, name).initial for name in names})
+
+    return change
+
+
+PAPER = {"formats": "paper"}
+BEFORE = {"learning_rate": 2e-3, "float_epochs": 0}
+VARIANTS = {
+    "before: paper's formats, rate 0.002, no epoch in float": Variant(PAPER, BEFORE),
+    "... gradient passes through saturation": Variant(PAPER, BEFORE, around=gradient_through_saturation),
+    "... rate 0.02": Variant(PAPER, BEFORE | {"learning_rate": 2e-2}),
+    "... half of the epochs in float": Variant(PAPER, {"learning_rate": 2e-3, "float_epochs": -2}),
+    "... calibrated formats": Variant({}, BEFORE),
+    "... rate 0.02, calibrated formats": Variant({}, BEFORE | {"learning_rate": 2e-2}),
+    "recipe: all three": Variant(),
+    "float": Variant({"bits": None}),
+    "weights in the paper's format": Variant(change=fixed("weight_format")),
+    "activations in the paper's format": Variant(change=fixed("activation_format")),
+    "rate 0.01": Variant(fit={"learning_rate": 1e-2}),
+    "rate 0.04": Variant(fit={"learning_rate": 4e-2}),
+    "constant rate": Variant(fit={"schedule": "constant"}),
+    "batches of 64": Variant(fit={"batch_size": 64}),
+    "bias on nonzero sums": Variant({"bias_on": "nonzero"}),
+    "best epoch by accuracy": Variant(fit={"monitor": "accuracy"}),
+    "batch norm": Variant({"batch_norm": True}),
+    "learned scales and widths, no penalty": Variant({"learn_bits": True}),
+}
+
+
+def train(variant: Variant, data: Dataset, epochs: int, seed: int) -> float:
+    """Train once; the accuracy on the test images."""
+    torch.manual_seed(seed)
+    preset = {"bits": BITS} | variant.preset
+    model = sp.SparseCNN(variant.change(sp.models.mnist(MAX_PIXELS, **preset).architecture))
+    options = {"monitor": "loss"} | variant.fit
+    if options.get("float_epochs", 0) < 0:
+        options["float_epochs"] = epochs // -options["float_epochs"]
+    with variant.around():
+        fit(model, data, epochs, seed=seed, **options)
+    return accuracy(predict(model, data.test.images), data.test.labels)
+
+
+def main() -> None:
+    """Run the benchmark from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", type=Path, help="folder of MNIST's four IDX files")
+    parser.add_argument("--only", nargs="+", choices=list(VARIANTS), default=list(VARIANTS), metavar="VARIANT")
+    parser.add_argument("--epochs", type=int, default=20, help="(default 20)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="(default 0 1 2)")
+    parser.add_argument("--csv", type=Path, help="also write a row for each training to this file")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    console = Console()
+    try:
+        data = sp.datasets.load("mnist", given.files, console=console)
+    except sp.SparsePixError as error:
+        parser.exit(2, f"{error}\n")
+    table = Table("", title=f"MNIST, {BITS} bit, N = {MAX_PIXELS}, {given.epochs} epochs: accuracy on the test images")
+    for heading in ("mean", "least ... largest"):
+        table.add_column(heading, justify="right")
+    rows = []
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("trainings", total=len(given.only) * len(given.seeds))
+        for name in given.only:
+            found = []
+            for seed in given.seeds:
+                found.append(train(VARIANTS[name], data, given.epochs, seed))
+                rows.append({"variant": name, "seed": seed, "accuracy": found[-1]})
+                progress.advance(task)
+            table.add_row(name, f"{statistics.mean(found):.2%}", f"{min(found):.2%} ... {max(found):.2%}")
+            progress.console.print(f"{name}: {statistics.mean(found):.2%}")
+    console.print(table)
+    if given.csv:
+        with atomic_write(given.csv) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()
