@@ -6,7 +6,8 @@
 
 A step is forward, loss, backward and Adam of the whole preset. Both models of the first table hold the same weights and
 quantizers and see the same images; their losses are compared before anything is timed. The second table is of 8-bit
-models that learn their budget, threshold or widths, with the penalties in the loss that push them. The models
+models: with fixed formats, with batch norm, and those that learn their budget, threshold or widths, with the penalties
+in the loss that push them. The models
 take turns of a few steps, so that a slow spell of the machine hits all; a step after one of another model, which left
 other memory in the caches, is not timed.
 """
@@ -19,6 +20,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
@@ -145,10 +147,14 @@ def compare(name: str, bits: int | None, options: argparse.Namespace) -> list[di
     ]
 
 
+IN_FLOAT = "batch norm, before the calibration"
 SELECTION = {"learn_max_pixels": True, "learn_threshold": True}
 # Name, options of the preset, penalties in the loss, name of the row that it is compared with.
 LEARNED: list[tuple[str, dict, tuple[str, ...], str]] = [
     ("plain", {}, (), "plain"),
+    ("fixed formats", {"formats": "paper"}, (), "plain"),
+    ("batch norm", {"batch_norm": True}, (), "plain"),
+    (IN_FLOAT, {"batch_norm": True}, (), "plain"),
     ("budget, threshold", SELECTION, ("budget", "masked_intensity"), "plain"),
     ("budget, threshold, EBOPS", SELECTION, ("budget", "masked_intensity", "ebops"), "plain"),
     ("widths", {"learn_bits": True}, ("ebops",), "plain"),
@@ -166,10 +172,12 @@ LEARNED: list[tuple[str, dict, tuple[str, ...], str]] = [
 def compare_learned(options: argparse.Namespace) -> list[dict]:
     """Time 8-bit models that learn more than weights against plain ones."""
     image, label = make_images(options.batch, seed=0)
-    steps = []
-    for _, preset, penalties, _ in LEARNED:
+    steps, bypass = [], ExitStack()
+    for name, preset, penalties, _ in LEARNED:
         torch.manual_seed(0)
         model = sp.models.neutrino(options.max_pixels, 8, **preset)
+        if name == IN_FLOAT:
+            bypass.enter_context(sp.unquantized(model))
         steps.append(training_step(torch.compile(model) if options.compile else model, image, label, penalties))
     times = dict(zip((name for name, *_ in LEARNED), time_steps("learned", steps, options.steps), strict=True))
     return [
@@ -181,7 +189,10 @@ def compare_learned(options: argparse.Namespace) -> list[dict]:
 def tables(results: list[dict], learned: list[dict], options: argparse.Namespace) -> list[Table]:
     """Both tables."""
     title = f"one training step, batch {options.batch}, N = {options.max_pixels}, {SIDE}x{SIDE} images"
-    first, second = Table(title=title), Table(title=f"{title}, 8 bit: what learning more than weights costs")
+    first, second = (
+        Table(title=title),
+        Table(title=f"{title}, 8 bit: what the recipe and learning more than weights cost"),
+    )
     for heading in ("", "sparse [ms]", "dense and mask [ms]", "ratio", "quartiles"):
         first.add_column(heading, justify="right")
     for heading in ("learned", "step [ms]", "against", "ratio", "quartiles"):

@@ -11,6 +11,7 @@ from sparsepix_hls.rtl.tools.synthesis import yosys_command
 # Files of the authors of SparsePixels; they are not part of this project.
 SHARED = Path(__file__).resolve().parents[3] / "shared/data"
 EVENTS = Path(os.environ.get("SPARSEPIX_EVENTS", SHARED / "neutrino_events.npz"))
+MNIST = Path(os.environ.get("SPARSEPIX_MNIST", SHARED / "mnist"))
 PUBLISHED = Path(os.environ.get("SPARSEPIX_PUBLISHED", SHARED / "sparse-pixels"))
 
 
@@ -36,6 +37,9 @@ NEEDS = {
     "tclsh": Need(lambda: tools("tclsh"), "needs tclsh: apt install tcl"),
     "events": Need(
         EVENTS.is_file, f"needs the published events: set SPARSEPIX_EVENTS to neutrino_events.npz (looked at {EVENTS})"
+    ),
+    "mnist": Need(
+        MNIST.is_dir, f"needs MNIST's four IDX files: set SPARSEPIX_MNIST to their folder (looked at {MNIST})"
     ),
     "published": Need(
         (PUBLISHED / "weights").is_dir,

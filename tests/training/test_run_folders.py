@@ -294,7 +294,7 @@ def test_folders_of_searches(tmp_path, capsys, monkeypatch):
     assert "every trial has failed" in capsys.readouterr().err
     assert search(study) == 0
     assert search(study, "--learning-rate", "7") == 2
-    assert "learning_rate: 0.002 there" in capsys.readouterr().err
+    assert "learning_rate: 0.02 there" in capsys.readouterr().err
     # A study from before there were markers goes on.
     (study / MARKER).unlink()
     assert search(study) == 0

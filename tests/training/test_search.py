@@ -184,7 +184,11 @@ def test_space():
         assert part in str(error.value)
 
 
-@pytest.mark.parametrize("bits", [2, 5, 8, 16, None])
+def test_learned_widths_begin_with_any():
+    assert build_model(replace(OPTIONS, bits=6, learn=("bits",))).conv1.weight_quantizer.fixed_point.width == 6
+
+
+@pytest.mark.parametrize("bits", [2, 5, 8, 12, 16, None])
 def test_models_of_any_width(bits):
     model = build_model(replace(OPTIONS, bits=bits, channels=(2,), max_pixels=5))
     architecture = model.architecture
@@ -193,18 +197,19 @@ def test_models_of_any_width(bits):
         assert architecture.weight_format is None
         return
     assert (architecture.weight_format.width, architecture.activation_format.width) == (bits, bits)
-    preset = sp.models.digits(bits=16 if bits == 16 else 8).architecture
-    assert architecture.weight_format.integer == preset.weight_format.integer
+    preset = sp.models.digits(bits=16 if bits > 8 else 8).architecture
+    assert architecture.weight_format.initial_integer == preset.weight_format.initial_integer
     assert architecture.input_format == preset.input_format
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"bits": 1}, "bits must be 2 ... 8, 16 or float, found 1"),
-        ({"bits": 12}, "found 12"),
+        ({"bits": 1}, "bits must be 2 ... 16 or float, found 1"),
+        ({"bits": 17}, "found 17"),
         ({"channels": (1, 2)}, r"expected 1 numbers of channels.*found \(1, 2\)"),
-        ({"bits": 6, "learn": ("bits",)}, "learned bits begin with 8 or 16, found 6"),
+        ({"formats": "mine"}, "formats: expected one of calibrated, paper, found 'mine'"),
+        ({"batch_norm": "yes"}, "batch_norm: expected True or False, found 'yes'"),
     ],
 )
 def test_models_that_cannot_be(change, message):

@@ -200,8 +200,8 @@ def test_a_loss_that_is_not_finite_in_validation():
         (["--events", "0"], ["events: expected a whole number of at least 10"]),
         (["--events", "1" + "0" * 15], ["events: expected a whole number 10 ... 2147483647"]),
         (["--max-pixels", "0", "--channels", "0"], ["max_pixels:", "channels:"]),
-        (["--bits", "1"], ["bits must be 2 ... 8, 16 or float, found 1"]),
-        (["--bits", "63"], ["bits must be 2 ... 8, 16 or float, found 63"]),
+        (["--bits", "1"], ["bits must be 2 ... 16 or float, found 1"]),
+        (["--bits", "63"], ["bits must be 2 ... 16 or float, found 63"]),
         (["--penalty", "x=nan"], ["penalties: expected one of", "penalties: x: expected a weight of at least 0"]),
     ],
 )

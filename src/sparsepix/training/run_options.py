@@ -83,7 +83,8 @@ class RunOptions:
     )
     batch_norm: bool = option(
         True,
-        "normalize the outputs of the convolutions; folded into their weights, it costs nothing in firmware (default: on)",
+        "normalize the outputs of the convolutions; folded into their weights, it costs nothing in firmware "
+        "(default: on)",
         group="model",
     )
     epochs: int = option(50, "how many at most (default: %(default)s)", low=1, group="training")
