@@ -57,6 +57,7 @@ def measure(name: str, bits: int | None, data: Dataset, options: argparse.Namesp
             options.epochs + 1,
             1e-4,
             options.batch,
+            float_epochs=0,
             augment=random_shifts(2) if options.augment else None,
             checkpoint=Path(folder, "checkpoint.pt"),
             on_epoch=lambda _, history: history.to_csv(Path(folder, "history.csv")),

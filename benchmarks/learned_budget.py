@@ -62,6 +62,7 @@ def train(names: list[str], data: Dataset, seed: int, options: argparse.Namespac
         "seed": seed,
         "augment": random_shifts(3),  # one pixel of the digits before they were inflated
         "label_smoothing": 0.1,
+        "float_epochs": 0,
         "on_epoch": lambda *_: progress.advance(task),
     }
     torch.manual_seed(seed)
@@ -72,7 +73,7 @@ def train(names: list[str], data: Dataset, seed: int, options: argparse.Namespac
     for name in names:
         learns_bits = name == "learned, widths too"
         quantized = sp.models.digits(options.max_pixels, bits=8, learn_bits=learns_bits, **preset)
-        # The formats that are learned have parameters of their own.
+        # The formats that are learned have parameters of their own; they are calibrated first.
         quantized.load_state_dict(floating.state_dict(), strict=False)
         if learns:
             stand_still(quantized.reduce)

@@ -72,6 +72,7 @@ def train(model: Any, data: Any, name: str, epochs: int, learning_rate: float, s
             seed=seed,
             augment=training.random_shifts(3),  # one pixel of the digits before they were inflated
             label_smoothing=0.1,
+            float_epochs=0,  # the float model is one already
             monitor="loss",  # the accuracy of 180 images comes in steps of 0.6 %: which epoch has the best is luck
             on_epoch=lambda _, h: advance(1, f"training, {name}: validation {h.validation_accuracy[-1]:.1%}"),
         )

@@ -11,6 +11,8 @@ import torch
 from small_training import toy, toy_model
 from sparsepix.cli import train as train_cli
 from sparsepix.cost import penalty_terms
+from sparsepix.quant.formats import CalibratedFixedPoint, LearnedFixedPoint
+from sparsepix.quant.quantizers import Quantizer
 from sparsepix.training import distributed, fit
 from sparsepix_ops.errors import SparsePixError
 
@@ -26,6 +28,15 @@ def trained(**options):
     if distributed.rank():  # they have to begin with the weights of process 0
         torch.nn.init.ones_(model[-1].weight)
     history = fit(model, toy(), **{"epochs": 2, "learning_rate": 2e-2, "seed": 5} | options)
+    return model.state_dict(), asdict(history)
+
+
+def calibrated(kind, **options):
+    """A model whose formats adapt: two epochs in float, two with the formats."""
+    model = toy_model()
+    model[1].weight_quantizer, model[1].bias_quantizer = (Quantizer(kind(8), "weight") for _ in range(2))
+    model[2].quantizer = Quantizer(kind(8, signed=False), "relu")
+    history = fit(model, toy(), epochs=4, seed=5, batch_size=10, **options)
     return model.state_dict(), asdict(history)
 
 
@@ -71,10 +82,12 @@ def main(folder):
             "penalty": trained(batch_size=7, penalties={"ebops": 1e-3}, label_smoothing=0.1),
             "batches of 1, continued": stopped_and_continued(folder / "checkpoint.pt", batch_size=1, epochs=3),
             "batches of 10, continued": stopped_and_continued(folder / "other.pt", batch_size=10),
+            "calibrated": calibrated(CalibratedFixedPoint),
+            "learned": calibrated(LearnedFixedPoint),
             "nan": failed_together(),
         }
         torch.save(found, folder / f"{distributed.rank()}.pt")
-        options = ["--epochs", "2", "--selection", "magnitude", "--device", "cpu"]
+        options = ["--epochs", "2", "--no-batch-norm", "--selection", "magnitude", "--device", "cpu"]
         return train_cli.main(["digits", *options, "-o", str(folder / "run")])
 
 

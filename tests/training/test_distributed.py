@@ -14,6 +14,7 @@ import sparsepix as sp
 from small_training import RUN_FILES, same_state
 from sparsepix.cli import train as train_cli
 from sparsepix.cost import penalty_terms
+from sparsepix.quant.formats import CalibratedFixedPoint, LearnedFixedPoint
 from sparsepix.training.distributed import choose_device
 from sparsepix.util.history import History
 
@@ -80,6 +81,21 @@ def test_the_result_is_that_of_one_process(found, alone, name, options):
         assert min(values) > 0
 
 
+@pytest.mark.parametrize(("name", "kind"), [("calibrated", CalibratedFixedPoint), ("learned", LearnedFixedPoint)])
+def test_formats_are_calibrated_as_by_one_process(found, name, kind):
+    """Other parameters get gradients after the calibration than in float."""
+    (state, history), (other, _) = (one[name] for one in found)
+    expected_state, expected = distributed_worker.calibrated(kind)
+    assert same_state(state, other)
+    assert history["train_loss"] == pytest.approx(expected["train_loss"], rel=1e-3)
+    scales = [key for key in state if key.endswith((".scale", "scaling_impl.value"))]
+    assert len(scales) == 3
+    for key in scales:
+        torch.testing.assert_close(
+            state[key], expected_state[key], rtol=0, atol=0.05 if kind is LearnedFixedPoint else 0
+        )
+
+
 @pytest.mark.parametrize("name", ["batches of 1", "batches of 10"])
 def test_interrupted_processes_go_on(found, name):
     """An epoch of 32 steps, or of 4: fewer than the processes take between two messages to each other."""
@@ -104,7 +120,19 @@ def test_nan_in_one_process_stops_both(found):
 def test_the_command_writes_one_folder(folder, tmp_path, capsys):
     run = folder / "run"
     assert sorted(path.name for path in run.iterdir()) == RUN_FILES
-    alone = ["digits", "--epochs", "2", "--selection", "magnitude", "--device", "cpu", "-o", str(tmp_path / "run")]
+    # Batch norms are left out: their statistics are of what a process computes.
+    alone = [
+        "digits",
+        "--epochs",
+        "2",
+        "--no-batch-norm",
+        "--selection",
+        "magnitude",
+        "--device",
+        "cpu",
+        "-o",
+        str(tmp_path / "run"),
+    ]
     assert train_cli.main(alone) == 0
     found, expected = (json.loads((path / "summary.json").read_text()) for path in (run, tmp_path / "run"))
     assert found["test_loss"] == pytest.approx(expected["test_loss"], abs=0.02)

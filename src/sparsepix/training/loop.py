@@ -1,7 +1,7 @@
 """A plain training loop, enough for the models here; a loop of your own can do all of it too.
 
 In several processes (``torchrun``, see ``sparsepix.training.distributed``) the same call trains one model: each process
-computes its part of every batch.
+computes its part of every batch (and batch norms the statistics of that part).
 """
 
 import contextlib
@@ -44,7 +44,7 @@ def fit(
     data: Dataset,
     epochs: int,
     learning_rate: float = 2e-2,
-    batch_size: int = 128,
+    batch_size: int = 64,
     seed: int = 0,
     augment: Augment | None = None,
     label_smoothing: float = 0.0,
