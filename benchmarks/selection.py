@@ -37,7 +37,7 @@ def train(
     """Train one model from one start; its figures on the test events."""
     torch.manual_seed(seed)
     arguments = {"sparse": False} if model == STANDARD else {"max_pixels": max_pixels, "selection": model}
-    network = sp.models.neutrino(bits=options.bits, **arguments)
+    network = sp.models.neutrino(bits=options.bits, formats=options.formats, **arguments)
     name = model if model == STANDARD else f"{model}, N = {max_pixels}"
     task = progress.add_task(f"{name}, seed {seed}", total=options.epochs)
     start = time.perf_counter()
@@ -110,6 +110,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=20_000, help="synthetic events in all (default 20,000)")
     parser.add_argument("--max-pixels", type=int, nargs="+", default=[8, 12, 16, 20], help="N (default 8 12 16 20)")
     parser.add_argument("--bits", type=int, choices=(8, 16), default=8, help="formats of the preset (default 8)")
+    parser.add_argument("--formats", choices=("calibrated", "paper"), default="calibrated", help="(default calibrated)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the trainings (default 0 1 2)")
     parser.add_argument("--epochs", type=int, default=25, help="of each training (default 25)")
     parser.add_argument("--learning-rate", type=float, default=1e-2, help="its largest value (default 0.01)")

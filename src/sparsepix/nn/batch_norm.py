@@ -107,6 +107,17 @@ def batch_statistics(norm: _BatchNorm, values: Tensor, active: Tensor | None = N
     return mean, variance
 
 
+def freeze_statistics(model: nn.Module) -> None:
+    """Let the batch norms that layers hold normalize by their running statistics, until the next ``model.train()``.
+
+    Their factors and shifts are trained on. A step then takes one convolution where it takes two with the statistics of
+    the batch, and what is trained is what evaluation and firmware compute.
+    """
+    for module in model.modules():
+        if (norm := getattr(module, "batch_norm", None)) is not None:
+            norm.eval()
+
+
 def _folded(
     norm: _BatchNorm, weight: Tensor, bias: Tensor | None, mean: Tensor, variance: Tensor
 ) -> tuple[Tensor, Tensor]:

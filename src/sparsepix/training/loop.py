@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from sparsepix.cost import penalty_terms
 from sparsepix.datasets import Dataset, Split
+from sparsepix.nn.batch_norm import freeze_statistics
 from sparsepix.nn.sparse_input_reduce import SparseInputReduce
 from sparsepix.quant.quantizers import Quantizer, unquantized
 from sparsepix.training import distributed
@@ -234,6 +235,8 @@ class _Training:
         self, on_step: Callable[[int, int], None] | None, stop: Callable[[], bool] | None, save_every: float
     ) -> None:
         self.model.train()
+        if self.settings["float_epochs"] and not self.in_float():
+            freeze_statistics(self.model)
         order = torch.randperm(len(self.labels), generator=_generator(self.settings["seed"], self.epoch))
         batches = order.split(self.settings["batch_size"])
         saved = time.monotonic()
