@@ -31,6 +31,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import sparsepix as sp
+from sparsepix.nn.batch_norm import freeze_statistics
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/support"))
 import dense
@@ -147,14 +148,16 @@ def compare(name: str, bits: int | None, options: argparse.Namespace) -> list[di
     ]
 
 
-IN_FLOAT = "batch norm, before the calibration"
+# The halves of the recipe (see ``fit``).
+IN_FLOAT, CALIBRATED = "batch norm, before the calibration", "batch norm, after it"
 SELECTION = {"learn_max_pixels": True, "learn_threshold": True}
 # Name, options of the preset, penalties in the loss, name of the row that it is compared with.
 LEARNED: list[tuple[str, dict, tuple[str, ...], str]] = [
     ("plain", {}, (), "plain"),
     ("fixed formats", {"formats": "paper"}, (), "plain"),
-    ("batch norm", {"batch_norm": True}, (), "plain"),
     (IN_FLOAT, {"batch_norm": True}, (), "plain"),
+    (CALIBRATED, {"batch_norm": True}, (), "plain"),
+    ("batch norm, statistics of the batch", {"batch_norm": True}, (), "plain"),
     ("budget, threshold", SELECTION, ("budget", "masked_intensity"), "plain"),
     ("budget, threshold, EBOPS", SELECTION, ("budget", "masked_intensity", "ebops"), "plain"),
     ("widths", {"learn_bits": True}, ("ebops",), "plain"),
@@ -178,6 +181,8 @@ def compare_learned(options: argparse.Namespace) -> list[dict]:
         model = sp.models.neutrino(options.max_pixels, 8, **preset)
         if name == IN_FLOAT:
             bypass.enter_context(sp.unquantized(model))
+        elif name == CALIBRATED:
+            freeze_statistics(model)
         steps.append(training_step(torch.compile(model) if options.compile else model, image, label, penalties))
     times = dict(zip((name for name, *_ in LEARNED), time_steps("learned", steps, options.steps), strict=True))
     return [

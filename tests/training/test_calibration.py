@@ -226,8 +226,12 @@ def test_fit_trains_in_float_then_calibrates():
     ][:3]
     scales = [{k: float(v) for k, v in state.items() if k.endswith("scale")} for state in float_states]
     assert scales[0] == scales[2] != scales[3] == scales[5]
+    best = float_states[int(np.argmax(ranks))]
+    for state in float_states[3:]:  # the batch norm keeps its statistics, and goes on to learn its factor
+        assert_array_equal(state["2.batch_norm.running_mean"], best["2.batch_norm.running_mean"])
+    assert not torch.equal(float_states[5]["2.batch_norm.weight"], best["2.batch_norm.weight"])
     again = adapting_model()
-    again.load_state_dict(float_states[int(np.argmax(ranks))])
+    again.load_state_dict(best)
     assert sp.calibrate(again, data.train.images) == {
         name: q.fixed_point for name, q in quantizers(model).items() if q.adapts
     }
