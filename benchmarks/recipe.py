@@ -98,7 +98,7 @@ def train(variant: Variant, data: Dataset, epochs: int, seed: int) -> float:
     torch.manual_seed(seed)
     preset = {"bits": BITS, "batch_norm": True} | variant.preset
     model = sp.SparseCNN(variant.change(sp.models.mnist(MAX_PIXELS, **preset).architecture))
-    options = {"monitor": "loss"} | variant.fit
+    options = {"monitor": "loss", "batch_size": 128} | variant.fit
     if options.get("float_epochs", 0) < 0:
         options["float_epochs"] = epochs // -options["float_epochs"]
     with variant.around():

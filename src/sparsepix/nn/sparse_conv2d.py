@@ -125,7 +125,7 @@ class SparseConv2d(nn.Module):
             found = _WindowSum.apply(pixels.features, weight, None, *tables, None, self.groups)
             return found + bias * (found != 0)
 
-        if self.batch_norm is not None and self.batch_norm.training and self.weight_quantizer.bypassed:
+        if self.batch_norm is not None and self.batch_norm.training and self.weight_quantizer.passes:
             # In float the outputs can be normalized as well as the weights, which takes one convolution instead of two.
             features = normalized(self.batch_norm, sums(self.weight, self.bias), active)
         else:

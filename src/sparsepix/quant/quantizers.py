@@ -224,6 +224,11 @@ class Quantizer(nn.Module):
         return FixedPoint(self.format.width, integer, self.format.signed, self.format.rounding)
 
     @property
+    def passes(self) -> bool:
+        """Whether it passes on what it gets: without a format, or within ``unquantized``."""
+        return self.format is None or self.bypassed
+
+    @property
     def adapts(self) -> bool:
         """Whether the binary point is set by a calibration or in training."""
         return isinstance(self.format, CalibratedFixedPoint | LearnedFixedPoint)
@@ -259,7 +264,7 @@ class Quantizer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Quantize ``x`` [...]; the result has its shape and dtype."""
-        if self.format is None or self.bypassed:
+        if self.passes:
             return x
         x = in_full_precision(self.owner, x)
         if is_blank(x):

@@ -105,3 +105,12 @@ def _fit(quantizer: Quantizer, values: Tensor) -> None:
         if best is None or error < best[0]:
             best = error, integer
     quantizer.set_integer(best[1])
+
+
+def float_problems(float_epochs: int, epochs: int, model: nn.Module) -> list[str]:
+    """What is wrong with a number of epochs in float, of so many in all, before a calibration of the model."""
+    if float_epochs >= epochs:
+        return [f"float_epochs: expected fewer than the {epochs} epochs, found {float_epochs}"]
+    if float_epochs and not any(isinstance(module, Quantizer) and module.format for module in model.modules()):
+        return [f"float_epochs: expected 0 for a model without formats, found {float_epochs}"]
+    return []

@@ -18,11 +18,11 @@ from sparsepix.cost import penalty_terms
 from sparsepix.datasets import Dataset, Split
 from sparsepix.nn.batch_norm import freeze_statistics
 from sparsepix.nn.sparse_input_reduce import SparseInputReduce
-from sparsepix.quant.quantizers import Quantizer, unquantized
+from sparsepix.quant.quantizers import unquantized
 from sparsepix.training import distributed
 from sparsepix.training.augmentation import Augment
 from sparsepix.training.batches import ImageStore
-from sparsepix.training.calibration import IMAGES, adapting, calibrate
+from sparsepix.training.calibration import IMAGES, adapting, calibrate, float_problems
 from sparsepix.training.checkpoint import Checkpoint, read_checkpoint, require_fitting
 from sparsepix.training.data_checks import checked_split, memory_problems, model_problems
 from sparsepix.training.evaluation import EVALUATED, decisions, loss_of
@@ -30,6 +30,7 @@ from sparsepix.training.option_checks import checked_fit_options
 from sparsepix.training.run_options import Monitor, Schedule
 from sparsepix.util.history import History
 from sparsepix.util.modes import evaluating
+from sparsepix.util.seeds import keyed_generator
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.system.files import output_file
 
@@ -53,6 +54,7 @@ def fit(
     *,
     on_step: Callable[[int, int], None] | None = None,
     schedule: Schedule = "one-cycle",
+    weight_decay: float = 1e-2,
     penalties: Mapping[str, float] | None = None,
     float_epochs: int | None = None,
     monitor: Monitor = "accuracy",
@@ -63,7 +65,7 @@ def fit(
     on_save: Callable[[], None] | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> History:
-    """Train with Adam, on the model's device; the model ends with the weights of its best epoch.
+    """Train with AdamW, on the model's device; the model ends with the weights of its best epoch.
 
     A model with formats that adapt (``CalibratedFixedPoint``, ``LearnedFixedPoint``) is trained in float first. Then
     they are calibrated on its best weights (see ``calibrate``), and the other epochs go on with them from there; one of
@@ -84,6 +86,7 @@ def fit(
         on_epoch: called after each epoch with its index and the history so far, for a progress bar.
         on_step: called after each step with the index of the next one and the number of steps of an epoch.
         schedule: 'one-cycle' (up for three tenths of the steps, then down to nearly 0) or 'constant'.
+        weight_decay: of the weights (not of biases, batch norms, learned formats and selections), as AdamW does it.
         penalties: weight of each of ``sparsepix.penalties(model)`` that is added to the loss; 'ebops' not in the epochs
             in float.
         float_epochs: how many epochs in float come before the calibration, fewer than ``epochs``; None: half of them
@@ -115,6 +118,7 @@ def fit(
             "seed": seed,
             "label_smoothing": label_smoothing,
             "schedule": schedule,
+            "weight_decay": weight_decay,
             "penalties": penalties or {},
             "float_epochs": float_epochs,
             "monitor": monitor,
@@ -129,7 +133,7 @@ def fit(
     if not problems and float_epochs is None:
         settings["float_epochs"] = settings["epochs"] // 2 if adapts else 0
     problems = problems or [
-        *_float_problems(settings["float_epochs"], settings["epochs"], model),
+        *float_problems(settings["float_epochs"], settings["epochs"], model),
         *model_problems(model, splits),
         *penalty_terms.missing(model, settings["penalties"]),
         *memory_problems(model),
@@ -151,14 +155,6 @@ def fit(
                 on_epoch(training.epoch - 1, training.history)
     model.load_state_dict(training.best)
     return training.history
-
-
-def _float_problems(float_epochs: int, epochs: int, model: nn.Module) -> list[str]:
-    if float_epochs >= epochs:
-        return [f"float_epochs: expected fewer than the {epochs} epochs, found {float_epochs}"]
-    if float_epochs and not any(isinstance(module, Quantizer) and module.format for module in model.modules()):
-        return [f"float_epochs: expected 0 for a model without formats, found {float_epochs}"]
-    return []
 
 
 class _Training:
@@ -183,7 +179,7 @@ class _Training:
         self.calibration_images = train.images[:IMAGES]
         self.validation_images = ImageStore(self.validation.images, like)
         self.steps = -(-len(self.labels) // settings["batch_size"])
-        self.optimizer = torch.optim.Adam(model.parameters(), lr=settings["learning_rate"], fused=True)
+        self.optimizer = torch.optim.AdamW(_groups(model, settings), lr=settings["learning_rate"], fused=True)
         self.schedule = _schedule(self.optimizer, settings, self.steps)
         self.epoch, self.step, self.seconds = 0, 0, 0.0
         self.history = History(
@@ -237,7 +233,7 @@ class _Training:
         self.model.train()
         if self.settings["float_epochs"] and not self.in_float():
             freeze_statistics(self.model)
-        order = torch.randperm(len(self.labels), generator=_generator(self.settings["seed"], self.epoch))
+        order = torch.randperm(len(self.labels), generator=keyed_generator(self.settings["seed"], self.epoch))
         batches = order.split(self.settings["batch_size"])
         saved = time.monotonic()
         begun = saved - self.seconds
@@ -266,7 +262,7 @@ class _Training:
         # The last batch may have fewer images than there are processes: one with none computes an image for nothing.
         weight = len(part) / len(batch)
         part = part if len(part) else batch[:1]
-        generator = _generator(self.settings["seed"], self.epoch, self.step, rank)
+        generator = keyed_generator(self.settings["seed"], self.epoch, self.step, rank)
         torch.manual_seed(generator.initial_seed())
         images = self.images[part]
         if self.augment is not None:
@@ -369,7 +365,8 @@ class _Training:
         )
         if found is None:
             return
-        require_fitting(found, self._state(self.sums), list(self.model.parameters()), self.steps, str(path))
+        trained = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        require_fitting(found, self._state(self.sums), trained, self.steps, str(path))
         self.model.load_state_dict(found.model)
         self.optimizer.load_state_dict(found.optimizer)
         # Fused Adam on a CPU looks at no strides: the state has to lie in memory as the parameter does, whatever memory
@@ -384,10 +381,13 @@ class _Training:
             self.sums.copy_(found.sums)
 
 
-def _generator(*key: int) -> torch.Generator:
-    """A generator that depends on the key alone, so that no state has to be kept from step to step."""
-    state = np.random.SeedSequence([number % 2**64 for number in key]).generate_state(1, np.uint64)
-    return torch.Generator().manual_seed(int(state[0] >> 1))
+def _groups(model: nn.Module, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What decays and what does not, as the optimizer takes it."""
+    decays = {True: settings["weight_decay"], False: 0.0}
+    return [
+        {"params": [p for p in model.parameters() if (p.dim() > 1) == matrix], "weight_decay": decay}
+        for matrix, decay in decays.items()
+    ]
 
 
 def _schedule(
@@ -397,6 +397,4 @@ def _schedule(
         return torch.optim.lr_scheduler.OneCycleLR(
             optimizer, settings["learning_rate"], total_steps=settings["epochs"] * steps
         )
-    if settings["schedule"] == "constant":
-        return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
-    raise SparsePixError(f"fit: schedule must be 'one-cycle' or 'constant', found {settings['schedule']!r}")
+    return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)

@@ -107,6 +107,14 @@ class RunOptions:
         2e-2, "its largest value (default: %(default)s)", low=0, group="training", metavar="RATE"
     )
     schedule: Schedule = option("one-cycle", "of the rate (default: %(default)s)", group="training")
+    weight_decay: float = option(
+        1e-2,
+        "of the weights, not of biases and what is learned besides (default: %(default)s)",
+        low=0,
+        high=10,
+        group="training",
+        metavar="D",
+    )
     label_smoothing: float = option(
         0.0,
         "share of a label that is spread over all (default: %(default)s)",
