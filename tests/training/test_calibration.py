@@ -118,6 +118,17 @@ def test_of_equal_errors_the_largest_range():
     assert quantizer.fixed_point == FixedPoint(8, 1)
 
 
+@pytest.mark.parametrize("size", [2.0**-70, 2.0**-63, 2.0**63, 2.0**70])
+def test_values_at_the_ends_of_what_a_format_holds(size):
+    model = adapting_model()
+    with torch.no_grad():
+        model[6].weight.mul_(size)
+    before = model[6].weight_quantizer.fixed_point
+    found = sp.calibrate(model, images())["6.weight_quantizer"]
+    assert abs(found.integer) <= 64
+    assert (found == before) == (size < 2.0**-69)
+
+
 @pytest.mark.parametrize(
     ("model", "given", "message"),
     [

@@ -22,6 +22,22 @@ def test_fit_learns_the_toy():
     assert history.train_loss[-1] < 0.5 * history.train_loss[0]
 
 
+def test_weights_decay_and_nothing_else():
+    """No image has a pixel, so that no weight gets a gradient, and biases alone learn."""
+    data, model = toy(), toy_model()
+    for split in (data.train, data.validation):
+        split.images[:] = 0
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    options = {"learning_rate": 2.0**-4, "schedule": "constant", "batch_size": 8}
+    fit(model, data, epochs=1, weight_decay=0.5, **options)
+    for name, value in model.state_dict().items():
+        if name.endswith("weight"):
+            torch.testing.assert_close(value, before[name] * (1 - 2.0**-5) ** 4)
+    plain = toy_model()
+    fit(plain, data, epochs=1, weight_decay=0, **options)
+    assert_array_equal(plain[-1].bias.detach(), model[-1].bias.detach())
+
+
 def test_fit_learns_one_logit():
     data, model = toy(), toy_model(outputs=1)
     fit(model, data, epochs=15, learning_rate=2e-2, batch_size=8)

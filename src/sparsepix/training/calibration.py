@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sparsepix.datasets import Split
+from sparsepix.quant.formats import MAX_INTEGER
 from sparsepix.quant.quantizers import Quantizer, unquantized
 from sparsepix.training.batches import ImageStore
 from sparsepix.training.data_checks import checked_images, model_problems
@@ -99,12 +100,13 @@ def _fit(quantizer: Quantizer, values: Tensor) -> None:
         return  # nothing to fit to, as in a layer whose values are all 0
     top = math.ceil(math.log2(float(values.abs().max()))) + int(quantizer.format.signed)
     best = None
-    for integer in range(top + 1, top - quantizer.format.width, -1):
+    for integer in range(min(top + 1, MAX_INTEGER), max(top - quantizer.format.width, -MAX_INTEGER - 1), -1):
         quantizer.set_integer(integer)
         error = float((quantizer.quantize(values) - values).double().square().sum())
         if best is None or error < best[0]:
             best = error, integer
-    quantizer.set_integer(best[1])
+    if best is not None:  # else the values are smaller than any format's steps
+        quantizer.set_integer(best[1])
 
 
 def float_problems(float_epochs: int, epochs: int, model: nn.Module) -> list[str]:
