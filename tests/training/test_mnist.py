@@ -46,7 +46,7 @@ def test_narrow_models_are_as_good_as_float(data, trained):
 def test_all_test_images_are_exact(data, trained, bits, tmp_path):
     model, images = trained[bits], data.test.images
     sp.export_onnx(model, tmp_path / "model.onnx", model.input_shape)
-    expected = predict(model, images)
+    expected = predict(model.double(), images)  # sums of 16 bits are longer than a float32
     assert_array_equal(ort.InferenceSession(tmp_path / "model.onnx").run(None, {"image": images})[0], expected)
     project = sparsepix_hls.translate(tmp_path / "model.onnx", tmp_path / "firmware")
     project.compile()
