@@ -70,12 +70,12 @@ def fixed(*names: str) -> Callable[[Architecture], Architecture]:
 
 PAPER = {"formats": "paper", "batch_norm": False}
 PLAIN = {"batch_norm": False}
-BEFORE = {"learning_rate": 2e-3, "float_epochs": 0}
+BEFORE = {"learning_rate": 2e-3, "float_epochs": 0, "weight_decay": 0}
 VARIANTS = {
     "before: paper's formats, rate 0.002, no epoch in float": Variant(PAPER, BEFORE),
     "... gradient passes through saturation": Variant(PAPER, BEFORE, around=gradient_through_saturation),
     "... rate 0.02": Variant(PAPER, BEFORE | {"learning_rate": 2e-2}),
-    "... half of the epochs in float": Variant(PAPER, {"learning_rate": 2e-3, "float_epochs": -2}),
+    "... half of the epochs in float": Variant(PAPER, BEFORE | {"float_epochs": -2}),
     "... calibrated formats": Variant(PLAIN, BEFORE),
     "... rate 0.02, calibrated formats": Variant(PLAIN, BEFORE | {"learning_rate": 2e-2}),
     "... all three": Variant(PLAIN),
@@ -83,6 +83,7 @@ VARIANTS = {
     "float": Variant({"bits": None}),
     "weights in the paper's format": Variant(change=fixed("weight_format")),
     "activations in the paper's format": Variant(change=fixed("activation_format")),
+    "no weight decay": Variant(fit={"weight_decay": 0}),
     "rate 0.01": Variant(fit={"learning_rate": 1e-2}),
     "rate 0.04": Variant(fit={"learning_rate": 4e-2}),
     "constant rate": Variant(fit={"schedule": "constant"}),

@@ -47,6 +47,7 @@ def train(
         options.epochs,
         options.learning_rate,
         seed=seed,
+        weight_decay=options.weight_decay,
         on_epoch=lambda epoch, _: progress.update(task, completed=epoch + 1),
     )
     progress.remove_task(task)
@@ -111,6 +112,7 @@ def main() -> None:
     parser.add_argument("--max-pixels", type=int, nargs="+", default=[8, 12, 16, 20], help="N (default 8 12 16 20)")
     parser.add_argument("--bits", type=int, choices=(8, 16), default=8, help="formats of the preset (default 8)")
     parser.add_argument("--formats", choices=("calibrated", "paper"), default="calibrated", help="(default calibrated)")
+    parser.add_argument("--weight-decay", type=float, default=0.01, help="(default 0.01)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the trainings (default 0 1 2)")
     parser.add_argument("--epochs", type=int, default=25, help="of each training (default 25)")
     parser.add_argument("--learning-rate", type=float, default=1e-2, help="its largest value (default 0.01)")

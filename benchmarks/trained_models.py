@@ -62,6 +62,7 @@ def train_published(published: PublishedModel, folder: Path, console: Console) -
         # As the models of docs/firmware.csv were trained: area depends on the weights.
         formats="paper",
         batch_norm=False,
+        weight_decay=0.0,
     )
     data, run = _images(data_name), folder / name_of(published)
     with console.status(f"{run.name}: training"):
