@@ -15,7 +15,7 @@ from sparsepix.util.modes import evaluating
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedPoint
 
-IMAGES = 1024  # that are enough: more move no binary point of the presets
+IMAGES = 1024
 _BATCH = 128
 _KEPT = 1 << 16  # values of a tensor in a batch, at most
 
