@@ -1,6 +1,6 @@
 """Formats whose binary point is not given: set from data, or learned."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import AP_ROUNDING, FixedPoint, Rounding
@@ -12,7 +12,35 @@ MAX_INTEGER = 64
 
 
 @dataclass(frozen=True)
-class CalibratedFixedPoint:
+class _AdaptingFixedPoint:
+    """What formats whose binary point is not given have in common."""
+
+    width: int
+    signed: bool = True
+    rounding: Rounding = "ROUND"
+    initial_integer: int = 1
+
+    def __post_init__(self) -> None:
+        """Hold fields as ints and bools, whatever kind of number they were given as."""
+        problems = []
+        for kind, convert, what in ((int, whole_number, "a whole number of bits"), (bool, truth, "True or False")):
+            for name in (field.name for field in fields(self) if field.type is kind):
+                given = getattr(self, name)
+                value = convert(given)
+                if value is None:
+                    problems.append(f"{type(self).__name__}: {name} must be {what}, found {given!r}")
+                object.__setattr__(self, name, value)
+        if problems:
+            raise SparsePixError(problems)
+
+    @property
+    def initial(self) -> FixedPoint:
+        """The format before calibration and training."""
+        return FixedPoint(self.width, self.initial_integer, self.signed, self.rounding)
+
+
+@dataclass(frozen=True)
+class CalibratedFixedPoint(_AdaptingFixedPoint):
     """A format of a given width whose binary point ``sparsepix.calibrate`` sets from data; it stays where it is then.
 
     ``training.fit`` calibrates by itself. In a loop of your own do it before the first step, or better after some
@@ -28,22 +56,9 @@ class CalibratedFixedPoint:
         SparsePixError: numbers that are not whole (8.0 is one).
     """
 
-    width: int
-    signed: bool = True
-    rounding: Rounding = "ROUND"
-    initial_integer: int = 1
-
-    def __post_init__(self) -> None:
-        _make_plain(self, ("width", "initial_integer"), ("signed",))
-
-    @property
-    def initial(self) -> FixedPoint:
-        """The format before the calibration."""
-        return FixedPoint(self.width, self.initial_integer, self.signed, self.rounding)
-
 
 @dataclass(frozen=True)
-class LearnedFixedPoint:
+class LearnedFixedPoint(_AdaptingFixedPoint):
     """A format whose position of the binary point (a power-of-two scale) is learned, and on request its width.
 
     A smaller width drops the lowest bits: the range stays.
@@ -60,39 +75,11 @@ class LearnedFixedPoint:
         SparsePixError: numbers that are not whole (8.0 is one).
     """
 
-    width: int
-    signed: bool = True
-    rounding: Rounding = "ROUND"
-    initial_integer: int = 1
     learn_width: bool = False
     min_width: int = MIN_WIDTH
 
-    def __post_init__(self) -> None:
-        _make_plain(self, ("width", "initial_integer", "min_width"), ("signed", "learn_width"))
-
-    @property
-    def initial(self) -> FixedPoint:
-        """The format before the first training step."""
-        return FixedPoint(self.width, self.initial_integer, self.signed, self.rounding)
-
 
 Format = FixedPoint | CalibratedFixedPoint | LearnedFixedPoint | None
-
-
-def _make_plain(
-    format: CalibratedFixedPoint | LearnedFixedPoint, whole: tuple[str, ...], truths: tuple[str, ...]
-) -> None:
-    """Hold fields as ints and bools, whatever kind of number they were given as."""
-    problems = []
-    for names, convert, what in ((whole, whole_number, "a whole number of bits"), (truths, truth, "True or False")):
-        for name in names:
-            given = getattr(format, name)
-            value = convert(given)
-            if value is None:
-                problems.append(f"{type(format).__name__}: {name} must be {what}, found {given!r}")
-            object.__setattr__(format, name, value)
-    if problems:
-        raise SparsePixError(problems)
 
 
 def start_of(format: FixedPoint | CalibratedFixedPoint | LearnedFixedPoint) -> FixedPoint:
