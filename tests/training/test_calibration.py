@@ -174,6 +174,29 @@ def test_unquantized_computes_in_float():
     assert not np.array_equal(model(x).detach(), plain(x).detach())
 
 
+def test_blocks_of_unquantized_may_end_in_any_order():
+    """As those of two threads do."""
+    model = adapting_model()
+    first, second = sp.unquantized(model), sp.unquantized(model)
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert all(q.passes for q in quantizers(model).values())
+    second.__exit__(None, None, None)
+    assert not any(q.passes for q in quantizers(model).values())
+
+
+def test_a_bias_alone_is_quantized_in_training_too():
+    """Of a layer whose weights are in float, with a batch norm: in training as in evaluation."""
+    conv = sp.SparseConv2d(1, 2, 3, bias_format=FixedPoint(2, 9), batch_norm=True).train()
+    pixels = sp.SparseInputReduce(6)(torch.from_numpy(images()))
+    with torch.no_grad():
+        conv.batch_norm.bias.fill_(100.0)  # steps of 128: most of it is rounded away or up
+        seen = conv(pixels).features[pixels.active]
+        means = seen.mean(0)
+    assert (means - 100).abs().min() > 20
+
+
 def test_scales_are_saved_and_loaded(tmp_path):
     model = sp.models.digits(20)
     found = sp.calibrate(model, np.random.default_rng(0).random((8, 1, 48, 48)).astype(np.float32))

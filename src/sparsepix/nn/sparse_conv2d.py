@@ -125,7 +125,8 @@ class SparseConv2d(nn.Module):
             found = _WindowSum.apply(pixels.features, weight, None, *tables, None, self.groups)
             return found + bias * (found != 0)
 
-        if self.batch_norm is not None and self.batch_norm.training and self.weight_quantizer.passes:
+        in_float = self.weight_quantizer.passes and (self.bias_quantizer is None or self.bias_quantizer.passes)
+        if self.batch_norm is not None and self.batch_norm.training and in_float:
             # In float the outputs can be normalized as well as the weights, which takes one convolution instead of two.
             features = normalized(self.batch_norm, sums(self.weight, self.bias), active)
         else:

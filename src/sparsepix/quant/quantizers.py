@@ -6,6 +6,7 @@ value is the fixed-point number that the firmware holds.
 
 import contextlib
 import math
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -178,7 +179,7 @@ class Quantizer(nn.Module):
         check_format(format, owner)
         self.format = format
         self.owner = owner
-        self.bypassed = False  # see unquantized
+        self.bypassed = 0  # blocks of ``unquantized`` that hold now, in all threads
         self.learned = rescaling_int_quant(format) if isinstance(format, LearnedFixedPoint) else None
         # Tensors: torch takes longer to wrap a Python float than to multiply a small tensor by it.
         if isinstance(format, FixedPoint):
@@ -226,7 +227,7 @@ class Quantizer(nn.Module):
     @property
     def passes(self) -> bool:
         """Whether it passes on what it gets: without a format, or within ``unquantized``."""
-        return self.format is None or self.bypassed
+        return self.format is None or self.bypassed > 0
 
     @property
     def adapts(self) -> bool:
@@ -309,6 +310,9 @@ class Quantizer(nn.Module):
         return f"calibrated, {self.fixed_point}" if isinstance(self.format, CalibratedFixedPoint) else str(self.format)
 
 
+_counting = threading.Lock()
+
+
 @contextlib.contextmanager
 def unquantized(model: nn.Module) -> Iterator[None]:
     """Within the block the quantizers of a model, in all threads, pass on what they get: the model computes in float.
@@ -316,11 +320,13 @@ def unquantized(model: nn.Module) -> Iterator[None]:
     Args:
         model: with ``Quantizer`` modules at any depth.
     """
-    found = [(module, module.bypassed) for module in model.modules() if isinstance(module, Quantizer)]
-    for module, _ in found:
-        module.bypassed = True
+    found = [module for module in model.modules() if isinstance(module, Quantizer)]
+    with _counting:
+        for module in found:
+            module.bypassed += 1
     try:
         yield
     finally:
-        for module, before in found:
-            module.bypassed = before
+        with _counting:
+            for module in found:
+                module.bypassed -= 1
