@@ -2,6 +2,7 @@
 
     python tests/tools/interrupts.py --count 200                     200 interrupts of each command
     python tests/tools/interrupts.py --count 20 --only export 'hls'  of these two
+    python tests/tools/interrupts.py --only train search --preloaded  in a process that has imported torch already
 
 SIGTERM, SIGINT (to the process group, as a terminal sends it), SIGHUP and SIGKILL take turns. The target must be as it
 was before, or complete; other files unchanged; no hidden or temporary file left, no process, no traceback; the status
@@ -28,6 +29,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import preloaded
+from interrupted_commands import COMMANDS, EXPORT, Command
+
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL)
@@ -39,60 +43,6 @@ USER_FILES = {"notes.txt": b"mine", ".hidden": b"mine too", "other/thesis.tex": 
 Snapshot = dict[str, str]
 
 
-@dataclass(frozen=True)
-class Command:
-    """A command, and the folder that it is run in.
-
-    Args:
-        words: module to run with 'python -m', and its arguments.
-        target: what it writes; empty: nothing.
-        before: commands that were run in the folder before.
-        stage: a command whose result may be found too, as the translation without its simulation.
-        stop_before: the last command before is a training: interrupt it in the middle.
-        grows: what the target holds differs from run to run, so its content is not compared.
-    """
-
-    words: tuple[str, ...]
-    target: str
-    before: tuple[tuple[str, ...], ...] = ()
-    stage: tuple[str, ...] = ()
-    stop_before: bool = False
-    grows: bool = False
-
-    @property
-    def trains(self) -> bool:
-        return self.words[0] == _TRAIN[0]
-
-
-_EXPORT = ("sparsepix.cli.export", "model.pt", "-o", "out.onnx")
-_HLS = ("sparsepix_hls.cli.main", "tiny.onnx", "-o", "out")
-_RTL = (*_HLS, "--backend", "rtl")
-_EXPLORE = ("sparsepix_hls.cli.main", "tiny.onnx", "--explore", "-o", "designs")
-_TRAIN = ("sparsepix.cli.train", "digits", "--selection", "magnitude", "--device", "cpu", "--batch-size", "64",
-          "--epochs", "3", "-o", "run")  # fmt: skip
-_OTHER_TRAINING = (*_TRAIN[:-3], "1", "-o", "run")
-_OLD = ((*_HLS, "--clock", "7"),)
-COMMANDS = {
-    "export": Command(_EXPORT, "out.onnx"),
-    "export over a file": Command(_EXPORT, "out.onnx", (("sparsepix.cli.export", "other.pt", "-o", "out.onnx"),)),
-    "hls": Command(_HLS, "out"),
-    "hls --force": Command((*_HLS, "--force"), "out", _OLD),
-    "hls --csim": Command((*_HLS, "--csim"), "out", stage=_HLS),
-    "rtl": Command(_RTL, "out"),
-    "rtl --force": Command((*_RTL, "--force"), "out", _OLD),
-    "rtl --simulate": Command((*_RTL, "--simulate"), "out", stage=_RTL),
-    "rtl --synthesize": Command((*_RTL, "--synthesize"), "out", stage=_RTL),
-    "explore": Command(_EXPLORE, "designs"),
-    "explore --force": Command((*_EXPLORE, "--force"), "designs", ((*_EXPLORE, "--clock", "7"),)),
-    "dais": Command(("sparsepix_hls.cli.main", "dais", "tiny.onnx", "-o", "out.json"), "out.json"),
-    "report": Command(("sparsepix_hls.cli.main", "report", "out"), "out", (_HLS,)),
-    "train": Command(_TRAIN, "run"),
-    "train on": Command(_TRAIN, "run", (_TRAIN,), stop_before=True),
-    "train --force": Command((*_TRAIN, "--force"), "run", (_OTHER_TRAINING,)),
-    "search": Command((*_OTHER_TRAINING, "--search", "2"), "run", grows=True),
-}
-
-
 @dataclass
 class Prepared:
     """What the runs of a command have in common.
@@ -100,11 +50,13 @@ class Prepared:
     Args:
         folder: in the state before the command; copied for each run.
         seconds: that the command takes.
+        fork: run it in forks of this process.
         old, stage, new: the target before, after its stage, and after the command.
     """
 
     folder: Path
     seconds: float
+    fork: bool
     old: Snapshot
     stage: Snapshot
     new: Snapshot
@@ -118,25 +70,30 @@ class Found:
     problems: list[str] = field(default_factory=list)
 
 
-def start(words: tuple[str, ...], folder: Path, mark: str = "") -> subprocess.Popen[bytes]:
+def start(
+    words: tuple[str, ...], folder: Path, mark: str = "", *, fork: bool = False
+) -> subprocess.Popen[bytes] | preloaded.Preloaded:
     """Start a command; what it prints is in a file beside its folder."""
-    temporary = folder.with_suffix(".tmp")
+    temporary, log = folder.with_suffix(".tmp"), folder.with_suffix(".log")
     temporary.mkdir(exist_ok=True)
-    with folder.with_suffix(".log").open("wb") as log:
+    environment = {MARK: mark, "TMPDIR": str(temporary), "OMP_NUM_THREADS": "1"}
+    if fork:
+        return preloaded.Preloaded(words, folder, log, environment)
+    with log.open("wb") as output:
         return subprocess.Popen(
             [sys.executable, "-m", *words],
             cwd=folder,
             stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env=os.environ | {MARK: mark, "TMPDIR": str(temporary), "OMP_NUM_THREADS": "1"},
+            stdout=output,
+            stderr=output,
+            env=os.environ | environment,
             process_group=0,
         )
 
 
-def finish(words: tuple[str, ...], folder: Path) -> None:
+def finish(words: tuple[str, ...], folder: Path, *, fork: bool = False) -> None:
     """Run a command to its end."""
-    status = start(words, folder).wait()
+    status = start(words, folder, fork=fork).wait()
     if status:
         raise RuntimeError(f"{' '.join(words)}: exit status {status}\n{log_of(folder)}")
 
@@ -177,39 +134,42 @@ def snapshot(target: Path) -> Snapshot:
     return {str(path.relative_to(target)): "" if path.name == "checkpoint.pt" else digest(path) for path in files}
 
 
-def prepare(command: Command, base: Path) -> Prepared:
+def prepare(command: Command, base: Path, fork: bool) -> Prepared:
     """Make the folder of a command, and the results of one that nobody interrupts."""
     folder = Path(tempfile.mkdtemp(dir=base)) / "run"
     shutil.copytree(base / "inputs", folder)
+    if fork:
+        finish(("platform",), folder, fork=True)  # the first one waits for the imports
     for words in command.before:
         if command.stop_before:
-            process = start(words, folder)
+            process = start(words, folder, fork=fork)
             while not (folder / "run" / "history.csv").exists() and process.poll() is None:
                 time.sleep(0.01)
             process.send_signal(signal.SIGINT)
             assert process.wait() == 128 + signal.SIGINT, log_of(folder)
         else:
-            finish(words, folder)
+            finish(words, folder, fork=fork)
     old = snapshot(folder / command.target)
     whole = folder.with_name("whole")
     shutil.copytree(folder, whole)
     begun, stage = time.monotonic(), {}
-    finish(command.words, whole)
+    finish(command.words, whole, fork=fork)
     seconds = time.monotonic() - begun
     if command.stage:
         half = folder.with_name("half")
         shutil.copytree(folder, half)
-        finish(command.stage, half)
+        finish(command.stage, half, fork=fork)
         stage = snapshot(half / command.target)
-    return Prepared(folder, seconds, old, stage, snapshot(whole / command.target))
+    return Prepared(folder, seconds, fork, old, stage, snapshot(whole / command.target))
 
 
-def marked(mark: str) -> list[str]:
-    """Command lines of the processes that have the mark in their environment."""
+def left_running(mark: str, group: int) -> list[str]:
+    """Command lines of the processes that have the mark in their environment, or are of the process group."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if f"{MARK}={mark}".encode() in (process / "environ").read_bytes().split(b"\0"):
+            ours = (process / "stat").read_text().rpartition(")")[2].split()[2] == str(group)
+            if ours or f"{MARK}={mark}".encode() in (process / "environ").read_bytes().split(b"\0"):
                 found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")[:200])
         except OSError:  # it has just ended, or is someone else's
             continue
@@ -221,7 +181,7 @@ def interrupt(command: Command, prepared: Prepared, number: int, share: float) -
     folder = Path(tempfile.mkdtemp(dir=prepared.folder.parent)) / "run"
     shutil.copytree(prepared.folder, folder)
     mark, found = uuid.uuid4().hex, Found()
-    begun, process = time.monotonic(), start(command.words, folder, mark)
+    begun, process = time.monotonic(), start(command.words, folder, mark, fork=prepared.fork)
     try:
         process.wait(share * prepared.seconds)
         prepared.seconds = min(prepared.seconds, time.monotonic() - begun)
@@ -236,7 +196,7 @@ def interrupt(command: Command, prepared: Prepared, number: int, share: float) -
         found.problems.append(f"still there {PATIENCE:.0f} s after the signal")
         os.killpg(process.pid, signal.SIGKILL)
         status = process.wait()
-    found.problems += _processes_left(mark)
+    found.problems += _processes_left(mark, process.pid)
     found.problems += _status_problems(status, number, log_of(folder))
     outcome, problems = _files_left(command, prepared, folder, status, number)
     found.problems += problems
@@ -250,9 +210,9 @@ def interrupt(command: Command, prepared: Prepared, number: int, share: float) -
     return found
 
 
-def _processes_left(mark: str) -> list[str]:
+def _processes_left(mark: str, group: int) -> list[str]:
     deadline = time.monotonic() + GONE
-    while (left := marked(mark)) and time.monotonic() < deadline:
+    while (left := left_running(mark, group)) and time.monotonic() < deadline:
         time.sleep(0.05)
     return [f"still running: {line}" for line in left]
 
@@ -330,7 +290,7 @@ def _going_on(command: Command, prepared: Prepared, folder: Path) -> list[str]:
     # What a kill leaves of --force may be the old target put aside, which the next command finds.
     if "--force" in command.words and snapshot(folder / command.target) in (prepared.old, {}):
         words = command.words
-    status = start(words, folder).wait()
+    status = start(words, folder, fork=prepared.fork).wait()
     if status:
         return [f"the same command again: exit status {status}: {log_of(folder)[-1500:]}"]
     if command.grows:
@@ -351,16 +311,16 @@ def make_inputs(base: Path, names: list[str]) -> None:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
     whole_model().save(folder / "tiny.onnx")
-    if any(COMMANDS[name].words[0] == _EXPORT[0] for name in names):
+    if any(COMMANDS[name].words[0] == EXPORT[0] for name in names):
         save = "import torch, sys, sparsepix as sp\nfor name, size in (('model', 20), ('other', 12)):\n"
         save += "    torch.manual_seed(0)\n    sp.save(sp.models.digits(size), f'{name}.pt')"
         subprocess.run([sys.executable, "-c", save], cwd=folder, check=True)
 
 
-def run_command(name: str, count: int, seed: int, jobs: int, base: Path) -> Found:
+def run_command(name: str, count: int, seed: int, jobs: int, base: Path, fork: bool) -> Found:
     """Interrupt a command so many times; the moments, as shares of its time, follow from the seed."""
     rng, command = random.Random(f"{seed} {name}"), COMMANDS[name]
-    prepared = prepare(command, base)
+    prepared = prepare(command, base, fork)
     first = rng.randrange(len(SIGNALS))
     moments = [(SIGNALS[(first + i) % len(SIGNALS)], rng.random()) for i in range(count)]
     total = Found()
@@ -383,6 +343,9 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", choices=sorted(COMMANDS), default=list(COMMANDS), metavar="COMMAND")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1, help="how many at once")
+    parser.add_argument(
+        "--preloaded", action="store_true", help="fork commands from a process that has imported torch and others"
+    )
     given = parser.parse_args()
     for number in (signal.SIGINT, signal.SIGHUP):  # nohup and a shell's '&' have them ignored, by what we start too
         signal.signal(number, signal.SIG_DFL)
@@ -390,7 +353,7 @@ def main() -> int:
         make_inputs(Path(base), given.only)
         failures = 0
         for name in given.only:
-            found = run_command(name, given.count, given.seed, given.jobs, Path(base))
+            found = run_command(name, given.count, given.seed, given.jobs, Path(base), given.preloaded)
             failures += len(found.problems)
             print("\n    ".join([summary(name, found), *found.problems[:10]]), flush=True)
     print(f"{len(given.only) * given.count} interrupts, {failures} failures")
