@@ -80,6 +80,7 @@ def test_no_other_binary_point_has_a_smaller_error(kind, rounding):
 
 def test_it_leaves_the_mode_the_weights_and_what_is_fixed():
     model = adapting_model().train()
+    model(torch.from_numpy(images()))  # the batch norm has statistics
     model[3].eval()
     before = {name: value.clone() for name, value in model.state_dict().items() if not name.endswith("scale")}
     sp.calibrate(model, images())
@@ -89,6 +90,31 @@ def test_it_leaves_the_mode_the_weights_and_what_is_fixed():
     for name, value in before.items():
         assert_array_equal(value, model.state_dict()[name])
     assert not any(q.bypassed or q._forward_pre_hooks for q in quantizers(model).values())
+
+
+def test_new_batch_norms_take_their_statistics_from_the_images():
+    """All images at once and in batches give the same; a batch norm that has some keeps them."""
+    model, data = adapting_model(), images(256)
+    norm, momentum = model[2].batch_norm, model[2].batch_norm.momentum
+    with sp.unquantized(model), torch.no_grad():
+        dense = model[:2](torch.from_numpy(data)).to_dense()
+        plain = nn.functional.conv2d(dense, model[2].weight, model[2].bias, padding=1)
+        plain = plain.transpose(0, 1)[:, dense[:, 0] != 0]
+    sp.calibrate(model, data)
+    assert (norm.momentum, norm.training, int(norm.num_batches_tracked)) == (momentum, True, 2)
+    torch.testing.assert_close(norm.running_mean, plain.mean(1), rtol=0.05, atol=0.01)
+    torch.testing.assert_close(norm.running_var, plain.var(1), rtol=0.1, atol=0.01)
+    before = norm.running_mean.clone()
+    sp.calibrate(model, data * 0.5)
+    assert_array_equal(norm.running_mean, before)
+
+
+def test_training_without_epochs_in_float_learns():
+    """0.72; calibrated at the statistics that a batch norm begins with 0.29."""
+    torch.manual_seed(3)
+    model, data = sp.models.digits(20, batch_norm=True), sp.datasets.load("digits")
+    fit(model, data, 1, seed=3)
+    assert accuracy(predict(model, data.test.images), data.test.labels) > 0.5
 
 
 def test_every_format_fits_its_own_tensor():
@@ -247,7 +273,7 @@ def test_fit_trains_in_float_then_calibrates():
         on_epoch=lambda epoch, _: float_states.append({k: v.clone() for k, v in model.state_dict().items()}),
     )
     with sp.unquantized(plain):
-        expected = fit(plain, data, 6, batch_size=8, float_epochs=0)
+        expected = fit(plain, data, 6, batch_size=8, float_epochs=5)
     assert history.train_loss[:3] == expected.train_loss[:3]
     assert history.validation_loss[:3] == expected.validation_loss[:3]
     assert history.train_loss[3:] != expected.train_loss[3:]

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from sparsepix.datasets import Split
 from sparsepix.quant.formats import MAX_INTEGER
@@ -26,7 +27,8 @@ def calibrate(model: nn.Module, images: np.ndarray | Tensor) -> dict[str, FixedP
 
     The model runs in float on the first 1,024 images, in evaluation mode. Of the values that a quantizer would see, the
     sum of squared errors decides; widths, roundings and signs stay. Fixed formats stay as they are. It takes a second
-    or two, with weights that have been trained in float for a while (see ``fit``) or at all.
+    or two, with weights that have been trained in float for a while (see ``fit``) or at all: batch norms that have seen
+    no batch yet take their statistics from the images first.
 
     Args:
         model: with ``CalibratedFixedPoint`` or ``LearnedFixedPoint`` formats.
@@ -52,7 +54,10 @@ def calibrate(model: nn.Module, images: np.ndarray | Tensor) -> dict[str, FixedP
         problems += model_problems(model, {"calibration": Split(images, np.zeros(len(images), np.int64))})
     if problems:
         raise SparsePixError(problems, "calibrate")
-    values = _values(model, found, images[:IMAGES])
+    images = images[:IMAGES]
+    if new := [m for m in model.modules() if isinstance(m, _BatchNorm) and m.num_batches_tracked == 0]:
+        _begin_statistics(model, new, images)
+    values = _values(model, found, images)
     if wrong := [name for name, seen in values.items() if not seen.isfinite().all()]:
         raise SparsePixError(
             f"calibrate: expected finite values in front of {', '.join(wrong)}, found NaN or infinity; lower the "
@@ -66,6 +71,26 @@ def calibrate(model: nn.Module, images: np.ndarray | Tensor) -> dict[str, FixedP
 def adapting(model: nn.Module) -> dict[str, Quantizer]:
     """The quantizers of a model whose formats a calibration sets, by name."""
     return {name: m for name, m in model.named_modules() if isinstance(m, Quantizer) and m.adapts}
+
+
+def _begin_statistics(model: nn.Module, norms: list[_BatchNorm], images: np.ndarray) -> None:
+    """What batch norms begin with says nothing of the values: they grow or shrink many times in the first steps."""
+    momenta = [norm.momentum for norm in norms]
+    try:
+        with evaluating(model), unquantized(model):
+            for norm in norms:
+                norm.train()
+                norm.momentum = None  # the mean of all batches
+            _run(model, images)
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+
+
+def _run(model: nn.Module, images: np.ndarray) -> None:
+    store = ImageStore(images, next(model.parameters()))
+    for part in torch.arange(len(images)).split(_BATCH):
+        model(store[part])
 
 
 def _values(model: nn.Module, quantizers: dict[str, Quantizer], images: np.ndarray) -> dict[str, Tensor]:
@@ -83,9 +108,7 @@ def _values(model: nn.Module, quantizers: dict[str, Quantizer], images: np.ndarr
     ]
     try:
         with evaluating(model), unquantized(model):
-            store = ImageStore(images, next(model.parameters()))
-            for part in torch.arange(len(images)).split(_BATCH):
-                model(store[part])
+            _run(model, images)
     finally:
         for hook in hooks:
             hook.remove()
