@@ -104,6 +104,19 @@ def test_a_tool_that_does_not_listen_is_killed(tmp_path, monkeypatch):
     wait_for(lambda: not running(pids(tmp_path)[0]), "a process is left")
 
 
+def test_what_a_tool_started_may_clean_up_after_the_tool_is_gone(tmp_path):
+    """As the driver of a compiler does, which make started: it removes its temporary files on SIGTERM."""
+    driver = (
+        "trap 'sleep 0.3; rm temporary; exit 1' TERM; touch temporary; echo \$\$ > pids; while :; do sleep 0.01; done"
+    )
+    with processes.process_group() as group:
+        thread = threading.Thread(target=group.run, args=(["sh", "-c", f'sh -c "{driver}" & wait'], tmp_path, False))
+        thread.start()
+        pids(tmp_path)
+    thread.join()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pids"]
+
+
 def test_threads_share_a_group(tmp_path):
     found = []
     with processes.process_group() as group:

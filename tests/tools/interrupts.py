@@ -134,7 +134,7 @@ def snapshot(target: Path) -> Snapshot:
     return {str(path.relative_to(target)): "" if path.name == "checkpoint.pt" else digest(path) for path in files}
 
 
-def prepare(command: Command, base: Path, fork: bool) -> Prepared:
+def prepare(command: Command, base: Path, fork: bool = False) -> Prepared:
     """Make the folder of a command, and the results of one that nobody interrupts."""
     folder = Path(tempfile.mkdtemp(dir=base)) / "run"
     shutil.copytree(base / "inputs", folder)
@@ -317,7 +317,7 @@ def make_inputs(base: Path, names: list[str]) -> None:
         subprocess.run([sys.executable, "-c", save], cwd=folder, check=True)
 
 
-def run_command(name: str, count: int, seed: int, jobs: int, base: Path, fork: bool) -> Found:
+def run_command(name: str, count: int, seed: int, jobs: int, base: Path, fork: bool = False) -> Found:
     """Interrupt a command so many times; the moments, as shares of its time, follow from the seed."""
     rng, command = random.Random(f"{seed} {name}"), COMMANDS[name]
     prepared = prepare(command, base, fork)

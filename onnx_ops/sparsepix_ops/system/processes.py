@@ -2,10 +2,10 @@
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import threading
-import time
 import weakref
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +26,9 @@ class ProcessGroup:
         self._lock = threading.Lock()
         self._children: list[subprocess.Popen[str]] = []
         self._ended = False
+        # Every process of the group, what the tools start too, inherits one end of this: the other end tells when the
+        # last of them is gone. A driver of a compiler outlives the make that started it, and removes its files.
+        self._gone, self._there = os.pipe()
         read, self._pipe = os.pipe()
         try:
             # A group of its own, not a session: it stays in the background of the same terminal.
@@ -38,7 +41,7 @@ class ProcessGroup:
                 process_group=0,
             )
         except BaseException:
-            os.close(self._pipe)
+            self._close()
             raise
         finally:
             os.close(read)
@@ -74,6 +77,7 @@ class ProcessGroup:
                 encoding="utf-8",
                 errors="replace",
                 process_group=self._leader.pid,
+                pass_fds=[self._there],
             )
             self._children.append(child)
         try:
@@ -90,21 +94,29 @@ class ProcessGroup:
             if self._ended:
                 return
             self._ended = True
+        os.close(self._there)
+        self._there = -1
         try:
-            if self._running():
+            if self._running(0.0):
                 self._send(signal.SIGTERM)
-                deadline = time.monotonic() + _GRACE
-                while self._running() and time.monotonic() < deadline:
-                    time.sleep(0.01)
+                self._running(_GRACE)
         finally:
             self._send(signal.SIGKILL)
-            os.close(self._pipe)
+            self._close()
             self._leader.wait()
             for child in self._children:
                 child.wait()
 
-    def _running(self) -> bool:
-        return bool([child for child in self._children if child.poll() is None])
+    def _running(self, seconds: float) -> bool:
+        """Whether a process of the group is still there after so long."""
+        hung_up = select.poll()
+        hung_up.register(self._gone, select.POLLHUP)
+        return not hung_up.poll(1000 * seconds)
+
+    def _close(self) -> None:
+        for end in (self._gone, self._there, self._pipe):
+            if end >= 0:
+                os.close(end)
 
     def _send(self, number: int) -> None:
         # The system does not reuse the number of the group until its leader has been waited for.
@@ -115,7 +127,7 @@ class ProcessGroup:
         """In a fork of this process: the group belongs to the other one, which alone holds the pipe."""
         if not self._ended:
             self._ended = True
-            os.close(self._pipe)
+            self._close()
 
 
 _groups: "weakref.WeakSet[ProcessGroup]" = weakref.WeakSet()
