@@ -107,7 +107,7 @@ def test_a_tool_that_does_not_listen_is_killed(tmp_path, monkeypatch):
 def test_what_a_tool_started_may_clean_up_after_the_tool_is_gone(tmp_path):
     """As the driver of a compiler does, which make started: it removes its temporary files on SIGTERM."""
     driver = (
-        "trap 'sleep 0.3; rm temporary; exit 1' TERM; touch temporary; echo \$\$ > pids; while :; do sleep 0.01; done"
+        r"trap 'sleep 0.3; rm temporary; exit 1' TERM; touch temporary; echo \$\$ > pids; while :; do sleep 0.01; done"
     )
     with processes.process_group() as group:
         thread = threading.Thread(target=group.run, args=(["sh", "-c", f'sh -c "{driver}" & wait'], tmp_path, False))
