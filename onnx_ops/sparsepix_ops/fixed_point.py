@@ -15,11 +15,11 @@ import numpy as np
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.whole import truth, whole_number
 
-Rounding = Literal["ROUND", "FLOOR"]
-Overflow = Literal["SAT", "WRAP"]
+Rounding = Literal["ROUND", "FLOOR", "HALF_UP"]
+Overflow = Literal["SAT", "SAT_SYM", "WRAP"]
 
-AP_ROUNDING = {"ROUND": "AP_RND_CONV", "FLOOR": "AP_TRN"}
-AP_OVERFLOW = {"SAT": "AP_SAT", "WRAP": "AP_WRAP"}
+AP_ROUNDING = {"ROUND": "AP_RND_CONV", "FLOOR": "AP_TRN", "HALF_UP": "AP_RND"}
+AP_OVERFLOW = {"SAT": "AP_SAT", "SAT_SYM": "AP_SAT_SYM", "WRAP": "AP_WRAP"}
 
 MAX_INTEGER_BITS = 900  # beyond it float64 cannot hold a scale
 MAX_RAW_BITS = 62  # an int64 raw value with room for one addition
@@ -35,9 +35,10 @@ class FixedPoint:
         integer: bits left of the binary point, the sign bit included; may be negative or
             larger than ``width``. The least significant bit is worth ``2**(integer - width)``.
         signed: two's complement if true (``ap_fixed``), else unsigned (``ap_ufixed``).
-        rounding: 'ROUND' is to nearest, ties to even (``AP_RND_CONV``); 'FLOOR' is towards
-            minus infinity (``AP_TRN``).
-        overflow: 'SAT' clips to the nearest end of the range, 'WRAP' keeps the low bits.
+        rounding: 'ROUND' is to nearest, ties to even (``AP_RND_CONV``); 'HALF_UP' to nearest, ties towards plus
+            infinity (``AP_RND``); 'FLOOR' is towards minus infinity (``AP_TRN``).
+        overflow: 'SAT' clips to the nearest end of the range; so does 'SAT_SYM', whose range has no number more on the
+            negative side; 'WRAP' keeps the low bits.
 
     Raises:
         SparsePixError: a width outside 1 ... 62, integer bits that are no whole number (8.0 is one) or beyond -900 ...
@@ -111,7 +112,7 @@ class FixedPoint:
     @property
     def raw_min(self) -> int:
         """Smallest raw value."""
-        return -(1 << (self.width - 1)) if self.signed else 0
+        return int(self.overflow == "SAT_SYM") - (1 << (self.width - 1)) if self.signed else 0
 
     @property
     def raw_max(self) -> int:
@@ -134,6 +135,8 @@ class FixedPoint:
             raise SparsePixError(f"cannot quantize to {self}: expected finite values, found NaN or infinity")
         scaled = np.ldexp(values, -self.exponent)
         rounded = np.round(scaled) if self.rounding == "ROUND" else np.floor(scaled)
+        if self.rounding == "HALF_UP":
+            rounded += scaled - rounded >= 0.5
         if self.overflow == "WRAP":
             rounded = np.mod(rounded - self.raw_min, 2.0**self.width) + self.raw_min
         clipped = np.clip(rounded, self.raw_min, self.raw_max)
@@ -149,12 +152,14 @@ class FixedPoint:
                 raw = np.clip(raw, -limit, limit)
             raw = raw << min(-shift, MAX_RAW_BITS)
         elif shift > MAX_RAW_BITS:
-            raw = np.where((raw < 0) & (self.rounding == "FLOOR"), -1, 0)
+            raw = np.where((raw < 0) & (self.rounding == "FLOOR"), -1, 0)  # less than half a unit, for the others
         else:
             floor = raw >> shift
             if self.rounding == "ROUND":
                 rest, half = raw - (floor << shift), 1 << (shift - 1)
                 floor = floor + ((rest > half) | ((rest == half) & ((floor & 1) == 1)))
+            elif self.rounding == "HALF_UP":
+                floor = floor + ((raw >> (shift - 1)) & 1)
             raw = floor
         if self.overflow == "WRAP":
             raw = ((raw - self.raw_min) & ((1 << self.width) - 1)) + self.raw_min

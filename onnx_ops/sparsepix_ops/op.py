@@ -114,7 +114,7 @@ class Op:
             whose pixels it keeps; '' if the result has no pixels.
         grid: of the coordinates that it makes, from that of those that it reads (of the image, for one of kind INPUT)
             and its attributes: ``grid(grid, attributes)``; None if it makes none.
-        unquantized: why an export refuses it without a quantizer after it; '' if it needs none.
+        unquantized: why an export refuses it without a quantizer after it, by its attributes; '' if it needs none.
         stands_in: by the type of an op that the contract lacks, the advice to use this one.
     """
 
@@ -135,7 +135,7 @@ class Op:
     optional: int = 0
     pixels: str = ""
     grid: Callable[[Grid, Attributes], Grid] | None = None
-    unquantized: str = ""
+    unquantized: Callable[[Attributes], str] = lambda _: ""
     stands_in: Mapping[str, str] = field(default_factory=dict)
 
     def inputs_of(self, count: int) -> tuple[str, ...]:

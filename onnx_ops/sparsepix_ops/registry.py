@@ -28,6 +28,7 @@ def _named(*kinds: Kind) -> frozenset[str]:
 
 RECTIFIERS = _named(Kind.RECTIFIER)
 HEADS = _named(Kind.HEAD)
+QUANTIZERS = _named(Kind.QUANTIZER)
 TRANSPARENT = _named(Kind.CAST, Kind.COPY)  # they change no value: every number is exact
 
 # What to use instead of ops that the contract lacks, for those that people try.

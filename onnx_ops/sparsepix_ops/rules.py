@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 
 import onnx
 
+from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.op import Grid, Kind, Op, Value, is_coords
 from sparsepix_ops.range_analysis import DOUBLE_MANTISSA, Analysis
 
@@ -75,7 +76,13 @@ def unquantized_result(node: onnx.NodeProto, op: Op, quantized: Collection[str])
         op: of the contract.
         quantized: names of all values that a quantizer or a rectifier reads.
     """
-    return [op.unquantized] if op.unquantized and node.output[0] not in quantized else []
+    if node.output[0] in quantized:
+        return []
+    try:
+        reason = op.unquantized(op.read_attributes(node))
+    except SparsePixError:  # reported by the range analysis
+        return []
+    return [reason] if reason else []
 
 
 def too_wide(value: Value) -> list[str]:

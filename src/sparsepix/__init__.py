@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from sparsepix.cost.ebops import BitOperations, LayerOperations, ebops
     from sparsepix.cost.penalty_terms import penalties
     from sparsepix.export.exporter import export_onnx
-    from sparsepix.models.architecture import Architecture, Layer, SparseCNN
+    from sparsepix.models.architecture import Architecture, Layer
     from sparsepix.models.saving import load, save
+    from sparsepix.models.sparse_cnn import SparseCNN
     from sparsepix.nn.activations import (
         QuantIdentity,
         QuantLeakyReLU,
@@ -58,7 +59,7 @@ _HOMES = {
     "Quantizer": "sparsepix.quant.quantizers",
     "SparseAvgPool2d": "sparsepix.nn.sparse_avg_pool2d",
     "SparseBatchNorm2d": "sparsepix.nn.batch_norm",
-    "SparseCNN": "sparsepix.models.architecture",
+    "SparseCNN": "sparsepix.models.sparse_cnn",
     "SparseConv2d": "sparsepix.nn.sparse_conv2d",
     "SparseFlatten": "sparsepix.nn.sparse_flatten",
     "SparseGlobalAvgPool2d": "sparsepix.nn.sparse_global_avg_pool2d",

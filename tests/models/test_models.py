@@ -11,7 +11,8 @@ from numpy.testing import assert_array_equal
 from torch import nn
 
 import sparsepix as sp
-from sparsepix.models.architecture import Architecture, Layer, SparseCNN
+from sparsepix.models.architecture import Architecture, Layer
+from sparsepix.models.sparse_cnn import SparseCNN
 
 PRESETS = {
     # input_shape, convs (size, channels), pools, dense, weights, activations

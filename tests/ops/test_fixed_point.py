@@ -77,7 +77,7 @@ def test_text_of_a_format_reads_back(fmt):
 
 def test_parse_takes_the_modes_of_this_library_where_none_stand():
     assert FixedPoint.parse("ap_ufixed<8,2>") == FixedPoint(8, 2, signed=False)
-    for text in ("ap_fixed<8>", "fixed<8,3>", "ap_fixed<8,3,AP_RND>", "ap_fixed<8,3,AP_TRN,AP_SAT_SYM>", ""):
+    for text in ("ap_fixed<8>", "fixed<8,3>", "ap_fixed<8,3,AP_RND_INF>", "ap_fixed<8,3,AP_TRN,AP_WRAP_SM>", ""):
         with pytest.raises(SparsePixError, match="expected a type like"):
             FixedPoint.parse(text)
 

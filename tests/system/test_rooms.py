@@ -16,8 +16,8 @@ ROOMS = {
         "compat", "runs", "search", ".", "cli",
     ],
     "sparsepix_ops": [
-        "version", "errors", "whole", "images", "fixed_point", "op", "ops", "registry", "range_analysis", "shapes",
-        "rules", "bodies", "reference", "qonnx", ".", "system",
+        "version", "errors", "whole", "images", "fixed_point", "fixed_points", "op", "ops", "registry",
+        "range_analysis", "shapes", "rules", "bodies", "reference", "qonnx", ".", "system",
     ],
     "sparsepix_hls": [
         "ir", "cost", "kernels", "rtl/lower", "layers", "frontend", "design", "reference", "project", "cpp", "rtl/emit",

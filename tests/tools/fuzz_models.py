@@ -16,7 +16,8 @@ import sparsepix as sp
 from fuzz import Case
 from small_training import same_state, toy, toy_model
 from sparsepix.cli.export import main
-from sparsepix.models.architecture import Architecture, Layer, SparseCNN
+from sparsepix.models.architecture import Architecture, Layer
+from sparsepix.models.sparse_cnn import SparseCNN
 from sparsepix.models.torch_files import dump, tensor_problem
 from sparsepix.training import fit
 from sparsepix_ops.errors import SparsePixError

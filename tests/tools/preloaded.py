@@ -10,6 +10,7 @@ import runpy
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 MODULES = ("torch", "brevitas", "sklearn.datasets", "sklearn.utils.validation", "matplotlib.figure",
@@ -32,6 +33,8 @@ class Preloaded:
         self._process = context.Process(target=_run, args=(words, folder, log, environment))
         self._process.start()
         self.pid = self._process.pid
+        while self._process.is_alive() and os.getpgid(self.pid) != self.pid:  # as Popen, which returns after that
+            time.sleep(0.001)
 
     def wait(self, timeout: float | None = None) -> int:
         """Exit status, as of ``Popen``."""

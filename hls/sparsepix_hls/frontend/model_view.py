@@ -54,11 +54,12 @@ class View:
         return found[0] if len(found) == 1 and name not in self.outputs else None
 
     def relu_of(self, quant: onnx.NodeProto) -> onnx.NodeProto | None:
-        """The Relu or LeakyRelu in front of a Quant that becomes one layer with it."""
+        """The Relu or LeakyRelu in front of a quantizer that becomes one layer with it; a LeakyRelu only of a Quant."""
         name = self.source(quant.input[0])
         node = self.producers.get(name)
-        fits = node is not None and node.op_type in RECTIFIERS and self.only_consumer(name) is quant
-        return node if fits else None
+        if node is None or node.op_type not in RECTIFIERS or self.only_consumer(name) is not quant:
+            return None
+        return node if node.op_type == "Relu" or quant.op_type == "Quant" else None
 
     def adds_constant(self, add: onnx.NodeProto) -> bool:
         """Whether an Add adds a bias, and not two values of the image."""

@@ -17,7 +17,7 @@ from sparsepix_hls.layers.activation import Activation
 from sparsepix_hls.layers.input_reduce import InputReduce
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedArray, FixedPoint
-from sparsepix_ops.registry import HEADS, RECTIFIERS, find_op
+from sparsepix_ops.registry import HEADS, QUANTIZERS, RECTIFIERS, find_op
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +95,7 @@ class Builder:
         steps: list[tuple[onnx.NodeProto, str]] = []
         for node in self.view.model.graph.node:
             if self._becomes_a_layer(node):
-                relu = self.view.relu_of(node) if node.op_type == "Quant" else None
+                relu = self.view.relu_of(node) if node.op_type in QUANTIZERS else None
                 steps.append((node, self._layer_name(relu or node)))
         if not ports and not self.dropped:
             self.tensor(self.outputs[0], name=named[0])
@@ -132,11 +132,11 @@ class Builder:
             return False
         if kind == "Add":
             return not view.adds_constant(node)  # a bias is part of its dense layer
-        if kind == "Quant":
+        if kind in QUANTIZERS:
             return view.source(node.input[0]) != view.image
         if kind in RECTIFIERS:
             reader = view.only_consumer(node.output[0])
-            return not (reader is not None and reader.op_type == "Quant")
+            return not (reader is not None and reader.op_type in QUANTIZERS and view.relu_of(reader) is node)
         return node not in self.dropped
 
     def _layer_name(self, node: onnx.NodeProto) -> str:

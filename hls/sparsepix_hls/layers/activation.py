@@ -12,9 +12,13 @@ from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Layer, Setting
 from sparsepix_hls.ir.kernel import Config, Kernel
 from sparsepix_hls.ir.tensors import LayerDesign, Tensor
+from sparsepix_hls.kernels.constants import fill
+from sparsepix_hls.kernels.text import comment
 from sparsepix_ops.fixed_point import FixedPoint
+from sparsepix_ops.fixed_points import FixedPoints
+from sparsepix_ops.ops.fixed_point_quant import formats_of
 from sparsepix_ops.ops.leaky_relu import slope_shift
-from sparsepix_ops.registry import RECTIFIERS, find_op
+from sparsepix_ops.registry import QUANTIZERS, RECTIFIERS, find_op
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class Activation(Layer):
         output: what goes out.
         relu: negative values become 0.
         slope_shift: k of a leaky ReLU, which multiplies negative values by 2**-k; 0 where there is none.
+        formats: one for each place of the last axis, each held by the output's type; None: that type for all.
     """
 
     name: str
@@ -34,8 +39,9 @@ class Activation(Layer):
     output: Tensor
     relu: bool
     slope_shift: int = 0
+    formats: FixedPoints | None = None
 
-    op_types = ("Quant", "Relu", "LeakyRelu")
+    op_types = (*QUANTIZERS, "Relu", "LeakyRelu")
     by_pixel = True
     joins = True
 
@@ -53,13 +59,21 @@ class Activation(Layer):
         leaky = first.op_type == "LeakyRelu"
         shift = slope_shift(find_op(first).read_attributes(first)["alpha"]) if leaky else 0
         source, result = builder.tensor(first.input[0]), builder.tensor(node.output[0])
-        return cls(name, source, result, first.op_type == "Relu", shift)
+        formats = None
+        if node.op_type == "FixedPointQuant":
+            found = formats_of([builder.view.value(value) for value in node.input], find_op(node).read_attributes(node))
+            formats = found if isinstance(found, FixedPoints) else None
+        return cls(name, source, result, first.op_type == "Relu", shift, formats)
 
     def kernel(self, setting: Setting) -> Kernel:
         """See ``Layer.kernel``."""
         sparse = len(self.input.shape) == 2
         config: Config = {"max_pixels": setting.how.parallel} if sparse else {}
         config = {**config, "size": self.input.shape[-1]}
+        if self.formats is not None:
+            title = f"{'ReLU and ' * self.relu}a format for each {'channel' if sparse else 'element'}"
+            function, source = f"{self.name}_formats", self._source(setting.how.parallel)
+            return Kernel(self.name, title, "activation", function, {}, self.inputs, self.outputs, generated=source)
         if self.slope_shift:
             kernel, title = "leaky_activation", f"leaky ReLU of slope 2^-{self.slope_shift} and quantization"
             config = {**config, **self._leaky_types()}
@@ -68,6 +82,27 @@ class Activation(Layer):
             config = {**config, "relu": self.relu}
         function = f"sparse_{kernel}" if sparse else kernel
         return Kernel(self.name, title, kernel, function, config, self.inputs, self.outputs)
+
+    def _source(self, pixels: int) -> str:
+        """The C++ function ``<name>_formats(input, output)``: a line for each place of the last axis."""
+        sparse, formats = len(self.input.shape) == 2, self.formats
+        assert formats is not None
+        shape, at = (f"[{pixels}]" * sparse + f"[{self.input.shape[-1]}]", "[i]" * sparse)
+        arguments = [f"const {self.input.name}_t input{shape}", f"{self.output.name}_t output{shape}"]
+        lines = [
+            comment(f"{self.name}: rounds and clips to {formats}"),
+            fill(f"inline void {self.name}_formats", arguments, " {"),
+            "#pragma HLS INLINE",
+        ]
+        if sparse:
+            lines += [f"  for (int i = 0; i < {pixels}; i++) {{", "#pragma HLS UNROLL"]
+        for place, element in enumerate(formats.elements):
+            value, result = f"input{at}[{place}]", "0"
+            if element is not None:
+                value = f"{value} < 0 ? {self.input.name}_t(0) : {value}" if self.relu else value
+                result = f"sparsepix::cast<{element}>({value})"
+            lines.append(f"  {'  ' * sparse}output{at}[{place}] = {result};")
+        return "\n".join([*lines, *["  }"] * sparse, "}\n"])
 
     def _leaky_types(self) -> Config:
         """Negative values have the same bits, worth 2**-k as much."""
@@ -81,6 +116,11 @@ class Activation(Layer):
         """Rounding is an adder over the kept bits; saturation and ReLU are a LUT for each bit of the output."""
         items = how.parallel * self.output.shape[1] if len(self.output.shape) == 2 else self.output.shape[0]
         bits = self.output.type.width
+        if self.formats is not None:
+            widths = [element.width for element in self.formats.elements if element is not None]
+            lists = items // len(self.formats.elements)
+            cost = sum((lists * (adder(width) + Cost(lut=width, levels=1)) for width in widths), Cost())
+            return layer_estimate(cost, clock_ns, how.reuse_factor, lists * sum(widths), owns_loop=False)
         copies = self.input.type == self.output.type and not self.relu and not self.slope_shift
         cost = Cost() if copies else items * (adder(bits) + Cost(lut=bits, levels=1))
         if self.slope_shift:
@@ -89,7 +129,7 @@ class Activation(Layer):
 
     def lower(self, values: Mapping[str, np.ndarray], how: LayerDesign, ports: Any) -> dict[str, np.ndarray]:
         """See ``Layer.lower``; of one round too, whose items it is given."""
-        from sparsepix_hls.rtl.lower.arithmetic import negative, quantize, select
+        from sparsepix_hls.rtl.lower.arithmetic import as_variable, negative, quantize, select
 
         del how, ports
         source, shift = values[self.input.name], self.slope_shift
@@ -97,5 +137,11 @@ class Activation(Layer):
         for index, value in np.ndenumerate(source):
             # In units of which a negative value has 2**-shift as many, the others change their units.
             scaled = select(negative(value), value, value * 2**shift) if shift else value
+            if self.formats is not None:
+                element = self.formats.elements[index[-1]]
+                finer = 0 if element is None else element.exponent - self.output.type.exponent
+                exact = 0 if element is None else quantize(scaled, self.input.type.exponent, element, self.relu)
+                result[index] = as_variable(exact * 2**finer)
+                continue
             result[index] = quantize(scaled, self.input.type.exponent - shift, self.output.type, self.relu)
         return {self.output.name: result}

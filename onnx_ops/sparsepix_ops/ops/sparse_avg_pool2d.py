@@ -11,10 +11,6 @@ from sparsepix_ops.op import DOMAIN, Attribute, Attributes, Op, Value
 from sparsepix_ops.ops.pooling import CELLS_BODY, cells_of, check, grid_of, pooled_coords
 
 MAX_RECIPROCAL_BITS = 24  # the attribute of the op is a float32
-UNQUANTIZED = (
-    "the pooled average has no quantizer, so each of its products would go on at full width; give the pool a format "
-    "(pool_format)"
-)
 
 BODY = (
     CELLS_BODY
@@ -50,6 +46,16 @@ def real_reciprocal(area: int, bits: int) -> float:
     if 2 * rest > area or (2 * rest == area and quotient & 1):
         quotient += 1
     return quotient / (1 << shift)
+
+
+def unquantized(attributes: Attributes) -> str:
+    """Why averages need a quantizer; '' where the division only moves the binary point."""
+    if np.frexp(attributes["reciprocal"])[0] == 0.5:
+        return ""
+    return (
+        "the pooled average has no quantizer, so each of its products would go on at full width; give the pool a "
+        "format (pool_format)"
+    )
 
 
 def _compute(inputs: Sequence[np.ndarray], attributes: Attributes) -> list[np.ndarray]:
@@ -105,6 +111,6 @@ OP = Op(
     role="average",
     pixels="pooled_coords",
     grid=grid_of,
-    unquantized=UNQUANTIZED,
+    unquantized=unquantized,
     stands_in={"AveragePool": "use SparseAvgPool2d"},
 )

@@ -8,7 +8,7 @@ import numpy as np
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedArray, FixedRange
 from sparsepix_ops.op import DOMAIN, Attribute, Attributes, Op, Value
-from sparsepix_ops.ops.sparse_avg_pool2d import UNQUANTIZED
+from sparsepix_ops.ops.sparse_avg_pool2d import unquantized
 
 # Empty slots hold zeros, so the result does not depend on the coordinates; they say which list of pixels it is.
 BODY = """
@@ -58,6 +58,6 @@ OP = Op(
     bound=_bound,
     body=BODY,
     role="average",
-    unquantized=UNQUANTIZED,
+    unquantized=unquantized,
     stands_in={"GlobalAveragePool": "use SparseGlobalAvgPool2d"},
 )

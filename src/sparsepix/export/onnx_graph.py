@@ -61,7 +61,7 @@ def contract_model(
     # Quantized in place: the Quant node after a weight then only states its format.
     quantized = dict(constants)
     for node in nodes:
-        if find_op(node) is QUANT and node.input[0] in constants:
+        if find_op(node).kind is Kind.QUANTIZER and node.input[0] in constants:
             quantized[node.input[0]] = analysis.values[node.output[0]].constant.real
     element = TensorProto.FLOAT if analysis.partial_bits <= FLOAT_MANTISSA else TensorProto.DOUBLE
     model = _model(_graph(nodes, quantized, outputs, input_shape, name, element))

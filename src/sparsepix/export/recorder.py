@@ -135,11 +135,11 @@ class Recorder(ModuleTracer):
         return blanks
 
     def note_quantized(
-        self, x: Tensor, result: Tensor, constants: Sequence[Tensor], attributes: Mapping[str, Any]
+        self, op_type: str, x: Tensor, result: Tensor, constants: Sequence[Tensor], attributes: Mapping[str, Any]
     ) -> None:
-        """Add the ``Quant`` node of a constant, whose result has been computed."""
+        """Add the quantizer of a constant, whose result has been computed."""
         name = self._name_of(x, "x")
-        op = op_named("Quant")
+        op = op_named(op_type)
         parts = [self._constant(c, f"{name}_{role}") for role, c in zip(op.inputs[1:], constants, strict=True)]
         quantized = self._unique(f"{name}_quant")
         self._add_node(op, [name, *parts], [quantized], attributes)

@@ -1,28 +1,17 @@
-"""Sparse CNNs as data: an architecture, and the module that it describes."""
+"""Sparse CNNs as data; ``sparse_cnn`` has the module that an architecture describes."""
 
 import math
-from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
-from sparsepix.nn.activations import QuantIdentity, QuantReLU, SparseReLU
-from sparsepix.nn.quant_conv2d import QuantConv2d
-from sparsepix.nn.quant_linear import QuantLinear
-from sparsepix.nn.sparse_avg_pool2d import SparseAvgPool2d
-from sparsepix.nn.sparse_conv2d import SparseConv2d
-from sparsepix.nn.sparse_flatten import SparseFlatten
-from sparsepix.nn.sparse_input_reduce import SparseInputReduce
-from sparsepix.nn.sparse_max_pool2d import SparseMaxPool2d
 from sparsepix.quant.formats import CalibratedFixedPoint, Format, LearnedFixedPoint, check_format
-from sparsepix.quant.quantizers import Quantizer
 from sparsepix.util.numbers_given import require_plain, shown
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedPoint
+from sparsepix_ops.fixed_points import FixedPoints
 from sparsepix_ops.whole import real_number, truth, whole_number
 
 _KINDS = ("conv", "avg_pool", "max_pool", "dense")
@@ -34,6 +23,7 @@ _CHOICES = {
 }
 _ADAPTING = {"calibrated": CalibratedFixedPoint, "learned": LearnedFixedPoint}  # by their name in a file
 _FORMATS = ("weight_format", "activation_format", "input_format", "pool_format")
+_LAYER_FORMATS = ("input_format", "weight_format", "bias_format", "activation_format")
 
 
 @dataclass(frozen=True)
@@ -41,24 +31,52 @@ class Layer:
     """One layer of an architecture.
 
     Args:
-        kind: 'conv', 'avg_pool', 'max_pool' or 'dense'. A conv or dense layer is followed by a
-            ReLU, except the last of all.
-        size: kernel_size of a conv or pool (one side), out_features of a dense layer.
+        kind: 'conv', 'avg_pool', 'max_pool' or 'dense'.
+        size: kernel_size of a conv or pool (one side, or (rows, columns)), out_features of a dense layer.
         out_channels: of a conv.
+        bias: whether a conv or dense layer has one.
+        activation: 'relu' or 'linear', of a conv or dense layer; None: a ReLU, but nothing after the last layer.
+        input_format: of what comes in, quantized before the layer; None: as it comes.
+        weight_format: of the weights, instead of the architecture's; None: that one.
+        bias_format: of the bias; None: that of the weights.
+        activation_format: of the result, after the activation; None: the architecture's, after a ReLU.
     """
 
     kind: Literal["conv", "avg_pool", "max_pool", "dense"]
-    size: int
+    size: int | tuple[int, int]
     out_channels: int = 0
+    bias: bool = True
+    activation: Literal["relu", "linear"] | None = None
+    input_format: Format = None
+    weight_format: Format = None
+    bias_format: Format = None
+    activation_format: Format = None
 
     def __post_init__(self) -> None:
         problems = []
         if not isinstance(self.kind, str) or self.kind not in _KINDS:
             problems.append(f"the unknown kind {shown(self.kind)}; expected one of {', '.join(_KINDS)}")
-        for name, least in (("size", 1), ("out_channels", int(not problems and self.kind == "conv"))):
-            _set_whole(self, name, least, problems)
+        if isinstance(self.size, tuple | list) and self.kind != "dense":
+            sizes = [whole_number(size) for size in self.size]
+            if len(sizes) != 2 or any(size is None or not 1 <= size < 1 << 62 for size in sizes):
+                problems.append(f"size must be one or two ints >= 1, found {shown(self.size)}")
+            else:
+                object.__setattr__(self, "size", sizes[0] if sizes[0] == sizes[1] else tuple(sizes))
+        else:
+            _set_whole(self, "size", 1, problems)
+        _set_whole(self, "out_channels", int(not problems and self.kind == "conv"), problems)
+        if truth(self.bias) is None:
+            problems.append(f"bias must be True or False, found {shown(self.bias)}")
+        if self.activation is not None and self.activation not in ("relu", "linear"):
+            problems.append(f"activation must be 'relu', 'linear' or None, found {shown(self.activation)}")
+        _check_formats(self, _LAYER_FORMATS, problems)
         if problems:
             raise SparsePixError(problems, f"Layer {shown(self.kind)}")
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Rows and columns of the kernel of a conv or pool."""
+        return self.size if isinstance(self.size, tuple) else (self.size, self.size)
 
 
 @dataclass(frozen=True)
@@ -135,11 +153,7 @@ class Architecture:
             value = getattr(self, name)
             if not (value is None or isinstance(value, str)) or value not in choices:
                 problems.append(f"{name} must be one of {choices}, found {shown(getattr(self, name))}")
-        for name in _FORMATS:
-            try:
-                check_format(getattr(self, name), name)
-            except SparsePixError as error:
-                problems += error.problems
+        _check_formats(self, _FORMATS, problems)
         problems = problems or self._size_problems()
         if problems:
             raise SparsePixError(problems, str(self.name) or "Architecture")
@@ -171,27 +185,20 @@ class Architecture:
         features = count = 0
         for layer in self.layers:
             if layer.kind == "conv":
-                count += (channels * layer.size**2 + 1) * layer.out_channels
+                count += (channels * math.prod(layer.sides) + layer.bias) * layer.out_channels
                 channels = layer.out_channels
             elif layer.kind == "dense":
                 features = features or channels * height * width
-                count += (features + 1) * layer.size
+                count += (features + layer.bias) * layer.size
                 features = layer.size
             else:
-                height, width = height // layer.size, width // layer.size
+                height, width = height // layer.sides[0], width // layer.sides[1]
         return count
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data (numbers, strings, lists, dicts), for a file."""
-        plain = asdict(self)
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, FixedPoint):
-                plain[field.name] = str(value)
-            for name, kind in _ADAPTING.items():
-                if isinstance(value, kind):
-                    plain[field.name] = {name: asdict(value)}
-        return plain | {"input_shape": list(self.input_shape), "layers": [asdict(layer) for layer in self.layers]}
+        layers = [_plain(layer) for layer in self.layers]
+        return _plain(self) | {"input_shape": list(self.input_shape), "layers": layers}
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> "Architecture":
@@ -211,18 +218,54 @@ class Architecture:
         try:
             values = dict(plain)
             values["input_shape"] = tuple(values["input_shape"])
-            values["layers"] = tuple(Layer(**layer) for layer in values["layers"])
-            for name in _FORMATS:
-                if isinstance(values[name], str):
-                    values[name] = FixedPoint.parse(values[name])
-                elif isinstance(values[name], dict):
-                    kinds = list(values[name])
-                    if len(kinds) != 1:
-                        raise KeyError(f"{name}: expected one of {', '.join(_ADAPTING)}, found {kinds}")
-                    values[name] = _ADAPTING[kinds[0]](**values[name][kinds[0]])
+            layers = [_with_formats(layer, _LAYER_FORMATS) for layer in values["layers"]]
+            values["layers"] = tuple(Layer(**layer) for layer in layers)
+            values = _with_formats(values, _FORMATS)
             return cls(**values)
         except (KeyError, TypeError) as error:
             raise SparsePixError(f"the description of the architecture is not complete or not known: {error}") from None
+
+
+def _check_formats(data: Layer | Architecture, names: Sequence[str], problems: list[str]) -> None:
+    for name in names:
+        try:
+            check_format(getattr(data, name), name)
+        except SparsePixError as error:
+            problems += error.problems
+
+
+def _plain(data: Layer | Architecture) -> dict[str, Any]:
+    """Fields as plain data; those that say nothing new of a layer are left out, so that older files are as before."""
+    plain = {}
+    for field in fields(data):
+        value = getattr(data, field.name)
+        if isinstance(data, Layer) and value == field.default and field.name != "out_channels":
+            continue
+        if isinstance(value, FixedPoint):
+            value = str(value)
+        if isinstance(value, FixedPoints):
+            value = [str(element) if element else None for element in value.elements]
+        for name, kind in _ADAPTING.items():
+            if isinstance(value, kind):
+                value = {name: asdict(value)}
+        plain[field.name] = list(value) if field.name == "size" and isinstance(value, tuple) else value
+    return plain
+
+
+def _with_formats(plain: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Plain data, formats as such."""
+    values = dict(plain)
+    for name in names:
+        if isinstance(values.get(name), str):
+            values[name] = FixedPoint.parse(values[name])
+        elif isinstance(values.get(name), list):
+            values[name] = FixedPoints.parse(values[name])
+        elif isinstance(values.get(name), dict):
+            kinds = list(values[name])
+            if len(kinds) != 1:
+                raise KeyError(f"{name}: expected one of {', '.join(_ADAPTING)}, found {kinds}")
+            values[name] = _ADAPTING[kinds[0]](**values[name][kinds[0]])
+    return values
 
 
 def _set_whole(data: Layer | Architecture, name: str, least: int, problems: list[str]) -> None:
@@ -234,116 +277,3 @@ def _set_whole(data: Layer | Architecture, name: str, least: int, problems: list
         problems.append(f"{name} must be an int >= {least}, found {shown(getattr(data, name))}")
     else:
         object.__setattr__(data, name, value)
-
-
-class _ChannelsLastFlatten(nn.Module):
-    """Images [B, C, H, W] to vectors [B, H * W * C] in the order of ``SparseFlatten``."""
-
-    def forward(self, image: Tensor) -> Tensor:
-        return image.permute(0, 2, 3, 1).flatten(1)
-
-
-class _QuantAvgPool2d(nn.AvgPool2d):
-    """What ``SparseAvgPool2d`` is on images [B, C, H, W], its true division apart; its scale has the same name."""
-
-    def __init__(self, kernel_size: int, format: Format) -> None:
-        super().__init__(kernel_size)
-        self.quantizer = Quantizer(format, "AvgPool2d")
-
-    def forward(self, image: Tensor) -> Tensor:
-        return self.quantizer(super().forward(image))
-
-
-class SparseCNN(nn.Sequential):
-    """The module that an architecture describes.
-
-    Its layers are called ``reduce``, ``conv1``, ``relu1``, ``pool1``, ``flatten``, ``dense1``, ... in
-    order; ``architecture`` and ``input_shape`` are attributes. Input is a batch of images
-    [B, C, H, W], output logits [B, out_features] (probabilities with a head).
-
-    Raises:
-        SparsePixError: the layers do not fit together.
-    """
-
-    def __init__(self, architecture: Architecture) -> None:
-        super().__init__()
-        self.architecture = architecture
-        self.input_shape = architecture.input_shape
-        _build(self, architecture)
-
-    def __getitem__(self, index: int | slice) -> nn.Module:
-        """One layer, or a slice of them as a plain ``nn.Sequential``."""
-        if isinstance(index, slice):
-            return nn.Sequential(OrderedDict(list(self.named_children())[index]))
-        return super().__getitem__(index)
-
-
-def _build(model: nn.Sequential, a: Architecture) -> None:
-    channels, height, width = a.input_shape
-    last_dense = len(a.layers) - 1
-    if a.layers[last_dense].kind != "dense":
-        raise SparsePixError(f"{a.name}: the last layer must be dense, found {[layer.kind for layer in a.layers]}")
-    if a.max_pixels > height * width:
-        raise SparsePixError(
-            f"{a.name}: max_pixels must not exceed the {height * width} pixels of the image, found {a.max_pixels}"
-        )
-    model.add_module("input_quant", QuantIdentity(a.input_format))
-    if a.sparse:
-        # The grid of an input format that adapts moves, so no threshold can be snapped to it.
-        grid = a.input_format if isinstance(a.input_format, FixedPoint) else None
-        learned = (a.learn_max_pixels, a.learn_threshold)
-        reduce = SparseInputReduce(a.max_pixels, a.threshold, a.activity, a.selection, *learned, input_format=grid)
-        model.add_module("reduce", reduce)
-    count: Counter[str] = Counter()
-    features = 0
-
-    def add(kind: str, module: nn.Module) -> None:
-        count[kind] += 1
-        model.add_module(f"{kind}{count[kind]}", module)
-
-    for i, layer in enumerate(a.layers):
-        if layer.kind != "dense" and features:
-            raise SparsePixError(f"{a.name}: layer {i + 1} ({layer.kind}) comes after a dense layer")
-        if layer.kind == "conv":
-            conv = SparseConv2d if a.sparse else QuantConv2d
-            options: dict[str, Any] = {"batch_norm": a.batch_norm} | ({"bias_on": a.bias_on} if a.sparse else {})
-            module = conv(channels, layer.out_channels, layer.size, weight_format=a.weight_format, **options)
-            _start_alive(module)
-            add("conv", module)
-            add("relu", (SparseReLU if a.sparse else QuantReLU)(a.activation_format))
-            channels = layer.out_channels
-        elif layer.kind in ("avg_pool", "max_pool"):
-            add("pool", _pool(layer, a))
-            height, width = height // layer.size, width // layer.size
-        else:
-            if not features:
-                model.add_module("flatten", SparseFlatten() if a.sparse else _ChannelsLastFlatten())
-                features = height * width * channels
-            add("dense", QuantLinear(features, layer.size, weight_format=a.weight_format))
-            features = layer.size
-            if i < last_dense:
-                add("relu", QuantReLU(a.activation_format))
-    if a.head == "sigmoid":
-        model.add_module("head", nn.Sigmoid())
-    elif a.head == "softmax":
-        model.add_module("head", nn.Softmax(dim=-1))
-
-
-@torch.no_grad()
-def _start_alive(conv: SparseConv2d | QuantConv2d) -> None:
-    """Turn the sign of each filter whose random weights sum to less than zero, and of its bias likewise.
-
-    Images and rectified features are not negative, so such a filter gives zero for most pixels after its ReLU. With one
-    filter a layer, one model in nine would start so and never learn.
-    """
-    sums = conv.weight.sum((1, 2, 3), keepdim=True)
-    conv.weight.mul_(torch.where(sums < 0, -1.0, 1.0))
-    conv.bias.abs_()
-
-
-def _pool(layer: Layer, a: Architecture) -> nn.Module:
-    if layer.kind == "max_pool":
-        return SparseMaxPool2d(layer.size) if a.sparse else nn.MaxPool2d(layer.size)
-    if a.sparse:
-        return SparseAvgPool2d(layer.size, a.reciprocal_bits, a.pool_format)
-    return _QuantAvgPool2d(layer.size, a.pool_format)

@@ -9,7 +9,8 @@ these are ours, chosen so that no published model changes a decision. Digits and
 from dataclasses import dataclass, replace
 from typing import Literal, TypedDict, Unpack
 
-from sparsepix.models.architecture import Architecture, Layer, SparseCNN
+from sparsepix.models.architecture import Architecture, Layer
+from sparsepix.models.sparse_cnn import SparseCNN
 from sparsepix.quant.formats import MAX_WIDTH, MIN_WIDTH, CalibratedFixedPoint, Format, LearnedFixedPoint
 from sparsepix.util.checks import check_flag
 from sparsepix_ops.errors import SparsePixError

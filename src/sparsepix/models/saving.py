@@ -9,7 +9,8 @@ import torch
 
 from sparsepix.export.module_copy import unwrapped
 from sparsepix.models import reading_back
-from sparsepix.models.architecture import Architecture, SparseCNN
+from sparsepix.models.architecture import Architecture
+from sparsepix.models.sparse_cnn import SparseCNN
 from sparsepix.models.state_dicts import load_state
 from sparsepix.models.torch_files import dump, own_content, read_own, write_bytes
 from sparsepix.util.numbers_given import shown

@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields, replace
 
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import AP_ROUNDING, FixedPoint, Rounding
+from sparsepix_ops.fixed_points import FixedPoints
 from sparsepix_ops.whole import truth, whole_number
 
 MIN_WIDTH, MAX_WIDTH = 2, 16
@@ -79,12 +80,19 @@ class LearnedFixedPoint(_AdaptingFixedPoint):
     min_width: int = MIN_WIDTH
 
 
-Format = FixedPoint | CalibratedFixedPoint | LearnedFixedPoint | None
+Format = FixedPoint | FixedPoints | CalibratedFixedPoint | LearnedFixedPoint | None
 
 
 def start_of(format: FixedPoint | CalibratedFixedPoint | LearnedFixedPoint) -> FixedPoint:
     """The format before calibration and training; a fixed one as it is."""
     return format if isinstance(format, FixedPoint) else format.initial
+
+
+def is_plain(format: Format) -> bool:
+    """Whether QONNX's ``Quant`` says all of a format: one for the whole tensor, saturating, not rounding half up."""
+    if isinstance(format, FixedPoint):
+        return format.overflow == "SAT" and format.rounding != "HALF_UP"
+    return not isinstance(format, FixedPoints)
 
 
 def bias_format_of(weight_format: Format) -> Format:
@@ -105,24 +113,43 @@ def check_format(format: Format, owner: str) -> None:
     """
     if format is None:
         return
-    if not isinstance(format, FixedPoint | CalibratedFixedPoint | LearnedFixedPoint):
+    if not isinstance(format, FixedPoint | FixedPoints | CalibratedFixedPoint | LearnedFixedPoint):
         raise SparsePixError(
-            f"{owner}: a format must be FixedPoint, CalibratedFixedPoint, LearnedFixedPoint or None, found {format!r}; "
-            "write FixedPoint(8, 3) or FixedPoint.parse('ap_fixed<8, 3>')"
+            f"{owner}: a format must be FixedPoint, FixedPoints, CalibratedFixedPoint, LearnedFixedPoint or None, "
+            f"found {format!r}; write FixedPoint(8, 3) or FixedPoint.parse('ap_fixed<8, 3>')"
         )
+    if isinstance(format, FixedPoints):
+        if owner.endswith((" weight", " bias")):
+            raise SparsePixError(
+                f"{owner}: expected one format, found {format}; weights that need fewer bits cost less in it anyway"
+            )
+        for element in format.elements:
+            if element is not None:
+                _check_fixed(element, owner)
+        return
     if not isinstance(format.rounding, str) or format.rounding not in AP_ROUNDING:
         raise SparsePixError(f"{owner}: rounding must be one of {list(AP_ROUNDING)}, found {format.rounding!r}")
+    if isinstance(format, FixedPoint):
+        _check_fixed(format, owner)
+        return
+    if format.rounding == "HALF_UP":
+        raise SparsePixError(f"{owner}: rounding 'HALF_UP' is for fixed formats; take 'ROUND'")
     if not MIN_WIDTH <= format.width <= MAX_WIDTH:
         raise SparsePixError(f"{owner}: width must be {MIN_WIDTH} ... {MAX_WIDTH} bits, found {format.width}")
     if isinstance(format, LearnedFixedPoint) and not MIN_WIDTH <= format.min_width <= format.width:
         raise SparsePixError(
             f"{owner}: min_width must be {MIN_WIDTH} ... width = {format.width} bits, found {format.min_width}"
         )
-    integer = format.integer if isinstance(format, FixedPoint) else format.initial_integer
+    _check_integer(format.initial_integer, owner)
+
+
+def _check_fixed(format: FixedPoint, owner: str) -> None:
+    least = MIN_WIDTH if is_plain(format) else 1
+    if not least <= format.width <= MAX_WIDTH:
+        raise SparsePixError(f"{owner}: width must be {least} ... {MAX_WIDTH} bits, found {format.width}")
+    _check_integer(format.integer, owner)
+
+
+def _check_integer(integer: int, owner: str) -> None:
     if abs(integer) > MAX_INTEGER:
         raise SparsePixError(f"{owner}: the integer bits must be -{MAX_INTEGER} ... {MAX_INTEGER}, found {integer}")
-    if isinstance(format, FixedPoint) and format.overflow != "SAT":
-        raise SparsePixError(
-            f"{owner}: a quantizer saturates, found overflow={format.overflow!r}; wrapping has no useful gradient, "
-            "take overflow='SAT'"
-        )

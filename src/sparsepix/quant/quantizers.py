@@ -27,13 +27,16 @@ from sparsepix.quant.formats import (
     Format,
     LearnedFixedPoint,
     check_format,
+    is_plain,
     start_of,
 )
 from sparsepix.recording.blank import is_blank
 from sparsepix.recording.emit import emit, exporting, note_quantized
 from sparsepix.util.precision import in_full_precision
 from sparsepix_ops.errors import SparsePixError
-from sparsepix_ops.fixed_point import FixedPoint
+from sparsepix_ops.fixed_point import FixedPoint, Rounding
+from sparsepix_ops.fixed_points import FixedPoints
+from sparsepix_ops.ops.fixed_point_quant import parameters
 
 
 @torch.no_grad()
@@ -125,6 +128,37 @@ class _FixedQuantize(torch.autograd.Function):
         return grad * inside, None, None, None, None, None
 
 
+class _AnyQuantize(torch.autograd.Function):
+    """Every rounding and overflow, and formats along the last axis.
+
+    The gradient passes where a value is not clipped; values that wrap pass it too, as they do in HGQ2. Places without
+    bits pass none.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, scale: Tensor, low: Tensor, high: Tensor, rounding: Rounding, wraps: bool
+    ) -> Tensor:
+        scaled = x / scale
+        steps = scaled.round() if rounding == "ROUND" else scaled.floor()
+        if rounding == "HALF_UP":
+            steps = steps + (scaled - steps >= 0.5)
+        if wraps:
+            span = high - low + 1
+            raw = steps - ((steps - low) / span).floor() * span
+            ctx.save_for_backward((high > low).expand_as(x))
+        else:
+            raw = torch.minimum(torch.maximum(steps, low), high)
+            ctx.save_for_backward((raw == steps) & (high > low))
+        return raw * scale
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, None, None]:
+        (inside,) = ctx.saved_tensors
+        return grad * inside, None, None, None, None, None
+
+
 class _LearnedQuantize(torch.autograd.Function):
     """Brevitas's quantizer for a learned scale and width, values bit for bit, in a fraction of its time.
 
@@ -166,12 +200,13 @@ class Quantizer(nn.Module):
     state_dict; a fixed format adds nothing to it.
 
     Args:
-        format: a fixed, calibrated or learned format; None leaves the tensor as it is.
+        format: a fixed, calibrated or learned format, or fixed ones along the last axis (``FixedPoints``), of
+            activations; None leaves the tensor as it is.
         owner: what is quantized, for messages, as 'SparseConv2d weight'.
 
     Raises:
-        SparsePixError: a width outside 2 ... 16, a ``min_width`` above it, an overflow mode other than SAT, or a binary
-            point more than 64 bits away.
+        SparsePixError: a width outside 2 ... 16 (1 ... 16 where the format wraps, clips to a symmetric range or rounds
+            half up), a ``min_width`` above it, a binary point more than 64 bits away, formats along an axis of weights.
     """
 
     def __init__(self, format: Format, owner: str = "Quantizer") -> None:
@@ -182,7 +217,10 @@ class Quantizer(nn.Module):
         self.bypassed = 0  # blocks of ``unquantized`` that hold now, in all threads
         self.learned = rescaling_int_quant(format) if isinstance(format, LearnedFixedPoint) else None
         # Tensors: torch takes longer to wrap a Python float than to multiply a small tensor by it.
-        if isinstance(format, FixedPoint):
+        if not is_plain(format):
+            for name, value in zip(("_scale", "_low", "_high"), parameters(format), strict=True):
+                self.register_buffer(name, torch.tensor(value, dtype=torch.get_default_dtype()), persistent=False)
+        elif isinstance(format, FixedPoint):
             self.register_buffer("_scale", torch.tensor(format.scale), persistent=False)
             self.register_buffer("_inverse", torch.tensor(1.0 / format.scale), persistent=False)
         elif isinstance(format, CalibratedFixedPoint):
@@ -190,7 +228,7 @@ class Quantizer(nn.Module):
 
     @property
     def fixed_point(self) -> FixedPoint | None:
-        """The present format; None if there is none.
+        """The present format; of formats along the last axis the narrowest that holds all; None if there is none.
 
         Raises:
             SparsePixError: a learned scale or width is not finite, or the scale has run away; a calibrated scale is no
@@ -198,6 +236,8 @@ class Quantizer(nn.Module):
         """
         if isinstance(self.format, CalibratedFixedPoint):
             return self._calibrated()
+        if isinstance(self.format, FixedPoints):
+            return self.format.hull
         if self.learned is None:
             return self.format
         exponent = float(self.learned.scaling_impl.value.detach())
@@ -257,9 +297,14 @@ class Quantizer(nn.Module):
 
     @property
     def bit_width(self) -> Tensor | float | None:
-        """The width: a scalar tensor with a gradient if it is learned; None if there is no format."""
+        """The width: a scalar tensor with a gradient if it is learned; None if there is no format.
+
+        Of formats along the last axis the mean, which counts bit operations: each place has as many products.
+        """
         if self.format is None:
             return None
+        if isinstance(self.format, FixedPoints):
+            return sum(e.width for e in self.format.elements if e is not None) / len(self.format.elements)
         learns_width = self.learned is not None and self.format.learn_width
         return self.learned.msb_clamp_bit_width_impl() if learns_width else float(self.format.width)
 
@@ -269,15 +314,23 @@ class Quantizer(nn.Module):
             return x
         x = in_full_precision(self.owner, x)
         if is_blank(x):
-            return emit("Quant", (x, *self._constants(x)), self._attributes(), x.shape)
+            return emit(self._op, (x, *self._constants(x)), self._attributes(), x.shape)
         result = self.quantize(x)
         if exporting():
-            note_quantized(x, result, self._constants(x), self._attributes())
+            note_quantized(self._op, x, result, self._constants(x), self._attributes())
         return result
 
     def quantize(self, x: Tensor) -> Tensor:
         """What ``forward`` does, at any time: in an export and within ``unquantized`` too."""
         format = self.format
+        if not is_plain(format):
+            if isinstance(format, FixedPoints) and x.shape[-1:] != self._scale.shape:
+                raise SparsePixError(
+                    f"{self.owner}: expected {len(self._scale)} places along the last axis, one for each format, found "
+                    f"the shape {tuple(x.shape)}"
+                )
+            ends = self._scale, self._low, self._high
+            return _AnyQuantize.apply(x, *ends, format.rounding, format.overflow == "WRAP")
         floor = format.rounding == "FLOOR"
         if self.learned is not None:
             exponent, width = self.learned.scaling_impl.value, self.learned.msb_clamp_bit_width_impl()
@@ -289,12 +342,20 @@ class Quantizer(nn.Module):
         return _FixedQuantize.apply(x, scale, inverse, format.raw_min, format.raw_max, floor)
 
     def _constants(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Scale, zero point and width of the ``Quant`` node of ``x``."""
+        """Scale, zero point and width of the ``Quant`` node of ``x``; of a ``FixedPointQuant`` scale and ends."""
+        if not is_plain(self.format):
+            return tuple(torch.tensor(value, dtype=x.dtype) for value in parameters(self.format))
         format = self.fixed_point
         scale, zero, width = (torch.tensor(v, dtype=x.dtype) for v in (format.scale, 0.0, float(format.width)))
         return scale, zero, width
 
+    @property
+    def _op(self) -> str:
+        return "Quant" if is_plain(self.format) else "FixedPointQuant"
+
     def _attributes(self) -> dict[str, int | str]:
+        if not is_plain(self.format):
+            return {"rounding_mode": self.format.rounding, "overflow": self.format.overflow}
         return {"signed": int(self.format.signed), "narrow": 0, "rounding_mode": self.format.rounding}
 
     def _load_from_state_dict(

@@ -28,9 +28,9 @@ class Recording(Protocol):
         """Give a computed constant the name of a parameter, or of its role in the module that runs."""
 
     def note_quantized(
-        self, x: Tensor, result: Tensor, constants: Sequence[Tensor], attributes: Mapping[str, Any]
+        self, op: str, x: Tensor, result: Tensor, constants: Sequence[Tensor], attributes: Mapping[str, Any]
     ) -> None:
-        """Add the ``Quant`` node of a constant, whose result has been computed."""
+        """Add the quantizer of a constant, whose result has been computed."""
 
 
 # Other threads go on computing while this one records.
@@ -87,6 +87,8 @@ def name_constant(tensor: Tensor, parameter: Tensor | None, role: str) -> None:
     _current().name_constant(tensor, parameter, role)
 
 
-def note_quantized(x: Tensor, result: Tensor, constants: Sequence[Tensor], attributes: Mapping[str, Any]) -> None:
-    """Record that a constant is another one after a quantizer; ``constants`` are its scale, zero point and width."""
-    _current().note_quantized(x, result, constants, attributes)
+def note_quantized(
+    op: str, x: Tensor, result: Tensor, constants: Sequence[Tensor], attributes: Mapping[str, Any]
+) -> None:
+    """Record that a constant is another one after a quantizer of a type of the contract, with its parameters."""
+    _current().note_quantized(op, x, result, constants, attributes)

@@ -17,8 +17,9 @@ import torch
 
 from sparsepix import models
 from sparsepix.datasets import Dataset
-from sparsepix.models.architecture import Architecture, Layer, SparseCNN
+from sparsepix.models.architecture import Architecture, Layer
 from sparsepix.models.saving import save
+from sparsepix.models.sparse_cnn import SparseCNN
 from sparsepix.training import distributed
 from sparsepix.training.augmentation import random_shifts
 from sparsepix.training.evaluation import accuracy, decisions, loss_of, predict

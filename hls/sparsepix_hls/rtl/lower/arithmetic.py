@@ -5,6 +5,7 @@ knows the range of its values, so each adder gets the width that its values need
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import reduce
 
 import numpy as np
@@ -138,7 +139,7 @@ def quantize(value: Number, exponent: int, target: FixedPoint, relu: bool = Fals
     """Optional ReLU, then rounding and clipping of ``value * 2**exponent`` to a format: its raw integer.
 
     Half to even is one adder: half a unit less the smallest step is added, and one step more where the result
-    would be odd.
+    would be odd. Half up adds half a unit.
     """
     here = known(value)
     if here is not None:
@@ -151,6 +152,8 @@ def quantize(value: Number, exponent: int, target: FixedPoint, relu: bool = Fals
         if target.rounding == "ROUND":
             odd = value.quantize(0, dropped + 1, -dropped) * 2.0**-dropped
             value = value + odd + (2 ** (dropped - 1) - 1)
+        elif target.rounding == "HALF_UP":
+            value = value + 2 ** (dropped - 1)
         signed, integer, _ = value.kif
         value = value.quantize(signed, max(integer, dropped), -dropped)
     return select(below_zero, 0, _fit(value, dropped, target, relu) * 2.0**-dropped)
@@ -182,6 +185,8 @@ def _fit(value: FixedVariable, dropped: int, target: FixedPoint, relu: bool) -> 
         if bits + int(target.signed) + min(dropped, 0) > 0:
             wrapped = value.quantize(target.signed, top, -max(dropped, 0))
         return wrapped
+    if target.overflow == "SAT_SYM" and target.signed:
+        return _without_lowest(_fit(value, dropped, replace(target, overflow="SAT"), relu), dropped, target)
     _, integer, fraction = value.kif
     lowest = max(top, -fraction, 0)
     low = value.quantize(0, top, -max(dropped, 0)) if top > max(dropped, 0) else as_variable(0)
@@ -205,6 +210,16 @@ def _fit(value: FixedVariable, dropped: int, target: FixedPoint, relu: bool) -> 
             missing = 0
         signed = as_variable(select(missing, floor, signed))
     return as_variable(select(negative(value), signed, result))
+
+
+def _without_lowest(value: FixedVariable, dropped: int, target: FixedPoint) -> FixedVariable:
+    """A value that fits, with the smallest number of two's complement replaced by the next one."""
+    if value.low >= target.raw_min * 2.0**dropped:
+        return value
+    top = target.width - 1 + dropped
+    low = value.quantize(0, top, -max(dropped, 0)) if top > max(dropped, 0) else None
+    rest = inverse(low.unary_bit_op("any")) if low is not None else 1
+    return as_variable(select(both(negative(value), rest), constant(0) + target.raw_min * 2.0**dropped, value))
 
 
 def selected(keys: list[Number], values: np.ndarray) -> Number:

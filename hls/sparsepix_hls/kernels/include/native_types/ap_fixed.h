@@ -5,8 +5,10 @@
 
 #include "ap_int.h"
 
+using sparsepix::native::AP_RND;
 using sparsepix::native::AP_RND_CONV;
 using sparsepix::native::AP_SAT;
+using sparsepix::native::AP_SAT_SYM;
 using sparsepix::native::AP_TRN;
 using sparsepix::native::AP_WRAP;
 

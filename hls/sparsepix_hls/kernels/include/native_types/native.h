@@ -16,11 +16,11 @@
 namespace sparsepix {
 namespace native {
 
-/// Down to minus infinity, or to nearest with ties to even.
-enum Rounding { AP_TRN, AP_RND_CONV };
+/// Down to minus infinity; to nearest with ties to even, or to plus infinity.
+enum Rounding { AP_TRN, AP_RND_CONV, AP_RND };
 
-/// Keep the low bits, or clip to the nearest end of the range.
-enum Overflow { AP_WRAP, AP_SAT };
+/// Keep the low bits; clip to the nearest end of the range, or of the range without its lowest number.
+enum Overflow { AP_WRAP, AP_SAT, AP_SAT_SYM };
 
 __extension__ typedef __int128 Int128;
 __extension__ typedef unsigned __int128 UInt128;
@@ -71,7 +71,7 @@ public:
   static constexpr int bits = W + !S; // of raw, which is signed
   typedef typename Holder<bits>::type Raw;
   static constexpr Raw HIGHEST = Raw((uint64_t(1) << (W - S)) - 1);
-  static constexpr Raw LOWEST = S ? -HIGHEST - 1 : 0;
+  static constexpr Raw LOWEST = S ? -HIGHEST - (O != AP_SAT_SYM) : 0;
 
   Raw raw;
 
@@ -179,8 +179,8 @@ private:
   template <int FROM, int BITS>
   static Raw cast(typename Holder<BITS>::type value) {
     constexpr int SHIFT = FROM - fraction; // right
-    constexpr int ROUNDS = SHIFT > 0 && Q == AP_RND_CONV;
-    constexpr bool FITS = S && BITS - SHIFT + ROUNDS <= W;
+    constexpr int ROUNDS = SHIFT > 0 && Q != AP_TRN;
+    constexpr bool FITS = S && BITS - SHIFT + ROUNDS + (O == AP_SAT_SYM) <= W;
     if (SHIFT <= 0) {
       // The low bits of a wrapping format do not depend on what leaves on the left.
       constexpr int NEEDED = O == AP_WRAP ? larger(bits, BITS < 64 ? BITS : 64) : larger(bits, BITS - SHIFT);
@@ -193,7 +193,10 @@ private:
       return limited<FITS>(Wide(value) >> PLACES);
     }
     if (SHIFT >= BITS) {
-      return 0; // at most half of the last place, and 0 is even
+      return 0; // at most half of the last place below 0, and 0 is even
+    }
+    if (Q == AP_RND) {
+      return limited<FITS>((Wide(value) + shift_left(Wide(1), PLACES - 1)) >> PLACES);
     }
     // Half less one, and one more for an odd result: a tie moves on only then.
     const Wide odd = (Wide(value) >> PLACES) & 1;
@@ -203,7 +206,7 @@ private:
   static Raw from_double(double value) {
     constexpr double SCALE = power_of_two(fraction);
     const double scaled = value * SCALE; // as exact as ldexp, and a loop of it is vectorised
-    if (O == AP_SAT && W <= 50) {
+    if (O != AP_WRAP && W <= 50) {
       // Rounding keeps the order, and the ends of the range are integers: clipped first, the rest is fast.
       const double above = scaled > double(LOWEST) ? scaled : double(LOWEST);
       const double inside = above < double(HIGHEST) ? above : double(HIGHEST);
@@ -213,10 +216,13 @@ private:
         return Raw((inside + ROUNDER) - ROUNDER);
       }
       const Raw towards_zero = Raw(inside);
-      return towards_zero - (double(towards_zero) > inside);
+      const Raw below = towards_zero - (double(towards_zero) > inside);
+      return below + (Q == AP_RND && inside - double(below) >= 0.5);
     }
-    const double rounded = Q == AP_RND_CONV ? std::nearbyint(scaled) : std::floor(scaled);
-    if (O == AP_SAT) {
+    const double below = std::floor(scaled);
+    const double up = Q == AP_RND && scaled - below >= 0.5 ? 1.0 : 0.0;
+    const double rounded = Q == AP_RND_CONV ? std::nearbyint(scaled) : below + up;
+    if (O != AP_WRAP) {
       return rounded <= double(LOWEST) ? LOWEST : rounded >= double(HIGHEST) ? HIGHEST : Raw(rounded);
     }
     return wrapped(int64_t(std::fmod(rounded, 9223372036854775808.0))); // 2^63, a multiple of 2^W

@@ -1,0 +1,337 @@
+"""A model of Keras, with the layers of sparsepixels and HGQ2, as one of ours.
+
+Followed are sparsepixels 0.3.2 (``layers.py``) and HGQ2 0.2.0; neither is needed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sparsepix.models.architecture import Architecture, Layer
+from sparsepix.models.hgq import HgqQuantizer, read_quantizer
+from sparsepix.models.keras_files import Variables, is_archive, read_archive
+from sparsepix.models.sparse_cnn import SparseCNN
+from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.fixed_point import FixedArray, FixedPoint
+
+RECIPROCAL_BITS = 24
+_IGNORED = ("Dropout", "SpatialDropout2D", "GaussianNoise", "ActivityRegularization")
+_HEADS = ("softmax", "sigmoid")
+
+
+def from_keras(path: str | Path, input_format: FixedPoint | None = None) -> SparseCNN:
+    """Read a model from a Keras archive: a chain of the layers of sparsepixels, HGQ2 and Keras.
+
+    Carried are ``InputReduce`` (a learned budget and threshold at their last values), ``QConv2DSparse``, the sparse
+    average and max pools, ``ReLU``, ``Activation``, ``Softmax``, ``Flatten``, ``Dropout`` (left out), ``QDense`` and
+    ``Dense``; and, for torch alone, ``QConv2D``, ``Conv2D`` and the pools of the standard CNN. Weights are those that
+    HGQ2 computes with, exactly: they lie on the grid of the finest of them.
+
+    Args:
+        path: of the file (.keras).
+        input_format: of the image, which the file does not quantize; None leaves it so, and export asks for one.
+
+    Returns:
+        The model, in float32; in float64 it computes what Keras does up to the rounding of Keras's float32.
+
+    Raises:
+        SparsePixError: no such file, a damaged one, or everything in it that cannot be carried, by layer.
+    """
+    if not is_archive(path):
+        raise SparsePixError(
+            f"{path}: expected a Keras archive (.keras), found something else; weights alone fill a model of the same "
+            "layers: sparsepix.compat.load_keras(model, path)"
+        )
+    config, variables = read_archive(path)
+    chain = _Chain(Path(path).stem, variables, input_format)
+    for layer in _layers(config, chain.problems):
+        chain.take(layer)
+    return chain.model(str(path))
+
+
+def _layers(config: Mapping[str, Any], problems: list[str]) -> list[Mapping[str, Any]]:
+    """The layers of a model in order, if it is a chain."""
+    kind, inner = config.get("class_name"), config.get("config")
+    layers = inner.get("layers") if isinstance(inner, Mapping) else None
+    if kind not in ("Functional", "Sequential") or not isinstance(layers, list):
+        problems.append(f"the model: expected a functional or sequential one, found {kind!r}")
+        return []
+    before: str | None = None
+    for layer in layers if kind == "Functional" else []:
+        sources = [name for name, output in _sources(layer.get("inbound_nodes")) if output == 0]
+        if sources != ([before] if before else []):
+            problems.append(
+                f"{layer.get('name')}: expected a chain of layers, this one reads {', '.join(sources) or 'nothing'}"
+            )
+        before = str(layer.get("name"))
+    return layers
+
+
+def _sources(nodes: Any) -> list[tuple[str, int]]:
+    """The layers, and their outputs, whose results a layer reads."""
+    if isinstance(nodes, Mapping):
+        if nodes.get("class_name") == "__keras_tensor__":
+            name, _, output = nodes["config"]["keras_history"]
+            return [(str(name), int(output))]
+        return [found for value in nodes.values() for found in _sources(value)]
+    return [found for value in nodes for found in _sources(value)] if isinstance(nodes, list) else []
+
+
+@dataclass
+class _Chain:
+    """What has been read of a model so far."""
+
+    name: str
+    variables: Mapping[str, Variables]
+    input_format: FixedPoint | None
+    problems: list[str] = field(default_factory=list)
+    shape: tuple[int, int, int] | None = None
+    layers: list[Layer] = field(default_factory=list)
+    values: list[dict[str, np.ndarray]] = field(default_factory=list)  # weight and bias of each layer
+    max_pixels: int = 0
+    threshold: float = 0.0
+    head: str | None = None
+    begun: bool = False  # sparse or standard is known
+
+    def take(self, layer: Mapping[str, Any]) -> None:
+        """Add a layer, or its problems."""
+        kind, config = str(layer.get("class_name")), layer.get("config")
+        name = str(layer.get("name") or (config or {}).get("name"))
+        maker = _MAKERS.get(kind)
+        if kind in _IGNORED:
+            return
+        if maker is None or not isinstance(config, Mapping):
+            self.problems.append(f"{name}: the layer {kind} is not carried; {_ADVICE}")
+            return
+        if self.head is not None:
+            self.problems.append(f"{name}: expected nothing after the {self.head}, found {kind}")
+        if config.get("data_format") not in (None, "channels_last"):
+            self.problems.append(f"{name}: expected data_format='channels_last', found {config['data_format']!r}")
+        try:
+            maker(self, name, config, self.variables.get(name, Variables()))
+        except SparsePixError as error:
+            self.problems += [f"{name}: {problem}" for problem in error.problems]
+
+    def need(self, found: bool, message: str) -> None:
+        """Raise what is wrong with the layer at hand."""
+        if not found:
+            raise SparsePixError(message)
+
+    def image(self, _: str, config: Mapping[str, Any], __: Variables) -> None:
+        shape = config.get("batch_shape") or config.get("batch_input_shape") or ()
+        self.need(
+            len(shape) == 4 and all(isinstance(size, int) for size in shape[1:]),
+            f"expected images (height, width, channels), found {list(shape)[1:]}",
+        )
+        self.shape = (shape[3], shape[1], shape[2])
+
+    def reduce(self, _: str, config: Mapping[str, Any], variables: Variables) -> None:
+        self.need(not self.layers, "expected it to be the first layer")
+        # As Keras adds them: the threshold, the share of the budget, and what the last batch lost.
+        learned = [name for name in ("learn_threshold", "learn_n") if config.get(name)]
+        self.need(len(variables.own) >= len(learned), "the learned threshold and budget are not in the file")
+        values = {name: float(value) for name, value in zip(learned, variables.own, strict=False)}
+        count = np.float32(config["n"]) * np.float32(values.get("learn_n", 1.0))
+        self.max_pixels = int(np.round(count))
+        # Keras compares float32 numbers.
+        self.threshold = float(np.float32(values.get("learn_threshold", config["threshold"])))
+
+    def sparse_conv(self, _: str, config: Mapping[str, Any], variables: Variables) -> None:
+        self.need(self.max_pixels > 0, "expected an InputReduce before it, whose mask it takes")
+        inner = config["conv_config"]
+        self.need(not inner.get("enable_oq"), "a quantizer of the sums before the bias (enable_oq) is not carried")
+        bias = self._bias(config, variables.own, variables.part("_bq"))
+        self._conv(inner | {"activation": config.get("activation")}, variables.part("conv") or Variables(), bias)
+
+    def conv(self, _: str, config: Mapping[str, Any], variables: Variables) -> None:
+        self.need(self.max_pixels == 0, "a convolution of the whole image after an InputReduce; use QConv2DSparse")
+        self._conv(config, variables, self._bias(config, variables.own[1:], variables.part("bq")))
+
+    def _conv(
+        self, config: Mapping[str, Any], variables: Variables, bias: tuple[np.ndarray, FixedPoint] | None
+    ) -> None:
+        size = tuple(config["kernel_size"])
+        wrong = [
+            f"{name}={config.get(name)!r}"
+            for name, right in (
+                ("padding", config.get("padding") == "same" or size == (1, 1)),
+                ("strides", set(_pair(config.get("strides", 1))) == {1}),
+                ("dilation_rate", set(_pair(config.get("dilation_rate", 1))) == {1}),
+                ("groups", config.get("groups", 1) == 1),
+            )
+            if not right
+        ]
+        self.need(
+            not wrong, f"expected padding='same', strides, dilation_rate and groups of 1, found {', '.join(wrong)}"
+        )
+        kernel, format = self._kernel(config, variables)
+        self._add(
+            Layer("conv", size, config["filters"]), config, variables, (kernel.transpose(3, 2, 0, 1), format), bias
+        )
+
+    def dense(self, _: str, config: Mapping[str, Any], variables: Variables) -> None:
+        kernel, format = self._kernel(config, variables)
+        bias = self._bias(config, variables.own[1:], variables.part("bq"))
+        self._add(Layer("dense", config["units"]), config, variables, (kernel.T, format), bias)
+
+    def _add(
+        self,
+        layer: Layer,
+        config: Mapping[str, Any],
+        variables: Variables,
+        weight: tuple[np.ndarray, FixedPoint | None],
+        bias: tuple[np.ndarray, FixedPoint | None] | None,
+    ) -> None:
+        formats = {"weight_format": weight[1], "bias_format": bias[1] if bias else None}
+        for what, ours in (("iq", "input_format"), ("oq", "activation_format")):
+            if config.get(f"enable_{what}"):
+                formats[ours] = read_quantizer(config.get(f"{what}_conf"), variables.part(what)).format
+        self.layers.append(replace(layer, bias=bias is not None, activation="linear", **formats))
+        self.values.append({"weight": weight[0]} | ({"bias": bias[0]} if bias else {}))
+        self._activate(config.get("activation") or "linear", bool(config.get("enable_oq")))
+
+    def _kernel(self, config: Mapping[str, Any], variables: Variables) -> tuple[np.ndarray, FixedPoint | None]:
+        self.need(bool(variables.own), "its weights are not in the file")
+        return _exact(variables.own[0], config.get("kq_conf"), variables.part("kq"), "the weights")
+
+    def _bias(
+        self, config: Mapping[str, Any], own: list[np.ndarray], quantizer: Variables | None
+    ) -> tuple[np.ndarray, FixedPoint | None] | None:
+        if not config.get("use_bias", True):
+            return None
+        self.need(bool(own), "its bias is not in the file")
+        return _exact(own[0], config.get("bq_conf"), quantizer, "the bias")
+
+    def average(self, _: str, config: Mapping[str, Any], __: Variables) -> None:
+        self._pool("avg_pool", config.get("pool_config") or config)
+
+    def largest(self, _: str, config: Mapping[str, Any], __: Variables) -> None:
+        self._pool("max_pool", config.get("pool_config") or config)
+
+    def _pool(self, kind: str, config: Mapping[str, Any]) -> None:
+        size, strides = _pair(config["pool_size"]), _pair(config.get("strides") or config["pool_size"])
+        self.need(size == strides, f"expected strides as large as the window {size}, found {strides}")
+        self.need(
+            config.get("padding", "valid") == "valid", f"expected padding='valid', found {config.get('padding')!r}"
+        )
+        self.layers.append(Layer(kind, size))
+        self.values.append({})
+
+    def rectify(self, _: str, config: Mapping[str, Any], __: Variables) -> None:
+        plain = config.get("max_value") is None and not config.get("negative_slope") and not config.get("threshold")
+        self.need(plain, "expected a plain ReLU, found max_value, negative_slope or threshold")
+        self._activate("relu")
+
+    def activate(self, _: str, config: Mapping[str, Any], __: Variables) -> None:
+        self._activate(config.get("activation") or "linear")
+
+    def softmax(self, _: str, config: Mapping[str, Any], __: Variables) -> None:
+        self.need(config.get("axis", -1) == -1, f"expected the last axis, found {config.get('axis')}")
+        self._activate("softmax")
+
+    def _activate(self, kind: Any, quantized: bool = False) -> None:
+        kind = kind.get("config", kind) if isinstance(kind, Mapping) else kind
+        if kind == "linear":
+            return
+        self.need(kind in ("relu", *_HEADS), f"the activation {kind!r} is not carried; relu, softmax and sigmoid are")
+        if kind in _HEADS:
+            self.head = kind
+            return
+        last = self.layers[-1] if self.layers else None
+        self.need(last is not None and "pool" not in last.kind, "expected a convolution or dense layer before a ReLU")
+        self.need(quantized or last.activation_format is None, "a ReLU after a quantizer is not carried")
+        self.layers[-1] = replace(last, activation="relu")
+
+    def flatten(self, _: str, __: Mapping[str, Any], ___: Variables) -> None:
+        """Ours does it before the first dense layer, in the same order."""
+
+    def model(self, source: str) -> SparseCNN:
+        """The model that was read."""
+        if self.shape is None and not self.problems:
+            self.problems.append("expected an input of images, found none")
+        if self.problems:
+            raise SparsePixError(self.problems, f"{source}: the model cannot be carried over")
+        try:
+            model = SparseCNN(
+                Architecture(
+                    self.name,
+                    self.shape,
+                    tuple(self.layers),
+                    min(self.max_pixels, self.shape[1] * self.shape[2]) or 1,
+                    sparse=self.max_pixels > 0,
+                    threshold=self.threshold,
+                    bias_on="nonzero",
+                    input_format=self.input_format,
+                    reciprocal_bits=RECIPROCAL_BITS,
+                    head=self.head,
+                )
+            )
+        except SparsePixError as error:
+            raise SparsePixError(error.problems, f"{source}: the model cannot be carried over") from None
+        self._fill(model, source)
+        return model
+
+    @torch.no_grad()
+    def _fill(self, model: SparseCNN, source: str) -> None:
+        modules = [m for name, m in model.named_children() if name.startswith(("conv", "dense"))]
+        filled, problems = [], []
+        for module, values in zip(modules, [v for v in self.values if v], strict=True):
+            for name, array in values.items():
+                parameter = getattr(module, name)
+                if tuple(parameter.shape) != array.shape:
+                    expected = f"expected the shape {tuple(parameter.shape)}, found {array.shape}"
+                    problems.append(f"the {name} of a {type(module).__name__}: {expected}")
+                filled.append((parameter, array))
+        if problems:
+            raise SparsePixError(problems, f"{source}: the weights do not fit the layers")
+        for parameter, array in filled:
+            parameter.copy_(torch.from_numpy(np.ascontiguousarray(array)))
+
+
+def _pair(size: Any) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else tuple(size)
+
+
+def _exact(
+    values: np.ndarray, config: Mapping[str, Any] | None, variables: Variables | None, what: str
+) -> tuple[np.ndarray, FixedPoint | None]:
+    """Quantized values and the format that holds them; without a quantizer as they are."""
+    if not np.isfinite(values).all():
+        raise SparsePixError(f"{what}: expected finite values, found NaN or infinity")
+    if config is None and variables is None:
+        return values.astype(np.float32), None
+    try:
+        quantizer: HgqQuantizer = read_quantizer(config, variables)
+        quantized = quantizer.quantize(values)
+        format = FixedArray.from_real(quantized).range.with_zero().format()
+    except SparsePixError as error:
+        raise SparsePixError([f"{what}: {problem}" for problem in error.problems]) from None
+    # A quantizer of ours has two bits at least, saturates and rounds.
+    width = max(format.width, 2)
+    return quantized, FixedPoint(width, format.exponent + width, format.signed or width > format.width)
+
+
+_ADVICE = "build the rest of the model with sparsepix and fill it with sparsepix.compat.load_keras"
+_MAKERS = {
+    "InputLayer": _Chain.image,
+    "InputReduce": _Chain.reduce,
+    "QConv2DSparse": _Chain.sparse_conv,
+    "QConv2D": _Chain.conv,
+    "Conv2D": _Chain.conv,
+    "AveragePooling2DSparse": _Chain.average,
+    "AveragePooling2D": _Chain.average,
+    "QAveragePooling2D": _Chain.average,
+    "MaxPooling2DSparse": _Chain.largest,
+    "MaxPooling2D": _Chain.largest,
+    "QMaxPooling2D": _Chain.largest,
+    "ReLU": _Chain.rectify,
+    "Activation": _Chain.activate,
+    "Softmax": _Chain.softmax,
+    "Flatten": _Chain.flatten,
+    "QDense": _Chain.dense,
+    "Dense": _Chain.dense,
+}
