@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sparsepix.nn.quant_linear import QuantLinear
-from sparsepix.quant.formats import LearnedFixedPoint, bias_format_of
+from sparsepix.quant.formats import CalibratedFixedPoint, LearnedFixedPoint, bias_format_of
 from sparsepix.quant.quantizers import Quantizer, rescaling_int_quant
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedPoint
+from sparsepix_ops.fixed_points import FixedPoints
 
 DTYPES = [torch.float32, torch.float64]
 ROUNDINGS = ["ROUND", "FLOOR"]
@@ -218,7 +219,9 @@ def test_no_format_changes_nothing():
         (LearnedFixedPoint(17), "2 ... 16 bits, found 17"),
         (LearnedFixedPoint(8, learn_width=True, min_width=9), "min_width must be 2 ... width = 8 bits, found 9"),
         (LearnedFixedPoint(8, learn_width=True, min_width=1), "found 1"),
-        (FixedPoint(8, 3, overflow="WRAP"), "saturates, found overflow='WRAP'"),
+        (FixedPoint(17, 3, overflow="WRAP"), "1 ... 16 bits, found 17"),
+        (FixedPoints((FixedPoint(8, 3), None)), "expected one format, found 2 formats of 0 ... 8 bits"),
+        (CalibratedFixedPoint(8, rounding="HALF_UP"), "'HALF_UP' is for fixed formats"),
         (FixedPoint(8, 65), "-64 ... 64, found 65"),
         (LearnedFixedPoint(8, rounding="CEIL"), "found 'CEIL'"),
         ("ap_fixed<8, 3>", "FixedPoint.parse"),

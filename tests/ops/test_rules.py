@@ -13,7 +13,17 @@ from sparsepix.recording.emit import emit
 from sparsepix_hls.frontend.reader import read_model
 from sparsepix_ops import SparsePixError, reference
 from sparsepix_ops.op import Kind, is_coords
-from sparsepix_ops.registry import ALTERNATIVES, CUSTOM_OPS, HEADS, OPS, RECTIFIERS, TRANSPARENT, find_op, op_named
+from sparsepix_ops.registry import (
+    ALTERNATIVES,
+    CUSTOM_OPS,
+    HEADS,
+    OPS,
+    QUANTIZERS,
+    RECTIFIERS,
+    TRANSPARENT,
+    find_op,
+    op_named,
+)
 
 
 @pytest.mark.parametrize("op", OPS.values(), ids=lambda op: f"{op.domain}::{op.name}")
@@ -35,7 +45,10 @@ def test_ops_by_kind():
     assert frozenset({"Cast", "Identity"}) == TRANSPARENT
     assert [op.name for op in OPS.values() if op.kind is Kind.INPUT] == ["InputReduce"]
     assert [op.name for op in OPS.values() if op.kind is Kind.JOIN] == ["Add", "Concat"]
-    assert {op.name for op in OPS.values() if op.unquantized} == {"SparseAvgPool2d", "SparseGlobalAvgPool2d"}
+    for reciprocal, needs in ((0.0625, set()), (1 / 3, {"SparseAvgPool2d", "SparseGlobalAvgPool2d"})):
+        attributes = {"reciprocal": reciprocal}
+        assert {op.name for op in OPS.values() if op.unquantized(attributes)} == needs
+    assert {"Quant", "FixedPointQuant"} == QUANTIZERS
     assert [op.name for op in OPS.values() if op.optional] == ["Gemm"]
     assert op_named("LeakyRelu") in CUSTOM_OPS  # ours, not the standard one
     assert op_named("Quant").kind is Kind.QUANTIZER

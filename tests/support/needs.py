@@ -12,6 +12,8 @@ from sparsepix_hls.rtl.tools.synthesis import yosys_command
 SHARED = Path(__file__).resolve().parents[3] / "shared/data"
 EVENTS = Path(os.environ.get("SPARSEPIX_EVENTS", SHARED / "neutrino_events.npz"))
 MNIST = Path(os.environ.get("SPARSEPIX_MNIST", SHARED / "mnist"))
+KERAS = Path(os.environ.get("SPARSEPIX_KERAS_FILES", SHARED / "keras"))
+KERAS_PYTHON = os.environ.get("SPARSEPIX_KERAS_PYTHON", "")
 PUBLISHED = Path(os.environ.get("SPARSEPIX_PUBLISHED", SHARED / "sparse-pixels"))
 
 
@@ -40,6 +42,15 @@ NEEDS = {
     ),
     "mnist": Need(
         MNIST.is_dir, f"needs MNIST's four IDX files: set SPARSEPIX_MNIST to their folder (looked at {MNIST})"
+    ),
+    "keras_files": Need(
+        lambda: (KERAS / "learned.keras").is_file(),
+        f"needs files of sparsepixels 0.3.2: set SPARSEPIX_KERAS_FILES to their folder (looked at {KERAS})",
+    ),
+    "keras": Need(
+        lambda: bool(KERAS_PYTHON),
+        "needs Keras: python -m venv V; V/bin/pip install torch keras absl-py quantizers; V/bin/pip install --no-deps "
+        "HGQ2==0.2.0 sparsepixels==0.3.2; set SPARSEPIX_KERAS_PYTHON to V/bin/python",
     ),
     "published": Need(
         (PUBLISHED / "weights").is_dir,

@@ -16,8 +16,8 @@ from sparsepix_hls.kernels.constants import fill
 from sparsepix_hls.kernels.text import comment
 from sparsepix_ops.fixed_point import FixedPoint
 from sparsepix_ops.fixed_points import FixedPoints
-from sparsepix_ops.ops.fixed_point_quant import formats_of
 from sparsepix_ops.ops.leaky_relu import slope_shift
+from sparsepix_ops.ops.quant import formats_of
 from sparsepix_ops.registry import QUANTIZERS, RECTIFIERS, find_op
 
 

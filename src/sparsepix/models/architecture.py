@@ -36,6 +36,7 @@ class Layer:
         out_channels: of a conv.
         bias: whether a conv or dense layer has one.
         activation: 'relu' or 'linear', of a conv or dense layer; None: a ReLU, but nothing after the last layer.
+        over: of a max_pool, see ``SparseMaxPool2d``.
         input_format: of what comes in, quantized before the layer; None: as it comes.
         weight_format: of the weights, instead of the architecture's; None: that one.
         bias_format: of the bias; None: that of the weights.
@@ -47,6 +48,7 @@ class Layer:
     out_channels: int = 0
     bias: bool = True
     activation: Literal["relu", "linear"] | None = None
+    over: Literal["active", "cell"] = "active"
     input_format: Format = None
     weight_format: Format = None
     bias_format: Format = None
@@ -67,8 +69,10 @@ class Layer:
         _set_whole(self, "out_channels", int(not problems and self.kind == "conv"), problems)
         if truth(self.bias) is None:
             problems.append(f"bias must be True or False, found {shown(self.bias)}")
-        if self.activation is not None and self.activation not in ("relu", "linear"):
-            problems.append(f"activation must be 'relu', 'linear' or None, found {shown(self.activation)}")
+        for name, choices in (("activation", ("relu", "linear", None)), ("over", ("active", "cell"))):
+            value = getattr(self, name)
+            if not (value is None or isinstance(value, str)) or value not in choices:
+                problems.append(f"{name} must be one of {choices}, found {shown(value)}")
         _check_formats(self, _LAYER_FORMATS, problems)
         if problems:
             raise SparsePixError(problems, f"Layer {shown(self.kind)}")

@@ -13,7 +13,7 @@ import torch
 
 from sparsepix.models.architecture import Architecture, Layer
 from sparsepix.models.hgq import HgqQuantizer, read_quantizer
-from sparsepix.models.keras_files import Variables, is_archive, read_archive
+from sparsepix.models.keras_files import Variables, is_archive, read_archive, read_variables
 from sparsepix.models.sparse_cnn import SparseCNN
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedArray, FixedPoint
@@ -23,8 +23,14 @@ _IGNORED = ("Dropout", "SpatialDropout2D", "GaussianNoise", "ActivityRegularizat
 _HEADS = ("softmax", "sigmoid")
 
 
-def from_keras(path: str | Path, input_format: FixedPoint | None = None) -> SparseCNN:
-    """Read a model from a Keras archive: a chain of the layers of sparsepixels, HGQ2 and Keras.
+def from_keras(
+    path: str | Path,
+    input_format: FixedPoint | None = None,
+    pool_format: FixedPoint | None = None,
+    *,
+    like: str | Path | None = None,
+) -> SparseCNN:
+    """Read a model of Keras: a chain of the layers of sparsepixels, HGQ2 and Keras.
 
     Carried are ``InputReduce`` (a learned budget and threshold at their last values), ``QConv2DSparse``, the sparse
     average and max pools, ``ReLU``, ``Activation``, ``Softmax``, ``Flatten``, ``Dropout`` (left out), ``QDense`` and
@@ -32,22 +38,27 @@ def from_keras(path: str | Path, input_format: FixedPoint | None = None) -> Spar
     HGQ2 computes with, exactly: they lie on the grid of the finest of them.
 
     Args:
-        path: of the file (.keras).
-        input_format: of the image, which the file does not quantize; None leaves it so, and export asks for one.
+        path: of an archive (.keras); or of weights (.weights.h5) with ``like``.
+        input_format: of the image, which such a file does not quantize; None leaves it so, and export asks for one.
+        pool_format: of averages over windows whose size is no power of two, which export asks for too.
+        like: archive of a model of the same layers, where ``path`` holds weights alone.
 
     Returns:
-        The model, in float32; in float64 it computes what Keras does up to the rounding of Keras's float32.
+        The model, in float32; in float64 it computes what Keras does up to the rounding of Keras's float32. (A sum that
+        is 0 in one of them and not in the other gets no bias, or gets it: give the image a format.)
 
     Raises:
         SparsePixError: no such file, a damaged one, or everything in it that cannot be carried, by layer.
     """
-    if not is_archive(path):
+    if is_archive(path) == (like is not None):
         raise SparsePixError(
-            f"{path}: expected a Keras archive (.keras), found something else; weights alone fill a model of the same "
-            "layers: sparsepix.compat.load_keras(model, path)"
+            f"{path}: expected an archive (.keras), or weights (.weights.h5) and like=, the archive of a model of the "
+            f"same layers; found {'weights alone' if like is None else 'an archive and like='}"
         )
-    config, variables = read_archive(path)
-    chain = _Chain(Path(path).stem, variables, input_format)
+    config, variables = read_archive(path if like is None else like)
+    if like is not None:
+        variables = read_variables(path, str(path))
+    chain = _Chain(Path(path).name.partition(".")[0], variables, input_format, pool_format)
     for layer in _layers(config, chain.problems):
         chain.take(layer)
     return chain.model(str(path))
@@ -88,6 +99,7 @@ class _Chain:
     name: str
     variables: Mapping[str, Variables]
     input_format: FixedPoint | None
+    pool_format: FixedPoint | None
     problems: list[str] = field(default_factory=list)
     shape: tuple[int, int, int] | None = None
     layers: list[Layer] = field(default_factory=list)
@@ -95,7 +107,7 @@ class _Chain:
     max_pixels: int = 0
     threshold: float = 0.0
     head: str | None = None
-    begun: bool = False  # sparse or standard is known
+    unknown: bool = False  # a layer could not be read, so what comes after it cannot be judged by what is before
 
     def take(self, layer: Mapping[str, Any]) -> None:
         """Add a layer, or its problems."""
@@ -115,6 +127,7 @@ class _Chain:
             maker(self, name, config, self.variables.get(name, Variables()))
         except SparsePixError as error:
             self.problems += [f"{name}: {problem}" for problem in error.problems]
+            self.unknown = True
 
     def need(self, found: bool, message: str) -> None:
         """Raise what is wrong with the layer at hand."""
@@ -145,7 +158,8 @@ class _Chain:
         inner = config["conv_config"]
         self.need(not inner.get("enable_oq"), "a quantizer of the sums before the bias (enable_oq) is not carried")
         bias = self._bias(config, variables.own, variables.part("_bq"))
-        self._conv(inner | {"activation": config.get("activation")}, variables.part("conv") or Variables(), bias)
+        inner = {**inner, "activation": config.get("activation")}
+        self._conv(inner, variables.part("conv") or Variables(), bias)
 
     def conv(self, _: str, config: Mapping[str, Any], variables: Variables) -> None:
         self.need(self.max_pixels == 0, "a convolution of the whole image after an InputReduce; use QConv2DSparse")
@@ -218,7 +232,7 @@ class _Chain:
         self.need(
             config.get("padding", "valid") == "valid", f"expected padding='valid', found {config.get('padding')!r}"
         )
-        self.layers.append(Layer(kind, size))
+        self.layers.append(Layer(kind, size, over="cell" if kind == "max_pool" else "active"))
         self.values.append({})
 
     def rectify(self, _: str, config: Mapping[str, Any], __: Variables) -> None:
@@ -240,6 +254,8 @@ class _Chain:
         self.need(kind in ("relu", *_HEADS), f"the activation {kind!r} is not carried; relu, softmax and sigmoid are")
         if kind in _HEADS:
             self.head = kind
+            return
+        if self.unknown:
             return
         last = self.layers[-1] if self.layers else None
         self.need(last is not None and "pool" not in last.kind, "expected a convolution or dense layer before a ReLU")
@@ -266,6 +282,7 @@ class _Chain:
                     threshold=self.threshold,
                     bias_on="nonzero",
                     input_format=self.input_format,
+                    pool_format=self.pool_format,
                     reciprocal_bits=RECIPROCAL_BITS,
                     head=self.head,
                 )

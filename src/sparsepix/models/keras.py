@@ -1,7 +1,5 @@
-"""Bringing models over from Keras."""
+"""Weights of Keras for a model of ours; ``from_keras`` brings whole models over."""
 
-import re
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,14 +7,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from sparsepix.models.torch_files import require_file
+from sparsepix.models.hgq import read_quantizer
+from sparsepix.models.keras_files import array_of, is_archive, natural_order, read_variables
 from sparsepix.nn.quant_conv2d import QuantConv2d
 from sparsepix.nn.quant_linear import QuantLinear
 from sparsepix.nn.sparse_conv2d import SparseConv2d
+from sparsepix.quant.quantizers import Quantizer
 from sparsepix.util.extras import needed_for
 from sparsepix_ops.errors import SparsePixError
-
-_MOST = 1 << 31  # bytes of one array
+from sparsepix_ops.fixed_point import FixedArray
 
 
 def load_keras(model: nn.Module, arrays: Mapping[str, np.ndarray] | str | Path) -> None:
@@ -26,22 +25,27 @@ def load_keras(model: nn.Module, arrays: Mapping[str, np.ndarray] | str | Path) 
         model: its convolutions and linear layers are filled; all or none.
         arrays: ``conv1_kernel`` (h, w, in, out), ``conv1_bias`` (out,), ``dense1_kernel`` (in, out),
             ``dense1_bias`` (out,), ... by the names of the model's layers; or the path of a Keras file
-            ('.h5' or '.weights.h5'), whose layers are matched by name, or else by kind and order.
+            ('.h5' or '.weights.h5'), whose layers are matched by name, or else by kind and order. Weights with
+            quantizers of HGQ2 come as these quantize them (rounding 'RND', overflow 'SAT_SYM', or none where their
+            bits follow them), and the formats of the model have to hold them exactly.
 
     Raises:
-        SparsePixError: every array that is missing, left over, of another shape, or not finite.
+        SparsePixError: every array that is missing, left over, of another shape, or not finite; quantized weights that
+            the model would round; quantizers of values in the file, which say more than weights.
     """
     layers = {
         name: module
         for name, module in model.named_modules()
         if isinstance(module, SparseConv2d | QuantConv2d | QuantLinear)
     }
+    exact: frozenset[str] = frozenset()
     if isinstance(arrays, str | Path):
         source = str(arrays)
-        arrays = _by_layer(read_keras_file(arrays), layers, source)
+        found, quantized = _read(arrays)
+        arrays, exact = _by_layer(found, layers, source), quantized
     else:
         source = "the given arrays"
-    problems, filled = [], []
+    problems, filled, moved = [], [], []
     expected_names = set()
     for name, module in layers.items():
         for role, parameter in (("kernel", module.weight), ("bias", module.bias)):
@@ -60,8 +64,13 @@ def load_keras(model: nn.Module, arrays: Mapping[str, np.ndarray] | str | Path) 
                 problems.append(f"{key}: expected shape {shape}, found {array.shape}")
             elif not np.isfinite(array).all():
                 problems.append(f"{key}: expected finite values, found NaN or infinity")
+            elif exact and (integer := _integer(module, role, array)) is None:
+                needed = FixedArray.from_real(array).range.format()
+                problems.append(f"{key}: expected weights that its format holds, found some that need {needed}")
             else:
                 filled.append((parameter, array))
+                if exact and (quantizer := _quantizer(module, role)).adapts:
+                    moved.append((quantizer, integer))
     problems += [f"{key}: the model has no such layer" for key in sorted(set(arrays) - expected_names)]
     if problems:
         raise SparsePixError(problems, f"{source} do not fit the model")
@@ -69,6 +78,8 @@ def load_keras(model: nn.Module, arrays: Mapping[str, np.ndarray] | str | Path) 
         for parameter, array in filled:
             axes = {4: (3, 2, 0, 1), 2: (1, 0), 1: (0,)}[array.ndim]
             parameter.copy_(torch.from_numpy(array.transpose(axes).copy()))
+    for quantizer, integer in moved:
+        quantizer.set_integer(integer)
 
 
 def _keras_shape(parameter: torch.Tensor) -> tuple[int, ...]:
@@ -88,15 +99,7 @@ def read_keras_file(path: str | Path) -> dict[str, dict[str, np.ndarray]]:
     with needed_for("reading a Keras file"):
         import h5py
 
-    require_file(path)
     layers: dict[str, dict[str, np.ndarray]] = {}
-
-    def values(name: str, item: "h5py.Dataset") -> np.ndarray:
-        if item.shape is None or item.dtype.kind not in "iuf" or item.nbytes > _MOST:
-            raise SparsePixError(
-                f"{path}: {name}: expected weights, found the type {item.dtype} and the shape {item.shape}"
-            )
-        return item[()]
 
     def visit(name: str, item: "h5py.Dataset | h5py.Group") -> None:
         if not isinstance(item, h5py.Dataset) or "optimizer" in name:
@@ -104,14 +107,14 @@ def read_keras_file(path: str | Path) -> dict[str, dict[str, np.ndarray]]:
         parts = name.split("/")
         role = parts[-1].split(":")[0]
         if role in ("kernel", "bias") and len(parts) >= 2:
-            layers.setdefault(parts[-2], {})[role] = values(name, item)
+            layers.setdefault(parts[-2], {})[role] = array_of(item, f"{path}: {name}")
         elif len(parts) >= 3 and parts[-2] == "vars" and role in ("0", "1"):
             layer = str(item.parent.attrs.get("name", parts[-3]))
-            layers.setdefault(layer, {})[("kernel", "bias")[int(role)]] = values(name, item)
+            layers.setdefault(layer, {})[("kernel", "bias")[int(role)]] = array_of(item, f"{path}: {name}")
 
-    if zipfile.is_zipfile(path):
+    if is_archive(path):
         raise SparsePixError(
-            f"{path}: expected a Keras file in HDF5, found an archive; unpack it, and give the model.weights.h5 in it"
+            f"{path}: expected a Keras file in HDF5, found an archive; sparsepix.compat.from_keras(path) reads it"
         )
     try:
         with h5py.File(path, "r") as file:
@@ -124,11 +127,54 @@ def read_keras_file(path: str | Path) -> dict[str, dict[str, np.ndarray]]:
         ) from None
     if not layers:
         raise SparsePixError(f"{path}: found no kernel and no bias in it; expected a Keras model or its weights")
-    return {name: layers[name] for name in sorted(layers, key=_natural)}
+    return {name: layers[name] for name in natural_order(layers)}
 
 
-def _natural(name: str) -> list[int | str]:
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+def _read(path: str | Path) -> tuple[dict[str, dict[str, np.ndarray]], frozenset[str]]:
+    """Kernels and biases by layer, and the names of the layers whose weights HGQ2 quantizes."""
+    found = read_keras_file(path)
+    # Only names of quantizers tell that the file is one of HGQ2.
+    if not any("quantizer" in name for name in found):
+        return found, frozenset()
+    layers, problems = {}, []
+    for name, variables in read_variables(path, str(path)).items():
+        conv = variables.part("conv") or variables
+        kernels, biases = conv.part("kq"), variables.part("_bq") or variables.part("bq")
+        if kernels is None:
+            continue
+        if conv.part("iq") is not None or conv.part("oq") is not None:
+            problems.append(
+                f"{name}: it quantizes values too, which weights alone do not say; read the file with "
+                "sparsepix.compat.from_keras(path, like=ARCHIVE)"
+            )
+        try:
+            arrays = {"kernel": read_quantizer(None, kernels).quantize(conv.own[0])}
+            if biases is not None:
+                bias = variables.own[0] if conv is not variables else variables.own[1]
+                arrays["bias"] = read_quantizer(None, biases).quantize(bias)
+        except (SparsePixError, IndexError) as error:
+            problems.append(f"{name}: {error}")
+            continue
+        layers[name] = arrays
+    if problems:
+        raise SparsePixError(problems, str(path))
+    return layers, frozenset(layers)
+
+
+def _quantizer(module: nn.Module, role: str) -> Quantizer:
+    return module.weight_quantizer if role == "kernel" else module.bias_quantizer
+
+
+def _integer(module: nn.Module, role: str, array: np.ndarray) -> int | None:
+    """Integer bits of a format that holds an array exactly: the layer's, or any if it adapts; None: none does."""
+    quantizer = _quantizer(module, role)
+    if quantizer.format is None:
+        return 0
+    if quantizer.adapts:
+        needed, width = FixedArray.from_real(array).range.format(), quantizer.fixed_point.width
+        return needed.exponent + width if needed.width + (not needed.signed) <= width else None
+    values = torch.from_numpy(np.asarray(array, dtype=np.float64))
+    return quantizer.fixed_point.integer if bool((quantizer.quantize(values) == values).all()) else None
 
 
 def _by_layer(

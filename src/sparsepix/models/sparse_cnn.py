@@ -135,7 +135,7 @@ def _start_alive(conv: SparseConv2d | QuantConv2d) -> None:
 
 def _pool(layer: Layer, a: Architecture) -> nn.Module:
     if layer.kind == "max_pool":
-        return SparseMaxPool2d(layer.size) if a.sparse else nn.MaxPool2d(layer.size)
+        return SparseMaxPool2d(layer.size, layer.over) if a.sparse else nn.MaxPool2d(layer.size)
     format = layer.activation_format or a.pool_format
     if a.sparse:
         return SparseAvgPool2d(layer.size, a.reciprocal_bits, format)

@@ -125,12 +125,12 @@ def check_format(format: Format, owner: str) -> None:
             )
         for element in format.elements:
             if element is not None:
-                _check_fixed(element, owner)
+                _check_fixed(element, owner, 1)
         return
     if not isinstance(format.rounding, str) or format.rounding not in AP_ROUNDING:
         raise SparsePixError(f"{owner}: rounding must be one of {list(AP_ROUNDING)}, found {format.rounding!r}")
     if isinstance(format, FixedPoint):
-        _check_fixed(format, owner)
+        _check_fixed(format, owner, MIN_WIDTH if is_plain(format) else 1)
         return
     if format.rounding == "HALF_UP":
         raise SparsePixError(f"{owner}: rounding 'HALF_UP' is for fixed formats; take 'ROUND'")
@@ -143,8 +143,7 @@ def check_format(format: Format, owner: str) -> None:
     _check_integer(format.initial_integer, owner)
 
 
-def _check_fixed(format: FixedPoint, owner: str) -> None:
-    least = MIN_WIDTH if is_plain(format) else 1
+def _check_fixed(format: FixedPoint, owner: str, least: int) -> None:
     if not least <= format.width <= MAX_WIDTH:
         raise SparsePixError(f"{owner}: width must be {least} ... {MAX_WIDTH} bits, found {format.width}")
     _check_integer(format.integer, owner)

@@ -36,7 +36,7 @@ from sparsepix.util.precision import in_full_precision
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedPoint, Rounding
 from sparsepix_ops.fixed_points import FixedPoints
-from sparsepix_ops.ops.fixed_point_quant import parameters
+from sparsepix_ops.ops.quant import parameters
 
 
 @torch.no_grad()
