@@ -1,6 +1,7 @@
 """Random whole networks and images that hit the hard cases, for tests that go end to end."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import onnxruntime as ort
@@ -11,6 +12,7 @@ from torch import nn
 
 import sparsepix as sp
 from sparsepix_ops import FixedArray, analyze, reference
+from sparsepix_ops.fixed_points import FixedPoints
 
 # Without shrinking: a failing network is small as it is, and each step would be another export.
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
@@ -24,7 +26,19 @@ def formats(draw, signed=None, widths=(2, 10)):
     is_signed = draw(st.booleans()) if signed is None else signed
     width = draw(st.integers(*widths))
     integer = draw(st.integers(-1, 3)) + int(is_signed)
-    return sp.FixedPoint(width, integer, is_signed, draw(st.sampled_from(["ROUND", "FLOOR"])))
+    rounding = draw(st.sampled_from(["ROUND", "ROUND", "FLOOR", "HALF_UP"]))
+    return sp.FixedPoint(width, integer, is_signed, rounding, draw(st.sampled_from(["SAT"] * 5 + ["SAT_SYM", "WRAP"])))
+
+
+@st.composite
+def activation_formats(draw, places, widths=(2, 10)):
+    """A format, or one in four times one for each place of the last axis, some of them without bits."""
+    first = draw(formats(widths=widths))
+    if draw(st.integers(0, 3)):
+        return first
+    more = [draw(st.one_of(formats(widths=(2, widths[1])), st.none())) for _ in range(places - 1)]
+    modes = {"rounding": first.rounding, "overflow": first.overflow}
+    return FixedPoints((first, *(format and replace(format, **modes) for format in more)))
 
 
 class Sum(nn.Module):
@@ -163,12 +177,12 @@ def networks(draw, wide=False):
                 slope = 2.0 ** -draw(st.integers(1, 6))
                 layers.append(sp.SparseLeakyReLU(slope, draw(st.one_of(st.none(), formats(widths=widths)))))
             elif activation == "relu":
-                layers.append(sp.SparseReLU(draw(formats(widths=widths))))
+                layers.append(sp.SparseReLU(draw(activation_formats(channels, widths))))
             elif activation == "identity":
-                layers.append(sp.SparseIdentity(draw(formats(widths=widths))))
+                layers.append(sp.SparseIdentity(draw(activation_formats(channels, widths))))
             else:
                 layers.append(sp.SparseReLU(None))
-                layers.append(sp.SparseIdentity(draw(formats(widths=widths))))
+                layers.append(sp.SparseIdentity(draw(activation_formats(channels, widths))))
         if draw(st.integers(0, 2)) == 0:
             more, channels = draw(joined(channels, widths))
             layers += more
@@ -194,7 +208,7 @@ def networks(draw, wide=False):
             )
         )
         kind = draw(st.sampled_from([sp.QuantReLU, sp.QuantIdentity, sp.QuantLeakyReLU]))
-        layers.append(kind(format=draw(formats(widths=widths))))
+        layers.append(kind(format=draw(activation_formats(outputs, widths))))
         features = outputs
         if draw(st.integers(0, 3)) == 0:
             skip = sp.QuantLinear(features, features, weight_format=draw(formats(signed=True, widths=widths)))
