@@ -82,6 +82,31 @@ LOST = {
 }
 
 
+@pytest.mark.parametrize("installed", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_the_handlers_are_put_in_place(tmp_path, installed):
+    code = f"""
+import signal, sys
+from sparsepix_ops.system import command
+
+real = signal.signal
+
+def install(number, handler):
+    before = real(number, handler)
+    if number == {int(installed)}:
+        signal.signal = real
+        signal.raise_signal(number)
+    return before
+
+signal.signal = install
+sys.exit(command.run(lambda: print("the body"), leaving=True))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 128 + installed
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: interrupted")
+    assert "Traceback" not in done.stderr
+
+
 def test_no_import_is_interrupted(tmp_path):
     """Of compiled modules some abort, some crash, and some stay half made."""
     (tmp_path / "package.py").write_text(

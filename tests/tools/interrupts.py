@@ -287,8 +287,10 @@ def _going_on(command: Command, prepared: Prepared, folder: Path) -> list[str]:
     words = tuple(word for word in command.words if word != "--force") if command.trains else command.words
     if command.stage and (folder / command.target).exists():
         words += ("--force",)
-    # What a kill leaves of --force may be the old target put aside, which the next command finds.
-    if "--force" in command.words and snapshot(folder / command.target) in (prepared.old, {}):
+    # What a kill leaves of --force may be the old target put aside, which the next command finds, or a part of it.
+    left = snapshot(folder / command.target)
+    options = {state.get("options.json") for state in (left, prepared.old)}
+    if "--force" in command.words and (left in (prepared.old, {}) or len(options) == 1):
         words = command.words
     status = start(words, folder, fork=prepared.fork).wait()
     if status:

@@ -22,6 +22,7 @@ from sparsepix_hls.project import toolchain
 from sparsepix_hls.project.results import packed, result_size
 from sparsepix_hls.project.testbench_data import data_text
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.version import __version__
 
 _INCLUDE = Path(kernels.__file__).parent / "include"
 _KERNELS = _INCLUDE / "sparsepix"
@@ -62,7 +63,7 @@ def write_project(
     layers = [layer.kernel(design.setting(layer)) for layer in graph.layers]
     _check_graph(design, layers)
 
-    for folder in ("firmware/weights", "tb/data"):
+    for folder in ("firmware/weights", "lib", "tb/data"):
         (directory / folder).mkdir(parents=True)
     for source, name in (
         (_KERNELS, "firmware/sparsepix"),
@@ -102,6 +103,7 @@ def write_project(
         "optimization": toolchain.OPTIMIZATION,
         "flags": " ".join(toolchain.FLAGS),
         "library_flags": " ".join(toolchain.LIBRARY_FLAGS),
+        "native_flags": " ".join(toolchain.NATIVE_FLAGS),
     }
     values |= {
         "input_type": f"{graph.input.name}_t",
@@ -110,11 +112,12 @@ def write_project(
         "input_size": str(math.prod(graph.input.shape)),
         "guard": f"FIRMWARE_{graph.name.upper()}",
     }
-    values |= _output_values(design)
+    values |= _output_values(design) | _interface_values(graph)
     for template, target in (
         ("event.h", f"tb/{graph.name}_event.h"),
         ("testbench.cpp", f"tb/{graph.name}_tb.cpp"),
         ("bridge.cpp", f"tb/{graph.name}_bridge.cpp"),
+        ("emulator.h", f"lib/{graph.name}_emulator.h"),
         ("build.tcl", "build.tcl"),
         ("Makefile", "Makefile"),
     ):
@@ -164,6 +167,32 @@ def _output_values(design: Design) -> dict[str, str]:
     }
 
 
+def _interface_values(graph: Graph) -> dict[str, str]:
+    """What the header for other software says of the image and the results, each with its format."""
+    outputs = graph.outputs
+    sizes = [math.prod(tensor.shape) for tensor in outputs]
+    exponents = [str(t.type.exponent) for t, size in zip(outputs, sizes, strict=True) for _ in range(size)]
+    several, lines, first = len(outputs) > 1, [], 0
+    for tensor, size in zip(outputs, sizes, strict=True):
+        if several:
+            lines.append(
+                f"#define {graph.name.upper()}_{tensor.name.upper()} {first} /* first of {size}, {tensor.type} */"
+            )
+        first += size
+    channels, height, width = graph.input.shape
+    return {
+        "TOP": graph.name.upper(),
+        "version": __version__,
+        "channels": str(channels),
+        "height": str(height),
+        "width": str(width),
+        "input_format": str(graph.input.type),
+        "output_comment": ", one output after the other" if several else f", in {outputs[0].type}",
+        "output_places": "".join(f"{line}\n" for line in lines),
+        "output_exponents": ", ".join(exponents),
+    }
+
+
 def _all_arrays(design: Design) -> list[str]:
     """Members of a struct that is as large as all arrays of the model."""
     made = (array for stage in design.stages for array in stage.made)
@@ -182,7 +211,8 @@ def _check_graph(design: Design, layers: list[Kernel]) -> None:
     problems = []
     constants = [constant.name for layer in layers for constant, _ in layer.constants]
     tensors = _tensors(graph, layers)
-    names = [graph.name, f"{graph.name}_run", *channel_names(design)]
+    own = (f"{graph.name}_{function}" for function in ("run", "emulate", "interface"))
+    names = [graph.name, *own, *channel_names(design)]
     names += [name for base in (*tensors, *constants) for name in (base, f"{base}_t")]
     names += [f"{layer.name}_config" for layer in layers]
     for name in sorted(name for name, count in Counter(names).items() if count > 1):

@@ -37,26 +37,37 @@ def run(
     Returns:
         What the body returns; 2 on an error of the user; 130, 143 or 129 after SIGINT, SIGTERM or SIGHUP.
     """
-    with signals.raised(leaving) as came, _output("stdout") as output, _output("stderr"):
-        try:
+    output = None
+    try:
+        with signals.raised(leaving) as came, _output("stdout") as output, _output("stderr"):
             try:
-                status = _status(body, output, came)
-            except Exception:
-                # Packages turn what is raised while they are imported into an error of their own.
-                if came.first:
-                    raise signals.Interrupted(came.first) from None
-                raise
-            came.over = True
-        except KeyboardInterrupt as error:
-            came.over = True
-            if output is not None:
-                output.drop()  # its reader may be waiting for this process to end
-            if text := interrupted(_what(error)):
-                print(text, file=sys.stderr, flush=True)
-            status = signals.status_of(error)
-            if leaving:
-                os._exit(status)
-        return status
+                try:
+                    status = _status(body, output, came)
+                except Exception:
+                    # Packages turn what is raised while they are imported into an error of their own.
+                    if came.first:
+                        raise signals.Interrupted(came.first) from None
+                    raise
+                came.over = True
+            except KeyboardInterrupt as error:
+                came.over = True
+                status = _interrupted(error, output, interrupted, leaving)
+            return status
+    except KeyboardInterrupt as error:  # came while the handlers were put in place
+        return _interrupted(error, output, interrupted, leaving)
+
+
+def _interrupted(
+    error: KeyboardInterrupt, output: "_Descriptor | None", interrupted: Callable[[str], str], leaving: bool
+) -> int:
+    if output is not None:
+        output.drop()  # its reader may be waiting for this process to end
+    if text := interrupted(_what(error)):
+        print(text, file=sys.stderr, flush=True)
+    status = signals.status_of(error)
+    if leaving:
+        os._exit(status)
+    return status
 
 
 def _status(body: Callable[[], int], output: "_Descriptor | None", came: signals.Signals) -> int:
