@@ -21,8 +21,8 @@ static void check(bool same, const char *what, int a = 0, int b = 0, int c = 0, 
 // The vendor's type of a format.
 template <int W, int I, bool S, native::Rounding Q = native::AP_TRN, native::Overflow O = native::AP_WRAP>
 struct Vendor {
-  static constexpr ap_q_mode ROUNDING = Q == native::AP_TRN ? AP_TRN : AP_RND_CONV;
-  static constexpr ap_o_mode OVERFLOW_MODE = O == native::AP_WRAP ? AP_WRAP : AP_SAT;
+  static constexpr ap_q_mode ROUNDING = Q == native::AP_TRN ? AP_TRN : Q == native::AP_RND ? AP_RND : AP_RND_CONV;
+  static constexpr ap_o_mode OVERFLOW_MODE = O == native::AP_WRAP ? AP_WRAP : O == native::AP_SAT ? AP_SAT : AP_SAT_SYM;
   typedef typename std::conditional<S, ap_fixed<W, I, ROUNDING, OVERFLOW_MODE>,
                                     ap_ufixed<W, I, ROUNDING, OVERFLOW_MODE>>::type type;
   typedef typename std::conditional<S, ap_int<W>, ap_uint<W>>::type integer;
@@ -78,6 +78,10 @@ static void convert_modes() {
   convert<W, F, S, native::AP_TRN, native::AP_SAT>();
   convert<W, F, S, native::AP_RND_CONV, native::AP_WRAP>();
   convert<W, F, S, native::AP_RND_CONV, native::AP_SAT>();
+  convert<W, F, S, native::AP_RND, native::AP_WRAP>();
+  if (W > 1 || !S) { // a lone sign bit has no symmetric range
+    convert<W, F, S, native::AP_RND, native::AP_SAT_SYM>();
+  }
 }
 
 // Fraction bits 5 ... -3: up to one more than the source has, down to where nothing of it is left.

@@ -21,7 +21,11 @@ pytestmark = pytest.mark.gxx
 ROOT = Path(__file__).parents[2]
 NATIVE = ROOT / "hls/sparsepix_hls/kernels/include/native_types"
 U8, S8 = FixedPoint(8, 2, signed=False), FixedPoint(8, 3)
-MODES = [f"native::{q}, native::{o}" for q in ("AP_TRN", "AP_RND_CONV") for o in ("AP_WRAP", "AP_SAT")]
+MODES = [
+    f"native::{q}, native::{o}"
+    for q in ("AP_TRN", "AP_RND_CONV", "AP_RND")
+    for o in ("AP_WRAP", "AP_SAT", "AP_SAT_SYM")
+]
 
 
 def build(source, target, *flags):
@@ -29,7 +33,7 @@ def build(source, target, *flags):
     return subprocess.run(command, cwd=target.parent, capture_output=True, text=True, check=False)
 
 
-def random_formats(seed=4, conversions=40, operations=15):
+def random_formats(seed=4, conversions=45, operations=15):
     """Calls that check pairs of formats of up to 63 bits, as C++."""
     rng = np.random.default_rng(seed)
 
@@ -43,7 +47,7 @@ def random_formats(seed=4, conversions=40, operations=15):
         source = both(width := int(rng.integers(7, 64)), integer := int(rng.integers(-10, 40)))
         to = int(rng.integers(2, 64))
         fraction = min(width - integer + int(rng.integers(3 - width, 20)), 60)  # between coarser and finer
-        target = both(to, to - fraction, MODES[i % 4])
+        target = both(to, to - fraction, MODES[i % 9])
         lines.append(f"convert_large<{source[0]}, {target[0]}, {source[1]}, {target[1]}>();")
     for _ in range(operations):
         width, fraction = int(rng.integers(7, 40)), int(rng.integers(0, 30))
