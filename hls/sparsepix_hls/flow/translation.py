@@ -41,6 +41,7 @@ PRODUCTS = (
     "build/sim",
     "build/*_tb",
     "build/*.so",
+    "build/*_emulator.h",
     "build/*.o",
     "build/*.d",
 )
