@@ -263,13 +263,13 @@ def complex_weight():
 
 FOREIGN = {
     "brevitas linear": (lambda: small(qnn.QuantLinear(60, 60, bias=True)),
-                        r"5: QuantLinear is a layer of Brevitas.*use sparsepix\.QuantLinear"),
-    "brevitas relu": (lambda: small(qnn.QuantReLU()), r"5: QuantReLU is a layer of Brev.*sparsepix\.QuantReLU"),
-    "brevitas identity": (lambda: small(qnn.QuantIdentity()), r"5: QuantIdentity .*sparsepix\.QuantIdentity"),
+                        r"5: its weight: expected a power-of-two scale.*FixedPoint.*\n.*5: its bias has no quantizer"),
+    "brevitas relu": (lambda: small(qnn.QuantReLU()), r"5: its act_quant: expected one power-of-two scale"),
+    "brevitas identity": (lambda: small(qnn.QuantIdentity()), r"5: its act_quant: expected one power-of-two scale"),
     "brevitas conv": (lambda: small(qnn.QuantConv2d(1, 1, 3)), r"5: QuantConv2d .*sparsepix\.SparseConv2d"),
     "brevitas lstm": (lambda: small(qnn.QuantLSTM(60, 60)), r"5: QuantLSTM is a layer of Brevitas.*the layers of"),
     "derived from brevitas": (lambda: small(type("Mine", (qnn.QuantReLU,), {})()), "5: QuantReLU is a layer of Brev"),
-    "brevitas alone": (lambda: qnn.QuantLinear(60, 60, bias=True), "QuantLinear: QuantLinear is a layer of Brevitas"),
+    "brevitas alone": (lambda: qnn.QuantLinear(60, 60, bias=True), "QuantLinear: its weight: expected a power"),
     "script": (lambda: small(torch.jit.script(nn.Tanh())), r"5: a module of torch\.jit cannot be recorded"),
     "traced": (lambda: torch.jit.trace(nn.Tanh(), torch.zeros(2)), r"a module of torch\.jit cannot be recorded"),
     "lazy": (lazy, r"5\.weight: .*has no weights yet; run the model on an image first"),

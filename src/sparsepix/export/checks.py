@@ -19,22 +19,23 @@ from sparsepix_ops.op import Kind
 from sparsepix_ops.range_analysis import Analysis
 from sparsepix_ops.registry import find_op
 
-_INSTEAD = {
-    "QuantLinear": "sparsepix.QuantLinear",
-    "QuantConv2d": "sparsepix.SparseConv2d",
-    "QuantReLU": "sparsepix.QuantReLU, or SparseReLU on pixels",
-    "QuantIdentity": "sparsepix.QuantIdentity, or SparseIdentity on pixels",
-}
 _BATCH = 3
 
 
-def inadmissible(model: nn.Module) -> list[str]:
-    """Why a model cannot be run for a recording at all: modules of other kinds, tensors without plain numbers."""
+def inadmissible(model: nn.Module, known: tuple[str, ...] = ()) -> list[str]:
+    """Why a model cannot be run for a recording at all: modules of other kinds, tensors without plain numbers.
+
+    Args:
+        model: the model.
+        known: names of modules whose problems are known.
+    """
     problems = []
-    reported: tuple[str, ...] = ()
+    reported = tuple(f"{name}." if name else "" for name in known)
     for name, module in model.named_modules():
         label = name or type(module).__name__
         if reported and name.startswith(reported):
+            continue
+        if name in known:
             continue
         if isinstance(module, Quantizer):
             reported += (f"{name}." if name else "",)  # parts of Brevitas in it are as they should be
@@ -54,10 +55,11 @@ def _foreign(module: nn.Module) -> str | None:
         return "a module of torch.jit cannot be recorded; use the module that it was made of"
     if any(base.__module__.split(".")[0] == "brevitas" for base in type(module).__mro__):
         kind = next(b.__name__ for b in type(module).__mro__ if b.__module__.split(".")[0] == "brevitas")
-        instead = _INSTEAD.get(kind, "the layers of sparsepix")
+        instead = "sparsepix.SparseConv2d" if kind == "QuantConv2d" else "the layers of sparsepix"
         return (
-            f"{kind} is a layer of Brevitas, which cannot be exported; use {instead} (a format such as FixedPoint(8, "
-            "3) takes the place of Brevitas's quantizer classes)"
+            f"{kind} is a layer of Brevitas, which cannot be exported (QuantLinear, QuantReLU and QuantIdentity can); "
+            f"use {instead} (a format such as FixedPoint(8, 3) takes the place of Brevitas's quantizer "
+            "classes)"
         )
     return None
 

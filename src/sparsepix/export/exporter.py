@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 from torch import nn
 
+from sparsepix.export.brevitas_layers import without_brevitas
 from sparsepix.export.checks import images_to_try, inadmissible, problems_of_modules, prove, run_hooks
 from sparsepix.export.module_copy import evaluation_copy, unwrapped
 from sparsepix.export.onnx_graph import contract_model
@@ -52,11 +53,12 @@ def export_onnx(model: nn.Module, path: str | Path, input_shape: tuple[int, int,
 
 def _exported(model: nn.Module, input_shape: tuple[int, int, int], name: str) -> onnx.ModelProto:
     """The file of a model, which is run as a copy: it stays as it is, also while other threads use it."""
-    model = unwrapped(model)
-    if problems := inadmissible(model):
+    images = images_to_try(input_shape)
+    model, foreign = without_brevitas(unwrapped(model), images)
+    problems = [f"{name or type(model).__name__}: {text}" for name, texts in foreign.items() for text in texts]
+    if problems := problems + inadmissible(model, tuple(foreign)):
         raise SparsePixError(problems, "the model cannot be exported")
     copy, _ = evaluation_copy(model)
-    images = images_to_try(input_shape)
     like = images.to(next(copy.parameters(), images))
     recorder = Recorder(copy)
     try:
