@@ -29,7 +29,7 @@ from rich.table import Table
 
 import sparsepix as sp
 from sparsepix.datasets.idx_files import prepare_images, read_idx
-from sparsepix.models.architecture import SparseCNN
+from sparsepix.models.sparse_cnn import SparseCNN
 from sparsepix.training import decisions
 from sparsepix_ops import reference
 
