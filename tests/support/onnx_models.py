@@ -9,8 +9,10 @@ from numpy.testing import assert_array_equal
 from onnx import TensorProto, helper, numpy_helper
 
 from sparsepix_ops import FixedPoint
+from sparsepix_ops.fixed_points import FixedPoints
 from sparsepix_ops.op import DOMAIN, IR_VERSION, OPSET, QUANT_DOMAIN
 from sparsepix_ops.ops.quant import OP as QUANT
+from sparsepix_ops.ops.quant import parameters
 from sparsepix_ops.ops.sparse_avg_pool2d import reciprocal
 from sparsepix_ops.registry import CUSTOM_OPS
 
@@ -104,6 +106,14 @@ class ModelBuilder:
         self.value = self.quant(self.value, fmt, f"{name}.features", name=f"{name}/Quant", **settings)
         return self
 
+    def along(self, name, formats):
+        """A quantizer of ours: a format, or one for each place of the last axis."""
+        ends = zip(("scale", "low", "high"), parameters(formats), strict=True)
+        inputs = [self.value, *(self.constant(f"{name}_{role}", end) for role, end in ends)]
+        modes = {"rounding_mode": formats.rounding, "overflow": formats.overflow}
+        self.value = self.node("FixedPointQuant", inputs, [f"{name}.features"], domain=DOMAIN, **modes)
+        return self
+
     def pool(self, name="pool1", kernel=(2, 2), kind="avg", bits=8, **attributes):
         outputs = [f"{name}.features", f"{name}.coords"]
         attributes = {"kernel_shape": kernel, "spatial_shape": self.spatial} | attributes
@@ -191,7 +201,10 @@ def layers_with_options():
 def _base(kind: int) -> ModelBuilder:
     builder = ModelBuilder(channels=1 + kind % 2, height=6, width=6, seed=kind).image().reduce(3)
     if kind == 0:
-        return builder.conv().relu().activation().pool().activation("pooled").flatten().dense().activation("last")
+        wraps = FixedPoint(6, 3, True, "HALF_UP", "WRAP")
+        builder.conv().relu().along("act1", FixedPoints((wraps, FixedPoint(4, 1, False, "HALF_UP", "WRAP"))))
+        builder.pool().activation("pooled").flatten().dense()
+        return builder.along("last", FixedPoints((None, *(FixedPoint(n, 5, overflow="SAT_SYM") for n in (7, 9)))))
     if kind == 1:
         builder.strided_conv().activation()
         builder.value = builder.node("LeakyRelu", [builder.value], ["leaky.output"], domain=DOMAIN, alpha=0.25)

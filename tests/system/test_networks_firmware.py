@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.gxx, pytest.mark.slow]
 
 @pytest.mark.parametrize("part", range(4))
 def test_with_firmware(part):
-    """28 networks in all, through the translator and g++."""
+    """28 networks in all, through the translator and g++; about half with ap_fixed too, which takes g++ much longer."""
 
     @settings(max_examples=7, **SETTINGS)
     @given(network=networks(), seed=st.integers(0, 2**32 - 1))
@@ -24,7 +24,7 @@ def test_with_firmware(part):
             path = Path(folder) / "model.onnx"
             images, expected = exported_and_checked(*network, seed, path)
             project = sparsepix_hls.translate(path, output_dir=Path(folder) / "firmware", part="xcvu9p")
-            for backend in ("ap_fixed", "native"):
+            for backend in ("ap_fixed", "native")[seed % 2 :]:
                 project.compile(backend)
                 assert not differing(project.predict(images), expected)
 
