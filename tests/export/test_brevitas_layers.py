@@ -90,14 +90,14 @@ def test_everything_computes_what_brevitas_does(name, tmp_path):
 @pytest.mark.parametrize(
     ("layers", "messages"),
     [
-        ([qnn.QuantLinear(32, 3, bias=False)], ["6: its weight: expected a power-of-two scale and at most 16 bits"]),
-        ([linear(32, 3, None, weight_quant=None)], ["6: its weight has no quantizer"]),
+        ([qnn.QuantLinear(32, 3, bias=False)], ["6: QuantLinear: its weight: expected a power-of-two scale"]),
+        ([linear(32, 3, None, weight_quant=None)], ["6: QuantLinear: its weight has no quantizer"]),
         ([qnn.QuantLinear(32, 3, bias=True, weight_quant=Int8WeightPerTensorFixedPoint)],
-         ["6: its bias has no quantizer; give it a bias_quant such as"]),
-        ([qnn.QuantIdentity(act_quant=Int8ActPerTensorFixedPoint, bit_width=20)], ["6: its act_quant: .*found 20"]),
+         ["6: QuantLinear: its bias has no quantizer; give it a bias_quant such as"]),
+        ([qnn.QuantIdentity(act_quant=Int8ActPerTensorFixedPoint, bit_width=20)], ["its act_quant: .*found 20"]),
         ([linear(32, 4), nn.Linear(4, 3)], ["7/Gemm: its weight has no quantizer"]),
         ([qnn.QuantReLU(), qnn.QuantLinear(32, 3, bias=False), qnn.QuantTanh()],
-         ["6: its act_quant", "7: its weight", "8: QuantTanh is a layer of Brevitas"]),
+         ["6: QuantReLU: its act_quant", "7: QuantLinear: its weight", "8: QuantTanh is a layer of Brevitas"]),
     ],
 )  # fmt: skip
 def test_what_is_not_carried(layers, messages, tmp_path):

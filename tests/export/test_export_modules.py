@@ -263,8 +263,8 @@ def complex_weight():
 
 FOREIGN = {
     "brevitas linear": (lambda: small(qnn.QuantLinear(60, 60, bias=True)),
-                        r"5: its weight: expected a power-of-two scale.*FixedPoint.*\n.*5: its bias has no quantizer"),
-    "brevitas relu": (lambda: small(qnn.QuantReLU()), r"5: its act_quant: expected one power-of-two scale"),
+                        r"5: QuantLinear: its weight: expected a power.*\n.*5: QuantLinear: its bias has no quan"),
+    "brevitas relu": (lambda: small(qnn.QuantReLU()), r"5: QuantReLU: its act_quant: expected one power-of-two scale"),
     "brevitas conv": (lambda: small(qnn.QuantConv2d(1, 1, 3)), r"5: QuantConv2d .*sparsepix\.SparseConv2d"),
     "brevitas lstm": (lambda: small(qnn.QuantLSTM(60, 60)), r"5: QuantLSTM is a layer of Brevitas.*the layers of"),
     "derived from brevitas": (lambda: small(type("Mine", (qnn.QuantReLU,), {})()), "5: QuantReLU is a layer of Brev"),

@@ -86,7 +86,7 @@ def without_brevitas(model: nn.Module, images: Tensor) -> tuple[nn.Module, dict[
         try:
             ours = _ours(module, biases.get(module, [])).train(False)
         except SparsePixError as error:
-            problems[name] = list(error.problems)
+            problems[name] = [f"{_kind(module)}: {problem}" for problem in error.problems]
             continue
         for attribute in _HOOKS:
             setattr(ours, attribute, getattr(module, attribute))

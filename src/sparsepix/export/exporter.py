@@ -55,7 +55,7 @@ def _exported(model: nn.Module, input_shape: tuple[int, int, int], name: str) ->
     """The file of a model, which is run as a copy: it stays as it is, also while other threads use it."""
     images = images_to_try(input_shape)
     model, foreign = without_brevitas(unwrapped(model), images)
-    problems = [f"{name or type(model).__name__}: {text}" for name, texts in foreign.items() for text in texts]
+    problems = [f"{name}: {text}" if name else text for name, texts in foreign.items() for text in texts]
     if problems := problems + inadmissible(model, tuple(foreign)):
         raise SparsePixError(problems, "the model cannot be exported")
     copy, _ = evaluation_copy(model)
