@@ -81,7 +81,7 @@ class FixedPoint:
 
         Modes left out are those of this library (ROUND, SAT), not those of the C++ type.
         """
-        match = _AP_TYPE.fullmatch(text)
+        match = _AP_TYPE.fullmatch(text) if isinstance(text, str) else None
         rounding = {name: mode for mode, name in AP_ROUNDING.items()}
         overflow = {name: mode for mode, name in AP_OVERFLOW.items()}
         if match is None or (match[4] or "AP_RND_CONV") not in rounding or (match[5] or "AP_SAT") not in overflow:
@@ -138,7 +138,9 @@ class FixedPoint:
         if self.rounding == "HALF_UP":
             rounded += scaled - rounded >= 0.5
         if self.overflow == "WRAP":
-            rounded = np.mod(rounded - self.raw_min, 2.0**self.width) + self.raw_min
+            # The remainder first, which is exact however large the value is.
+            rounded = np.mod(rounded, 2.0**self.width)
+            rounded = np.where(rounded > self.raw_max, rounded - 2.0**self.width, rounded)
         clipped = np.clip(rounded, self.raw_min, self.raw_max)
         return FixedArray(clipped.astype(np.int64), self.exponent)
 
@@ -148,7 +150,7 @@ class FixedPoint:
         if shift <= 0:
             # A left shift that overflowed would be beyond any format, so clip before it.
             limit = (1 << MAX_RAW_BITS) >> min(-shift, MAX_RAW_BITS)
-            if self.overflow == "SAT":
+            if self.overflow != "WRAP":
                 raw = np.clip(raw, -limit, limit)
             raw = raw << min(-shift, MAX_RAW_BITS)
         elif shift > MAX_RAW_BITS:

@@ -24,6 +24,8 @@ class FixedPoints:
     elements: tuple[FixedPoint | None, ...]
 
     def __post_init__(self) -> None:
+        if not isinstance(self.elements, list | tuple):
+            raise SparsePixError(f"FixedPoints: expected a tuple of formats, found {self.elements!r}")
         object.__setattr__(self, "elements", tuple(self.elements))
         if not all(e is None or isinstance(e, FixedPoint) for e in self.elements):
             raise SparsePixError(f"FixedPoints: expected formats, found {self.elements!r}")

@@ -71,7 +71,7 @@ class Heads(nn.Module):
 
     def forward(self, x):
         found = self.body(x)
-        return {"logits": self.first(found), "energy": self.second(found)}
+        return {"inputs": self.first(found), "energy": self.second(found)}
 
 
 @pytest.fixture(scope="module", params=["one result", "two results"])
@@ -141,8 +141,8 @@ def test_the_same_bits_from_many_threads(project, tmp_path):
 def test_what_the_header_says(project):
     assert (of(project, "CHANNELS"), of(project, "HEIGHT"), of(project, "WIDTH")) == project.graph.input.shape
     assert of(project, "INPUTS") == np.prod(project.graph.input.shape)
-    places = re.findall(r"#define TRIGGER_(\w+) (\d+) /\* first of (\d+)", header(project))
-    assert places == ([("LOGITS", "0", "3"), ("ENERGY", "3", "1")] if len(project.graph.outputs) > 1 else [])
+    places = re.findall(r"#define TRIGGER_FIRST_(\w+) (\d+) /\* first of (\d+)", header(project))
+    assert places == ([("INPUTS", "0", "3"), ("ENERGY", "3", "1")] if len(project.graph.outputs) > 1 else [])
     assert not re.search(r"@\w+@|ap_int|#include <(?!stdint)", header(project).replace("<stdio.h>", "<stdint.h>"))
 
 

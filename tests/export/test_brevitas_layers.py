@@ -12,6 +12,8 @@ from brevitas.quant import (
     Int16Bias,
     Uint8ActPerTensorFixedPoint,
 )
+from brevitas.quant.binary import SignedBinaryActPerTensorConst
+from brevitas.quant.float import Fp8e4m3ActPerTensorFloat
 from numpy.testing import assert_array_equal
 from torch import nn
 
@@ -94,7 +96,9 @@ def test_everything_computes_what_brevitas_does(name, tmp_path):
         ([linear(32, 3, None, weight_quant=None)], ["6: QuantLinear: its weight has no quantizer"]),
         ([qnn.QuantLinear(32, 3, bias=True, weight_quant=Int8WeightPerTensorFixedPoint)],
          ["6: QuantLinear: its bias has no quantizer; give it a bias_quant such as"]),
-        ([qnn.QuantIdentity(act_quant=Int8ActPerTensorFixedPoint, bit_width=20)], ["its act_quant: .*found 20"]),
+        ([qnn.QuantIdentity(act_quant=Int8ActPerTensorFixedPoint, bit_width=28)], ["its act_quant: .*found 28"]),
+        ([qnn.QuantIdentity(act_quant=SignedBinaryActPerTensorConst)], ["its act_quant: it does something else"]),
+        ([qnn.QuantIdentity(act_quant=Fp8e4m3ActPerTensorFloat)], ["6: QuantIdentity: its act_quant: no quantizer to"]),
         ([linear(32, 4), nn.Linear(4, 3)], ["7/Gemm: its weight has no quantizer"]),
         ([qnn.QuantReLU(), qnn.QuantLinear(32, 3, bias=False), qnn.QuantTanh()],
          ["6: QuantReLU: its act_quant", "7: QuantLinear: its weight", "8: QuantTanh is a layer of Brevitas"]),

@@ -147,6 +147,29 @@ def edit(name, **values):
     ("change", "messages"),
     [
         (lambda layers, _: layers["flatten"].update(class_name="GlobalPooling"), ["flatten: the layer GlobalPooling"]),
+        (lambda layers, _: layers["dense1"].update(module=None), ["dense1: the layer QDense (None) is not carried"]),
+        (
+            lambda _, described: described["config"].update(output_layers=[["dense1", 0, 0], ["dense2", 0, 0]]),
+            ["the model: expected one output, the last layer, found [['dense1', 0, 0], ['dense2', 0, 0]]"],
+        ),
+        (
+            lambda _, described: (
+                described["config"]["layers"].pop(),
+                described["config"].update(output_layers=["dense1", 0, 0]),
+            ),
+            ["dense2: the weights hold this layer, the description does not"],
+        ),
+        (edit("relu1", dtype="mixed_bfloat16"), ["relu1: expected dtype='float32', found 'mixed_bfloat16'"]),
+        (edit("input_reduce", n=0), ["input_reduce: expected a budget of one pixel or more", "conv1: expected an Inp"]),
+        (edit("dense2", activation="softmax", enable_oq=True, oq_conf=None), ["dense2: its bits are not in the file"]),
+        (
+            lambda layers, _: layers["dense1"]["config"]["kq_conf"]["config"].update(overflow_mode="WRAP"),
+            ["dense1: the weights: the description says kbi with overflow_mode='WRAP', the weights hold kbi (3 "],
+        ),
+        (
+            lambda layers, _: layers["dense2"]["config"].pop("units"),
+            ["dense2: expected the settings and variables of a"],
+        ),
         (edit("relu1", max_value=6.0), ["relu1: expected a plain ReLU"]),
         (edit("dense1", activation="tanh"), ["dense1: the activation 'tanh' is not carried"]),
         (
@@ -180,6 +203,45 @@ def test_everything_that_is_not_carried_is_listed(change, messages, tmp_path):
         assert problem.startswith(message)
     assert main([str(path), "-o", str(tmp_path / "out.pt")]) == 2
     assert sorted(file.name for file in tmp_path.iterdir()) == ["model.keras"]
+
+
+@SHIPPED
+def test_descriptions_of_any_content(tmp_path):
+    """Every place of a description replaced by something else: a model, or an error of ours."""
+    rng = np.random.default_rng(1)
+    with zipfile.ZipFile(KERAS / "learned.keras") as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    described = json.loads(parts["config.json"])
+    places = [place for place in walk(described) if place and not {"compile_config", "build_config"} & set(place)]
+    for place in rng.permutation(len(places))[:80]:
+        changed = json.loads(parts["config.json"])
+        inner = changed
+        for step in places[place][:-1]:
+            inner = inner[step]
+        inner[places[place][-1]] = [None, "x", -1, [], {}, 2.5, True, [1, 2, 3]][rng.integers(8)]
+        with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
+            for name, content in (parts | {"config.json": json.dumps(changed).encode()}).items():
+                archive.writestr(name, content)
+        with contextlib.suppress(SparsePixError):
+            from_keras(tmp_path / "model.keras")
+
+
+def walk(value, place=()):
+    yield place
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for step, part in inner:
+        yield from walk(part, (*place, step))
+
+
+@SHIPPED
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04cut", b"\x93NUMPY", b"no images"])
+def test_images_that_are_none(content, tmp_path, capsys):
+    path = tmp_path / "images.npz"
+    path.write_bytes(content)
+    arguments = [str(KERAS / "uniform.keras"), "-o", str(tmp_path / "model.pt"), "--images", str(path)]
+    assert main(arguments) == 2
+    assert "images.npz: expected images" in capsys.readouterr().err
+    assert [file.name for file in tmp_path.iterdir()] == ["images.npz"]
 
 
 @SHIPPED

@@ -214,12 +214,12 @@ def test_no_format_changes_nothing():
 @pytest.mark.parametrize(
     ("format", "message"),
     [
-        (FixedPoint(1, 1), "2 ... 16 bits, found 1"),
-        (FixedPoint(17, 1), "2 ... 16 bits, found 17"),
+        (FixedPoint(1, 1), "2 ... 24 bits, found 1"),
+        (FixedPoint(25, 1), "2 ... 24 bits, found 25"),
         (LearnedFixedPoint(17), "2 ... 16 bits, found 17"),
         (LearnedFixedPoint(8, learn_width=True, min_width=9), "min_width must be 2 ... width = 8 bits, found 9"),
         (LearnedFixedPoint(8, learn_width=True, min_width=1), "found 1"),
-        (FixedPoint(17, 3, overflow="WRAP"), "1 ... 16 bits, found 17"),
+        (FixedPoint(25, 3, overflow="WRAP"), "1 ... 24 bits, found 25"),
         (FixedPoints((FixedPoint(8, 3), None)), "expected one format, found 2 formats of 0 ... 8 bits"),
         (CalibratedFixedPoint(8, rounding="HALF_UP"), "'HALF_UP' is for fixed formats"),
         (FixedPoint(8, 65), "-64 ... 64, found 65"),

@@ -75,6 +75,45 @@ def test_one_meaning_everywhere(format, numbers, exponent):
 
 
 @pytest.mark.parametrize("overflow", OVERFLOWS)
+def test_values_far_outside(overflow):
+    """What leaves on the left takes nothing along, in float32 too."""
+    format = FixedPoint(4, 1, True, "FLOOR", overflow)
+    for value in (2.0**24 + 2, -(2.0**24) - 2, 2.0**60, -(2.0**60), 3.0 * 2.0**30):
+        expected = definition(format, value)
+        assert format.quantize(value).real == expected
+        assert Quantizer(format, "x")(torch.tensor([value], dtype=torch.float32)).item() == expected
+        assert (
+            FIXED_POINT.compute(
+                [np.float32([value]), *parameters(format)], {"rounding_mode": "FLOOR", "overflow": overflow}
+            )[0]
+            == expected
+        )
+        found = ort.InferenceSession(node_model(format, np.float32).SerializeToString()).run(
+            None, {"x": np.full((1, 6), value, np.float32)}
+        )[0]
+        assert_array_equal(found, np.full((1, 6), expected, np.float32))
+    fine = FixedPoint(16, -40, True, "ROUND", overflow)
+    for raw in (1 << 20, -(1 << 20)):
+        assert fine.requantize(FixedArray(np.array([raw]), -10)).real == definition(fine, raw * 2.0**-10)
+
+
+def test_other_precisions_on_the_way_change_nothing():
+    format = FixedPoint(12, 3, overflow="SAT_SYM")
+    x = torch.tensor([10.0, -10.0, 1.2345])
+    expected = Quantizer(format, "x")(x)
+    for there in (torch.bfloat16, torch.float16, torch.float64):
+        assert_array_equal(Quantizer(format, "x").to(there).float()(x), expected)
+
+
+def test_an_image_has_one_format():
+    with pytest.raises(SparsePixError, match="an image has one format"):
+        Quantizer(FixedPoints((FixedPoint(4, 2), FixedPoint(2, 1))), "x")(torch.zeros(1, 2, 1, 2))
+    far = FixedPoints((FixedPoint(8, 60), FixedPoint(8, -60)))
+    with pytest.raises(SparsePixError, match="x: expected formats that lie closer together"):
+        Quantizer(far, "x")
+
+
+@pytest.mark.parametrize("overflow", OVERFLOWS)
 @pytest.mark.parametrize("rounding", ROUNDINGS)
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
 def test_onnxruntime_runs_the_body(rounding, overflow, kind):

@@ -109,6 +109,27 @@ def test_new_batch_norms_take_their_statistics_from_the_images():
     assert_array_equal(norm.running_mean, before)
 
 
+def test_a_calibration_that_fails_leaves_batch_norms_as_they_were():
+    model = adapting_model()
+    with torch.no_grad():
+        model[6].weight[0, 0] = np.nan
+    with pytest.raises(sp.SparsePixError, match=r"expected finite values in front of 6\.weight_quantizer"):
+        sp.calibrate(model, images())
+    assert int(model[2].batch_norm.num_batches_tracked) == 0
+    assert_array_equal(model[2].batch_norm.running_mean, torch.zeros(3))
+
+
+@pytest.mark.parametrize("count", [129, 2, 257])
+def test_batch_norms_of_vectors_never_see_one_image(count):
+    layers = (sp.QuantLinear(64, 4, weight_format=CalibratedFixedPoint(8)), nn.BatchNorm1d(4))
+    model = nn.Sequential(nn.Flatten(), *layers)
+    sp.calibrate(model, images(count))
+    assert int(layers[1].num_batches_tracked) == -(-count // 128)
+    layers[1].reset_running_stats()
+    with pytest.raises(sp.SparsePixError, match="expected two images or more"):
+        sp.calibrate(model, images(1))
+
+
 def test_training_without_epochs_in_float_learns():
     """0.72; calibrated at the statistics that a batch norm begins with 0.29."""
     torch.manual_seed(3)

@@ -176,7 +176,7 @@ def _interface_values(graph: Graph) -> dict[str, str]:
     for tensor, size in zip(outputs, sizes, strict=True):
         if several:
             lines.append(
-                f"#define {graph.name.upper()}_{tensor.name.upper()} {first} /* first of {size}, {tensor.type} */"
+                f"#define {graph.name.upper()}_FIRST_{tensor.name.upper()} {first} /* first of {size}, {tensor.type} */"
             )
         first += size
     channels, height, width = graph.input.shape

@@ -179,11 +179,13 @@ FIXED_POINT_BODY = """
     clipped = Max (not_above, low)
     largest_step = Sub (high, low)
     span = Add (largest_step, one)
-    from_low = Sub (rounded, low)
-    turns = Div (from_low, span)
+    turns = Div (rounded, span)
     whole_turns = Floor (turns)
     turned = Mul (whole_turns, span)
-    wrapped = Sub (rounded, turned)
+    remainder = Sub (rounded, turned)
+    below_zero = Sub (remainder, span)
+    too_high = Greater (remainder, high)
+    wrapped = Where (too_high, below_zero, remainder)
     raw = Where (wraps, wrapped, clipped)
     y = Mul (raw, scale)
 """
@@ -204,7 +206,9 @@ def _fixed_point(inputs: Sequence[np.ndarray], attributes: Attributes) -> list[n
     if attributes["rounding_mode"] == "HALF_UP":
         rounded = rounded + (scaled - rounded >= 0.5)
     if attributes["overflow"] == "WRAP":
-        raw = rounded - np.floor((rounded - low) / (high - low + 1)) * (high - low + 1)
+        span = high - low + 1
+        rest = rounded - np.floor(rounded / span) * span  # exact however large the value is
+        raw = np.where(rest > high, rest - span, rest)
     else:
         raw = np.clip(rounded, low, high)
     return [(raw * scale).astype(x.dtype)]

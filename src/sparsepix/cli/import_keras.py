@@ -107,6 +107,9 @@ def _main(argv: Sequence[str] | None) -> int:
 
 def _images(path: Path) -> "np.ndarray":
     """Images [E, C, H, W] of a file that has them [E, H, W, C]."""
+    import zipfile
+    import zlib
+
     import numpy as np
 
     from sparsepix_ops.errors import SparsePixError
@@ -114,7 +117,7 @@ def _images(path: Path) -> "np.ndarray":
     try:
         content = np.load(path, allow_pickle=False)
         images = content if isinstance(content, np.ndarray) else content["images"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise SparsePixError(f"{path}: expected images in .npy, or in .npz by the name 'images' ({error})") from None
     if images.ndim != 4 or images.dtype.kind not in "iuf":
         raise SparsePixError(f"{path}: expected images [E, H, W, C], found {images.dtype} {images.shape}")

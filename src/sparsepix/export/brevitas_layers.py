@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sparsepix.export.module_copy import evaluation_copy
-from sparsepix.quant.formats import MAX_WIDTH, MIN_WIDTH
+from sparsepix.quant.formats import MAX_FIXED_WIDTH, MIN_WIDTH
 from sparsepix.quant.quantizers import Quantizer
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedArray, FixedPoint
@@ -108,10 +108,14 @@ def _ours(module: nn.Module, biases: list[Tensor]) -> nn.Module:
     problems: list[str] = []
 
     def quantizer(part: str) -> Quantizer:
+        proxy, relu = getattr(module, part), part == "act_quant" and _kind(module) == "QuantReLU"
         try:
-            return Quantizer(_activation_format(getattr(module, part)), f"{_kind(module)} {part}")
-        except SparsePixError as error:
-            problems.extend(f"its {part}: {problem}" for problem in error.problems)
+            ours = Quantizer(_activation_format(proxy), f"{_kind(module)} {part}")
+            _compare(proxy, ours, relu)
+            return ours
+        except (SparsePixError, AttributeError, TypeError) as error:
+            found = getattr(error, "problems", (f"no quantizer to whole numbers ({error})",))
+            problems.extend(f"its {part}: {problem}" for problem in found)
             return Quantizer(None)
 
     if _kind(module) != "QuantLinear":
@@ -146,13 +150,13 @@ def _values(role: str, tensors: list[Tensor], problems: list[str]) -> FixedArray
         return None
     try:
         exact = FixedArray.from_real(tensors[0].double().cpu().numpy())
-        if _exact_format(exact).width <= MAX_WIDTH:
+        if _exact_format(exact).width <= MAX_FIXED_WIDTH:
             return exact
         found = f"values that need {_exact_format(exact).width} bits"
     except SparsePixError:
         found = "values on no common grid"
     problems.append(
-        f"its {role}: expected a power-of-two scale and at most {MAX_WIDTH} bits, found {found}; {_POWER_OF_TWO}"
+        f"its {role}: expected a power-of-two scale and at most {MAX_FIXED_WIDTH} bits, found {found}; {_POWER_OF_TWO}"
     )
     return None
 
@@ -169,6 +173,18 @@ def _activation_format(proxy: nn.Module) -> FixedPoint | None:
     if not proxy.is_quant_enabled:
         return None
     return FixedPoint(*_fields(proxy))
+
+
+def _compare(proxy: nn.Module, ours: Quantizer, relu: bool) -> None:
+    """Both quantize the same way: on and between the steps, at the ends and beyond."""
+    format = ours.fixed_point
+    if format is None:
+        return
+    steps = torch.linspace(1.5 * format.raw_min - 2, 1.5 * format.raw_max + 2, 4001)
+    near = torch.cat([torch.arange(-9, 10) / 4 + end for end in (0, format.raw_min, format.raw_max)])
+    x = (torch.cat([steps, near]) * format.scale).to(torch.as_tensor(proxy.scale()).device)
+    if not torch.equal(proxy(x).value, ours(F.relu(x) if relu else x).to(x)):
+        raise SparsePixError("it does something else than rounding and clipping to a fixed-point format")
 
 
 def _fields(proxy: nn.Module) -> Iterator[object]:

@@ -158,6 +158,8 @@ class Architecture:
             if not (value is None or isinstance(value, str)) or value not in choices:
                 problems.append(f"{name} must be one of {choices}, found {shown(getattr(self, name))}")
         _check_formats(self, _FORMATS, problems)
+        if isinstance(self.input_format, FixedPoints):
+            problems.append(f"input_format: an image has one format, found {self.input_format}")
         problems = problems or self._size_problems()
         if problems:
             raise SparsePixError(problems, str(self.name) or "Architecture")

@@ -3,6 +3,7 @@
 Followed are sparsepixels 0.3.2 (``layers.py``) and HGQ2 0.2.0; neither is needed.
 """
 
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -58,7 +59,7 @@ def from_keras(
     config, variables = read_archive(path if like is None else like)
     if like is not None:
         variables = read_variables(path, str(path))
-    chain = _Chain(Path(path).name.partition(".")[0], variables, input_format, pool_format)
+    chain = _Chain(Path(path).name.partition(".")[0] or "model", variables, input_format, pool_format)
     for layer in _layers(config, chain.problems):
         chain.take(layer)
     return chain.model(str(path))
@@ -71,15 +72,38 @@ def _layers(config: Mapping[str, Any], problems: list[str]) -> list[Mapping[str,
     if kind not in ("Functional", "Sequential") or not isinstance(layers, list):
         problems.append(f"the model: expected a functional or sequential one, found {kind!r}")
         return []
-    before: str | None = None
-    for layer in layers if kind == "Functional" else []:
-        sources = [name for name, output in _sources(layer.get("inbound_nodes")) if output == 0]
+    if wrong := [
+        layer for layer in layers if not isinstance(layer, Mapping) or not isinstance(layer.get("config"), Mapping)
+    ]:
+        problems.append(f"the model: expected descriptions of layers, found {reprlib.repr(wrong[0])}")
+        return []
+    if kind == "Functional":
+        problems += _chain_problems(inner, layers)
+    return layers
+
+
+def _chain_problems(inner: Mapping[str, Any], layers: list[Mapping[str, Any]]) -> list[str]:
+    """Where a functional model is no chain from one input to one output."""
+    problems, before = [], None
+    for layer in layers:
+        try:
+            sources = [name for name, output in _sources(layer.get("inbound_nodes")) if output == 0]
+        except (KeyError, TypeError, ValueError):
+            problems.append(f"{layer.get('name')}: expected the layers that it reads, found something else")
+            return problems
         if sources != ([before] if before else []):
             problems.append(
                 f"{layer.get('name')}: expected a chain of layers, this one reads {', '.join(sources) or 'nothing'}"
             )
         before = str(layer.get("name"))
-    return layers
+    for what, place in (("input", 0), ("output", -1)):
+        ends = inner.get(f"{what}_layers")
+        expected = [str(layers[place].get("name")), 0, 0] if layers else None
+        if ends not in (expected, [expected]):
+            problems.append(
+                f"the model: expected one {what}, the {'first' if place == 0 else 'last'} layer, found {ends}"
+            )
+    return problems
 
 
 def _sources(nodes: Any) -> list[tuple[str, int]]:
@@ -107,26 +131,38 @@ class _Chain:
     max_pixels: int = 0
     threshold: float = 0.0
     head: str | None = None
+    taken: set[str] = field(default_factory=set)  # layers by name
     unknown: bool = False  # a layer could not be read, so what comes after it cannot be judged by what is before
 
     def take(self, layer: Mapping[str, Any]) -> None:
         """Add a layer, or its problems."""
-        kind, config = str(layer.get("class_name")), layer.get("config")
-        name = str(layer.get("name") or (config or {}).get("name"))
-        maker = _MAKERS.get(kind)
+        kind, config = str(layer.get("class_name")), layer["config"]
+        name = str(layer.get("name") or config.get("name"))
+        self.taken.add(name)
         if kind in _IGNORED:
             return
-        if maker is None or not isinstance(config, Mapping):
-            self.problems.append(f"{name}: the layer {kind} is not carried; {_ADVICE}")
+        maker = _MAKERS.get(kind)
+        # A class of the user's own may have the name of one of these.
+        if maker is None or str(layer.get("module")).partition(".")[0] not in _PACKAGES:
+            self.problems.append(f"{name}: the layer {kind} ({layer.get('module')}) is not carried; {_ADVICE}")
+            self.unknown = True
             return
         if self.head is not None:
             self.problems.append(f"{name}: expected nothing after the {self.head}, found {kind}")
-        if config.get("data_format") not in (None, "channels_last"):
-            self.problems.append(f"{name}: expected data_format='channels_last', found {config['data_format']!r}")
+        for what, found, right in (
+            ("data_format", config.get("data_format"), (None, "channels_last")),
+            ("dtype", _dtype(config), (None, "float32", "float64")),
+        ):
+            if found not in right:
+                self.problems.append(f"{name}: expected {what}={right[1]!r}, found {found!r}")
         try:
             maker(self, name, config, self.variables.get(name, Variables()))
         except SparsePixError as error:
             self.problems += [f"{name}: {problem}" for problem in error.problems]
+            self.unknown = True
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
+            found = f"{type(error).__name__}: {error}"
+            self.problems.append(f"{name}: expected the settings and variables of a {kind}, found others ({found})")
             self.unknown = True
 
     def need(self, found: bool, message: str) -> None:
@@ -149,6 +185,7 @@ class _Chain:
         self.need(len(variables.own) >= len(learned), "the learned threshold and budget are not in the file")
         values = {name: float(value) for name, value in zip(learned, variables.own, strict=False)}
         count = np.float32(config["n"]) * np.float32(values.get("learn_n", 1.0))
+        self.need(count >= 0.5, f"expected a budget of one pixel or more, found {count:g}")
         self.max_pixels = int(np.round(count))
         # Keras compares float32 numbers.
         self.threshold = float(np.float32(values.get("learn_threshold", config["threshold"])))
@@ -157,8 +194,8 @@ class _Chain:
         self.need(self.max_pixels > 0, "expected an InputReduce before it, whose mask it takes")
         inner = config["conv_config"]
         self.need(not inner.get("enable_oq"), "a quantizer of the sums before the bias (enable_oq) is not carried")
-        bias = self._bias(config, variables.own, variables.part("_bq"))
-        inner = {**inner, "activation": config.get("activation")}
+        inner = {**inner, "activation": config.get("activation"), "trainable": config.get("trainable", True)}
+        bias = self._bias({**config, "trainable": inner["trainable"]}, variables.own, variables.part("_bq"))
         self._conv(inner, variables.part("conv") or Variables(), bias)
 
     def conv(self, _: str, config: Mapping[str, Any], variables: Variables) -> None:
@@ -200,6 +237,10 @@ class _Chain:
         weight: tuple[np.ndarray, FixedPoint | None],
         bias: tuple[np.ndarray, FixedPoint | None] | None,
     ) -> None:
+        self.need(
+            bias is None or (bias[1] is None) == (weight[1] is None),
+            "its weights or its bias have no quantizer, and the other has one",
+        )
         formats = {"weight_format": weight[1], "bias_format": bias[1] if bias else None}
         for what, ours in (("iq", "input_format"), ("oq", "activation_format")):
             if config.get(f"enable_{what}"):
@@ -210,7 +251,7 @@ class _Chain:
 
     def _kernel(self, config: Mapping[str, Any], variables: Variables) -> tuple[np.ndarray, FixedPoint | None]:
         self.need(bool(variables.own), "its weights are not in the file")
-        return _exact(variables.own[0], config.get("kq_conf"), variables.part("kq"), "the weights")
+        return _exact(variables.own[0], config, "kq_conf", variables.part("kq"), "the weights")
 
     def _bias(
         self, config: Mapping[str, Any], own: list[np.ndarray], quantizer: Variables | None
@@ -218,7 +259,8 @@ class _Chain:
         if not config.get("use_bias", True):
             return None
         self.need(bool(own), "its bias is not in the file")
-        return _exact(own[0], config.get("bq_conf"), quantizer, "the bias")
+        self.need(len(own) >= 1 and own[0].ndim == 1, "its bias is not in the file")
+        return _exact(own[0], config, "bq_conf", quantizer, "the bias")
 
     def average(self, _: str, config: Mapping[str, Any], __: Variables) -> None:
         self._pool("avg_pool", config.get("pool_config") or config)
@@ -227,6 +269,8 @@ class _Chain:
         self._pool("max_pool", config.get("pool_config") or config)
 
     def _pool(self, kind: str, config: Mapping[str, Any]) -> None:
+        on = [name for name in ("enable_iq", "enable_oq") if config.get(name)]
+        self.need(not on, f"the quantizers of a pool are not carried, found {' and '.join(on)}")
         size, strides = _pair(config["pool_size"]), _pair(config.get("strides") or config["pool_size"])
         self.need(size == strides, f"expected strides as large as the window {size}, found {strides}")
         self.need(
@@ -253,6 +297,7 @@ class _Chain:
             return
         self.need(kind in ("relu", *_HEADS), f"the activation {kind!r} is not carried; relu, softmax and sigmoid are")
         if kind in _HEADS:
+            self.need(not quantized, f"a quantizer after a {kind} (enable_oq) is not carried")
             self.head = kind
             return
         if self.unknown:
@@ -269,6 +314,9 @@ class _Chain:
         """The model that was read."""
         if self.shape is None and not self.problems:
             self.problems.append("expected an input of images, found none")
+        left = [name for name, held in self.variables.items() if name not in self.taken and (held.own or held.parts)]
+        if not self.unknown and not self.problems:
+            self.problems += [f"{name}: the weights hold this layer, the description does not" for name in left]
         if self.problems:
             raise SparsePixError(self.problems, f"{source}: the model cannot be carried over")
         try:
@@ -313,17 +361,42 @@ def _pair(size: Any) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else tuple(size)
 
 
+def _dtype(config: Mapping[str, Any]) -> Any:
+    """The precision that a layer computes with: a name, or a policy of that name."""
+    dtype = config.get("dtype")
+    return (
+        dtype["config"].get("name")
+        if isinstance(dtype, Mapping) and isinstance(dtype.get("config"), Mapping)
+        else dtype
+    )
+
+
 def _exact(
-    values: np.ndarray, config: Mapping[str, Any] | None, variables: Variables | None, what: str
+    values: np.ndarray, layer: Mapping[str, Any], key: str, variables: Variables | None, what: str
 ) -> tuple[np.ndarray, FixedPoint | None]:
-    """Quantized values and the format that holds them; without a quantizer as they are."""
+    """Quantized values and the format that holds them; without a quantizer as they are.
+
+    Args:
+        values: of the file.
+        layer: its settings.
+        key: of the settings of the quantizer.
+        variables: of the quantizer.
+        what: it is, for messages.
+    """
     if not np.isfinite(values).all():
         raise SparsePixError(f"{what}: expected finite values, found NaN or infinity")
-    if config is None and variables is None:
+    if layer.get(key) is None and variables is None:
         return values.astype(np.float32), None
     try:
-        quantizer: HgqQuantizer = read_quantizer(config, variables)
+        quantizer: HgqQuantizer = read_quantizer(layer.get(key), variables)
         quantized = quantizer.quantize(values)
+        if quantizer.unwrapped and layer.get("trainable") is False:
+            wrapped = replace(quantizer, unwrapped=False).quantize(values)
+            if (wrapped != quantized).any():
+                raise SparsePixError(
+                    "the layer is frozen, and HGQ2 wraps some of them in memory and none after it has read the file; "
+                    "save the model with trainable=True"
+                )
         format = FixedArray.from_real(quantized).range.with_zero().format()
     except SparsePixError as error:
         raise SparsePixError([f"{what}: {problem}" for problem in error.problems]) from None
@@ -332,6 +405,7 @@ def _exact(
     return quantized, FixedPoint(width, format.exponent + width, format.signed or width > format.width)
 
 
+_PACKAGES = ("keras", "hgq", "sparsepixels")
 _ADVICE = "build the rest of the model with sparsepix and fill it with sparsepix.compat.load_keras"
 _MAKERS = {
     "InputLayer": _Chain.image,

@@ -54,6 +54,8 @@ class HgqQuantizer:
     def quantize(self, values: np.ndarray) -> np.ndarray:
         """Values as HGQ2 has them at inference, float32."""
         x, k, f = values.astype(np.float32), self.k, self.f
+        if np.broadcast_shapes(x.shape, k.shape, self.i.shape, f.shape) != x.shape:
+            raise SparsePixError(f"bits of the shape {f.shape} for values of the shape {x.shape}")
         i, scale = np.maximum(self.i, -f), np.exp2(f)
         top = np.exp2(i) - np.exp2(-f)
         if self.overflow != "WRAP":
@@ -109,8 +111,11 @@ def read_quantizer(config: Mapping[str, Any] | None, variables: Variables | None
     inner = variables.part("quantizer") if variables is not None else None
     if inner is None or len(inner.own) < 3:
         raise SparsePixError("its bits are not in the file")
-    settings = dict((config or {}).get("config") or {})
-    kind = settings.get("q_type") or ("kif" if "kif" in inner.name else "kbi")
+    settings = (config or {}).get("config") or {}
+    if not isinstance(settings, Mapping):
+        raise SparsePixError("expected the settings of a quantizer, found something else")
+    named = next((kind for kind in ("kif", "kbi") if kind in inner.name), "")
+    kind = settings.get("q_type") or named or "kbi"
     if kind not in ("kbi", "kif"):
         raise SparsePixError(f"a quantizer of the kind {kind!r}; kbi and kif are carried")
     for name in ("scaler", "affine", "bw_mapper"):
@@ -124,12 +129,18 @@ def read_quantizer(config: Mapping[str, Any] | None, variables: Variables | None
             f"a quantizer with round_mode={rounding!r}, overflow_mode={overflow!r}; expected one of "
             f"{', '.join(_ROUNDINGS)} and one of {', '.join(_OVERFLOWS)}"
         )
+    if (named and named != kind) or wraps != (overflow == "WRAP") or len(inner.own) > 4:
+        held = f"{named or 'a quantizer'}{' that wraps' if wraps else ''} ({len(inner.own)} variables)"
+        raise SparsePixError(f"the description says {kind} with overflow_mode={overflow!r}, the weights hold {held}")
     places = {("kbi", False): "bik", ("kbi", True): "bki", ("kif", False): "ifk", ("kif", True): "fki"}
     found = {
         name: np.round(values.astype(np.float32)) for name, values in zip(places[kind, wraps], inner.own, strict=False)
     }
     if not all(np.isfinite(values).all() for values in found.values()):
         raise SparsePixError("its bits are not finite")
+    shapes = {values.shape for values in found.values()}
+    if len(shapes) > 1 or not found["k"].size or not np.isin(found["k"], (0, 1)).all():
+        raise SparsePixError(f"expected bits of one shape and signs of 0 or 1, found the shapes {sorted(shapes)}")
     fraction = found["f"] if kind == "kif" else found["b"] - found["i"]
     weight = bool(settings.get("is_weight", False)) and bool(settings.get("trainable", True))
     unwrapped = wraps and weight and (kind == "kif" or rounding == "RND")

@@ -19,6 +19,7 @@ from sparsepix.quant.formats import Format
 from sparsepix.quant.quantizers import Quantizer
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedPoint
+from sparsepix_ops.fixed_points import FixedPoints
 
 
 class _ChannelsLastFlatten(nn.Module):
@@ -93,6 +94,12 @@ def _build(model: nn.Sequential, a: Architecture) -> None:
             model.add_module("flatten", SparseFlatten() if a.sparse else _ChannelsLastFlatten())
             features = height * width * channels
         on_pixels = a.sparse and layer.kind != "dense"
+        values = (layer.input_format, layer.activation_format)
+        if not a.sparse and layer.kind != "dense" and any(isinstance(format, FixedPoints) for format in values):
+            raise SparsePixError(
+                f"{a.name}: layer {i + 1} ({layer.kind}): a format for each channel is for pixels and vectors; the "
+                "whole image of a standard CNN has one format"
+            )
         if layer.input_format is not None:
             add("quant", (SparseIdentity if on_pixels else QuantIdentity)(layer.input_format))
         formats = {"weight_format": layer.weight_format or a.weight_format, "bias_format": layer.bias_format}
@@ -105,6 +112,8 @@ def _build(model: nn.Sequential, a: Architecture) -> None:
             channels = layer.out_channels
         elif layer.kind in ("avg_pool", "max_pool"):
             add("pool", _pool(layer, a))
+            if layer.kind == "max_pool" and layer.activation_format is not None:
+                add("quant", (SparseIdentity if on_pixels else QuantIdentity)(layer.activation_format))
             height, width = height // layer.sides[0], width // layer.sides[1]
             continue
         else:

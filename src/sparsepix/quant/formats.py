@@ -8,6 +8,7 @@ from sparsepix_ops.fixed_points import FixedPoints
 from sparsepix_ops.whole import truth, whole_number
 
 MIN_WIDTH, MAX_WIDTH = 2, 16
+MAX_FIXED_WIDTH = 24  # of a fixed format: what a float32 holds
 # Beyond it a scale or its reciprocal comes near the ends of float32, where scaling is no longer exact.
 MAX_INTEGER = 64
 
@@ -126,6 +127,12 @@ def check_format(format: Format, owner: str) -> None:
         for element in format.elements:
             if element is not None:
                 _check_fixed(element, owner, 1)
+        try:
+            _ = format.hull
+        except SparsePixError:
+            raise SparsePixError(
+                f"{owner}: expected formats that lie closer together: one that holds all of them has too many bits"
+            ) from None
         return
     if not isinstance(format.rounding, str) or format.rounding not in AP_ROUNDING:
         raise SparsePixError(f"{owner}: rounding must be one of {list(AP_ROUNDING)}, found {format.rounding!r}")
@@ -144,8 +151,8 @@ def check_format(format: Format, owner: str) -> None:
 
 
 def _check_fixed(format: FixedPoint, owner: str, least: int) -> None:
-    if not least <= format.width <= MAX_WIDTH:
-        raise SparsePixError(f"{owner}: width must be {least} ... {MAX_WIDTH} bits, found {format.width}")
+    if not least <= format.width <= MAX_FIXED_WIDTH:
+        raise SparsePixError(f"{owner}: width must be {least} ... {MAX_FIXED_WIDTH} bits, found {format.width}")
     _check_integer(format.integer, owner)
 
 

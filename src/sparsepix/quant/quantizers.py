@@ -105,6 +105,9 @@ def rescaling_int_quant(format: FixedPoint | LearnedFixedPoint) -> RescalingIntQ
     )
 
 
+_ENDS = ("_scale", "_low", "_high")
+
+
 class _FixedQuantize(torch.autograd.Function):
     """Brevitas's quantizer for a constant scale, values and gradients bit for bit, in a tenth of its time.
 
@@ -145,7 +148,8 @@ class _AnyQuantize(torch.autograd.Function):
             steps = steps + (scaled - steps >= 0.5)
         if wraps:
             span = high - low + 1
-            raw = steps - ((steps - low) / span).floor() * span
+            rest = steps - (steps / span).floor() * span  # exact however large the value is
+            raw = torch.where(rest > high, rest - span, rest)
             ctx.save_for_backward((high > low).expand_as(x))
         else:
             raw = torch.minimum(torch.maximum(steps, low), high)
@@ -205,8 +209,9 @@ class Quantizer(nn.Module):
         owner: what is quantized, for messages, as 'SparseConv2d weight'.
 
     Raises:
-        SparsePixError: a width outside 2 ... 16 (1 ... 16 where the format wraps, clips to a symmetric range or rounds
-            half up), a ``min_width`` above it, a binary point more than 64 bits away, formats along an axis of weights.
+        SparsePixError: a width outside 2 ... 16, or of a fixed format 2 ... 24 (from 1 where it wraps, clips to a
+            symmetric range or rounds half up); a ``min_width`` above it, a binary point more than 64 bits away, formats
+            along an axis of weights.
     """
 
     def __init__(self, format: Format, owner: str = "Quantizer") -> None:
@@ -218,13 +223,22 @@ class Quantizer(nn.Module):
         self.learned = rescaling_int_quant(format) if isinstance(format, LearnedFixedPoint) else None
         # Tensors: torch takes longer to wrap a Python float than to multiply a small tensor by it.
         if not is_plain(format):
-            for name, value in zip(("_scale", "_low", "_high"), parameters(format), strict=True):
-                self.register_buffer(name, torch.tensor(value, dtype=torch.get_default_dtype()), persistent=False)
+            for name, value in zip(_ENDS, parameters(format), strict=True):
+                self.register_buffer(name, torch.tensor(value, dtype=torch.float32), persistent=False)
         elif isinstance(format, FixedPoint):
             self.register_buffer("_scale", torch.tensor(format.scale), persistent=False)
             self.register_buffer("_inverse", torch.tensor(1.0 / format.scale), persistent=False)
         elif isinstance(format, CalibratedFixedPoint):
             self.register_buffer("scale", torch.tensor(format.initial.scale))
+
+    def _apply(self, fn: Any, recurse: bool = True) -> "Quantizer":
+        super()._apply(fn, recurse)
+        if not is_plain(self.format):  # whole numbers that a half precision on the way would have rounded
+            for name, value in zip(_ENDS, parameters(self.format), strict=True):
+                kept = getattr(self, name)
+                dtype = kept.dtype if kept.dtype == torch.float64 else torch.float32
+                self._buffers[name] = torch.tensor(value, dtype=dtype, device=kept.device)
+        return self
 
     @property
     def fixed_point(self) -> FixedPoint | None:
@@ -324,10 +338,11 @@ class Quantizer(nn.Module):
         """What ``forward`` does, at any time: in an export and within ``unquantized`` too."""
         format = self.format
         if not is_plain(format):
-            if isinstance(format, FixedPoints) and x.shape[-1:] != self._scale.shape:
+            if isinstance(format, FixedPoints) and (x.shape[-1:] != self._scale.shape or x.dim() == 4):
+                image = "; an image has one format" if x.dim() == 4 else ""
                 raise SparsePixError(
                     f"{self.owner}: expected {len(self._scale)} places along the last axis, one for each format, found "
-                    f"the shape {tuple(x.shape)}"
+                    f"the shape {tuple(x.shape)}{image}"
                 )
             ends = self._scale, self._low, self._high
             return _AnyQuantize.apply(x, *ends, format.rounding, format.overflow == "WRAP")

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from sparsepix.datasets import Split
+from sparsepix.nn.batch_norm import SparseBatchNorm2d
 from sparsepix.quant.formats import MAX_INTEGER
 from sparsepix.quant.quantizers import Quantizer, unquantized
 from sparsepix.training.batches import ImageStore
@@ -55,17 +56,30 @@ def calibrate(model: nn.Module, images: np.ndarray | Tensor) -> dict[str, FixedP
     if problems:
         raise SparsePixError(problems, "calibrate")
     images = images[:IMAGES]
-    if new := [m for m in model.modules() if isinstance(m, _BatchNorm) and m.num_batches_tracked == 0]:
-        _begin_statistics(model, new, images)
+    new = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    new = [m for m in new if m.num_batches_tracked == 0]
+    before = [{name: value.clone() for name, value in norm.named_buffers()} for norm in new]
+    try:
+        if new:
+            _begin_statistics(model, new, images)
+        values = _finite_values(model, found, images)
+    except BaseException:
+        for norm, buffers in zip(new, before, strict=True):
+            norm.load_state_dict(buffers, strict=False)
+        raise
+    for name, quantizer in found.items():
+        _fit(quantizer, values[name])
+    return {name: quantizer.fixed_point for name, quantizer in found.items()}
+
+
+def _finite_values(model: nn.Module, found: dict[str, Quantizer], images: np.ndarray) -> dict[str, Tensor]:
     values = _values(model, found, images)
     if wrong := [name for name, seen in values.items() if not seen.isfinite().all()]:
         raise SparsePixError(
             f"calibrate: expected finite values in front of {', '.join(wrong)}, found NaN or infinity; lower the "
             "learning rate of the training before"
         )
-    for name, quantizer in found.items():
-        _fit(quantizer, values[name])
-    return {name: quantizer.fixed_point for name, quantizer in found.items()}
+    return values
 
 
 def adapting(model: nn.Module) -> dict[str, Quantizer]:
@@ -75,6 +89,8 @@ def adapting(model: nn.Module) -> dict[str, Quantizer]:
 
 def _begin_statistics(model: nn.Module, norms: list[_BatchNorm], images: np.ndarray) -> None:
     """What batch norms begin with says nothing of the values: they grow or shrink many times in the first steps."""
+    if len(images) < 2 and not all(isinstance(norm, SparseBatchNorm2d) for norm in norms):
+        raise SparsePixError("calibrate: expected two images or more for batch norms without statistics, found one")
     momenta = [norm.momentum for norm in norms]
     try:
         with evaluating(model), unquantized(model):
@@ -89,7 +105,8 @@ def _begin_statistics(model: nn.Module, norms: list[_BatchNorm], images: np.ndar
 
 def _run(model: nn.Module, images: np.ndarray) -> None:
     store = ImageStore(images, next(model.parameters()))
-    for part in torch.arange(len(images)).split(_BATCH):
+    # No batch of one, of which a batch norm has no variance.
+    for part in torch.arange(len(images)).tensor_split(-(-len(images) // _BATCH)):
         model(store[part])
 
 
