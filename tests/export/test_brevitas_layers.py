@@ -105,6 +105,7 @@ def test_everything_computes_what_brevitas_does(name, tmp_path):
     ],
 )  # fmt: skip
 def test_what_is_not_carried(layers, messages, tmp_path):
+    torch.manual_seed(2)  # with some seeds no feature is above 0
     model = nn.Sequential(*body(), *layers)
     model(torch.rand(4, *SHAPE))
     with pytest.raises(sp.SparsePixError) as error:

@@ -288,9 +288,10 @@ def _going_on(command: Command, prepared: Prepared, folder: Path) -> list[str]:
     if command.stage and (folder / command.target).exists():
         words += ("--force",)
     # What a kill leaves of --force may be the old target put aside, which the next command finds, or a part of it.
-    left = snapshot(folder / command.target)
+    left, target = snapshot(folder / command.target), folder / command.target
+    aside = (target / ".sparsepix-before").is_dir() and not (target / "checkpoint.pt").exists()
     options = {state.get("options.json") for state in (left, prepared.old)}
-    if "--force" in command.words and (left in (prepared.old, {}) or len(options) == 1):
+    if "--force" in command.words and (left in (prepared.old, {}) or aside or len(options) == 1):
         words = command.words
     status = start(words, folder, fork=prepared.fork).wait()
     if status:
