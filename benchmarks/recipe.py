@@ -24,7 +24,7 @@ from rich.table import Table
 import sparsepix as sp
 from sparsepix.datasets import Dataset
 from sparsepix.models.architecture import Architecture
-from sparsepix.quant import quantizers
+from sparsepix.quant import functions
 from sparsepix.training import accuracy, fit, predict
 from sparsepix_ops.system.files import atomic_write
 
@@ -51,12 +51,12 @@ class Variant:
 @contextmanager
 def gradient_through_saturation() -> Iterator[None]:
     """A clipped value gets the gradient of one that is not."""
-    before = quantizers._FixedQuantize.backward
-    quantizers._FixedQuantize.backward = staticmethod(lambda ctx, grad: (grad, None, None, None, None, None))
+    before = functions.FixedQuantize.backward
+    functions.FixedQuantize.backward = staticmethod(lambda ctx, grad: (grad, None, None, None, None, None))
     try:
         yield
     finally:
-        quantizers._FixedQuantize.backward = before
+        functions.FixedQuantize.backward = before
 
 
 def fixed(*names: str) -> Callable[[Architecture], Architecture]:

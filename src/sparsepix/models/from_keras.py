@@ -3,7 +3,6 @@
 Followed are sparsepixels 0.3.2 (``layers.py``) and HGQ2 0.2.0; neither is needed.
 """
 
-import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 
 from sparsepix.models.architecture import Architecture, Layer
 from sparsepix.models.hgq import HgqQuantizer, read_quantizer
+from sparsepix.models.keras_config import dtype_of, layers_of
 from sparsepix.models.keras_files import Variables, is_archive, read_archive, read_variables
 from sparsepix.models.sparse_cnn import SparseCNN
 from sparsepix_ops.errors import SparsePixError
@@ -60,60 +60,9 @@ def from_keras(
     if like is not None:
         variables = read_variables(path, str(path))
     chain = _Chain(Path(path).name.partition(".")[0] or "model", variables, input_format, pool_format)
-    for layer in _layers(config, chain.problems):
+    for layer in layers_of(config, chain.problems):
         chain.take(layer)
     return chain.model(str(path))
-
-
-def _layers(config: Mapping[str, Any], problems: list[str]) -> list[Mapping[str, Any]]:
-    """The layers of a model in order, if it is a chain."""
-    kind, inner = config.get("class_name"), config.get("config")
-    layers = inner.get("layers") if isinstance(inner, Mapping) else None
-    if kind not in ("Functional", "Sequential") or not isinstance(layers, list):
-        problems.append(f"the model: expected a functional or sequential one, found {kind!r}")
-        return []
-    if wrong := [
-        layer for layer in layers if not isinstance(layer, Mapping) or not isinstance(layer.get("config"), Mapping)
-    ]:
-        problems.append(f"the model: expected descriptions of layers, found {reprlib.repr(wrong[0])}")
-        return []
-    if kind == "Functional":
-        problems += _chain_problems(inner, layers)
-    return layers
-
-
-def _chain_problems(inner: Mapping[str, Any], layers: list[Mapping[str, Any]]) -> list[str]:
-    """Where a functional model is no chain from one input to one output."""
-    problems, before = [], None
-    for layer in layers:
-        try:
-            sources = [name for name, output in _sources(layer.get("inbound_nodes")) if output == 0]
-        except (KeyError, TypeError, ValueError):
-            problems.append(f"{layer.get('name')}: expected the layers that it reads, found something else")
-            return problems
-        if sources != ([before] if before else []):
-            problems.append(
-                f"{layer.get('name')}: expected a chain of layers, this one reads {', '.join(sources) or 'nothing'}"
-            )
-        before = str(layer.get("name"))
-    for what, place in (("input", 0), ("output", -1)):
-        ends = inner.get(f"{what}_layers")
-        expected = [str(layers[place].get("name")), 0, 0] if layers else None
-        if ends not in (expected, [expected]):
-            problems.append(
-                f"the model: expected one {what}, the {'first' if place == 0 else 'last'} layer, found {ends}"
-            )
-    return problems
-
-
-def _sources(nodes: Any) -> list[tuple[str, int]]:
-    """The layers, and their outputs, whose results a layer reads."""
-    if isinstance(nodes, Mapping):
-        if nodes.get("class_name") == "__keras_tensor__":
-            name, _, output = nodes["config"]["keras_history"]
-            return [(str(name), int(output))]
-        return [found for value in nodes.values() for found in _sources(value)]
-    return [found for value in nodes for found in _sources(value)] if isinstance(nodes, list) else []
 
 
 @dataclass
@@ -151,7 +100,7 @@ class _Chain:
             self.problems.append(f"{name}: expected nothing after the {self.head}, found {kind}")
         for what, found, right in (
             ("data_format", config.get("data_format"), (None, "channels_last")),
-            ("dtype", _dtype(config), (None, "float32", "float64")),
+            ("dtype", dtype_of(config), (None, "float32", "float64")),
         ):
             if found not in right:
                 self.problems.append(f"{name}: expected {what}={right[1]!r}, found {found!r}")
@@ -359,16 +308,6 @@ class _Chain:
 
 def _pair(size: Any) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else tuple(size)
-
-
-def _dtype(config: Mapping[str, Any]) -> Any:
-    """The precision that a layer computes with: a name, or a policy of that name."""
-    dtype = config.get("dtype")
-    return (
-        dtype["config"].get("name")
-        if isinstance(dtype, Mapping) and isinstance(dtype.get("config"), Mapping)
-        else dtype
-    )
 
 
 def _exact(

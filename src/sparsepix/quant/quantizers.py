@@ -18,7 +18,6 @@ from brevitas.core.restrict_val import PowerOfTwoRestrictValue
 from brevitas.core.scaling import ConstScaling, ParameterScaling, PowerOfTwoIntScaling
 from brevitas.core.zero_point import ZeroZeroPoint
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from sparsepix.quant.bounded import bounded
 from sparsepix.quant.formats import (
@@ -30,11 +29,12 @@ from sparsepix.quant.formats import (
     is_plain,
     start_of,
 )
+from sparsepix.quant.functions import AnyQuantize, FixedQuantize, LearnedQuantize
 from sparsepix.recording.blank import is_blank
 from sparsepix.recording.emit import emit, exporting, note_quantized
 from sparsepix.util.precision import in_full_precision
 from sparsepix_ops.errors import SparsePixError
-from sparsepix_ops.fixed_point import FixedPoint, Rounding
+from sparsepix_ops.fixed_point import FixedPoint
 from sparsepix_ops.fixed_points import FixedPoints
 from sparsepix_ops.ops.quant import parameters
 
@@ -106,95 +106,6 @@ def rescaling_int_quant(format: FixedPoint | LearnedFixedPoint) -> RescalingIntQ
 
 
 _ENDS = ("_scale", "_low", "_high")
-
-
-class _FixedQuantize(torch.autograd.Function):
-    """Brevitas's quantizer for a constant scale, values and gradients bit for bit, in a tenth of its time.
-
-    The gradient passes where the rounded value was inside of the range.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, scale: Tensor, inverse: Tensor, low: int, high: int, floor: bool) -> Tensor:
-        steps = x * inverse
-        steps = steps.floor_() if floor else steps.round_()
-        if not ctx.needs_input_grad[0]:  # as of images, the largest of all
-            return steps.clamp_(low, high).mul_(scale)
-        clipped = steps.clamp(low, high)
-        ctx.save_for_backward(clipped == steps)
-        return clipped.mul_(scale)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, None, None]:
-        (inside,) = ctx.saved_tensors
-        return grad * inside, None, None, None, None, None
-
-
-class _AnyQuantize(torch.autograd.Function):
-    """Every rounding and overflow, and formats along the last axis.
-
-    The gradient passes where a value is not clipped; values that wrap pass it too, as they do in HGQ2. Places without
-    bits pass none.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, scale: Tensor, low: Tensor, high: Tensor, rounding: Rounding, wraps: bool
-    ) -> Tensor:
-        scaled = x / scale
-        steps = scaled.round() if rounding == "ROUND" else scaled.floor()
-        if rounding == "HALF_UP":
-            steps = steps + (scaled - steps >= 0.5)
-        if wraps:
-            span = high - low + 1
-            rest = steps - (steps / span).floor() * span  # exact however large the value is
-            raw = torch.where(rest > high, rest - span, rest)
-            ctx.save_for_backward((high > low).expand_as(x))
-        else:
-            raw = torch.minimum(torch.maximum(steps, low), high)
-            ctx.save_for_backward((raw == steps) & (high > low))
-        return raw * scale
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, None, None]:
-        (inside,) = ctx.saved_tensors
-        return grad * inside, None, None, None, None, None
-
-
-class _LearnedQuantize(torch.autograd.Function):
-    """Brevitas's quantizer for a learned scale and width, values bit for bit, in a fraction of its time.
-
-    The gradients are its own too, up to rounding. With y the result, s the step and e the exponent of the range, inside
-    of the range dy/de = ln 2 * (y - x) and dy/dwidth = -ln 2 * (y - x), the error of rounding; where a value is clipped
-    dy/de = ln 2 * y, and at the upper end dy/dwidth = ln 2 * s, since a finer step moves that end.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, exponent: Tensor, width: Tensor, signed: bool, floor: bool) -> Tensor:
-        magnitude_bits = width - int(signed)
-        scale = 2.0 ** (exponent.round() - magnitude_bits)
-        levels = 2.0**magnitude_bits
-        steps = x * (1.0 / scale)
-        steps = steps.floor_() if floor else steps.round_()
-        clipped = torch.minimum(torch.maximum(steps, -levels if signed else torch.zeros_like(levels)), levels - 1)
-        inside, above = clipped == steps, clipped < steps
-        out = clipped.mul_(scale)
-        ctx.save_for_backward(x, out, inside, above, scale)
-        return out
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None, None, None]:
-        x, out, inside, above, scale = ctx.saved_tensors
-        grad_x = grad * inside
-        grad_exponent = grad_width = None
-        if ctx.needs_input_grad[1]:
-            grad_exponent = math.log(2) * ((grad * out).sum() - (grad_x * x).sum())
-        if ctx.needs_input_grad[2]:
-            grad_width = math.log(2) * ((grad_x * (x - out)).sum() + (grad * above).sum() * scale)
-        return grad_x, grad_exponent, grad_width, None, None
 
 
 class Quantizer(nn.Module):
@@ -345,16 +256,16 @@ class Quantizer(nn.Module):
                     f"the shape {tuple(x.shape)}{image}"
                 )
             ends = self._scale, self._low, self._high
-            return _AnyQuantize.apply(x, *ends, format.rounding, format.overflow == "WRAP")
+            return AnyQuantize.apply(x, *ends, format.rounding, format.overflow == "WRAP")
         floor = format.rounding == "FLOOR"
         if self.learned is not None:
             exponent, width = self.learned.scaling_impl.value, self.learned.msb_clamp_bit_width_impl()
-            return _LearnedQuantize.apply(x, exponent, width, format.signed, floor)
+            return LearnedQuantize.apply(x, exponent, width, format.signed, floor)
         if isinstance(format, FixedPoint):
             scale, inverse = self._scale, self._inverse
         else:
             scale, inverse, format = self.scale, self.scale.reciprocal(), format.initial
-        return _FixedQuantize.apply(x, scale, inverse, format.raw_min, format.raw_max, floor)
+        return FixedQuantize.apply(x, scale, inverse, format.raw_min, format.raw_max, floor)
 
     def _constants(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Scale, zero point and width of the ``Quant`` node of ``x``; of a ``FixedPointQuant`` scale and ends."""
