@@ -2,6 +2,7 @@
 
 import csv
 import json
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -129,6 +130,8 @@ def _open_study(
     options: RunOptions, data: Dataset, folder: Path, space: Space, metric: Metric, storage: str | None
 ) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)
+    # A signal within a query makes it log what it could not close.
+    logging.getLogger("sqlalchemy").setLevel(logging.CRITICAL)
     fixed = {name: value for name, value in asdict(options).items() if name not in space}
     wanted = json.loads(
         json.dumps(
