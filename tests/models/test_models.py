@@ -271,7 +271,7 @@ def test_keras_files_that_are_something_else(tmp_path):
     path = tmp_path / "model.keras"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("model.weights.h5", b"x")
-    with pytest.raises(sp.SparsePixError, match=r"found an archive; unpack it, and give the model\.weights\.h5 in it"):
+    with pytest.raises(sp.SparsePixError, match=r"found an archive; sparsepix\.compat\.from_keras\(path\) reads it"):
         sp.compat.load_keras(model, path)
     path = tmp_path / "weights.h5"
     with h5py.File(path, "w") as file:
