@@ -171,7 +171,10 @@ def _interface_values(graph: Graph) -> dict[str, str]:
     """What the header for other software says of the image and the results, each with its format."""
     outputs = graph.outputs
     sizes = [math.prod(tensor.shape) for tensor in outputs]
-    exponents = [str(t.type.exponent) for t, size in zip(outputs, sizes, strict=True) for _ in range(size)]
+    scales = [
+        f"    results = {graph.name}_scaled(value, {size}, {tensor.type.exponent}, results);"
+        for tensor, size in zip(outputs, sizes, strict=True)
+    ]
     several, lines, first = len(outputs) > 1, [], 0
     for tensor, size in zip(outputs, sizes, strict=True):
         if several:
@@ -189,7 +192,7 @@ def _interface_values(graph: Graph) -> dict[str, str]:
         "input_format": str(graph.input.type),
         "output_comment": ", one output after the other" if several else f", in {outputs[0].type}",
         "output_places": "".join(f"{line}\n" for line in lines),
-        "output_exponents": ", ".join(exponents),
+        "output_scales": "\n".join(scales),
     }
 
 

@@ -260,6 +260,8 @@ def _plain(data: Layer | Architecture) -> dict[str, Any]:
 
 def _with_formats(plain: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     """Plain data, formats as such."""
+    if not isinstance(plain, Mapping):
+        raise TypeError(f"expected a layer, found {shown(plain)}")
     values = dict(plain)
     for name in names:
         if isinstance(values.get(name), str):
