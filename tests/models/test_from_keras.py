@@ -89,6 +89,9 @@ def test_the_command_the_file_and_the_firmware(name, tmp_path, capsys):
     project = sparsepix_hls.translate(tmp_path / "model.onnx", tmp_path / "firmware")
     project.compile()
     assert_array_equal(project.predict(images), expected)
+    # Formats of many places are quantized side by side.
+    rows = json.loads((project.directory / "report.json").read_text())["estimate"]["rows"]
+    assert max(row["latency_cycles"] for row in rows if row["op"] == "Activation") <= 1
 
 
 @SHIPPED

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from typing import Any
 
 import numpy as np
@@ -119,7 +121,8 @@ class Activation(Layer):
         if self.formats is not None:
             widths = [element.width for element in self.formats.elements if element is not None]
             lists = items // len(self.formats.elements)
-            cost = sum((lists * (adder(width) + Cost(lut=width, levels=1)) for width in widths), Cost())
+            side_by_side = (lists * (adder(width) + Cost(lut=width, levels=1)) for width in widths)
+            cost = reduce(or_, side_by_side, Cost())
             return layer_estimate(cost, clock_ns, how.reuse_factor, lists * sum(widths), owns_loop=False)
         copies = self.input.type == self.output.type and not self.relu and not self.slope_shift
         cost = Cost() if copies else items * (adder(bits) + Cost(lut=bits, levels=1))
