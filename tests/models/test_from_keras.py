@@ -20,6 +20,7 @@ from needs import KERAS, KERAS_PYTHON
 from sparsepix.cli.import_keras import main
 from sparsepix.compat import from_keras, load_keras
 from sparsepix.models.hgq import HgqQuantizer
+from sparsepix.models.input_format import try_input_formats
 from sparsepix_hls.design.options import Options
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedPoint
@@ -57,6 +58,15 @@ def test_predictions_of_keras(name, weights_alone):
     found = run(model, images)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
     assert_array_equal(found.argmax(1), expected.argmax(1))
+
+
+@SHIPPED
+def test_looking_for_a_format_leaves_the_model_as_it_is():
+    model = from_keras(KERAS / "learned.keras").train()
+    images, _ = events(KERAS / "learned_io.npz")
+    assert try_input_formats(model, images[:20])[-1].keeps
+    assert model.training
+    assert model.conv1.weight.dtype == torch.float32
 
 
 @SHIPPED

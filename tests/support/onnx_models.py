@@ -203,7 +203,7 @@ def _base(kind: int) -> ModelBuilder:
     if kind == 0:
         wraps = FixedPoint(6, 3, True, "HALF_UP", "WRAP")
         builder.conv().relu().along("act1", FixedPoints((wraps, FixedPoint(4, 1, False, "HALF_UP", "WRAP"))))
-        builder.pool().activation("pooled").flatten().dense()
+        builder.pool().activation("pooled").flatten().dense().relu("act2").activation("act2").dense("dense2")
         return builder.along("last", FixedPoints((None, *(FixedPoint(n, 5, overflow="SAT_SYM") for n in (7, 9)))))
     if kind == 1:
         builder.strided_conv().activation()

@@ -97,7 +97,7 @@ def _main(argv: Sequence[str] | None) -> int:
             f"the image is taken as {DEFAULT_FORMAT}: -2 ... 2 in steps of 2**-14; --images finds the narrowest format "
             "that changes no decision"
         )
-    save(with_input_format(model.float(), format), output)
+    save(with_input_format(model, format), output)
     kind = "sparse CNN" if model.architecture.sparse else "standard CNN, for torch alone"
     print(f"{output}: {kind}, {len(model.architecture.layers)} layers, image {_short(format)}")
     if model.architecture.sparse:

@@ -6,7 +6,6 @@ from Brevitas itself, so any way to find the scales will do.
 """
 
 import contextlib
-from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sparsepix.export.module_copy import evaluation_copy
-from sparsepix.quant.formats import MAX_FIXED_WIDTH, MIN_WIDTH
+from sparsepix.quant.formats import MAX_FIXED_WIDTH, exact_format
 from sparsepix.quant.quantizers import Quantizer
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedArray, FixedPoint
@@ -30,9 +29,9 @@ class _Linear(nn.Module):
     def __init__(self, weight: FixedArray, bias: FixedArray | None, before: Quantizer, after: Quantizer) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.from_numpy(weight.real).float())
-        self.weight_quantizer = Quantizer(_exact_format(weight), "QuantLinear weight")
+        self.weight_quantizer = Quantizer(exact_format(weight), "QuantLinear weight")
         self.bias = None if bias is None else nn.Parameter(torch.from_numpy(bias.real).float())
-        self.bias_quantizer = None if bias is None else Quantizer(_exact_format(bias), "QuantLinear bias")
+        self.bias_quantizer = None if bias is None else Quantizer(exact_format(bias), "QuantLinear bias")
         self.before, self.after = before, after
 
     def forward(self, x: Tensor) -> Tensor:
@@ -150,9 +149,9 @@ def _values(role: str, tensors: list[Tensor], problems: list[str]) -> FixedArray
         return None
     try:
         exact = FixedArray.from_real(tensors[0].double().cpu().numpy())
-        if _exact_format(exact).width <= MAX_FIXED_WIDTH:
+        if exact_format(exact).width <= MAX_FIXED_WIDTH:
             return exact
-        found = f"values that need {_exact_format(exact).width} bits"
+        found = f"values that need {exact_format(exact).width} bits"
     except SparsePixError:
         found = "values on no common grid"
     problems.append(
@@ -161,33 +160,10 @@ def _values(role: str, tensors: list[Tensor], problems: list[str]) -> FixedArray
     return None
 
 
-def _exact_format(values: FixedArray) -> FixedPoint:
-    """The narrowest format of ours that holds all values."""
-    found = values.range.with_zero().format()
-    width = max(found.width, MIN_WIDTH)
-    return FixedPoint(width, found.exponent + width, found.signed)
-
-
 def _activation_format(proxy: nn.Module) -> FixedPoint | None:
     """The format of a quantizer of values; None if it is turned off."""
     if not proxy.is_quant_enabled:
         return None
-    return FixedPoint(*_fields(proxy))
-
-
-def _compare(proxy: nn.Module, ours: Quantizer, relu: bool) -> None:
-    """Both quantize the same way: on and between the steps, at the ends and beyond."""
-    format = ours.fixed_point
-    if format is None:
-        return
-    steps = torch.linspace(1.5 * format.raw_min - 2, 1.5 * format.raw_max + 2, 4001)
-    near = torch.cat([torch.arange(-9, 10) / 4 + end for end in (0, format.raw_min, format.raw_max)])
-    x = (torch.cat([steps, near]) * format.scale).to(torch.as_tensor(proxy.scale()).device)
-    if not torch.equal(proxy(x).value, ours(F.relu(x) if relu else x).to(x)):
-        raise SparsePixError("it does something else than rounding and clipping to a fixed-point format")
-
-
-def _fields(proxy: nn.Module) -> Iterator[object]:
     scale, zero, width = (np.asarray(torch.as_tensor(v).double().cpu()) for v in
                           (proxy.scale(), proxy.zero_point(), proxy.bit_width()))  # fmt: skip
     if scale.size != 1 or np.frexp(scale.reshape(()))[0] != 0.5:
@@ -201,5 +177,17 @@ def _fields(proxy: nn.Module) -> Iterator[object]:
     if proxy.is_narrow_range and not proxy.is_signed:
         raise SparsePixError("expected the whole range of unsigned values, found narrow_range")
     bits = int(width)
-    yield from (bits, bits + int(np.frexp(scale.reshape(()))[1]) - 1, bool(proxy.is_signed), rounding)
-    yield "SAT_SYM" if proxy.is_narrow_range else "SAT"
+    integer = bits + int(np.frexp(scale.reshape(()))[1]) - 1
+    return FixedPoint(bits, integer, bool(proxy.is_signed), rounding, "SAT_SYM" if proxy.is_narrow_range else "SAT")
+
+
+def _compare(proxy: nn.Module, ours: Quantizer, relu: bool) -> None:
+    """Both quantize the same way: on and between the steps, at the ends and beyond."""
+    format = ours.fixed_point
+    if format is None:
+        return
+    steps = torch.linspace(1.5 * format.raw_min - 2, 1.5 * format.raw_max + 2, 4001)
+    near = torch.cat([torch.arange(-9, 10) / 4 + end for end in (0, format.raw_min, format.raw_max)])
+    x = (torch.cat([steps, near]) * format.scale).to(torch.as_tensor(proxy.scale()).device)
+    if not torch.equal(proxy(x).value, ours(F.relu(x) if relu else x).to(x)):
+        raise SparsePixError("it does something else than rounding and clipping to a fixed-point format")

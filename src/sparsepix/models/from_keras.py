@@ -16,6 +16,7 @@ from sparsepix.models.hgq import HgqQuantizer, read_quantizer
 from sparsepix.models.keras_config import dtype_of, layers_of
 from sparsepix.models.keras_files import Variables, is_archive, read_archive, read_variables
 from sparsepix.models.sparse_cnn import SparseCNN
+from sparsepix.quant.formats import exact_format
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedArray, FixedPoint
 
@@ -105,7 +106,7 @@ class _Chain:
             if found not in right:
                 self.problems.append(f"{name}: expected {what}={right[1]!r}, found {found!r}")
         try:
-            maker(self, name, config, self.variables.get(name, Variables()))
+            maker(self, config, self.variables.get(name, Variables()))
         except SparsePixError as error:
             self.problems += [f"{name}: {problem}" for problem in error.problems]
             self.unknown = True
@@ -119,7 +120,7 @@ class _Chain:
         if not found:
             raise SparsePixError(message)
 
-    def image(self, _: str, config: Mapping[str, Any], __: Variables) -> None:
+    def image(self, config: Mapping[str, Any], _: Variables) -> None:
         shape = config.get("batch_shape") or config.get("batch_input_shape") or ()
         self.need(
             len(shape) == 4 and all(isinstance(size, int) for size in shape[1:]),
@@ -127,7 +128,7 @@ class _Chain:
         )
         self.shape = (shape[3], shape[1], shape[2])
 
-    def reduce(self, _: str, config: Mapping[str, Any], variables: Variables) -> None:
+    def reduce(self, config: Mapping[str, Any], variables: Variables) -> None:
         self.need(not self.layers, "expected it to be the first layer")
         # As Keras adds them: the threshold, the share of the budget, and what the last batch lost.
         learned = [name for name in ("learn_threshold", "learn_n") if config.get(name)]
@@ -139,17 +140,17 @@ class _Chain:
         # Keras compares float32 numbers.
         self.threshold = float(np.float32(values.get("learn_threshold", config["threshold"])))
 
-    def sparse_conv(self, _: str, config: Mapping[str, Any], variables: Variables) -> None:
+    def sparse_conv(self, config: Mapping[str, Any], variables: Variables) -> None:
         self.need(self.max_pixels > 0, "expected an InputReduce before it, whose mask it takes")
         inner = config["conv_config"]
         self.need(not inner.get("enable_oq"), "a quantizer of the sums before the bias (enable_oq) is not carried")
         inner = {**inner, "activation": config.get("activation"), "trainable": config.get("trainable", True)}
-        bias = self._bias({**config, "trainable": inner["trainable"]}, variables.own, variables.part("_bq"))
-        self._conv(inner, variables.part("conv") or Variables(), bias)
+        bias = self._bias({**config, "trainable": inner["trainable"]}, variables.own, variables.parts.get("_bq"))
+        self._conv(inner, variables.parts.get("conv") or Variables(), bias)
 
-    def conv(self, _: str, config: Mapping[str, Any], variables: Variables) -> None:
+    def conv(self, config: Mapping[str, Any], variables: Variables) -> None:
         self.need(self.max_pixels == 0, "a convolution of the whole image after an InputReduce; use QConv2DSparse")
-        self._conv(config, variables, self._bias(config, variables.own[1:], variables.part("bq")))
+        self._conv(config, variables, self._bias(config, variables.own[1:], variables.parts.get("bq")))
 
     def _conv(
         self, config: Mapping[str, Any], variables: Variables, bias: tuple[np.ndarray, FixedPoint] | None
@@ -173,9 +174,9 @@ class _Chain:
             Layer("conv", size, config["filters"]), config, variables, (kernel.transpose(3, 2, 0, 1), format), bias
         )
 
-    def dense(self, _: str, config: Mapping[str, Any], variables: Variables) -> None:
+    def dense(self, config: Mapping[str, Any], variables: Variables) -> None:
         kernel, format = self._kernel(config, variables)
-        bias = self._bias(config, variables.own[1:], variables.part("bq"))
+        bias = self._bias(config, variables.own[1:], variables.parts.get("bq"))
         self._add(Layer("dense", config["units"]), config, variables, (kernel.T, format), bias)
 
     def _add(
@@ -193,28 +194,27 @@ class _Chain:
         formats = {"weight_format": weight[1], "bias_format": bias[1] if bias else None}
         for what, ours in (("iq", "input_format"), ("oq", "activation_format")):
             if config.get(f"enable_{what}"):
-                formats[ours] = read_quantizer(config.get(f"{what}_conf"), variables.part(what)).format
+                formats[ours] = read_quantizer(config.get(f"{what}_conf"), variables.parts.get(what)).format
         self.layers.append(replace(layer, bias=bias is not None, activation="linear", **formats))
         self.values.append({"weight": weight[0]} | ({"bias": bias[0]} if bias else {}))
         self._activate(config.get("activation") or "linear", bool(config.get("enable_oq")))
 
     def _kernel(self, config: Mapping[str, Any], variables: Variables) -> tuple[np.ndarray, FixedPoint | None]:
         self.need(bool(variables.own), "its weights are not in the file")
-        return _exact(variables.own[0], config, "kq_conf", variables.part("kq"), "the weights")
+        return _exact(variables.own[0], config, "kq_conf", variables.parts.get("kq"), "the weights")
 
     def _bias(
         self, config: Mapping[str, Any], own: list[np.ndarray], quantizer: Variables | None
     ) -> tuple[np.ndarray, FixedPoint | None] | None:
         if not config.get("use_bias", True):
             return None
-        self.need(bool(own), "its bias is not in the file")
-        self.need(len(own) >= 1 and own[0].ndim == 1, "its bias is not in the file")
+        self.need(bool(own) and own[0].ndim == 1, "its bias is not in the file")
         return _exact(own[0], config, "bq_conf", quantizer, "the bias")
 
-    def average(self, _: str, config: Mapping[str, Any], __: Variables) -> None:
+    def average(self, config: Mapping[str, Any], _: Variables) -> None:
         self._pool("avg_pool", config.get("pool_config") or config)
 
-    def largest(self, _: str, config: Mapping[str, Any], __: Variables) -> None:
+    def largest(self, config: Mapping[str, Any], _: Variables) -> None:
         self._pool("max_pool", config.get("pool_config") or config)
 
     def _pool(self, kind: str, config: Mapping[str, Any]) -> None:
@@ -228,15 +228,15 @@ class _Chain:
         self.layers.append(Layer(kind, size, over="cell" if kind == "max_pool" else "active"))
         self.values.append({})
 
-    def rectify(self, _: str, config: Mapping[str, Any], __: Variables) -> None:
+    def rectify(self, config: Mapping[str, Any], _: Variables) -> None:
         plain = config.get("max_value") is None and not config.get("negative_slope") and not config.get("threshold")
         self.need(plain, "expected a plain ReLU, found max_value, negative_slope or threshold")
         self._activate("relu")
 
-    def activate(self, _: str, config: Mapping[str, Any], __: Variables) -> None:
+    def activate(self, config: Mapping[str, Any], _: Variables) -> None:
         self._activate(config.get("activation") or "linear")
 
-    def softmax(self, _: str, config: Mapping[str, Any], __: Variables) -> None:
+    def softmax(self, config: Mapping[str, Any], _: Variables) -> None:
         self.need(config.get("axis", -1) == -1, f"expected the last axis, found {config.get('axis')}")
         self._activate("softmax")
 
@@ -256,7 +256,7 @@ class _Chain:
         self.need(quantized or last.activation_format is None, "a ReLU after a quantizer is not carried")
         self.layers[-1] = replace(last, activation="relu")
 
-    def flatten(self, _: str, __: Mapping[str, Any], ___: Variables) -> None:
+    def flatten(self, _: Mapping[str, Any], __: Variables) -> None:
         """Ours does it before the first dense layer, in the same order."""
 
     def model(self, source: str) -> SparseCNN:
@@ -336,12 +336,9 @@ def _exact(
                     "the layer is frozen, and HGQ2 wraps some of them in memory and none after it has read the file; "
                     "save the model with trainable=True"
                 )
-        format = FixedArray.from_real(quantized).range.with_zero().format()
+        return quantized, exact_format(FixedArray.from_real(quantized))
     except SparsePixError as error:
         raise SparsePixError([f"{what}: {problem}" for problem in error.problems]) from None
-    # A quantizer of ours has two bits at least, saturates and rounds.
-    width = max(format.width, 2)
-    return quantized, FixedPoint(width, format.exponent + width, format.signed or width > format.width)
 
 
 _PACKAGES = ("keras", "hgq", "sparsepixels")

@@ -108,7 +108,7 @@ def read_quantizer(config: Mapping[str, Any] | None, variables: Variables | None
     Raises:
         SparsePixError: a kind of quantizer, a mode or a mapping of its bits that is not carried.
     """
-    inner = variables.part("quantizer") if variables is not None else None
+    inner = variables.parts.get("quantizer") if variables is not None else None
     if inner is None or len(inner.own) < 3:
         raise SparsePixError("its bits are not in the file")
     settings = (config or {}).get("config") or {}

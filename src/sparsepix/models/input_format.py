@@ -36,7 +36,7 @@ class Tried:
         return self.selections == self.decisions == 0
 
 
-def with_input_format(model: SparseCNN, format: FixedPoint) -> SparseCNN:
+def with_input_format(model: SparseCNN, format: FixedPoint | None) -> SparseCNN:
     """The same model with another format of the image."""
     changed = SparseCNN(replace(model.architecture, input_format=format))
     changed.load_state_dict(model.state_dict())
@@ -97,7 +97,7 @@ def _decided(outputs: np.ndarray) -> np.ndarray:
 @torch.no_grad()
 def _run(model: SparseCNN, images: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
     """Coordinates of the kept pixels, and logits; in float64."""
-    model = model.double().eval()
+    model = with_input_format(model, model.architecture.input_format).double().eval()  # the given one stays as it is
     body = model[:-1] if model.architecture.head else model
     coords, outputs = [], []
     for part in torch.from_numpy(images).double().split(_BATCH):

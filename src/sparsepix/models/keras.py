@@ -38,11 +38,11 @@ def load_keras(model: nn.Module, arrays: Mapping[str, np.ndarray] | str | Path) 
         for name, module in model.named_modules()
         if isinstance(module, SparseConv2d | QuantConv2d | QuantLinear)
     }
-    exact: frozenset[str] = frozenset()
+    exact = False
     if isinstance(arrays, str | Path):
         source = str(arrays)
-        found, quantized = _read(arrays)
-        arrays, exact = _by_layer(found, layers, source), quantized
+        found, exact = _read(arrays)
+        arrays = _by_layer(found, layers, source)
     else:
         source = "the given arrays"
     problems, filled, moved = [], [], []
@@ -130,19 +130,19 @@ def read_keras_file(path: str | Path) -> dict[str, dict[str, np.ndarray]]:
     return {name: layers[name] for name in natural_order(layers)}
 
 
-def _read(path: str | Path) -> tuple[dict[str, dict[str, np.ndarray]], frozenset[str]]:
-    """Kernels and biases by layer, and the names of the layers whose weights HGQ2 quantizes."""
+def _read(path: str | Path) -> tuple[dict[str, dict[str, np.ndarray]], bool]:
+    """Kernels and biases by layer, and whether they are those that HGQ2 quantizes."""
     found = read_keras_file(path)
     # Only names of quantizers tell that the file is one of HGQ2.
     if not any("quantizer" in name for name in found):
-        return found, frozenset()
+        return found, False
     layers, problems = {}, []
     for name, variables in read_variables(path, str(path)).items():
-        conv = variables.part("conv") or variables
-        kernels, biases = conv.part("kq"), variables.part("_bq") or variables.part("bq")
+        conv = variables.parts.get("conv") or variables
+        kernels, biases = conv.parts.get("kq"), variables.parts.get("_bq") or variables.parts.get("bq")
         if kernels is None:
             continue
-        if conv.part("iq") is not None or conv.part("oq") is not None:
+        if conv.parts.get("iq") is not None or conv.parts.get("oq") is not None:
             problems.append(
                 f"{name}: it quantizes values too, which weights alone do not say; read the file with "
                 "sparsepix.compat.from_keras(path, like=ARCHIVE)"
@@ -158,7 +158,7 @@ def _read(path: str | Path) -> tuple[dict[str, dict[str, np.ndarray]], frozenset
         layers[name] = arrays
     if problems:
         raise SparsePixError(problems, str(path))
-    return layers, frozenset(layers)
+    return layers, True
 
 
 def _quantizer(module: nn.Module, role: str) -> Quantizer:

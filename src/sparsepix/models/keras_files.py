@@ -35,13 +35,6 @@ class Variables:
     parts: dict[str, "Variables"] = field(default_factory=dict)
     name: str = ""
 
-    def part(self, *path: str) -> "Variables | None":
-        """What an object holds under these attributes, or None."""
-        found: Variables | None = self
-        for step in path:
-            found = found.parts.get(step) if found is not None else None
-        return found
-
 
 def is_archive(path: str | Path) -> bool:
     """Whether a file is a Keras archive (.keras), not HDF5.

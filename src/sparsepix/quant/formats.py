@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields, replace
 
 from sparsepix_ops.errors import SparsePixError
-from sparsepix_ops.fixed_point import AP_ROUNDING, FixedPoint, Rounding
+from sparsepix_ops.fixed_point import AP_ROUNDING, FixedArray, FixedPoint, Rounding
 from sparsepix_ops.fixed_points import FixedPoints
 from sparsepix_ops.whole import truth, whole_number
 
@@ -94,6 +94,13 @@ def is_plain(format: Format) -> bool:
     if isinstance(format, FixedPoint):
         return format.overflow == "SAT" and format.rounding != "HALF_UP"
     return not isinstance(format, FixedPoints)
+
+
+def exact_format(values: FixedArray) -> FixedPoint:
+    """The narrowest format of a quantizer that holds constants exactly."""
+    found = values.range.with_zero().format()
+    width = max(found.width, MIN_WIDTH)
+    return FixedPoint(width, found.exponent + width, found.signed)
 
 
 def bias_format_of(weight_format: Format) -> Format:

@@ -129,11 +129,12 @@ class Quantizer(nn.Module):
         super().__init__()
         check_format(format, owner)
         self.format = format
+        self.plain = is_plain(format)  # asked at every call
         self.owner = owner
         self.bypassed = 0  # blocks of ``unquantized`` that hold now, in all threads
         self.learned = rescaling_int_quant(format) if isinstance(format, LearnedFixedPoint) else None
         # Tensors: torch takes longer to wrap a Python float than to multiply a small tensor by it.
-        if not is_plain(format):
+        if not self.plain:
             for name, value in zip(_ENDS, parameters(format), strict=True):
                 self.register_buffer(name, torch.tensor(value, dtype=torch.float32), persistent=False)
         elif isinstance(format, FixedPoint):
@@ -144,7 +145,7 @@ class Quantizer(nn.Module):
 
     def _apply(self, fn: Any, recurse: bool = True) -> "Quantizer":
         super()._apply(fn, recurse)
-        if not is_plain(self.format):  # whole numbers that a half precision on the way would have rounded
+        if not self.plain:  # whole numbers that a half precision on the way would have rounded
             for name, value in zip(_ENDS, parameters(self.format), strict=True):
                 kept = getattr(self, name)
                 dtype = kept.dtype if kept.dtype == torch.float64 else torch.float32
@@ -248,7 +249,7 @@ class Quantizer(nn.Module):
     def quantize(self, x: Tensor) -> Tensor:
         """What ``forward`` does, at any time: in an export and within ``unquantized`` too."""
         format = self.format
-        if not is_plain(format):
+        if not self.plain:
             if isinstance(format, FixedPoints) and (x.shape[-1:] != self._scale.shape or x.dim() == 4):
                 image = "; an image has one format" if x.dim() == 4 else ""
                 raise SparsePixError(
@@ -269,7 +270,7 @@ class Quantizer(nn.Module):
 
     def _constants(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Scale, zero point and width of the ``Quant`` node of ``x``; of a ``FixedPointQuant`` scale and ends."""
-        if not is_plain(self.format):
+        if not self.plain:
             return tuple(torch.tensor(value, dtype=x.dtype) for value in parameters(self.format))
         format = self.fixed_point
         scale, zero, width = (torch.tensor(v, dtype=x.dtype) for v in (format.scale, 0.0, float(format.width)))
@@ -277,10 +278,10 @@ class Quantizer(nn.Module):
 
     @property
     def _op(self) -> str:
-        return "Quant" if is_plain(self.format) else "FixedPointQuant"
+        return "Quant" if self.plain else "FixedPointQuant"
 
     def _attributes(self) -> dict[str, int | str]:
-        if not is_plain(self.format):
+        if not self.plain:
             return {"rounding_mode": self.format.rounding, "overflow": self.format.overflow}
         return {"signed": int(self.format.signed), "narrow": 0, "rounding_mode": self.format.rounding}
 
