@@ -2,7 +2,7 @@
 
 The measure is that of HGQ (Sun et al., arXiv 2405.00645), as SparsePixels corrects it for sparsity: each
 multiplication of a convolution or dense layer counts (bits of the weight) x (bits of the activation), and only those
-of kept pixels count.
+of kept pixels count. Where formats differ within a tensor, each weight and each channel or element counts its own bits.
 """
 
 from dataclasses import dataclass
@@ -26,15 +26,15 @@ class LayerOperations:
     Args:
         name: of the layer in the model.
         products: multiplications an image, mean over the batch.
-        weight_bits: width of the weights.
-        activation_bits: width of the layer's input.
-        ebops: their product.
+        weight_bits: width of the weights, the mean where it differs.
+        activation_bits: width of the layer's input, likewise.
+        ebops: the product of the three, or where widths differ the sum over the multiplications.
     """
 
     name: str
     products: float
-    weight_bits: int
-    activation_bits: int
+    weight_bits: float
+    activation_bits: float
     ebops: float
 
 
@@ -59,7 +59,10 @@ class BitOperations:
             table.add_column(heading, justify="right")
         for row in self.layers:
             table.add_row(
-                row.name, f"{row.products:,.0f}", f"{row.weight_bits}", f"{row.activation_bits}", f"{row.ebops:,.0f}"
+                row.name,
+                f"{row.products:,.0f}",
+                *(f"{round(bits, 1):g}" for bits in (row.weight_bits, row.activation_bits)),
+                f"{row.ebops:,.0f}",
             )
         table.add_section()
         table.add_row("total", f"{sum(row.products for row in self.layers):,.0f}", "", "", f"{float(self.total):,.0f}")
@@ -99,7 +102,7 @@ def total_ebops(model: nn.Module) -> Tensor | None:
     uses = _uses(model)
     if not uses or _missing_formats(uses):
         return None
-    return sum(product * weight_bits * activation_bits for product, weight_bits, activation_bits in map(_factors, uses))
+    return sum(map(_bit_operations, uses))
 
 
 def _uses(model: nn.Module) -> list[Use]:
@@ -134,23 +137,60 @@ def _rows(uses: list[Use]) -> BitOperations:
         raise SparsePixError("ebops: the model has no convolution and no dense layer")
     rows, totals = [], []
     for use in uses:
-        products, weight_bits, activation_bits = _factors(use)
-        totals.append(products * weight_bits * activation_bits)
-        numbers = [float(torch.as_tensor(x).detach()) for x in (products, weight_bits, activation_bits, totals[-1])]
-        rows.append(LayerOperations(use.name, numbers[0], int(numbers[1]), int(numbers[2]), numbers[3]))
+        totals.append(_bit_operations(use))
+        widths = use.layer.weight_quantizer.bit_width, use.source.quantizer.bit_width
+        numbers = [float(torch.as_tensor(x).detach()) for x in (_products(use), *widths, totals[-1])]
+        rows.append(LayerOperations(use.name, *numbers))
     return BitOperations(tuple(rows), sum(totals))
 
 
-def _factors(use: Use) -> tuple[Tensor, Tensor | float, Tensor | float]:
-    """Products an image, bits of the weights, bits of the activations."""
-    return _products(use), use.layer.weight_quantizer.bit_width, use.source.quantizer.bit_width
+def _bit_operations(use: Use) -> Tensor:
+    """EBOPS of one call of a layer."""
+    weight_bits, input_bits = use.layer.weight_quantizer.place_bits, use.source.quantizer.place_bits
+    by_weight, by_input = (isinstance(bits, Tensor) and bits.dim() > 0 for bits in (weight_bits, input_bits))
+    if not by_weight and not by_input:
+        return _products(use) * weight_bits * input_bits
+    weight = use.layer.weight
+    if by_input:
+        input_bits = _bits_at_weights(input_bits, use)
+    return (_products_of_weights(use) * weight_bits * input_bits).expand(weight.shape).sum()
+
+
+def _bits_at_weights(bits: Tensor, use: Use) -> Tensor:
+    """Bits of the inputs that each weight meets, broadcast against the weights, from those of each place."""
+    layer = use.layer
+    if isinstance(layer, QuantLinear):
+        cells = layer.in_features // len(bits)  # one, but for the pixels of a flattened image
+        return bits.repeat(cells) if cells * len(bits) == layer.in_features else bits.mean()
+    if len(bits) != layer.in_channels:
+        return bits.mean()  # joined from several sources
+    groups = getattr(layer, "groups", 1)
+    by_group = bits.view(groups, 1, -1).expand(groups, layer.out_channels // groups, -1)
+    return by_group.reshape(layer.out_channels, -1, 1, 1)
+
+
+def _check_seen(use: Use) -> None:
+    counter = use.source.flatten if isinstance(use.layer, QuantLinear) else use.layer
+    if counter is not None and not vars(counter.last_forward):
+        raise SparsePixError(f"ebops: {use.name} has seen no images yet; run the model on a batch, or pass images")
 
 
 def _products(use: Use) -> Tensor:
     layer, flatten = use.layer, use.source.flatten
-    if isinstance(layer, QuantLinear) and flatten is None:
+    _check_seen(use)
+    if not isinstance(layer, QuantLinear):
+        return layer.products()
+    if flatten is None:
         return layer.weight.new_tensor(float(layer.in_features * layer.out_features))
-    counter = flatten if isinstance(layer, QuantLinear) else layer
-    if not vars(counter.last_forward):
-        raise SparsePixError(f"ebops: {use.name} has seen no images yet; run the model on a batch, or pass images")
-    return flatten.kept_features() * layer.out_features if isinstance(layer, QuantLinear) else layer.products()
+    return flatten.kept_features() * layer.out_features
+
+
+def _products_of_weights(use: Use) -> Tensor:
+    """Multiplications with each weight, an image; broadcasts against the weights."""
+    layer, flatten = use.layer, use.source.flatten
+    _check_seen(use)
+    if not isinstance(layer, QuantLinear):
+        return layer.products_of_taps().to(layer.weight.dtype)
+    if flatten is None:
+        return layer.weight.new_ones(1)
+    return flatten.kept_places().repeat_interleave(flatten.last_forward.channels)

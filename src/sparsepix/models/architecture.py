@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from sparsepix.quant.formats import CalibratedFixedPoint, Format, LearnedFixedPoint, check_format
+from sparsepix.quant.formats import CalibratedFixedPoint, Format, LearnedFixedPoint, check_format, has_places
 from sparsepix.util.numbers_given import require_plain, shown
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedPoint
@@ -158,7 +158,7 @@ class Architecture:
             if not (value is None or isinstance(value, str)) or value not in choices:
                 problems.append(f"{name} must be one of {choices}, found {shown(getattr(self, name))}")
         _check_formats(self, _FORMATS, problems)
-        if isinstance(self.input_format, FixedPoints):
+        if has_places(self.input_format):
             problems.append(f"input_format: an image has one format, found {self.input_format}")
         problems = problems or self._size_problems()
         if problems:

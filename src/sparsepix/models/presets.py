@@ -11,13 +11,14 @@ from typing import Literal, TypedDict, Unpack
 
 from sparsepix.models.architecture import Architecture, Layer
 from sparsepix.models.sparse_cnn import SparseCNN
-from sparsepix.quant.formats import MAX_WIDTH, MIN_WIDTH, CalibratedFixedPoint, Format, LearnedFixedPoint
+from sparsepix.quant.formats import MAX_WIDTH, MIN_WIDTH, CalibratedFixedPoint, Format, LearnedFixedPoint, Per
 from sparsepix.util.checks import check_flag
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedPoint
 from sparsepix_ops.whole import whole_number
 
 FORMATS = ("calibrated", "paper")
+BITS_PER = ("tensor", "channel", "weight")
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,8 @@ class PresetOptions(TypedDict, total=False):
         learn_max_pixels: learn the budget, from 1 to ``max_pixels``.
         learn_threshold: learn the threshold.
         learn_bits: learn scale and width of these formats, from 2 bits to those of the preset.
+        bits_per: what has a width of its own then: each 'tensor' (if left out); each output 'channel' of weights, each
+            channel of features and each element of vectors, from 0 bits on; the same with each 'weight'.
     """
 
     sparse: bool
@@ -155,6 +158,7 @@ class PresetOptions(TypedDict, total=False):
     learn_max_pixels: bool
     learn_threshold: bool
     learn_bits: bool
+    bits_per: Literal["tensor", "channel", "weight"]
 
 
 def neutrino(max_pixels: int = 20, bits: int | None = 8, **options: Unpack[PresetOptions]) -> SparseCNN:
@@ -194,12 +198,14 @@ def muon(max_pixels: int = 20, bits: int | None = 8, **options: Unpack[PresetOpt
     return _preset("muon", max_pixels, bits, options)
 
 
-def _adapting(format: Format, learned: bool) -> Format:
+def _adapting(format: Format, learned: bool, per: Per) -> Format:
     """A fixed format as the start of a calibrated or learned one; others as they are."""
     if not isinstance(format, FixedPoint):
         return format
     if learned:
-        return LearnedFixedPoint(format.width, format.signed, format.rounding, format.integer, learn_width=True)
+        least = MIN_WIDTH if per == "tensor" else 0
+        start = (format.width, format.signed, format.rounding, format.integer)
+        return LearnedFixedPoint(*start, learn_width=True, min_width=least, per=per)
     return CalibratedFixedPoint(format.width, format.signed, format.rounding, format.integer)
 
 
@@ -236,10 +242,16 @@ def _preset(name: str, max_pixels: int, bits: int | None, options: PresetOptions
         raise SparsePixError(f"{name}: learn_bits needs widths to start from, found bits=None; take bits=8 or bits=16")
     if width is not None:
         given = _formats_of(name, width) | given
+    per = given.pop("bits_per", "tensor")
+    if not isinstance(per, str) or per not in BITS_PER:
+        raise SparsePixError(f"{name}: bits_per must be one of {', '.join(BITS_PER)}, found {per!r}")
+    if per != "tensor" and not learn_bits:
+        raise SparsePixError(f"{name}: bits_per={per!r} is for widths that are learned; take learn_bits=True")
     if learn_bits or formats == "calibrated":
         for field in ("weight_format", "activation_format", "pool_format"):
             if field not in options:
-                given[field] = _adapting(given.get(field), learn_bits)
+                of_values = "channel" if per == "weight" else per
+                given[field] = _adapting(given.get(field), learn_bits, per if field == "weight_format" else of_values)
     if head:
         given["head"] = "sigmoid" if name == "neutrino" else "softmax"
     return SparseCNN(Architecture(name, _INPUT_SHAPES[name], _LAYERS[name], max_pixels, **given))

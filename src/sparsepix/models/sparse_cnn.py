@@ -15,11 +15,10 @@ from sparsepix.nn.sparse_conv2d import SparseConv2d
 from sparsepix.nn.sparse_flatten import SparseFlatten
 from sparsepix.nn.sparse_input_reduce import SparseInputReduce
 from sparsepix.nn.sparse_max_pool2d import SparseMaxPool2d
-from sparsepix.quant.formats import Format
+from sparsepix.quant.formats import Format, has_places
 from sparsepix.quant.quantizers import Quantizer
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedPoint
-from sparsepix_ops.fixed_points import FixedPoints
 
 
 class _ChannelsLastFlatten(nn.Module):
@@ -94,14 +93,16 @@ def _build(model: nn.Sequential, a: Architecture) -> None:
             model.add_module("flatten", SparseFlatten() if a.sparse else _ChannelsLastFlatten())
             features = height * width * channels
         on_pixels = a.sparse and layer.kind != "dense"
-        values = (layer.input_format, layer.activation_format)
-        if not a.sparse and layer.kind != "dense" and any(isinstance(format, FixedPoints) for format in values):
+        quant, relu = (SparseIdentity, SparseReLU) if on_pixels else (QuantIdentity, QuantReLU)
+        common = {"conv": a.activation_format, "avg_pool": a.pool_format}.get(layer.kind)
+        values = (layer.input_format, layer.activation_format or common)
+        if not a.sparse and layer.kind != "dense" and any(map(has_places, values)):
             raise SparsePixError(
                 f"{a.name}: layer {i + 1} ({layer.kind}): a format for each channel is for pixels and vectors; the "
                 "whole image of a standard CNN has one format"
             )
         if layer.input_format is not None:
-            add("quant", (SparseIdentity if on_pixels else QuantIdentity)(layer.input_format))
+            add("quant", quant(layer.input_format, features or channels))
         formats = {"weight_format": layer.weight_format or a.weight_format, "bias_format": layer.bias_format}
         if layer.kind == "conv":
             conv = SparseConv2d if a.sparse else QuantConv2d
@@ -111,18 +112,18 @@ def _build(model: nn.Sequential, a: Architecture) -> None:
             add("conv", module)
             channels = layer.out_channels
         elif layer.kind in ("avg_pool", "max_pool"):
-            add("pool", _pool(layer, a))
+            add("pool", _pool(layer, a, channels))
             if layer.kind == "max_pool" and layer.activation_format is not None:
-                add("quant", (SparseIdentity if on_pixels else QuantIdentity)(layer.activation_format))
+                add("quant", quant(layer.activation_format, channels))
             height, width = height // layer.sides[0], width // layer.sides[1]
             continue
         else:
             add("dense", QuantLinear(features, layer.size, layer.bias, **formats))
             features = layer.size
         if layer.activation == "relu" or (layer.activation is None and i < last_dense):
-            add("relu", (SparseReLU if on_pixels else QuantReLU)(layer.activation_format or a.activation_format))
+            add("relu", relu(layer.activation_format or a.activation_format, features or channels))
         elif layer.activation_format is not None:
-            add("quant", (SparseIdentity if on_pixels else QuantIdentity)(layer.activation_format))
+            add("quant", quant(layer.activation_format, features or channels))
     if a.head == "sigmoid":
         model.add_module("head", nn.Sigmoid())
     elif a.head == "softmax":
@@ -142,10 +143,10 @@ def _start_alive(conv: SparseConv2d | QuantConv2d) -> None:
         conv.bias.abs_()
 
 
-def _pool(layer: Layer, a: Architecture) -> nn.Module:
+def _pool(layer: Layer, a: Architecture, channels: int) -> nn.Module:
     if layer.kind == "max_pool":
         return SparseMaxPool2d(layer.size, layer.over) if a.sparse else nn.MaxPool2d(layer.size)
     format = layer.activation_format or a.pool_format
     if a.sparse:
-        return SparseAvgPool2d(layer.size, a.reciprocal_bits, format)
+        return SparseAvgPool2d(layer.size, a.reciprocal_bits, format, channels)
     return _QuantAvgPool2d(layer.size, format)

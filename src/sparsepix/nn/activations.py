@@ -6,6 +6,7 @@ from torch.nn import functional as F
 from sparsepix.pixels.sparse_pixels import SparsePixels, check_pixels
 from sparsepix.quant.formats import Format
 from sparsepix.quant.quantizers import Quantizer
+from sparsepix.util.checks import check_positive
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.ops.leaky_relu import slope_shift
 
@@ -22,11 +23,21 @@ def check_tensor(layer: nn.Module, x: Tensor, for_pixels: str) -> None:
 
 
 class QuantIdentity(nn.Module):
-    """Rounds and clips a tensor [...] to a format; does nothing for None."""
+    """Rounds and clips a tensor [...] to a format; does nothing for None.
 
-    def __init__(self, format: Format = None) -> None:
+    Args:
+        format: of the result.
+        num_features: channels of the pixels, or elements of the vector; a learned format for each needs it.
+
+    Raises:
+        SparsePixError: see ``Quantizer``.
+    """
+
+    def __init__(self, format: Format = None, num_features: int | None = None) -> None:
         super().__init__()
-        self.quantizer = Quantizer(format, type(self).__name__)
+        name = type(self).__name__
+        features = None if num_features is None else check_positive(name, "num_features", num_features)
+        self.quantizer = Quantizer(format, name, features)
 
     def forward(self, x: Tensor) -> Tensor:
         """Quantize ``x``."""
@@ -49,13 +60,14 @@ class QuantLeakyReLU(QuantIdentity):
     Args:
         negative_slope: factor of negative values, a power of two from 2**-16 to 2**-1: hardware shifts.
         format: of the result; a signed one, or the negative values are clipped to 0.
+        num_features: see ``QuantIdentity``.
 
     Raises:
         SparsePixError: the slope is no such power of two.
     """
 
-    def __init__(self, negative_slope: float = 0.125, format: Format = None) -> None:
-        super().__init__(format)
+    def __init__(self, negative_slope: float = 0.125, format: Format = None, num_features: int | None = None) -> None:
+        super().__init__(format, num_features)
         try:
             slope_shift(negative_slope)
         except SparsePixError as error:

@@ -51,7 +51,7 @@ class QuantConv2d(nn.Conv2d):
         window = as_pair("QuantConv2d", "kernel_size", kernel_size, odd=True)
         check_weights("QuantConv2d", out_channels, in_channels, *window)
         super().__init__(in_channels, out_channels, window, padding=(window[0] // 2, window[1] // 2), bias=bias)
-        self.weight_quantizer = Quantizer(weight_format, "QuantConv2d weight")
+        self.weight_quantizer = Quantizer(weight_format, "QuantConv2d weight", tuple(self.weight.shape))
         start_above_rounding(self, weight_format)
         self.bias_quantizer = (
             Quantizer(bias_format or bias_format_of(weight_format), "QuantConv2d bias") if bias or batch_norm else None
@@ -76,9 +76,15 @@ class QuantConv2d(nn.Conv2d):
 
     def products(self) -> Tensor:
         """Multiplications of one image in the last forward, those with the padding left out: a scalar."""
-        taps = 1
-        for size, window in zip(self.last_forward.spatial_shape, self.kernel_size, strict=True):
-            # Taps along one axis: at each place those that lie inside of the image.
-            reach = window // 2
-            taps *= sum(min(place + reach, size - 1) - max(place - reach, 0) + 1 for place in range(size))
-        return self.weight.new_tensor(float(taps * self.in_channels * self.out_channels))
+        rows, columns = self._places()
+        return self.weight.new_tensor(float(sum(rows) * sum(columns) * self.in_channels * self.out_channels))
+
+    def products_of_taps(self) -> Tensor:
+        """Those with one weight at each place of the kernel, [1, 1, rows, columns]."""
+        rows, columns = (self.weight.new_tensor([float(count) for count in axis]) for axis in self._places())
+        return (rows[:, None] * columns)[None, None]
+
+    def _places(self) -> list[list[int]]:
+        """Along each axis, for each tap: from how many places of the image it lies inside of it."""
+        sizes = zip(self.last_forward.spatial_shape, self.kernel_size, strict=True)
+        return [[max(size - abs(tap - window // 2), 0) for tap in range(window)] for size, window in sizes]

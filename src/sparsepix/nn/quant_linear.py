@@ -43,7 +43,7 @@ class QuantLinear(nn.Linear):
         )
         check_weights("QuantLinear", out_features, in_features)
         super().__init__(in_features, out_features, bias)
-        self.weight_quantizer = Quantizer(weight_format, "QuantLinear weight")
+        self.weight_quantizer = Quantizer(weight_format, "QuantLinear weight", tuple(self.weight.shape))
         start_above_rounding(self, weight_format)
         self.bias_quantizer = (
             Quantizer(bias_format or bias_format_of(weight_format), "QuantLinear bias") if bias or batch_norm else None

@@ -25,13 +25,18 @@ class SparseAvgPool2d(nn.Module):
         reciprocal_bits: significant bits (2 ... 24) of the fixed-point number that is used for 1 / (rows * columns);
             None divides truly, which no firmware does.
         format: format that the averages are rounded and clipped to; None: left as they are.
+        num_features: channels of the pixels; a learned format for each channel needs it.
 
     Raises:
         SparsePixError: a wrong argument; a window larger than the image.
     """
 
     def __init__(
-        self, kernel_size: int | Sequence[int], reciprocal_bits: int | None = 16, format: Format = None
+        self,
+        kernel_size: int | Sequence[int],
+        reciprocal_bits: int | None = 16,
+        format: Format = None,
+        num_features: int | None = None,
     ) -> None:
         super().__init__()
         self.kernel_size = as_pair("SparseAvgPool2d", "kernel_size", kernel_size)
@@ -39,7 +44,7 @@ class SparseAvgPool2d(nn.Module):
         if reciprocal_bits is not None:
             self.reciprocal_bits = check_positive("SparseAvgPool2d", "reciprocal_bits", reciprocal_bits)
         self._factor = None if reciprocal_bits is None else _factor(self.kernel_size, self.reciprocal_bits)
-        self.quantizer = Quantizer(format, "SparseAvgPool2d")
+        self.quantizer = Quantizer(format, "SparseAvgPool2d", num_features)
 
     def forward(self, pixels: SparsePixels) -> SparsePixels:
         """Pool; spatial_shape becomes (H // rows, W // columns)."""

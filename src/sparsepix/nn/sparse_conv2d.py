@@ -96,7 +96,7 @@ class SparseConv2d(nn.Module):
         check_weights("SparseConv2d", self.out_channels, self.in_channels // self.groups, *self.kernel_size)
         dense = nn.Conv2d(self.in_channels, self.out_channels, self.kernel_size, bias=bias, groups=self.groups)
         self.weight, self.bias = dense.weight, dense.bias
-        self.weight_quantizer = Quantizer(weight_format, "SparseConv2d weight")
+        self.weight_quantizer = Quantizer(weight_format, "SparseConv2d weight", tuple(self.weight.shape))
         start_above_rounding(self, weight_format)
         self.bias_quantizer = (
             Quantizer(bias_format or bias_format_of(weight_format), "SparseConv2d bias") if bias or batch_norm else None
@@ -183,6 +183,22 @@ class SparseConv2d(nn.Module):
             ends = 2 if self.stride == (1, 1) else 1
             pairs = pairs + ends * (neighbours * (last.presence - last.presence.detach())).sum()
         return pairs * (self.in_channels // self.groups * self.out_channels / max(batch, 1))
+
+    def products_of_taps(self) -> Tensor:
+        """Multiplications an image with one weight at each place of the kernel, [1, 1, rows, columns].
+
+        As ``products``, which is their sum times the pairs of channels.
+        """
+        last = self.last_forward
+        batch, _ = last.slots
+        there = last.table < last.table.shape[1]
+        pairs = there.sum(1).to(self.weight.dtype)
+        if last.presence is not None:
+            # The pair of two pixels lies at opposite places of the kernel, seen from the one and from the other.
+            ends = there.long() + there.flip(0).long() if self.stride == (1, 1) else there
+            change = (last.presence - last.presence.detach()).view(-1)
+            pairs = pairs + ends.to(change.dtype) @ change
+        return (pairs / max(batch, 1)).view(1, 1, *self.kernel_size)
 
     def extra_repr(self) -> str:
         """The arguments, for ``print(model)``."""

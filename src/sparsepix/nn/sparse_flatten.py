@@ -26,6 +26,7 @@ class SparseFlatten(nn.Module):
             return emit("SparseFlatten", inputs, {"spatial_shape": [height, width]}, shape)
         last = self.last_forward
         last.active, last.presence, last.channels = pixels.active, pixels.presence, pixels.channels
+        last.coords, last.spatial_shape = pixels.coords, pixels.spatial_shape
         return pixels.to_rows().flatten(1)
 
     def kept_features(self) -> Tensor:
@@ -36,3 +37,16 @@ class SparseFlatten(nn.Module):
         last = self.last_forward
         kept = last.active.to(torch.get_default_dtype()) if last.presence is None else last.presence
         return kept.sum() / max(len(kept), 1) * last.channels
+
+    def kept_places(self) -> Tensor:
+        """How often each place of the grid has a kept pixel in the last forward, mean over the batch: [H * W].
+
+        The gradient goes to a learned selection.
+        """
+        last = self.last_forward
+        kept = last.active.to(torch.get_default_dtype()) if last.presence is None else last.presence
+        height, width = last.spatial_shape
+        place = last.coords[..., 0] * width + last.coords[..., 1]
+        place = torch.where(last.active, place, height * width).view(-1)
+        counts = kept.new_zeros(height * width + 1).index_add(0, place, kept.reshape(-1))
+        return counts[:-1] / max(len(kept), 1)

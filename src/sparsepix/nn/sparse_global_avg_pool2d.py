@@ -21,18 +21,21 @@ class SparseGlobalAvgPool2d(nn.Module):
         reciprocal_bits: significant bits (2 ... 24) of the fixed-point number that is used for 1 / (H * W); None
             divides truly, which no firmware does.
         format: format that the averages are rounded and clipped to; None: left as they are.
+        num_features: channels of the pixels; a learned format for each channel needs it.
 
     Raises:
         SparsePixError: a wrong argument.
     """
 
-    def __init__(self, reciprocal_bits: int | None = 16, format: Format = None) -> None:
+    def __init__(
+        self, reciprocal_bits: int | None = 16, format: Format = None, num_features: int | None = None
+    ) -> None:
         super().__init__()
         if reciprocal_bits is not None:
             reciprocal_bits = check_positive("SparseGlobalAvgPool2d", "reciprocal_bits", reciprocal_bits)
             reciprocal_factor("SparseGlobalAvgPool2d", 1, reciprocal_bits)
         self.reciprocal_bits = reciprocal_bits
-        self.quantizer = Quantizer(format, "SparseGlobalAvgPool2d")
+        self.quantizer = Quantizer(format, "SparseGlobalAvgPool2d", num_features)
 
     def forward(self, pixels: SparsePixels) -> Tensor:
         """Pool features [B, N, C] to [B, C]; an empty image gives 0."""

@@ -1,6 +1,7 @@
 """Formats whose binary point is not given: set from data, or learned."""
 
 from dataclasses import dataclass, fields, replace
+from typing import Literal
 
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import AP_ROUNDING, FixedArray, FixedPoint, Rounding
@@ -11,6 +12,9 @@ MIN_WIDTH, MAX_WIDTH = 2, 16
 MAX_FIXED_WIDTH = 24  # of a fixed format: what a float32 holds
 # Beyond it a scale or its reciprocal comes near the ends of float32, where scaling is no longer exact.
 MAX_INTEGER = 64
+
+
+Per = Literal["tensor", "channel", "element", "weight"]
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,9 @@ class CalibratedFixedPoint(_AdaptingFixedPoint):
 class LearnedFixedPoint(_AdaptingFixedPoint):
     """A format whose position of the binary point (a power-of-two scale) is learned, and on request its width.
 
-    A smaller width drops the lowest bits: the range stays.
+    A smaller width drops the lowest bits: the range stays. Scale and width may be those of a whole tensor, or of each
+    place of it, as in HGQ (arXiv 2405.00645); places without bits are 0. Weights of several formats are exported as the
+    numbers that they are, on one grid.
 
     Args:
         width: bits in all, 2 ... 16; where a learned width starts, and the largest that it can become.
@@ -71,7 +77,9 @@ class LearnedFixedPoint(_AdaptingFixedPoint):
         rounding: 'ROUND' (half to even) or 'FLOOR'.
         initial_integer: bits left of the binary point to start from, the sign bit included.
         learn_width: learn the width too, from ``min_width`` to ``width``.
-        min_width: the smallest learned width.
+        min_width: the smallest learned width; 0 or more with formats for each place, where 0 leaves nothing of it.
+        per: what has a format of its own: the 'tensor'; each 'channel' of features, of weights each output channel;
+            each 'element' of a vector; each 'weight' (a width each, the range is that of the tensor).
 
     Raises:
         SparsePixError: numbers that are not whole (8.0 is one).
@@ -79,6 +87,7 @@ class LearnedFixedPoint(_AdaptingFixedPoint):
 
     learn_width: bool = False
     min_width: int = MIN_WIDTH
+    per: Per = "tensor"
 
 
 Format = FixedPoint | FixedPoints | CalibratedFixedPoint | LearnedFixedPoint | None
@@ -96,6 +105,11 @@ def is_plain(format: Format) -> bool:
     return not isinstance(format, FixedPoints)
 
 
+def has_places(format: Format) -> bool:
+    """Whether a format differs within a tensor."""
+    return isinstance(format, FixedPoints) or (isinstance(format, LearnedFixedPoint) and format.per != "tensor")
+
+
 def exact_format(values: FixedArray) -> FixedPoint:
     """The narrowest format of a quantizer that holds constants exactly."""
     found = values.range.with_zero().format()
@@ -108,8 +122,9 @@ def bias_format_of(weight_format: Format) -> Format:
 
     A bias is added and not multiplied, so narrowing it would save nothing.
     """
-    if isinstance(weight_format, LearnedFixedPoint) and weight_format.learn_width:
-        return replace(weight_format, learn_width=False)
+    if isinstance(weight_format, LearnedFixedPoint) and (weight_format.learn_width or has_places(weight_format)):
+        width = max(weight_format.min_width, MIN_WIDTH)
+        return replace(weight_format, learn_width=False, per="tensor", min_width=width)
     return weight_format
 
 
@@ -150,11 +165,21 @@ def check_format(format: Format, owner: str) -> None:
         raise SparsePixError(f"{owner}: rounding 'HALF_UP' is for fixed formats; take 'ROUND'")
     if not MIN_WIDTH <= format.width <= MAX_WIDTH:
         raise SparsePixError(f"{owner}: width must be {MIN_WIDTH} ... {MAX_WIDTH} bits, found {format.width}")
-    if isinstance(format, LearnedFixedPoint) and not MIN_WIDTH <= format.min_width <= format.width:
-        raise SparsePixError(
-            f"{owner}: min_width must be {MIN_WIDTH} ... width = {format.width} bits, found {format.min_width}"
-        )
+    if isinstance(format, LearnedFixedPoint):
+        _check_learned(format, owner)
     _check_integer(format.initial_integer, owner)
+
+
+def _check_learned(format: LearnedFixedPoint, owner: str) -> None:
+    weights = owner.endswith((" weight", " bias", "weight_format", "bias_format"))
+    choices = ("tensor", "channel", "weight") if weights else ("tensor", "channel", "element")
+    if not isinstance(format.per, str) or format.per not in choices:
+        raise SparsePixError(f"{owner}: per must be one of {', '.join(choices)}, found {format.per!r}")
+    least = MIN_WIDTH if format.per == "tensor" else 0
+    if not least <= format.min_width <= format.width:
+        raise SparsePixError(
+            f"{owner}: min_width must be {least} ... width = {format.width} bits, found {format.min_width}"
+        )
 
 
 def _check_fixed(format: FixedPoint, owner: str, least: int) -> None:

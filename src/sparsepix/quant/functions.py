@@ -10,6 +10,11 @@ from torch.autograd.function import once_differentiable
 from sparsepix_ops.fixed_point import Rounding
 
 
+def round_straight(x: Tensor) -> Tensor:
+    """Half to even; the gradient passes."""
+    return x + (x.round() - x).detach()
+
+
 class FixedQuantize(torch.autograd.Function):
     """Brevitas's quantizer for a constant scale, values and gradients bit for bit, in a tenth of its time.
 
@@ -69,8 +74,14 @@ class AnyQuantize(torch.autograd.Function):
         return grad * inside, None, None, None, None, None
 
 
+def _sum_to(x: Tensor, shape: torch.Size) -> Tensor:
+    return x.sum_to_size(shape) if shape else x.sum()
+
+
 class LearnedQuantize(torch.autograd.Function):
     """Brevitas's quantizer for a learned scale and width, values bit for bit, in a fraction of its time.
+
+    Scale and width may be those of each place: tensors that broadcast against the values. A width of 0 leaves 0.
 
     The gradients are its own too, up to rounding. With y the result, s the step and e the exponent of the range, inside
     of the range dy/de = ln 2 * (y - x) and dy/dwidth = -ln 2 * (y - x), the error of rounding; where a value is clipped
@@ -85,10 +96,14 @@ class LearnedQuantize(torch.autograd.Function):
         levels = 2.0**magnitude_bits
         steps = x * (1.0 / scale)
         steps = steps.floor_() if floor else steps.round_()
-        clipped = torch.minimum(torch.maximum(steps, -levels if signed else torch.zeros_like(levels)), levels - 1)
+        low, high = -levels if signed else torch.zeros_like(levels), levels - 1
+        if width.dim():
+            low, high = (end.masked_fill(width < 1, 0.0) for end in (low, high))
+        clipped = torch.minimum(torch.maximum(steps, low), high)
         inside, above = clipped == steps, clipped < steps
         out = clipped.mul_(scale)
         ctx.save_for_backward(x, out, inside, above, scale)
+        ctx.shapes = exponent.shape, width.shape
         return out
 
     @staticmethod
@@ -99,7 +114,11 @@ class LearnedQuantize(torch.autograd.Function):
         grad_x = grad * inside
         grad_exponent = grad_width = None
         if ctx.needs_input_grad[1]:
-            grad_exponent = math.log(2) * ((grad * out).sum() - (grad_x * x).sum())
+            shape = ctx.shapes[0]
+            grad_exponent = math.log(2) * (_sum_to(grad * out, shape) - _sum_to(grad_x * x, shape))
         if ctx.needs_input_grad[2]:
-            grad_width = math.log(2) * ((grad_x * (x - out)).sum() + (grad * above).sum() * scale)
+            shape = ctx.shapes[1]
+            at_end = grad * above
+            at_end = _sum_to(at_end, shape) * scale if scale.shape == shape else _sum_to(at_end * scale, shape)
+            grad_width = math.log(2) * (_sum_to(grad_x * (x - out), shape) + at_end)
         return grad_x, grad_exponent, grad_width, None, None

@@ -22,19 +22,23 @@ from torch import Tensor, nn
 from sparsepix.quant.bounded import bounded
 from sparsepix.quant.formats import (
     MAX_INTEGER,
+    MIN_WIDTH,
     CalibratedFixedPoint,
     Format,
     LearnedFixedPoint,
     check_format,
+    exact_format,
+    has_places,
     is_plain,
     start_of,
 )
 from sparsepix.quant.functions import AnyQuantize, FixedQuantize, LearnedQuantize
+from sparsepix.quant.learned_places import LearnedPlaces
 from sparsepix.recording.blank import is_blank
 from sparsepix.recording.emit import emit, exporting, note_quantized
 from sparsepix.util.precision import in_full_precision
 from sparsepix_ops.errors import SparsePixError
-from sparsepix_ops.fixed_point import FixedPoint
+from sparsepix_ops.fixed_point import FixedArray, FixedPoint
 from sparsepix_ops.fixed_points import FixedPoints
 from sparsepix_ops.ops.quant import parameters
 
@@ -118,6 +122,8 @@ class Quantizer(nn.Module):
         format: a fixed, calibrated or learned format, or fixed ones along the last axis (``FixedPoints``), of
             activations; None leaves the tensor as it is.
         owner: what is quantized, for messages, as 'SparseConv2d weight'.
+        shape: of weights; of activations the number of places along the last axis, which a format for each of them
+            that is learned needs.
 
     Raises:
         SparsePixError: a width outside 2 ... 16, or of a fixed format 2 ... 24 (from 1 where it wraps, clips to a
@@ -125,14 +131,18 @@ class Quantizer(nn.Module):
             along an axis of weights.
     """
 
-    def __init__(self, format: Format, owner: str = "Quantizer") -> None:
+    def __init__(self, format: Format, owner: str = "Quantizer", shape: tuple[int, ...] | int | None = None) -> None:
         super().__init__()
         check_format(format, owner)
         self.format = format
         self.plain = is_plain(format)  # asked at every call
         self.owner = owner
         self.bypassed = 0  # blocks of ``unquantized`` that hold now, in all threads
-        self.learned = rescaling_int_quant(format) if isinstance(format, LearnedFixedPoint) else None
+        self.learned = self.places = None
+        if isinstance(format, LearnedFixedPoint) and has_places(format):
+            self.places = LearnedPlaces(format, owner, shape)
+        elif isinstance(format, LearnedFixedPoint):
+            self.learned = rescaling_int_quant(format)
         # Tensors: torch takes longer to wrap a Python float than to multiply a small tensor by it.
         if not self.plain:
             for name, value in zip(_ENDS, parameters(format), strict=True):
@@ -164,6 +174,9 @@ class Quantizer(nn.Module):
             return self._calibrated()
         if isinstance(self.format, FixedPoints):
             return self.format.hull
+        if self.places is not None:
+            found = [format for format in self.places.formats() if format is not None]
+            return FixedPoints(tuple(set(found))).hull if found else FixedPoint(MIN_WIDTH, 1)
         if self.learned is None:
             return self.format
         exponent = float(self.learned.scaling_impl.value.detach())
@@ -202,7 +215,7 @@ class Quantizer(nn.Module):
 
     @torch.no_grad()
     def set_integer(self, integer: int) -> None:
-        """Move the binary point of a format that adapts.
+        """Move the binary point of a format that adapts; of formats for each place, that of all of them.
 
         Args:
             integer: bits left of it, the sign bit included.
@@ -216,7 +229,9 @@ class Quantizer(nn.Module):
             raise SparsePixError(
                 f"{self.owner}: the integer bits must be -{MAX_INTEGER} ... {MAX_INTEGER}, found {integer}"
             )
-        if self.learned is None:
+        if self.places is not None:
+            self.places.set_integers(self.places.exponent.new_tensor(float(integer)))
+        elif self.learned is None:
             self.scale.fill_(2.0 ** (integer - self.format.width))
         else:
             self.learned.scaling_impl.value.fill_(float(integer - int(self.format.signed)))
@@ -225,14 +240,28 @@ class Quantizer(nn.Module):
     def bit_width(self) -> Tensor | float | None:
         """The width: a scalar tensor with a gradient if it is learned; None if there is no format.
 
-        Of formats along the last axis the mean, which counts bit operations: each place has as many products.
+        Of formats for each place the mean; ``place_bits`` has each.
         """
         if self.format is None:
             return None
+        if self.places is not None:
+            return self.places.bits().mean()
         if isinstance(self.format, FixedPoints):
             return sum(e.width for e in self.format.elements if e is not None) / len(self.format.elements)
         learns_width = self.learned is not None and self.format.learn_width
         return self.learned.msb_clamp_bit_width_impl() if learns_width else float(self.format.width)
+
+    @property
+    def place_bits(self) -> Tensor | float | None:
+        """Bits that products with the values take: ``bit_width``, or where formats differ within the tensor a tensor.
+
+        The latter broadcasts against weights; of activations it is [places].
+        """
+        if self.places is not None:
+            return self.places.bits()
+        if isinstance(self.format, FixedPoints):
+            return torch.tensor([float(e.width) if e else 0.0 for e in self.format.elements], device=self._scale.device)
+        return self.bit_width
 
     def forward(self, x: Tensor) -> Tensor:
         """Quantize ``x`` [...]; the result has its shape and dtype."""
@@ -240,15 +269,18 @@ class Quantizer(nn.Module):
             return x
         x = in_full_precision(self.owner, x)
         if is_blank(x):
-            return emit(self._op, (x, *self._constants(x)), self._attributes(), x.shape)
+            op, constants, attributes = _node(self.present, x)
+            return emit(op, (x, *constants), attributes, x.shape)
         result = self.quantize(x)
         if exporting():
-            note_quantized(self._op, x, result, self._constants(x), self._attributes())
+            self._note(x, result)
         return result
 
     def quantize(self, x: Tensor) -> Tensor:
         """What ``forward`` does, at any time: in an export and within ``unquantized`` too."""
         format = self.format
+        if self.places is not None:
+            return self.places.quantize(x)
         if not self.plain:
             if isinstance(format, FixedPoints) and (x.shape[-1:] != self._scale.shape or x.dim() == 4):
                 image = "; an image has one format" if x.dim() == 4 else ""
@@ -268,22 +300,22 @@ class Quantizer(nn.Module):
             scale, inverse, format = self.scale, self.scale.reciprocal(), format.initial
         return FixedQuantize.apply(x, scale, inverse, format.raw_min, format.raw_max, floor)
 
-    def _constants(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Scale, zero point and width of the ``Quant`` node of ``x``; of a ``FixedPointQuant`` scale and ends."""
-        if not self.plain:
-            return tuple(torch.tensor(value, dtype=x.dtype) for value in parameters(self.format))
-        format = self.fixed_point
-        scale, zero, width = (torch.tensor(v, dtype=x.dtype) for v in (format.scale, 0.0, float(format.width)))
-        return scale, zero, width
-
     @property
-    def _op(self) -> str:
-        return "Quant" if self.plain else "FixedPointQuant"
+    def present(self) -> FixedPoint | FixedPoints | None:
+        """The format at this time: of formats for each channel or element each of them; see ``fixed_point``."""
+        if isinstance(self.format, FixedPoints):
+            return self.format
+        return self.fixed_point if self.places is None or self.places.of_weights else self.places.present()
 
-    def _attributes(self) -> dict[str, int | str]:
-        if not self.plain:
-            return {"rounding_mode": self.format.rounding, "overflow": self.format.overflow}
-        return {"signed": int(self.format.signed), "narrow": 0, "rounding_mode": self.format.rounding}
+    def _note(self, x: Tensor, result: Tensor) -> None:
+        """Record the quantizer of a constant."""
+        if self.places is not None:  # the numbers themselves, on the grid that holds them
+            x = result
+            format = exact_format(FixedArray.from_real(result.detach().double().cpu().numpy()))
+        else:
+            format = self.present
+        op, constants, attributes = _node(format, x)
+        note_quantized(op, x, result, constants, attributes)
 
     def _load_from_state_dict(
         self, state_dict: dict[str, Any], prefix: str, metadata: Any, strict: bool, missing: list[str], *rest: list[str]
@@ -296,6 +328,18 @@ class Quantizer(nn.Module):
     def extra_repr(self) -> str:
         """The format, for ``print(model)``."""
         return f"calibrated, {self.fixed_point}" if isinstance(self.format, CalibratedFixedPoint) else str(self.format)
+
+
+def _node(format: FixedPoint | FixedPoints, x: Tensor) -> tuple[str, tuple[Tensor, ...], dict[str, int | str]]:
+    """Op, constants and attributes of the node that quantizes ``x``.
+
+    The constants are scale, zero point and width of a ``Quant``, of a ``FixedPointQuant`` scale and ends.
+    """
+    if is_plain(format):
+        constants = tuple(torch.tensor(v, dtype=x.dtype) for v in (format.scale, 0.0, float(format.width)))
+        return "Quant", constants, {"signed": int(format.signed), "narrow": 0, "rounding_mode": format.rounding}
+    constants = tuple(torch.tensor(value, dtype=x.dtype) for value in parameters(format))
+    return "FixedPointQuant", constants, {"rounding_mode": format.rounding, "overflow": format.overflow}
 
 
 _counting = threading.Lock()

@@ -10,6 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from sparsepix.datasets import Split
 from sparsepix.nn.batch_norm import SparseBatchNorm2d
 from sparsepix.quant.formats import MAX_INTEGER
+from sparsepix.quant.functions import FixedQuantize
 from sparsepix.quant.quantizers import Quantizer, unquantized
 from sparsepix.training.batches import ImageStore
 from sparsepix.training.data_checks import checked_images, model_problems
@@ -115,9 +116,10 @@ def _values(model: nn.Module, quantizers: dict[str, Quantizer], images: np.ndarr
     seen: dict[str, list[Tensor]] = {name: [] for name in quantizers}
 
     def keep(name: str, x: Tensor) -> None:
-        flat = x.detach().flatten()
-        flat = flat[flat != 0]
-        seen[name].append(flat[:: max(1, -(-len(flat) // _KEPT))])
+        places = quantizers[name].places
+        rows = places.by_place(x.detach()) if places is not None else x.detach().reshape(-1, 1)
+        flat = rows[(rows != 0).any(1)]
+        seen[name].append(flat[:: max(1, -(-flat.numel() // _KEPT))])
 
     hooks = [
         quantizer.register_forward_pre_hook(lambda _, inputs, name=name: keep(name, inputs[0]))
@@ -130,23 +132,41 @@ def _values(model: nn.Module, quantizers: dict[str, Quantizer], images: np.ndarr
         for hook in hooks:
             hook.remove()
     # A layer that an image does not reach has seen nothing.
-    return {name: torch.cat(parts) if parts else torch.zeros(0) for name, parts in seen.items()}
+    return {name: torch.cat(parts) if parts else torch.zeros(0, 1) for name, parts in seen.items()}
 
 
 def _fit(quantizer: Quantizer, values: Tensor) -> None:
-    """Move the binary point to where the squared error is least; of equal ones the largest range."""
-    values = values if quantizer.format.signed else values[values > 0]
-    if not len(values):
+    """Move the binary points to where the squared error is least; of equal ones the largest range.
+
+    Args:
+        quantizer: that adapts.
+        values: [any, ranges] that it would see.
+    """
+    format = quantizer.format
+    values = values if format.signed else values.clamp(min=0)
+    largest = values.abs().amax(0) if len(values) else values.new_zeros(values.shape[1])
+    some = largest > 0
+    if not some.any():
         return  # nothing to fit to, as in a layer whose values are all 0
-    top = math.ceil(math.log2(float(values.abs().max()))) + int(quantizer.format.signed)
-    best = None
-    for integer in range(min(top + 1, MAX_INTEGER), max(top - quantizer.format.width, -MAX_INTEGER - 1), -1):
-        quantizer.set_integer(integer)
-        error = float((quantizer.quantize(values) - values).double().square().sum())
-        if best is None or error < best[0]:
-            best = error, integer
-    if best is not None:  # else the values are smaller than any format's steps
-        quantizer.set_integer(best[1])
+    tops = torch.where(some, largest, largest[some].max()).double().log2().ceil().long() + int(format.signed)
+    width = quantizer.fixed_point.width if quantizer.places is None else format.width
+    best, error = tops.clone(), torch.full_like(tops, math.inf, dtype=torch.float64)
+    highest = min(int(tops.max()) + 1, MAX_INTEGER)
+    lowest = max(int(tops.min()) - format.width + 1, -MAX_INTEGER)
+    for integer in range(highest, lowest - 1, -1):
+        trial = FixedPoint(width, integer, format.signed, format.rounding)
+        ends = (values.new_tensor(trial.scale), values.new_tensor(1 / trial.scale), trial.raw_min, trial.raw_max)
+        rounded = FixedQuantize.apply(values, *ends, format.rounding == "FLOOR")
+        now = (rounded - values).double().square().sum(0)
+        better = (now < error) & (integer <= tops + 1) & (integer > tops - format.width)
+        best[better], error[better] = integer, now[better]
+    found = some & error.isfinite()  # else the values are smaller than any format's steps
+    if quantizer.places is None:
+        if found.all():
+            quantizer.set_integer(int(best[0]))
+    else:
+        before = quantizer.places.exponent.detach().long() + int(format.signed)
+        quantizer.places.set_integers(torch.where(found, best, before))
 
 
 def float_problems(float_epochs: int, epochs: int, model: nn.Module) -> list[str]:

@@ -19,6 +19,7 @@ PRESETS = ("neutrino", "jet", "mnist", "digits", "muon")
 SELECTIONS = ("raster", "magnitude")
 FORMATS = ("calibrated", "paper")
 LEARNED = ("max_pixels", "threshold", "bits")
+BITS_PER = ("tensor", "channel", "weight")
 _LARGEST_SEED = 2**32 - 1  # of numpy and scikit-learn
 
 
@@ -77,6 +78,13 @@ class RunOptions:
     )
     learn: tuple[str, ...] = option(
         (), "learn these too; with --penalty, or nothing makes them smaller", choices=LEARNED, group="model"
+    )
+    bits_per: str = option(
+        "tensor",
+        "with --learn bits: a width for each tensor, each channel (and element of a vector), or these and each weight "
+        "(default: %(default)s)",
+        choices=BITS_PER,
+        group="model",
     )
     channels: tuple[int, ...] = option(
         (), "out_channels of each convolution (default: the preset's)", low=1, group="model", metavar="C"

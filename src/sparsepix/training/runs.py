@@ -74,7 +74,7 @@ def build_model(options: RunOptions) -> SparseCNN:
     """
     preset = getattr(models, options.preset)
     learned = {f"learn_{name}": True for name in options.learn}
-    same = ("selection", "formats", "batch_norm")
+    same = ("selection", "formats", "batch_norm", "bits_per")
     given = {name: getattr(options, name) for name in same} | learned
     architecture = preset(options.max_pixels, options.bits, **given).architecture
     if options.channels:
