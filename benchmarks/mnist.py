@@ -6,8 +6,9 @@
 
 FOLDER holds the four IDX files. Every training is that of ``sparsepix-train mnist`` without other options, judged on
 all 10,000 test images; a run that is there already is not repeated, an interrupted one goes on. 'learned' begins with
-40 pixels and learns the budget and the threshold ('learned bits': the widths too); 'standard' is the CNN on the whole
-image.
+40 pixels and learns the budget and the threshold ('learned bits': the widths too); 'bits per tensor', 'bits per channel'
+and 'bits per weight' learn widths alone with N = 20, under penalties on bit operations of several weights; 'standard' is
+the CNN on the whole image.
 
 Published: the weights that the authors of SparsePixels (arXiv 2512.06208) published, run through our layers on the same
 images, and their latency and LUTs (C synthesis by Vitis HLS, logic synthesis by Vivado). Ours is an estimate here: of
@@ -56,6 +57,8 @@ PUBLISHED = {
 }
 LEARNED = {"budget": 0.15, "masked_intensity": 0.3}
 EBOPS = (1e-7, 1e-6)  # weights of that penalty: little and much smaller than 8 bits
+EBOPS_STUDY = (1e-7, 3e-7, 1e-6, 3e-6, 1e-5)
+PER = ("tensor", "channel", "weight")
 COLUMNS = ("model", "max_pixels", "bits", "seed", "accuracy", "best_epoch", "seconds", "pixels", "ebops")
 
 
@@ -93,6 +96,9 @@ def trainings(given: argparse.Namespace) -> Iterator[Training]:
             for weight in EBOPS:
                 learn = {"penalties": LEARNED | {"ebops": weight}, "learn": ("max_pixels", "threshold", "bits")}
                 yield run("learned bits", 40, 8, seed, **shared, **learn)
+        for per, weight in product(given.bits_per, EBOPS_STUDY):
+            learn = {"penalties": {"ebops": weight}, "learn": ("bits",), "bits_per": per}
+            yield run(f"bits per {per}", 20, 8, seed, **shared, **learn)
         if given.standard:
             yield run("standard", 1, None, seed, **shared)
 
@@ -256,6 +262,23 @@ def picture(rows: Sequence[dict], found: dict[tuple[int, int], tuple[int, int, i
     return figure
 
 
+def picture_of_bits(rows: Sequence[dict]) -> Figure:
+    """Accuracy against bit operations: one width for all, and learned ones for each tensor, channel and weight."""
+    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    axes = figure.subplots()
+    kinds = [("raster", "one width, by hand"), *((f"bits per {per}", f"learned, each {per}") for per in PER)]
+    for (model, label), colour in zip(kinds, PALETTE, strict=False):
+        points = [(row["ebops"], row["accuracy"]) for row in rows if row["model"] == model and row.get("ebops")
+                  and row["max_pixels"] == 20]  # fmt: skip
+        if points:
+            axes.plot(*zip(*sorted(points), strict=True), color=colour, marker="o", markersize=4, label=label)
+    axes.set(xscale="log", xlabel="bit operations an image (EBOPS)", ylabel="accuracy, 10,000 test images")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    axes.legend(frameon=False, fontsize=8)
+    plain(axes)
+    return figure
+
+
 def bits_of(text: str) -> int | None:
     """A width, or None for 'float'."""
     return None if text == FLOAT else int(text)
@@ -275,6 +298,8 @@ def main() -> None:
     parser.add_argument(
         "--no-standard", dest="standard", action="store_false", help="leave the standard CNN out (slow)"
     )
+    parser.add_argument("--bits-per", nargs="*", choices=PER, default=list(PER), help="learned widths (default: all)")
+    parser.add_argument("--bits-png", type=Path, help="also draw accuracy against bit operations to this file")
     parser.add_argument("--epochs", type=int, default=50, help="(default 50, as of sparsepix-train)")
     parser.add_argument("--jobs", type=int, default=2, help="trainings at once, a core each (default 2)")
     parser.add_argument("--exact", action="store_true", help="compare torch, ONNX Runtime, C++ and RTL for N = 20")
@@ -309,6 +334,8 @@ def main() -> None:
             writer.writerows(ordered)
     if given.png:
         picture(ordered, found).savefig(given.png, dpi=130)
+    if given.bits_png:
+        picture_of_bits(ordered).savefig(given.bits_png, dpi=130)
     if given.exact:
         for bits in (8, 16):
             best = [t for t in wanted if (t.model, t.options.max_pixels, t.options.bits) == ("raster", 20, bits)]
