@@ -6,9 +6,9 @@
 
 FOLDER holds the four IDX files. Every training is that of ``sparsepix-train mnist`` without other options, judged on
 all 10,000 test images; a run that is there already is not repeated, an interrupted one goes on. 'learned' begins with
-40 pixels and learns the budget and the threshold ('learned bits': the widths too); 'bits per tensor', 'bits per channel'
-and 'bits per weight' learn widths alone with N = 20, under penalties on bit operations of several weights; 'standard' is
-the CNN on the whole image.
+40 pixels and learns the budget and the threshold ('learned bits': the widths too); 'bits per tensor', 'bits per
+channel' and 'bits per weight' learn widths alone with N = 20, under penalties on bit operations of several weights;
+'standard' is the CNN on the whole image.
 
 Published: the weights that the authors of SparsePixels (arXiv 2512.06208) published, run through our layers on the same
 images, and their latency and LUTs (C synthesis by Vitis HLS, logic synthesis by Vivado). Ours is an estimate here: of
