@@ -246,7 +246,9 @@ def _preset(name: str, max_pixels: int, bits: int | None, options: PresetOptions
     if not isinstance(per, str) or per not in BITS_PER:
         raise SparsePixError(f"{name}: bits_per must be one of {', '.join(BITS_PER)}, found {per!r}")
     if per != "tensor" and not learn_bits:
-        raise SparsePixError(f"{name}: bits_per={per!r} is for widths that are learned; take learn_bits=True or --learn bits")
+        raise SparsePixError(
+            f"{name}: bits_per={per!r} is for widths that are learned; take learn_bits=True or --learn bits"
+        )
     if learn_bits or formats == "calibrated":
         for field in ("weight_format", "activation_format", "pool_format"):
             if field not in options:
