@@ -117,6 +117,37 @@ def test_what_a_tool_started_may_clean_up_after_the_tool_is_gone(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["pids"]
 
 
+# A tool that leaves temporary files when it is ended, as Yosys does.
+UNTIDY = "touch $TMPDIR/left; mktemp > made; echo $$ > pids.new; mv pids.new pids; exec sleep 1000"
+
+
+def test_no_temporary_file_of_a_tool_is_left(tmp_path, monkeypatch):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    done = processes.run(["sh", "-c", "touch $TMPDIR/left; mktemp; echo $TMPDIR"])
+    assert all(Path(line).is_relative_to(temporary) for line in done.stdout.split())
+    assert not list(temporary.iterdir())
+    with processes.process_group() as group:
+        threading.Thread(target=group.run, args=(["sh", "-c", UNTIDY], tmp_path)).start()
+        pids(tmp_path)
+        assert Path((tmp_path / "made").read_text().strip()).is_relative_to(temporary)
+    assert not list(temporary.iterdir())
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_no_temporary_file_is_left_by_tools_of_a_process_that_is_killed(tmp_path, monkeypatch, number):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    process = python(f"processes.run(['sh', '-c', {UNTIDY!r}])", tmp_path)
+    pids(tmp_path)
+    assert list(temporary.rglob("left"))
+    process.send_signal(number)
+    assert process.wait() == -number
+    wait_for(lambda: not list(temporary.iterdir()), "a temporary file is left")
+
+
 def test_threads_share_a_group(tmp_path):
     found = []
     with processes.process_group() as group:

@@ -3,8 +3,10 @@
 import contextlib
 import os
 import select
+import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
@@ -14,8 +16,9 @@ from pathlib import Path
 from sparsepix_ops.system.signals import held
 
 # Leads the group and waits for its standard input to end: this happens when the process that holds the other end of the
-# pipe is gone, even if it was killed. A tool that gets SIGTERM removes its temporary files.
-_LEADER = "trap '' HUP INT TERM; read line; kill -TERM 0; sleep 1; kill -KILL 0"
+# pipe is gone, even if it was killed. A tool that gets SIGTERM removes its temporary files; not every one does, so they
+# are in a folder of their own, the argument.
+_LEADER = "trap '' HUP INT TERM; read line; kill -TERM 0; sleep 1; rm -rf \"$0\"; kill -KILL 0"
 _GRACE = 2.0  # seconds from SIGTERM to SIGKILL
 
 
@@ -26,6 +29,8 @@ class ProcessGroup:
         self._lock = threading.Lock()
         self._children: list[subprocess.Popen[str]] = []
         self._ended = False
+        # Yosys, for one, leaves those of ABC behind when it is ended.
+        self._temporary = tempfile.mkdtemp(prefix="sparsepix-tools-")
         # Every process of the group, what the tools start too, inherits one end of this: the other end tells when the
         # last of them is gone. A driver of a compiler outlives the make that started it, and removes its files.
         self._gone, self._there = os.pipe()
@@ -33,7 +38,7 @@ class ProcessGroup:
         try:
             # A group of its own, not a session: it stays in the background of the same terminal.
             self._leader = subprocess.Popen(
-                ["/bin/sh", "-c", _LEADER],
+                ["/bin/sh", "-c", _LEADER, self._temporary],
                 stdin=read,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -42,6 +47,7 @@ class ProcessGroup:
             )
         except BaseException:
             self._close()
+            shutil.rmtree(self._temporary, ignore_errors=True)
             raise
         finally:
             os.close(read)
@@ -51,6 +57,8 @@ class ProcessGroup:
         self, command: Sequence[str | Path], cwd: Path | None = None, capture: bool = True
     ) -> subprocess.CompletedProcess[str]:
         """Run a command to its end; several threads may do so at once.
+
+        Its folder for temporary files (TMPDIR) is one of the group, and goes with it.
 
         Args:
             command: the program and its arguments. Its standard input is empty.
@@ -71,6 +79,7 @@ class ProcessGroup:
             child = subprocess.Popen(
                 command,
                 cwd=cwd,
+                env=os.environ | {"TMPDIR": self._temporary},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -106,6 +115,7 @@ class ProcessGroup:
             self._leader.wait()
             for child in self._children:
                 child.wait()
+            shutil.rmtree(self._temporary, ignore_errors=True)
 
     def _running(self, seconds: float) -> bool:
         """Whether a process of the group is still there after so long."""
