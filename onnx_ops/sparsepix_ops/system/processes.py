@@ -3,17 +3,15 @@
 import contextlib
 import os
 import select
-import shutil
 import signal
 import subprocess
-import tempfile
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from sparsepix_ops.system.signals import held
+from sparsepix_ops.system.signals import held, temporary_folder
 
 # Leads the group and waits for its standard input to end: this happens when the process that holds the other end of the
 # pipe is gone, even if it was killed. A tool that gets SIGTERM removes its temporary files; not every one does, so they
@@ -23,14 +21,17 @@ _GRACE = 2.0  # seconds from SIGTERM to SIGKILL
 
 
 class ProcessGroup:
-    """Processes that end together; made by ``process_group``."""
+    """Processes that end together; made by ``process_group``.
 
-    def __init__(self) -> None:
+    Args:
+        temporary: folder for their temporary files, which whoever makes the group removes after it.
+    """
+
+    def __init__(self, temporary: Path) -> None:
         self._lock = threading.Lock()
         self._children: list[subprocess.Popen[str]] = []
         self._ended = False
-        # Yosys, for one, leaves those of ABC behind when it is ended.
-        self._temporary = tempfile.mkdtemp(prefix="sparsepix-tools-")
+        self._temporary = str(temporary)
         # Every process of the group, what the tools start too, inherits one end of this: the other end tells when the
         # last of them is gone. A driver of a compiler outlives the make that started it, and removes its files.
         self._gone, self._there = os.pipe()
@@ -47,7 +48,6 @@ class ProcessGroup:
             )
         except BaseException:
             self._close()
-            shutil.rmtree(self._temporary, ignore_errors=True)
             raise
         finally:
             os.close(read)
@@ -115,7 +115,6 @@ class ProcessGroup:
             self._leader.wait()
             for child in self._children:
                 child.wait()
-            shutil.rmtree(self._temporary, ignore_errors=True)
 
     def _running(self, seconds: float) -> bool:
         """Whether a process of the group is still there after so long."""
@@ -157,15 +156,17 @@ def process_group() -> Iterator[ProcessGroup]:
 
     They end when an exception leaves the block, and when this process ends, killed by SIGKILL too.
     """
-    group = None
-    try:
-        with held():
-            group = ProcessGroup()
-        yield group
-    finally:
-        if group is not None:
+    # Yosys, for one, leaves temporary files of ABC behind when it is ended.
+    with temporary_folder("sparsepix-tools-") as temporary:
+        group = None
+        try:
             with held():
-                group.end()
+                group = ProcessGroup(temporary)
+            yield group
+        finally:
+            if group is not None:
+                with held():
+                    group.end()
 
 
 @contextlib.contextmanager
