@@ -43,7 +43,7 @@ class Result:
     test_float: float
     test: float
     ebops: float
-    widths: dict[str, list[int]]
+    widths: dict[str, list[float]]
 
 
 def stand_still(reduce: sp.SparseInputReduce) -> None:
@@ -132,7 +132,7 @@ def show(found: list[Result], options: argparse.Namespace, console: Console) -> 
             f"{result.test_float:.2%}",
             f"{result.test:.2%}",
             f"{result.ebops:,.0f}",
-            ", ".join(f"{weight}x{activation}" for weight, activation in result.widths.values()),
+            ", ".join(f"{weight:g}x{activation:g}" for weight, activation in result.widths.values()),
         )
     console.print(table)
     for name in dict.fromkeys(result.name for result in found):

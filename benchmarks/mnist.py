@@ -37,6 +37,7 @@ from rich.table import Table
 
 import sparsepix as sp
 import sparsepix_hls
+from sparsepix.models.preset_names import BITS_PER
 from sparsepix.plots.style import PALETTE, plain
 from sparsepix.runs import RunOptions, train
 from sparsepix.training import accuracy, fit, predict
@@ -58,7 +59,6 @@ PUBLISHED = {
 LEARNED = {"budget": 0.15, "masked_intensity": 0.3}
 EBOPS = (1e-7, 1e-6)  # weights of that penalty: little and much smaller than 8 bits
 EBOPS_STUDY = (1e-7, 3e-7, 1e-6, 3e-6, 1e-5)
-PER = ("tensor", "channel", "weight")
 COLUMNS = ("model", "max_pixels", "bits", "seed", "accuracy", "best_epoch", "seconds", "pixels", "ebops")
 
 
@@ -266,7 +266,7 @@ def picture_of_bits(rows: Sequence[dict]) -> Figure:
     """Accuracy against bit operations: one width for all, and learned ones for each tensor, channel and weight."""
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     axes = figure.subplots()
-    kinds = [("raster", "one width, by hand"), *((f"bits per {per}", f"learned, each {per}") for per in PER)]
+    kinds = [("raster", "one width, by hand"), *((f"bits per {per}", f"learned, each {per}") for per in BITS_PER)]
     for (model, label), colour in zip(kinds, PALETTE, strict=False):
         points = [(row["ebops"], row["accuracy"]) for row in rows if row["model"] == model and row.get("ebops")
                   and row["max_pixels"] == 20]  # fmt: skip
@@ -298,7 +298,9 @@ def main() -> None:
     parser.add_argument(
         "--no-standard", dest="standard", action="store_false", help="leave the standard CNN out (slow)"
     )
-    parser.add_argument("--bits-per", nargs="*", choices=PER, default=list(PER), help="learned widths (default: all)")
+    parser.add_argument(
+        "--bits-per", nargs="*", choices=BITS_PER, default=list(BITS_PER), help="learned widths (default: all)"
+    )
     parser.add_argument("--bits-png", type=Path, help="also draw accuracy against bit operations to this file")
     parser.add_argument("--epochs", type=int, default=50, help="(default 50, as of sparsepix-train)")
     parser.add_argument("--jobs", type=int, default=2, help="trainings at once, a core each (default 2)")

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from sparsepix.models.preset_names import SELECTIONS
 from sparsepix.quant.formats import CalibratedFixedPoint, Format, LearnedFixedPoint, check_format, has_places
 from sparsepix.util.numbers_given import require_plain, shown
 from sparsepix_ops.errors import SparsePixError
@@ -17,7 +18,7 @@ from sparsepix_ops.whole import real_number, truth, whole_number
 _KINDS = ("conv", "avg_pool", "max_pool", "dense")
 _CHOICES = {
     "activity": ("first", "any", "sum"),
-    "selection": ("raster", "magnitude"),
+    "selection": SELECTIONS,
     "bias_on": ("active", "nonzero"),
     "head": ("sigmoid", "softmax", None),
 }

@@ -10,15 +10,13 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypedDict, Unpack
 
 from sparsepix.models.architecture import Architecture, Layer
+from sparsepix.models.preset_names import BITS_PER, FORMATS
 from sparsepix.models.sparse_cnn import SparseCNN
 from sparsepix.quant.formats import MAX_WIDTH, MIN_WIDTH, CalibratedFixedPoint, Format, LearnedFixedPoint, Per
 from sparsepix.util.checks import check_flag
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedPoint
 from sparsepix_ops.whole import whole_number
-
-FORMATS = ("calibrated", "paper")
-BITS_PER = ("tensor", "channel", "weight")
 
 
 @dataclass(frozen=True)

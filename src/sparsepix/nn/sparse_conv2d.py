@@ -174,31 +174,27 @@ class SparseConv2d(nn.Module):
         The gradient goes to a learned selection: dropping a pixel drops its pairs with itself and its neighbours
         (after a stride: dropping the only pixel of a cell drops those of the cell).
         """
-        last = self.last_forward
-        batch, _ = last.slots
-        neighbours = (last.table < last.table.shape[1]).sum(0).view(last.slots).to(self.weight.dtype)
-        pairs = neighbours.sum()
-        if last.presence is not None:
-            # Each pair counts for both of its pixels, of which an output of a stride is none.
-            ends = 2 if self.stride == (1, 1) else 1
-            pairs = pairs + ends * (neighbours * (last.presence - last.presence.detach())).sum()
-        return pairs * (self.in_channels // self.groups * self.out_channels / max(batch, 1))
+        batch, _ = self.last_forward.slots
+        return self._pairs().sum() * (self.in_channels // self.groups * self.out_channels / max(batch, 1))
 
     def products_of_taps(self) -> Tensor:
-        """Multiplications an image with one weight at each place of the kernel, [1, 1, rows, columns].
+        """Those with one weight at each place of the kernel, [1, 1, rows, columns]."""
+        batch, _ = self.last_forward.slots
+        return (self._pairs() / max(batch, 1)).view(1, 1, *self.kernel_size)
 
-        As ``products``, which is their sum times the pairs of channels.
-        """
+    def _pairs(self) -> Tensor:
+        """Outputs and kept pixels in their windows of the last forward, at each place of the kernel: [K]."""
         last = self.last_forward
-        batch, _ = last.slots
         there = last.table < last.table.shape[1]
         pairs = there.sum(1).to(self.weight.dtype)
         if last.presence is not None:
-            # The pair of two pixels lies at opposite places of the kernel, seen from the one and from the other.
-            ends = there.long() + there.flip(0).long() if self.stride == (1, 1) else there
-            change = (last.presence - last.presence.detach()).view(-1)
-            pairs = pairs + ends.to(change.dtype) @ change
-        return (pairs / max(batch, 1)).view(1, 1, *self.kernel_size)
+            change = there.to(last.presence.dtype) @ (last.presence - last.presence.detach()).view(-1)
+            pairs = pairs + change
+            if self.stride == (1, 1):
+                # Each pair counts for both of its pixels: seen from the other one it lies at the opposite place. Of an
+                # output of a stride there is no pixel.
+                pairs = pairs + change.flip(0)
+        return pairs
 
     def extra_repr(self) -> str:
         """The arguments, for ``print(model)``."""

@@ -35,7 +35,7 @@ class SparseFlatten(nn.Module):
         The gradient goes to a learned selection.
         """
         last = self.last_forward
-        kept = last.active.to(torch.get_default_dtype()) if last.presence is None else last.presence
+        kept = self._kept()
         return kept.sum() / max(len(kept), 1) * last.channels
 
     def kept_places(self) -> Tensor:
@@ -44,9 +44,14 @@ class SparseFlatten(nn.Module):
         The gradient goes to a learned selection.
         """
         last = self.last_forward
-        kept = last.active.to(torch.get_default_dtype()) if last.presence is None else last.presence
+        kept = self._kept()
         height, width = last.spatial_shape
         place = last.coords[..., 0] * width + last.coords[..., 1]
         place = torch.where(last.active, place, height * width).view(-1)
         counts = kept.new_zeros(height * width + 1).index_add(0, place, kept.reshape(-1))
         return counts[:-1] / max(len(kept), 1)
+
+    def _kept(self) -> Tensor:
+        """Which slots of the last forward have a pixel, [B, N]."""
+        last = self.last_forward
+        return last.active.to(torch.get_default_dtype()) if last.presence is None else last.presence

@@ -122,9 +122,9 @@ def bias_format_of(weight_format: Format) -> Format:
 
     A bias is added and not multiplied, so narrowing it would save nothing.
     """
-    if isinstance(weight_format, LearnedFixedPoint) and (weight_format.learn_width or has_places(weight_format)):
-        width = max(weight_format.min_width, MIN_WIDTH)
-        return replace(weight_format, learn_width=False, per="tensor", min_width=width)
+    if isinstance(weight_format, LearnedFixedPoint):
+        least = max(weight_format.min_width, MIN_WIDTH)  # that of a whole tensor
+        return replace(weight_format, learn_width=False, per="tensor", min_width=least)
     return weight_format
 
 

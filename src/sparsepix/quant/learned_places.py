@@ -1,4 +1,4 @@
-"""Learned formats that differ within a tensor."""
+"""Learned widths, and learned formats that differ within a tensor."""
 
 import math
 
@@ -14,10 +14,63 @@ from sparsepix_ops.fixed_point import FixedPoint
 from sparsepix_ops.fixed_points import FixedPoints
 
 
+def check_places(owner: str, places: int, x: Tensor) -> None:
+    """Check that values have so many places along the last axis, as formats of each have.
+
+    Raises:
+        SparsePixError: another number; an image.
+    """
+    if x.shape[-1:] != (places,) or x.dim() == 4:
+        image = "; an image has one format" if x.dim() == 4 else ""
+        raise SparsePixError(
+            f"{owner}: expected {places} places along the last axis, one for each format, found the shape "
+            f"{tuple(x.shape)}{image}"
+        )
+
+
+def check_learned(owner: str, exponents: Tensor, widths: Tensor) -> None:
+    """Check that learned scales and widths are some that a format can have.
+
+    Raises:
+        SparsePixError: one is not finite, or a scale has run away.
+    """
+    wrong = exponents[~(exponents.abs() <= MAX_INTEGER)].flatten()
+    if len(wrong):
+        raise SparsePixError(
+            f"{owner}: the learned scale must stay within 2**-{MAX_INTEGER} ... 2**{MAX_INTEGER}, found "
+            f"2**{float(wrong[0])}; lower the learning rate or give a fixed format"
+        )
+    if not widths.isfinite().all():
+        raise SparsePixError(f"{owner}: the learned width is not finite; lower the learning rate")
+
+
+class LearnedWidth(nn.Module):
+    """Widths that are learned, as whole numbers; one is the bit width that Brevitas's quantizer asks for.
+
+    Brevitas's own ``BitWidthParameter`` runs away above an upper bound and turns around below the lower one; this one
+    stops at both and can leave them again. The parameter ``share`` is the width as a share of its start, so
+    that learning rates made for weights suit it.
+
+    Args:
+        smallest: the smallest width.
+        largest: the width to start from, and the largest.
+        shape: () for one width. The parameter is a vector whatever it is: weight decay is for matrices.
+    """
+
+    def __init__(self, smallest: int, largest: int, shape: tuple[int, ...] = ()) -> None:
+        super().__init__()
+        self.smallest, self.largest, self.shape = smallest, largest, shape
+        self.share = nn.Parameter(torch.ones(math.prod(shape)) if shape else torch.tensor(1.0))
+
+    def forward(self) -> Tensor:
+        """The widths, in their shape; gradients go straight through the rounding."""
+        # In float64, so that a float and a double model round to the same width.
+        width = bounded(self.share.double(), self.smallest / self.largest, 1.0) * self.largest
+        return round_straight(width).to(self.share.dtype).view(self.shape)
+
+
 class LearnedPlaces(nn.Module):
     """Range and width of each place of a tensor.
-
-    The parameters are vectors, whatever the tensor is: weight decay is for matrices.
 
     Args:
         format: with ``per`` other than 'tensor'.
@@ -43,18 +96,15 @@ class LearnedPlaces(nn.Module):
         self.width_shape = shape if format.per == "weight" else places
         start = float(format.initial_integer - int(format.signed))
         self.exponent = nn.Parameter(torch.full((math.prod(self.range_shape),), start))
-        # As a share of the start, so that learning rates made for weights suit it.
-        self.share = nn.Parameter(torch.ones(math.prod(self.width_shape))) if format.learn_width else None
+        width = (format.min_width, format.width, self.width_shape)
+        self.width = LearnedWidth(*width) if format.learn_width else None
         self.last_forward = LastForward()
 
     def widths(self) -> Tensor:
         """Bits of each place, whole numbers with a gradient, in the shape that broadcasts against the values."""
-        if self.share is None:
+        if self.width is None:
             return self.exponent.new_full(self.width_shape, float(self.format.width))
-        # In float64, so that a float and a double model round to the same width.
-        largest = self.format.width
-        width = bounded(self.share.double(), self.format.min_width / largest, 1.0) * largest
-        return round_straight(width).to(self.share.dtype).view(self.width_shape)
+        return self.width()
 
     def quantize(self, x: Tensor) -> Tensor:
         """Round and clip each place to its format.
@@ -62,12 +112,8 @@ class LearnedPlaces(nn.Module):
         Raises:
             SparsePixError: another number of places; an image.
         """
-        if not self.of_weights and (x.shape[-1:] != self.width_shape or x.dim() == 4):
-            image = "; an image has one format" if x.dim() == 4 else ""
-            raise SparsePixError(
-                f"{self.owner}: expected {self.width_shape[0]} places along the last axis, one for each format, found "
-                f"the shape {tuple(x.shape)}{image}"
-            )
+        if not self.of_weights:
+            check_places(self.owner, *self.width_shape, x)
         widths, exponent = self.widths(), self.exponent.view(self.range_shape)
         out = LearnedQuantize.apply(x, exponent, widths, self.format.signed, self.format.rounding == "FLOOR")
         if self.format.per == "weight":
@@ -100,13 +146,7 @@ class LearnedPlaces(nn.Module):
             SparsePixError: a scale or width is not finite, or a scale has run away.
         """
         exponents, widths = self.exponent.detach(), self.widths().detach().flatten()
-        if not exponents.isfinite().all() or exponents.abs().max() > MAX_INTEGER:
-            raise SparsePixError(
-                f"{self.owner}: the learned scales must stay within 2**-{MAX_INTEGER} ... 2**{MAX_INTEGER}, found "
-                f"2**{exponents.min():g} ... 2**{exponents.max():g}; lower the learning rate or give a fixed format"
-            )
-        if not widths.isfinite().all():
-            raise SparsePixError(f"{self.owner}: the learned width is not finite; lower the learning rate")
+        check_learned(self.owner, exponents, widths)
         signed, rounding = self.format.signed, self.format.rounding
         integers = (exponents.round() + int(signed)).expand(len(widths)).tolist()
         return [

@@ -19,7 +19,6 @@ from brevitas.core.scaling import ConstScaling, ParameterScaling, PowerOfTwoIntS
 from brevitas.core.zero_point import ZeroZeroPoint
 from torch import Tensor, nn
 
-from sparsepix.quant.bounded import bounded
 from sparsepix.quant.formats import (
     MAX_INTEGER,
     MIN_WIDTH,
@@ -33,7 +32,7 @@ from sparsepix.quant.formats import (
     start_of,
 )
 from sparsepix.quant.functions import AnyQuantize, FixedQuantize, LearnedQuantize
-from sparsepix.quant.learned_places import LearnedPlaces
+from sparsepix.quant.learned_places import LearnedPlaces, LearnedWidth, check_learned, check_places
 from sparsepix.recording.blank import is_blank
 from sparsepix.recording.emit import emit, exporting, note_quantized
 from sparsepix.util.precision import in_full_precision
@@ -59,31 +58,6 @@ def start_above_rounding(layer: nn.Module, format: Format) -> None:
         layer.weight.mul_(stretch)
         if layer.bias is not None:
             layer.bias.mul_(stretch)
-
-
-class LearnedWidth(nn.Module):
-    """A width that is learned: the bit width that Brevitas's quantizer asks for, as a whole number.
-
-    Brevitas's own ``BitWidthParameter`` runs away above an upper bound and turns around below the lower one; this one
-    stops at both and can leave them again. The parameter ``share`` is the width as a share of its start, so
-    that learning rates made for weights suit it.
-
-    Args:
-        smallest: the smallest width.
-        largest: the width to start from, and the largest.
-    """
-
-    def __init__(self, smallest: int, largest: int) -> None:
-        super().__init__()
-        self.smallest, self.largest = smallest, largest
-        self.share = nn.Parameter(torch.tensor(1.0))
-        self.round = RoundSte()
-
-    def forward(self) -> Tensor:
-        """The width, a scalar; gradients go straight through the rounding."""
-        # In float64, so that a float and a double model round to the same width.
-        width = bounded(self.share.double(), self.smallest / self.largest, 1.0) * self.largest
-        return self.round(width).to(self.share.dtype)
 
 
 def rescaling_int_quant(format: FixedPoint | LearnedFixedPoint) -> RescalingIntQuant:
@@ -179,17 +153,10 @@ class Quantizer(nn.Module):
             return FixedPoints(tuple(set(found))).hull if found else FixedPoint(MIN_WIDTH, 1)
         if self.learned is None:
             return self.format
-        exponent = float(self.learned.scaling_impl.value.detach())
-        if not math.isfinite(exponent) or abs(exponent) > MAX_INTEGER:
-            raise SparsePixError(
-                f"{self.owner}: the learned scale must stay within 2**-{MAX_INTEGER} ... 2**{MAX_INTEGER}, found "
-                f"2**{exponent}; lower the learning rate or give a fixed format"
-            )
+        exponent, width = self.learned.scaling_impl.value.detach(), torch.as_tensor(self.bit_width).detach()
+        check_learned(self.owner, exponent, width)
         # As RoundSte does: half to even.
-        integer = round(exponent) + int(self.format.signed)
-        width = float(torch.as_tensor(self.bit_width).detach())
-        if not math.isfinite(width):
-            raise SparsePixError(f"{self.owner}: the learned width is not finite; lower the learning rate")
+        integer = round(float(exponent)) + int(self.format.signed)
         return FixedPoint(int(width), integer, self.format.signed, self.format.rounding)
 
     def _calibrated(self) -> FixedPoint:
@@ -244,10 +211,8 @@ class Quantizer(nn.Module):
         """
         if self.format is None:
             return None
-        if self.places is not None:
-            return self.places.bits().mean()
-        if isinstance(self.format, FixedPoints):
-            return sum(e.width for e in self.format.elements if e is not None) / len(self.format.elements)
+        if has_places(self.format):
+            return self.place_bits.mean()
         learns_width = self.learned is not None and self.format.learn_width
         return self.learned.msb_clamp_bit_width_impl() if learns_width else float(self.format.width)
 
@@ -282,12 +247,8 @@ class Quantizer(nn.Module):
         if self.places is not None:
             return self.places.quantize(x)
         if not self.plain:
-            if isinstance(format, FixedPoints) and (x.shape[-1:] != self._scale.shape or x.dim() == 4):
-                image = "; an image has one format" if x.dim() == 4 else ""
-                raise SparsePixError(
-                    f"{self.owner}: expected {len(self._scale)} places along the last axis, one for each format, found "
-                    f"the shape {tuple(x.shape)}{image}"
-                )
+            if isinstance(format, FixedPoints):
+                check_places(self.owner, len(format.elements), x)
             ends = self._scale, self._low, self._high
             return AnyQuantize.apply(x, *ends, format.rounding, format.overflow == "WRAP")
         floor = format.rounding == "FLOOR"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sparsepix.cost.penalty_names import PENALTIES
+from sparsepix.models.preset_names import BITS_PER, FORMATS, SELECTIONS
 from sparsepix.util.history import Monitor
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.system.options import option, options_of, with_help
@@ -16,10 +17,7 @@ from sparsepix_ops.system.options import option, options_of, with_help
 Schedule = Literal["one-cycle", "constant"]
 
 PRESETS = ("neutrino", "jet", "mnist", "digits", "muon")
-SELECTIONS = ("raster", "magnitude")
-FORMATS = ("calibrated", "paper")
 LEARNED = ("max_pixels", "threshold", "bits")
-BITS_PER = ("tensor", "channel", "weight")
 _LARGEST_SEED = 2**32 - 1  # of numpy and scikit-learn
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from sparsepix.training.run_options import SELECTIONS
+from sparsepix.models.preset_names import SELECTIONS
 from sparsepix_ops.errors import SparsePixError
 
 Metric = Literal["accuracy", "auc"]
