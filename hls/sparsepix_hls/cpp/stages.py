@@ -46,23 +46,34 @@ def top_source(design: Design, layers: Mapping[str, Kernel]) -> str:
     """
     graph, stages = design.graph, design.stages
     parts = [f'#include "{graph.name}.h"\n#include "parameters.h"\n']
-    single = len(stages) == 1
-    for stage in stages:
-        body = _body(stage, design, layers, stage is stages[-1])
-        note = _KIND_COMMENTS[stage.kind].format(rounds=stage.rounds)
-        parts.append(comment(f"{stage.name}: {note}"))
-        if single:
-            body = [*_port_pragmas(design), *[line for line in body if "INLINE" not in line]]
-            parts.append(_definition(f"void {graph.name}", top_arguments(design), body))
-        else:
-            parameters = _stage_parameters(stage, design, stage is stages[0], stage is stages[-1])
-            parts.append(_definition(f"static void {graph.name}_{stage.name}", parameters, body))
-    if not single:
+    if len(stages) == 1:
+        body = [line for line in _body(stages[0], design, layers, True) if "INLINE" not in line]
         parts += [
+            _note(stages[0]),
+            _definition(f"void {graph.name}", top_arguments(design), [*_port_pragmas(design), *body]),
+        ]
+    else:
+        flow = [*_port_pragmas(design), "#pragma HLS DATAFLOW", *flow_statements(design)]
+        parts += [
+            *stage_functions(design, layers),
             comment(_TOP_COMMENT),
-            _definition(f"void {graph.name}", top_arguments(design), _flow(stages, design)),
+            _definition(f"void {graph.name}", top_arguments(design), flow),
         ]
     return "\n".join(parts)
+
+
+def stage_functions(design: Design, layers: Mapping[str, Kernel]) -> list[str]:
+    """A function for each stage, each after a comment that says what it is."""
+    parts, stages = [], design.stages
+    for stage in stages:
+        parameters = _stage_parameters(stage, design, stage is stages[0], stage is stages[-1])
+        body = _body(stage, design, layers, stage is stages[-1])
+        parts += [_note(stage), _definition(f"static void {design.graph.name}_{stage.name}", parameters, body)]
+    return parts
+
+
+def _note(stage: Stage) -> str:
+    return comment(f"{stage.name}: {_KIND_COMMENTS[stage.kind].format(rounds=stage.rounds)}")
 
 
 def channel_names(design: Design) -> list[str]:
@@ -119,9 +130,14 @@ def _stage_parameters(stage: Stage, design: Design, first: bool, last: bool) -> 
     return [*inputs, *(parameter(a, name=next_name(a) if a in handed else None) for a in stage.outputs)]
 
 
-def _flow(stages: tuple[Stage, ...], design: Design) -> list[str]:
-    """The body of the top function: channels and processes."""
-    graph = design.graph
+def flow_statements(design: Design, scope: str = "") -> list[str]:
+    """The processes, a call of each stage's function, and before them the channels from each to the next.
+
+    Args:
+        design: the layout.
+        scope: of the functions and types, if they are in a namespace: its name and two colons.
+    """
+    graph, stages = design.graph, design.stages
     ports = [port_name(t) if design.io == "stream" else t.name for t in (graph.input, *graph.outputs)]
     lines, calls = [], []
     arriving = [ports[0]]
@@ -132,10 +148,10 @@ def _flow(stages: tuple[Stage, ...], design: Design) -> list[str]:
             for array in stage.outputs:
                 channel = _channel(array, stage, stages[i + 1], design)
                 leaving.append(channel)
-                lines += declarations([array], {array.name: channel})
-        calls.append(call(f"{graph.name}_{stage.name}", [*arriving, *leaving]))
+                lines += declarations([array], {array.name: channel}, scope=scope)
+        calls.append(call(f"{scope}{graph.name}_{stage.name}", [*arriving, *leaving]))
         arriving = leaving
-    return [*_port_pragmas(design), "#pragma HLS DATAFLOW", *lines, *calls]
+    return [*lines, *calls]
 
 
 def _body(stage: Stage, design: Design, layers: Mapping[str, Kernel], last: bool) -> list[str]:

@@ -7,17 +7,22 @@ from sparsepix_hls.ir.tensors import Array, KernelMap, Tensor
 from sparsepix_hls.kernels.text import call
 
 
-def array_type(array: Array) -> str:
+def array_type(array: Array, scope: str = "") -> str:
     """Type of an array's elements."""
     if isinstance(array, KernelMap):
         return f"sparsepix::Position<{array.kernel_size[0]} * {array.kernel_size[1]}>"
-    return f"{array.name}_t"
+    return f"{scope}{array.name}_t"
 
 
 def array_dims(array: Array, rows: int | None = None) -> str:
-    """Extents of an array; ``rows`` instead of its first one, if given."""
+    """Extents of an array; ``rows`` instead of its first one, if given.
+
+    An image is one row of values, [channel][row][column] one after the other: so is the port of other tools' functions.
+    """
     if isinstance(array, KernelMap):
         return f"[sparsepix::pair_count({array.pixels})]"
+    if len(array.shape) == 3:
+        return f"[{' * '.join(map(str, array.shape))}]"
     return dims(array.shape if rows is None else (rows, *array.shape[1:]))
 
 
@@ -32,13 +37,17 @@ def parameter(array: Array, const: bool = False, name: str | None = None) -> str
 
 
 def declarations(
-    arrays: Iterable[Array], rename: Mapping[str, str] | None = None, indent: str = "  ", rows: int | None = None
+    arrays: Iterable[Array],
+    rename: Mapping[str, str] | None = None,
+    indent: str = "  ",
+    rows: int | None = None,
+    scope: str = "",
 ) -> list[str]:
-    """Local arrays, each element a register of its own."""
+    """Local arrays, each element a register of its own; ``scope`` is that of their types."""
     lines = []
     for array in arrays:
         name = (rename or {}).get(array.name, array.name)
-        lines += [f"{indent}{array_type(array)} {name}{array_dims(array, rows)};", partition(name)]
+        lines += [f"{indent}{array_type(array, scope)} {name}{array_dims(array, rows)};", partition(name)]
     return lines
 
 

@@ -3,12 +3,12 @@
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from sparsepix_hls import kernels
+from sparsepix_hls.cpp.layer_text import constant_types, parameters, tensor_types
 from sparsepix_hls.cpp.stages import channel_names, top_arguments, top_source
 from sparsepix_hls.cpp.text import array_dims, array_type, port_name
 from sparsepix_hls.design.layout import Design
@@ -16,8 +16,8 @@ from sparsepix_hls.ir.dims import dims
 from sparsepix_hls.ir.graph import Graph
 from sparsepix_hls.ir.kernel import Kernel
 from sparsepix_hls.ir.tensors import Tensor
-from sparsepix_hls.kernels.constants import decimals, fill, type_name
-from sparsepix_hls.kernels.text import call, comment, config_struct, weight_text
+from sparsepix_hls.kernels.constants import fill
+from sparsepix_hls.kernels.text import call, comment, weight_text
 from sparsepix_hls.project import toolchain
 from sparsepix_hls.project.results import packed, result_size
 from sparsepix_hls.project.testbench_data import data_text
@@ -61,7 +61,7 @@ def write_project(
     if len(results) != images[0]:
         raise SparsePixError(f"testbench_outputs: expected results of {images[0]} events, found {len(results)}")
     layers = [layer.kernel(design.setting(layer)) for layer in graph.layers]
-    _check_graph(design, layers)
+    check_names(design, layers)
 
     for folder in ("firmware/weights", "lib", "tb/data"):
         (directory / folder).mkdir(parents=True)
@@ -107,8 +107,7 @@ def write_project(
     }
     values |= {
         "input_type": f"{graph.input.name}_t",
-        "input_dims": dims(graph.input.shape),
-        "input_first": "[0]" * len(graph.input.shape),
+        "input_dims": array_dims(graph.input),
         "input_size": str(math.prod(graph.input.shape)),
         "guard": f"FIRMWARE_{graph.name.upper()}",
     }
@@ -142,7 +141,7 @@ def _output_values(design: Design) -> dict[str, str]:
     """What the templates say of the results: software has an array for each, 'output' or 'output_0' and so on."""
     graph = design.graph
     arrays = dict(zip(_arrays(graph), graph.outputs, strict=True))
-    image = f"const {graph.input.name}_t input{dims(graph.input.shape)}"
+    image = f"const {graph.input.name}_t input{array_dims(graph.input)}"
     parameters = [image, *(f"{t.name}_t {name}{dims(t.shape)}" for name, t in arrays.items())]
     first = {name: f"&{name}{'[0]' * len(t.shape)}" for name, t in arrays.items()}
     sizes = {name: str(math.prod(t.shape)) for name, t in arrays.items()}
@@ -208,8 +207,12 @@ def _arrays(graph: Graph) -> list[str]:
     return ["output"] if len(graph.outputs) == 1 else [f"output_{i}" for i in range(len(graph.outputs))]
 
 
-def _check_graph(design: Design, layers: list[Kernel]) -> None:
-    """Refuse a design that cannot be written as C++."""
+def check_names(design: Design, layers: list[Kernel]) -> None:
+    """Refuse a design that cannot be written as C++: a name of two things, a tensor that comes from nowhere.
+
+    Raises:
+        SparsePixError: all that is wrong, each with its layer or name.
+    """
     graph = design.graph
     problems = []
     constants = [constant.name for layer in layers for constant, _ in layer.constants]
@@ -261,16 +264,9 @@ def _data_types(design: Design, layers: list[Kernel]) -> str:
     graph = design.graph
     coords = {name for layer in graph.layers for name in layer.grids}
     lines = ["// Number types: one for each array of the firmware.\n#include <ap_fixed.h>\n#include <ap_int.h>\n"]
-    for tensor in _tensors(graph, layers).values():
-        type_ = type_name(tensor.type, tensor.name in coords)
-        lines.append(f"// {tensor.name} {dims(tensor.shape)}\ntypedef {type_} {tensor.name}_t;")
+    lines += tensor_types(_tensors(graph, layers).values(), coords)
     lines.append("\n// Constants")
-    for layer in layers:
-        for constant, shape in layer.constants:
-            lines.append(f"// {constant.name} {dims(shape)}".rstrip())
-            # A constant is never rounded: without modes its type says so, and compiles faster.
-            plain = replace(constant.type, rounding="FLOOR", overflow="WRAP")
-            lines.append(f"typedef {type_name(plain)} {constant.name}_t;")
+    lines += [line for layer in layers for line in constant_types(layer)]
     if design.io == "stream":
         lines[0] += '#include <ap_axi_sdata.h>\n#include <hls_stream.h>\n\n#include "sparsepix/types.h"\n'
         lines.append("\n// AXI4-Stream: TDATA of each port, a whole number of bytes")
@@ -294,18 +290,16 @@ def _parameters(design: Design, layers: list[Kernel]) -> str:
     files = [c.name for _, c, shape in arrays if shape] + [layer.kernel for layer in layers if layer.generated]
     weights = [f'#include "weights/{name}.h"' for name in sorted(files)]
     body = ["// Parameters and weights of each layer.", '#include "data_types.h"', *includes, *weights, ""]
-    for layer in layers:
-        if layer.config:
-            body.append(config_struct(layer))
-        scalars = [c for c, shape in layer.constants if not shape]
-        for constant in scalars:
-            body.append(f"static const {constant.name}_t {constant.name} = {decimals(constant).item()};\n")
+    body += [text for layer in layers for text in parameters(layer)]
     return _guarded(f"{graph.name}_parameters", "\n".join(body))
 
 
 def _top_header(design: Design) -> str:
     graph = design.graph
-    text = f"Top function of the firmware. {graph.input.name} must be stable until the block is ready for the next."
+    text = (
+        f"Top function of the firmware. {graph.input.name}: [channel][row][column], row-major; stable until the block "
+        "is ready for the next."
+    )
     if design.io == "stream":
         text = (
             f"Top function of the firmware. {port_name(graph.input)}: {design.pixels_per_cycle} pixels a beat in "

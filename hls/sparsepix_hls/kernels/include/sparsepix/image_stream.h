@@ -39,7 +39,7 @@ RECEIVE_LANE:
 /// \tparam Image type of the image's elements
 template <class Config, class Image>
 inline void store_beat(int beat, const Image pixels[Config::pixels_per_cycle][Config::channels],
-                       Image image[Config::channels][Config::height][Config::width]) {
+                       Image image[Config::channels * Config::height * Config::width]) {
 #pragma HLS INLINE
   constexpr int LANES = Config::pixels_per_cycle;
   constexpr int SIZE = Config::height * Config::width;
@@ -51,14 +51,14 @@ STORE_PIXEL:
     for (int channel = 0; channel < Config::channels; channel++) {
 #pragma HLS UNROLL
       if (i / LANES == beat) {
-        image[channel][i / Config::width][i % Config::width] = pixels[i % LANES][channel];
+        image[channel * SIZE + i] = pixels[i % LANES][channel];
       }
     }
   }
 #else
   for (int i = beat * LANES; i < (beat + 1) * LANES && i < SIZE; i++) {
     for (int channel = 0; channel < Config::channels; channel++) {
-      image[channel][i / Config::width][i % Config::width] = pixels[i % LANES][channel];
+      image[channel * SIZE + i] = pixels[i % LANES][channel];
     }
   }
 #endif
@@ -110,7 +110,7 @@ SEND_ELEMENT:
 /// \tparam Image type of the image's elements
 /// \tparam Beat an hls::axis
 template <class Config, class Image, class Beat>
-void write_image(const Image image[Config::channels][Config::height][Config::width], hls::stream<Beat> &stream) {
+void write_image(const Image image[Config::channels * Config::height * Config::width], hls::stream<Beat> &stream) {
   constexpr int BITS = decltype(Beat::data)::width;
   for (int i = 0; i < beat_count<Config>(); i++) {
     Image pixels[Config::pixels_per_cycle][Config::channels];

@@ -57,7 +57,7 @@ SCORE_CHANNEL:
 /// \tparam Config see check_reduction
 /// \tparam Image type of the image's elements
 template <class Config, class Image>
-inline typename Config::score_t pixel_score(const Image image[Config::channels][Config::height][Config::width], int row,
+inline typename Config::score_t pixel_score(const Image image[Config::channels * Config::height * Config::width], int row,
                                             int column) {
 #pragma HLS INLINE
   Image values[Config::channels];
@@ -65,7 +65,7 @@ inline typename Config::score_t pixel_score(const Image image[Config::channels][
 SCORE_READ:
   for (int channel = 0; channel < Config::channels; channel++) {
 #pragma HLS UNROLL
-    values[channel] = image[channel][row][column];
+    values[channel] = image[(channel * Config::height + row) * Config::width + column];
   }
   return score_of<Config>(values);
 }
@@ -75,7 +75,7 @@ SCORE_READ:
 /// \tparam Image type of the image's elements
 /// \tparam Threshold type of the threshold
 template <class Config, class Image, class Threshold>
-inline void find_active(const Image image[Config::channels][Config::height][Config::width], const Threshold &threshold,
+inline void find_active(const Image image[Config::channels * Config::height * Config::width], const Threshold &threshold,
                         Flags<Config::width> active[Config::height]) {
 #pragma HLS INLINE
 ACTIVE_ROW:
@@ -99,7 +99,7 @@ ACTIVE_ROW:
 /// \tparam Config see check_reduction
 /// \tparam Image type of the image's elements
 template <class Config, class Image>
-inline void keep_largest(const Image image[Config::channels][Config::height][Config::width],
+inline void keep_largest(const Image image[Config::channels * Config::height * Config::width],
                          Flags<Config::width> active[Config::height]) {
 #pragma HLS INLINE
   typedef typename Config::score_t Score;

@@ -10,6 +10,7 @@
 
 #include "input_reduce.h"
 #include "rounds.h"
+#include "select.h"
 #include "types.h"
 
 namespace sparsepix {
@@ -35,7 +36,7 @@ FLAG_ROW:
 /// \tparam Features type of the listed values; holds those of the image exactly
 /// \tparam Coords signed integer type of the coordinates
 template <class Config, class Image, class Features, class Coords>
-inline void next_pixel(const Image image[Config::channels][Config::height][Config::width],
+inline void next_pixel(const Image image[Config::channels * Config::height * Config::width],
                        Flags<Config::width> active[Config::height], Flags<Config::height> &rows,
                        Features pixel[Config::channels], Coords place[2]) {
 #pragma HLS INLINE
@@ -53,7 +54,18 @@ READ_CHANNEL:
   READ_LINE:
     for (int i = 0; i < Config::width; i++) {
 #pragma HLS UNROLL
-      line[i] = image[channel][row][i];
+#ifdef SPARSEPIX_SYNTHESIS
+      Image rows_of_column[Config::height];
+#pragma HLS ARRAY_PARTITION variable = rows_of_column type = complete
+    READ_COLUMN:
+      for (int k = 0; k < Config::height; k++) {
+#pragma HLS UNROLL
+        rows_of_column[k] = image[(channel * Config::height + k) * Config::width + i];
+      }
+      line[i] = mux<Config::height>(rows_of_column, row);
+#else
+      line[i] = image[(channel * Config::height + int(row)) * Config::width + i];
+#endif
     }
     pixel[channel] = found ? Features(line[column]) : Features(0);
   }

@@ -31,7 +31,7 @@ struct Progress {
 /// \tparam Config see check_reduction
 /// \tparam Image type of the image's elements
 template <class Config, class Image>
-inline void read_beat(int beat, const Image image[Config::channels][Config::height][Config::width],
+inline void read_beat(int beat, const Image image[Config::channels * Config::height * Config::width],
                       Image pixels[Config::pixels_per_cycle][Config::channels]) {
 #pragma HLS INLINE
   constexpr int LANES = Config::pixels_per_cycle;
@@ -50,13 +50,13 @@ READ_LANE:
       for (int i = 0; i < BEATS; i++) {
 #pragma HLS UNROLL
         const int place = i * LANES + lane < SIZE ? i * LANES + lane : 0;
-        candidates[i] = image[channel][place / Config::width][place % Config::width];
+        candidates[i] = image[channel * SIZE + place];
       }
       pixels[lane][channel] = mux<BEATS>(candidates, Index<BEATS>(beat));
 #else
       static_assert(BEATS >= 1, "an image has a beat");
       const int place = beat * LANES + lane < SIZE ? beat * LANES + lane : 0;
-      pixels[lane][channel] = image[channel][place / Config::width][place % Config::width];
+      pixels[lane][channel] = image[channel * SIZE + place];
 #endif
     }
   }

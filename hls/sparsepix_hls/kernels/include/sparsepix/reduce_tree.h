@@ -17,7 +17,7 @@ namespace sparsepix {
 /// \tparam Features type of the listed values; holds those of the image exactly
 /// \tparam Coords signed integer type of the coordinates
 template <class Config, class Image, class Threshold, class Features, class Coords>
-inline void reduce_tree(const Image image[Config::channels][Config::height][Config::width], const Threshold &threshold,
+inline void reduce_tree(const Image image[Config::channels * Config::height * Config::width], const Threshold &threshold,
                         Features features[Config::max_pixels][Config::channels], Coords coords[Config::max_pixels][2]) {
 #pragma HLS INLINE
   check_reduction<Config>();
@@ -35,7 +35,7 @@ TREE_PIXEL:
   TREE_CHANNEL:
     for (int channel = 0; channel < Config::channels; channel++) {
 #pragma HLS UNROLL
-      pixels[i][channel] = image[channel][i / Config::width][i % Config::width];
+      pixels[i][channel] = image[channel * SIZE + i];
     }
     active[i] = score_of<Config>(pixels[i]) > threshold;
   }
