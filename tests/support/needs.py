@@ -14,6 +14,7 @@ EVENTS = Path(os.environ.get("SPARSEPIX_EVENTS", SHARED / "neutrino_events.npz")
 MNIST = Path(os.environ.get("SPARSEPIX_MNIST", SHARED / "mnist"))
 KERAS = Path(os.environ.get("SPARSEPIX_KERAS_FILES", SHARED / "keras"))
 KERAS_PYTHON = os.environ.get("SPARSEPIX_KERAS_PYTHON", "")
+HLS4ML_PYTHON = os.environ.get("SPARSEPIX_HLS4ML_PYTHON", "")
 PUBLISHED = Path(os.environ.get("SPARSEPIX_PUBLISHED", SHARED / "sparse-pixels"))
 
 
@@ -51,6 +52,11 @@ NEEDS = {
         lambda: bool(KERAS_PYTHON),
         "needs Keras: python -m venv V; V/bin/pip install torch keras absl-py quantizers; V/bin/pip install --no-deps "
         "HGQ2==0.2.0 sparsepixels==0.3.2; set SPARSEPIX_KERAS_PYTHON to V/bin/python",
+    ),
+    "hls4ml": Need(
+        lambda: bool(HLS4ML_PYTHON) and tools("g++", "make"),
+        "needs g++ and hls4ml: python -m venv V; V/bin/pip install -e '.[hls4ml]'; set SPARSEPIX_HLS4ML_PYTHON to "
+        "V/bin/python",
     ),
     "published": Need(
         (PUBLISHED / "weights").is_dir,

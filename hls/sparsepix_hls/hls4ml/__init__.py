@@ -3,6 +3,6 @@
 Needs hls4ml 1.3 (``pip install sparsepix[hls4ml]``), which is imported when ``convert`` is called.
 """
 
-from sparsepix_hls.hls4ml.convert import convert
+from sparsepix_hls.hls4ml.conversion import convert
 
 __all__ = ["convert"]

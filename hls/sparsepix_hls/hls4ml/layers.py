@@ -43,16 +43,18 @@ class InsideVariable(TensorVariable, VivadoArrayVariableDefinition):
 class SparsePixLayer(Layer):
     """One of our layers.
 
-    Its attributes beside hls4ml's own: ``tensors`` (name, shape, precision and, of results of the model, True, for each
-    output), ``source`` (its types, weights and parameters as C++), ``calls`` (of the last one, else None) and
-    ``edges`` (of the last one: every layer's name and inputs, as converted).
+    Its attributes beside hls4ml's own: ``tensors`` (for each output its name, shape and format, whether it holds
+    coordinates and whether it is a result of the model), ``source`` (its types, weights and parameters as C++),
+    ``headers`` (of kernels), ``calls`` (of the last one, else None) and ``edges`` (of the last one: every layer's name
+    and inputs, as converted).
     """
 
     def initialize(self) -> None:
         """Make the output variables."""
         convert = HLSTypeConverter(APTypeConverter()).convert
-        for name, shape, made, result in self.get_attr("tensors"):
+        for name, shape, format_, whole, result in self.get_attr("tensors"):
             kind = TensorVariable if result else InsideVariable
+            made = precision(FixedPoint.parse(format_), whole)
             variable = kind(shape, var_name=name, type_name=f"{name}_t", precision=made, index=self.index)
             if not result:
                 variable.pragma = None
@@ -113,11 +115,12 @@ class CallTemplate(FunctionCallTemplate):
         return calls
 
 
-@cache
 def layer_class(kind: str) -> str:
-    """Register the class of a kind of our layers, once; its name in hls4ml."""
+    """The name in hls4ml of a kind of our layers; its class is made and registered when it is first needed."""
     name = f"SparsePix{kind.removeprefix('Sparse')}"
-    register_layer(name, type(name, (SparsePixLayer,), {"__doc__": f"{kind} of sparsepix.", "__module__": __name__}))
+    if name not in globals():  # where hls4ml looks for the class of a saved graph
+        globals()[name] = type(name, (SparsePixLayer,), {"__doc__": f"{kind} of sparsepix.", "__module__": __name__})
+        register_layer(name, globals()[name])
     return name
 
 

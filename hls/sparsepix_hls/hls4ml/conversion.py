@@ -70,7 +70,7 @@ def convert(
     from hls4ml.backends import get_backend
     from hls4ml.model import ModelGraph
 
-    from sparsepix_hls.hls4ml.layers import layer_class, precision, prepare_backend
+    from sparsepix_hls.hls4ml.layers import layer_class, prepare_backend
 
     prepare_backend(backend)
     source = design_source(design)
@@ -80,9 +80,7 @@ def convert(
     # Of the design's graph: a flatten and its dense layer may be one kernel.
     results = {tensor.name for tensor in graph.outputs}
     for layer in design.graph.layers:
-        tensors = [
-            (t.name, list(t.shape), precision(t.type, t.name in coords), t.name in results) for t in layer.outputs
-        ]
+        tensors = [(t.name, list(t.shape), str(t.type), t.name in coords, t.name in results) for t in layer.outputs]
         layers.append(
             {
                 "class_name": layer_class(type(layer).__name__),
@@ -95,8 +93,12 @@ def convert(
                 "calls": None,
             }
         )
-    edges = [(layer["name"], layer["inputs"]) for layer in layers[1:]]
-    layers[-1] |= {"calls": source.calls, "edges": edges, "source": layers[-1]["source"] + source.stages}
+    edges = [(layer["name"], list(layer["inputs"])) for layer in layers[1:]]  # hls4ml changes its lists
+    layers[-1] |= {
+        "calls": [line.strip() for line in source.calls],
+        "edges": edges,
+        "source": layers[-1]["source"] + source.stages,
+    }
     folder = Path(output_dir if output_dir is not None else f"{graph.name}_hls4ml").absolute()
     image_precision = {graph.input.name: {"Precision": {"result": cpp_type(graph.input.type)}}}
     config = get_backend(backend).create_initial_config(part=device.full_name, clock_period=clock_ns)
