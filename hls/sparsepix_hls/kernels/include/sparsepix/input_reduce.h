@@ -57,8 +57,8 @@ SCORE_CHANNEL:
 /// \tparam Config see check_reduction
 /// \tparam Image type of the image's elements
 template <class Config, class Image>
-inline typename Config::score_t pixel_score(const Image image[Config::channels * Config::height * Config::width], int row,
-                                            int column) {
+inline typename Config::score_t pixel_score(const Image image[Config::channels * Config::height * Config::width],
+                                            int row, int column) {
 #pragma HLS INLINE
   Image values[Config::channels];
 #pragma HLS ARRAY_PARTITION variable = values type = complete
@@ -75,8 +75,8 @@ SCORE_READ:
 /// \tparam Image type of the image's elements
 /// \tparam Threshold type of the threshold
 template <class Config, class Image, class Threshold>
-inline void find_active(const Image image[Config::channels * Config::height * Config::width], const Threshold &threshold,
-                        Flags<Config::width> active[Config::height]) {
+inline void find_active(const Image image[Config::channels * Config::height * Config::width],
+                        const Threshold &threshold, Flags<Config::width> active[Config::height]) {
 #pragma HLS INLINE
 ACTIVE_ROW:
   for (int row = 0; row < Config::height; row++) {

@@ -17,8 +17,9 @@ namespace sparsepix {
 /// \tparam Features type of the listed values; holds those of the image exactly
 /// \tparam Coords signed integer type of the coordinates
 template <class Config, class Image, class Threshold, class Features, class Coords>
-inline void reduce_tree(const Image image[Config::channels * Config::height * Config::width], const Threshold &threshold,
-                        Features features[Config::max_pixels][Config::channels], Coords coords[Config::max_pixels][2]) {
+inline void reduce_tree(const Image image[Config::channels * Config::height * Config::width],
+                        const Threshold &threshold, Features features[Config::max_pixels][Config::channels],
+                        Coords coords[Config::max_pixels][2]) {
 #pragma HLS INLINE
   check_reduction<Config>();
   static_assert(Config::selection == Selection::raster, "a tree keeps the first pixels, not the largest");
