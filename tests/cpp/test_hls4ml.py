@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from hypothesis import given, reject, settings
@@ -84,14 +85,29 @@ def test_designs_and_layers_of_hls4ml(tmp_path):
     builder = ModelBuilder(*shape).image().reduce(5).conv().relu().activation().pool(kind="max")
     net = builder.flatten().dense("dense1", 4).save(tmp_path / "net.onnx")
     images = save_images(tmp_path / "images.npy", hard_images(np.random.default_rng(2), shape))
+    taken = onnx.load(net)  # names that mean something else in hls4ml
+    new = {"image": "input", "conv1.features": "model_default", "dense1.output": "result"}
+    for node in taken.graph.node:
+        node.name = node.name.replace("conv1", "input")
+        for values in (node.input, node.output):
+            values[:] = [new.get(name, name) for name in values]
+    for value in (*taken.graph.input, *taken.graph.output):
+        value.name = new.get(value.name, value.name)
+    onnx.save(taken, tmp_path / "nnet.onnx")
     job = {"model": str(net), "images": images}
     jobs = [job | {"options": options} for options in DESIGNS]
-    jobs += [job | {"backend": "Vivado"}, job | {"then": "saved"}, job | {"then": "relu"}, job | {"then": "between"}]
+    jobs += [
+        job | {"backend": "Vivado"},
+        job | {"model": str(tmp_path / "nnet.onnx")},
+        job | {"then": "saved"},
+        job | {"then": "relu"},
+        job | {"then": "between"},
+    ]
     *same, relu, between = results(tmp_path, jobs)
     expected = ours(net, tmp_path / "ours", np.load(images))
     assert (expected < 0).any()
     assert (expected > 0).any()
-    for options, found in zip([*DESIGNS, "Vivado", "saved"], same, strict=True):
+    for options, found in zip([*DESIGNS, "Vivado", "names", "saved"], same, strict=True):
         assert_array_equal(found["double"], expected, str(options))
     assert_array_equal(relu["double"], np.maximum(expected, 0))
     assert relu["kinds"][-1] == "Activation"

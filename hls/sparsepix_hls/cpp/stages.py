@@ -130,17 +130,18 @@ def _stage_parameters(stage: Stage, design: Design, first: bool, last: bool) -> 
     return [*inputs, *(parameter(a, name=next_name(a) if a in handed else None) for a in stage.outputs)]
 
 
-def flow_statements(design: Design, scope: str = "") -> list[str]:
+def flow_statements(design: Design, scope: str = "", image: str | None = None) -> list[str]:
     """The processes, a call of each stage's function, and before them the channels from each to the next.
 
     Args:
         design: the layout.
         scope: of the functions and types, if they are in a namespace: its name and two colons.
+        image: name of its port, if that is another than the image's own.
     """
     graph, stages = design.graph, design.stages
     ports = [port_name(t) if design.io == "stream" else t.name for t in (graph.input, *graph.outputs)]
     lines, calls = [], []
-    arriving = [ports[0]]
+    arriving = [image or ports[0]]
     for i, stage in enumerate(stages):
         leaving = ports[1:]
         if i + 1 < len(stages):

@@ -16,6 +16,8 @@ from sparsepix_ops.errors import SparsePixError
 
 BACKENDS = ("Vitis", "Vivado")  # of hls4ml: those whose C++ has ap_fixed
 TESTED = "1.3"
+_TAKEN = ("input", "result", "model_default")  # hls4ml's own names of layers and, with '_t', of types
+_TAKEN_TOPS = ("nnet", "defines", "parameters")  # its namespace, and headers of its projects
 
 
 def convert(
@@ -55,7 +57,9 @@ def convert(
     check_hls4ml()
     clock_ns = check_clock(clock_ns)
     device = find_part(part)
-    graph = read_model(Path(model), keep_head).graph
+    path = Path(model)
+    name = f"{path.stem}_top" if path.stem.lower() in _TAKEN_TOPS else None
+    graph = read_model(path, keep_head, name).graph
     design, _ = backend_design(graph, options, clock_ns, find_backend("hls"))
     problems = [
         f"output {name!r} is {dims(tensor.shape)}: hls4ml's results are vectors; end the model with a SparseFlatten "
@@ -73,20 +77,24 @@ def convert(
     from sparsepix_hls.hls4ml.layers import layer_class, prepare_backend
 
     prepare_backend(backend)
-    source = design_source(design)
+    image_name = _free(graph.input.name)
+    source = design_source(design, image_name)
     coords = {name for layer in graph.layers for name in layer.grids}
-    image = {"class_name": "Input", "name": graph.input.name, "input_shape": list(graph.input.shape)}
-    layers = [image | {"type_name": f"{graph.input.name}_t"}]
+    image = {"class_name": "Input", "name": image_name, "input_shape": list(graph.input.shape)}
+    layers = [image | {"type_name": f"{image_name}_t"}]
     # Of the design's graph: a flatten and its dense layer may be one kernel.
     results = {tensor.name for tensor in graph.outputs}
     for layer in design.graph.layers:
-        tensors = [(t.name, list(t.shape), str(t.type), t.name in coords, t.name in results) for t in layer.outputs]
+        tensors = [
+            (_free(t.name), t.name, list(t.shape), str(t.type), t.name in coords, t.name in results)
+            for t in layer.outputs
+        ]
         layers.append(
             {
                 "class_name": layer_class(type(layer).__name__),
-                "name": layer.name,
-                "inputs": [tensor.name for tensor in layer.inputs],
-                "outputs": [tensor.name for tensor in layer.outputs],
+                "name": _free(layer.name),
+                "inputs": [_free(tensor.name) for tensor in layer.inputs],
+                "outputs": [_free(tensor.name) for tensor in layer.outputs],
                 "tensors": tensors,
                 "source": source.layers[layer.name],
                 "headers": source.headers,
@@ -100,15 +108,20 @@ def convert(
         "source": layers[-1]["source"] + source.stages,
     }
     folder = Path(output_dir if output_dir is not None else f"{graph.name}_hls4ml").absolute()
-    image_precision = {graph.input.name: {"Precision": {"result": cpp_type(graph.input.type)}}}
+    image_precision = {image_name: {"Precision": {"result": cpp_type(graph.input.type)}}}
     config = get_backend(backend).create_initial_config(part=device.full_name, clock_period=clock_ns)
     config |= {"Backend": backend, "ProjectName": graph.name, "OutputDir": str(folder)}
     config["HLSConfig"] = {
         "Model": {"Precision": "ap_fixed<16,6>", "ReuseFactor": 1, "PipelineStyle": "dataflow"},
         "LayerName": image_precision,
     }
-    makers = {tensor.name: layer.name for layer in design.graph.layers for tensor in layer.outputs}
-    return ModelGraph.from_layer_list(config, layers, [graph.input.name], [makers[t.name] for t in graph.outputs])
+    makers = {tensor.name: _free(layer.name) for layer in design.graph.layers for tensor in layer.outputs}
+    return ModelGraph.from_layer_list(config, layers, [image_name], [makers[t.name] for t in graph.outputs])
+
+
+def _free(name: str) -> str:
+    """A name that hls4ml has not taken."""
+    return f"{name}_v" if name in _TAKEN else name
 
 
 def check_hls4ml() -> None:

@@ -43,19 +43,19 @@ class InsideVariable(TensorVariable, VivadoArrayVariableDefinition):
 class SparsePixLayer(Layer):
     """One of our layers.
 
-    Its attributes beside hls4ml's own: ``tensors`` (for each output its name, shape and format, whether it holds
-    coordinates and whether it is a result of the model), ``source`` (its types, weights and parameters as C++),
-    ``headers`` (of kernels), ``calls`` (of the last one, else None) and ``edges`` (of the last one: every layer's name
-    and inputs, as converted).
+    Its attributes beside hls4ml's own: ``tensors`` (for each output its name, that of its array in C++, shape and
+    format, whether it holds coordinates and whether it is a result of the model), ``source`` (its types, weights and
+    parameters as C++), ``headers`` (of kernels), ``calls`` (of the last one, else None) and ``edges`` (of the last one:
+    every layer's name and inputs, as converted).
     """
 
     def initialize(self) -> None:
         """Make the output variables."""
         convert = HLSTypeConverter(APTypeConverter()).convert
-        for name, shape, format_, whole, result in self.get_attr("tensors"):
+        for name, array, shape, format_, whole, result in self.get_attr("tensors"):
             kind = TensorVariable if result else InsideVariable
             made = precision(FixedPoint.parse(format_), whole)
-            variable = kind(shape, var_name=name, type_name=f"{name}_t", precision=made, index=self.index)
+            variable = kind(shape, var_name=array, type_name=f"{name}_t", precision=made, index=self.index)
             if not result:
                 variable.pragma = None
                 variable.type = convert(variable.type)

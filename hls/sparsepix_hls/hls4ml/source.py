@@ -31,8 +31,12 @@ class Source:
     kernels: tuple[Kernel, ...]
 
 
-def design_source(design: Design) -> Source:
+def design_source(design: Design, image: str) -> Source:
     """The C++ of a design with parallel ports.
+
+    Args:
+        design: the layout.
+        image: name of the image's port.
 
     Raises:
         SparsePixError: it cannot be written as C++, see ``check_names``.
@@ -52,7 +56,11 @@ def design_source(design: Design) -> Source:
     functions = "\n".join(stage_functions(design, {kernel.name: kernel for kernel in kernels}))
     headers = {*ALWAYS, *(kernel.header for kernel in kernels)}
     return Source(
-        texts, _inside(name, functions), flow_statements(design, f"{name}::"), tuple(sorted(headers)), tuple(kernels)
+        texts,
+        _inside(name, functions),
+        flow_statements(design, f"{name}::", image),
+        tuple(sorted(headers)),
+        tuple(kernels),
     )
 
 
