@@ -8,6 +8,7 @@
 #include "kernel_map.h"
 #include "rounds.h"
 #include "select.h"
+#include "sums.h"
 #include "types.h"
 
 namespace sparsepix {
@@ -169,18 +170,19 @@ struct Sums<SumBy::pairs> {
   LOOK_UP_FILTER:
     for (int filter = 0; filter < Config::out_channels; filter++) {
 #pragma HLS UNROLL
-      Sum sum = 0;
+      Sum terms[group_channels<Config>() * Config::max_pixels];
+#pragma HLS ARRAY_PARTITION variable = terms type = complete
     LOOK_UP_CHANNEL:
       for (int channel = 0; channel < group_channels<Config>(); channel++) {
 #pragma HLS UNROLL
       LOOK_UP_PIXEL:
         for (int j = 0; j < Config::max_pixels; j++) {
 #pragma HLS UNROLL
-          sum += weight_at<Config>(weight, channel, filter, row[j], mirrored[j]) *
-                 features[j][first_channel<Config>(filter) + channel];
+          terms[channel * Config::max_pixels + j] = weight_at<Config>(weight, channel, filter, row[j], mirrored[j]) *
+                                                    features[j][first_channel<Config>(filter) + channel];
         }
       }
-      sums[filter] = sum;
+      sums[filter] = tree_sum<group_channels<Config>() * Config::max_pixels>(terms);
     }
   }
 };
@@ -219,17 +221,19 @@ struct Sums<SumBy::gather> {
   GATHER_FILTER:
     for (int filter = 0; filter < Config::out_channels; filter++) {
 #pragma HLS UNROLL
-      Sum sum = 0;
+      Sum terms[AREA * group_channels<Config>()];
+#pragma HLS ARRAY_PARTITION variable = terms type = complete
     GATHER_SUM:
       for (int position = 0; position < AREA; position++) {
 #pragma HLS UNROLL
       GATHER_SUM_CHANNEL:
         for (int channel = 0; channel < group_channels<Config>(); channel++) {
 #pragma HLS UNROLL
-          sum += weight[position][channel][filter] * neighbour[position][first_channel<Config>(filter) + channel];
+          terms[position * group_channels<Config>() + channel] =
+              weight[position][channel][filter] * neighbour[position][first_channel<Config>(filter) + channel];
         }
       }
-      sums[filter] = sum;
+      sums[filter] = tree_sum<AREA * group_channels<Config>()>(terms);
     }
   }
 

@@ -3,6 +3,7 @@
 #define SPARSEPIX_DENSE_H
 
 #include "rounds.h"
+#include "sums.h"
 #include "types.h"
 
 namespace sparsepix {
@@ -32,14 +33,16 @@ inline void dense(int round, const Input input[Config::in_features],
 DENSE_OUTPUT:
   for (int o = 0; o < OUTPUTS; o++) {
 #pragma HLS UNROLL
-    Output sum = round == 0 ? Output(bias[o]) : sums[o];
+    Output terms[Config::parallel];
+#pragma HLS ARRAY_PARTITION variable = terms type = complete
   DENSE_INPUT:
     for (int lane = 0; lane < Config::parallel; lane++) {
 #pragma HLS UNROLL
-      sum += of_round<INPUTS, OUTPUTS, Config::reuse_factor, Config::parallel>(weight, o, round, lane) *
-             of_round<INPUTS, Config::reuse_factor, Config::parallel>(input, round, lane);
+      terms[lane] = of_round<INPUTS, OUTPUTS, Config::reuse_factor, Config::parallel>(weight, o, round, lane) *
+                    of_round<INPUTS, Config::reuse_factor, Config::parallel>(input, round, lane);
     }
-    sums[o] = sum;
+    const Output carried = round == 0 ? Output(bias[o]) : sums[o];
+    sums[o] = carried + tree_sum<Config::parallel>(terms);
   }
 }
 

@@ -3,6 +3,7 @@
 #define SPARSEPIX_SPARSE_AVG_POOL2D_H
 
 #include "pool_cells.h"
+#include "sums.h"
 #include "types.h"
 
 namespace sparsepix {
@@ -33,13 +34,14 @@ AVG_CELL:
   AVG_CHANNEL:
     for (int channel = 0; channel < Config::channels; channel++) {
 #pragma HLS UNROLL
-      typename Config::sum_t sum = 0;
+      typename Config::sum_t terms[Config::max_pixels];
+#pragma HLS ARRAY_PARTITION variable = terms type = complete
     AVG_MEMBER:
       for (int j = 0; j < Config::max_pixels; j++) {
 #pragma HLS UNROLL
-        sum += get_flag<Config::max_pixels>(members[lane], j) ? features[j][channel] : Features(0);
+        terms[j] = get_flag<Config::max_pixels>(members[lane], j) ? features[j][channel] : Features(0);
       }
-      output_features[lane][channel] = sum * reciprocal;
+      output_features[lane][channel] = tree_sum<Config::max_pixels>(terms) * reciprocal;
     }
   }
 }

@@ -6,6 +6,7 @@
 #include "kernel_map.h"
 #include "rounds.h"
 #include "select.h"
+#include "sums.h"
 #include "types.h"
 
 namespace sparsepix {
@@ -100,33 +101,38 @@ sparse_conv2d_arrival(int slot, const Features pixel[Config::in_channels],
 ARRIVAL_FILTER:
   for (int filter = 0; filter < Config::out_channels; filter++) {
 #pragma HLS UNROLL
-    Output own = 0;
+    constexpr int GROUP = group_channels<Config>();
+    Output own[(1 + Config::max_pixels) * GROUP];
     Output added[Config::max_pixels];
+#pragma HLS ARRAY_PARTITION variable = own type = complete
 #pragma HLS ARRAY_PARTITION variable = added type = complete
   ARRIVAL_CENTRE:
-    for (int channel = 0; channel < group_channels<Config>(); channel++) {
+    for (int channel = 0; channel < GROUP; channel++) {
 #pragma HLS UNROLL
-      own += weight[CENTRE][channel][filter] * pixel[first_channel<Config>(filter) + channel];
+      own[channel] = weight[CENTRE][channel][filter] * pixel[first_channel<Config>(filter) + channel];
     }
   ARRIVAL_EARLIER:
     for (int i = 0; i < Config::max_pixels; i++) {
 #pragma HLS UNROLL
-      added[i] = 0;
+      Output terms[GROUP];
+#pragma HLS ARRAY_PARTITION variable = terms type = complete
     ARRIVAL_CHANNEL:
-      for (int channel = 0; channel < group_channels<Config>(); channel++) {
+      for (int channel = 0; channel < GROUP; channel++) {
 #pragma HLS UNROLL
         const int input = first_channel<Config>(filter) + channel;
         // From the slot on the list still holds pixels of the image before, if any.
         const Features earlier = i < slot ? features[i][input] : Features(0);
-        added[i] += weight_at<Config>(weight, channel, filter, row[i], false) * pixel[input];
-        own += weight_at<Config>(weight, channel, filter, row[i], true) * earlier;
+        terms[channel] = weight_at<Config>(weight, channel, filter, row[i], false) * pixel[input];
+        own[(1 + i) * GROUP + channel] = weight_at<Config>(weight, channel, filter, row[i], true) * earlier;
       }
+      added[i] = tree_sum<GROUP>(terms);
     }
+    const Output from_all = tree_sum<(1 + Config::max_pixels) * GROUP>(own);
   ARRIVAL_SUM:
     for (int i = 0; i < Config::max_pixels; i++) {
 #pragma HLS UNROLL
       const Output before = i < slot ? sums[i][filter] : Output(0);
-      sums[i][filter] = i == slot ? own : Output(before + added[i]);
+      sums[i][filter] = i == slot ? from_all : Output(before + added[i]);
     }
   }
 }

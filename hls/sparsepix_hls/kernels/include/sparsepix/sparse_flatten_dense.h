@@ -4,6 +4,7 @@
 
 #include "rounds.h"
 #include "select.h"
+#include "sums.h"
 #include "types.h"
 
 namespace sparsepix {
@@ -78,7 +79,8 @@ LOOK_UP_SLOT:
 LOOK_UP_OUTPUT:
   for (int o = 0; o < Config::out_features; o++) {
 #pragma HLS UNROLL
-    Output sum = round == 0 ? Output(bias[o]) : sums[o];
+    Output terms[Config::parallel * Config::channels];
+#pragma HLS ARRAY_PARTITION variable = terms type = complete
   LOOK_UP:
     for (int lane = 0; lane < Config::parallel; lane++) {
 #pragma HLS UNROLL
@@ -87,10 +89,11 @@ LOOK_UP_OUTPUT:
 #pragma HLS UNROLL
         const Weight looked_up =
             cell_weight<CELLS, Config::channels, Config::out_features>(weight, cell[lane], channel, o);
-        sum += looked_up * feature[lane][channel];
+        terms[lane * Config::channels + channel] = looked_up * feature[lane][channel];
       }
     }
-    sums[o] = sum;
+    const Output carried = round == 0 ? Output(bias[o]) : sums[o];
+    sums[o] = carried + tree_sum<Config::parallel * Config::channels>(terms);
   }
 }
 

@@ -2,6 +2,7 @@
 #ifndef SPARSEPIX_SPARSE_GLOBAL_AVG_POOL2D_H
 #define SPARSEPIX_SPARSE_GLOBAL_AVG_POOL2D_H
 
+#include "sums.h"
 #include "types.h"
 
 namespace sparsepix {
@@ -22,13 +23,14 @@ inline void sparse_global_avg_pool2d(const Features features[Config::max_pixels]
 GLOBAL_AVG_CHANNEL:
   for (int channel = 0; channel < Config::channels; channel++) {
 #pragma HLS UNROLL
-    typename Config::sum_t sum = 0;
+    typename Config::sum_t terms[Config::max_pixels];
+#pragma HLS ARRAY_PARTITION variable = terms type = complete
   GLOBAL_AVG_PIXEL:
     for (int i = 0; i < Config::max_pixels; i++) {
 #pragma HLS UNROLL
-      sum += features[i][channel];
+      terms[i] = features[i][channel];
     }
-    output[channel] = sum * reciprocal;
+    output[channel] = tree_sum<Config::max_pixels>(terms) * reciprocal;
   }
 }
 
