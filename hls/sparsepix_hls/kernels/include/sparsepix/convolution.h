@@ -170,19 +170,18 @@ struct Sums<SumBy::pairs> {
   LOOK_UP_FILTER:
     for (int filter = 0; filter < Config::out_channels; filter++) {
 #pragma HLS UNROLL
-      Sum terms[group_channels<Config>() * Config::max_pixels];
-#pragma HLS ARRAY_PARTITION variable = terms type = complete
+      Terms<group_channels<Config>() * Config::max_pixels, Sum> terms;
     LOOK_UP_CHANNEL:
       for (int channel = 0; channel < group_channels<Config>(); channel++) {
 #pragma HLS UNROLL
       LOOK_UP_PIXEL:
         for (int j = 0; j < Config::max_pixels; j++) {
 #pragma HLS UNROLL
-          terms[channel * Config::max_pixels + j] = weight_at<Config>(weight, channel, filter, row[j], mirrored[j]) *
-                                                    features[j][first_channel<Config>(filter) + channel];
+          terms.set(channel * Config::max_pixels + j, weight_at<Config>(weight, channel, filter, row[j], mirrored[j]) *
+                                                          features[j][first_channel<Config>(filter) + channel]);
         }
       }
-      sums[filter] = tree_sum<group_channels<Config>() * Config::max_pixels>(terms);
+      sums[filter] = terms.total();
     }
   }
 };
@@ -221,19 +220,18 @@ struct Sums<SumBy::gather> {
   GATHER_FILTER:
     for (int filter = 0; filter < Config::out_channels; filter++) {
 #pragma HLS UNROLL
-      Sum terms[AREA * group_channels<Config>()];
-#pragma HLS ARRAY_PARTITION variable = terms type = complete
+      Terms<AREA * group_channels<Config>(), Sum> terms;
     GATHER_SUM:
       for (int position = 0; position < AREA; position++) {
 #pragma HLS UNROLL
       GATHER_SUM_CHANNEL:
         for (int channel = 0; channel < group_channels<Config>(); channel++) {
 #pragma HLS UNROLL
-          terms[position * group_channels<Config>() + channel] =
-              weight[position][channel][filter] * neighbour[position][first_channel<Config>(filter) + channel];
+          terms.set(position * group_channels<Config>() + channel,
+                    weight[position][channel][filter] * neighbour[position][first_channel<Config>(filter) + channel]);
         }
       }
-      sums[filter] = tree_sum<AREA * group_channels<Config>()>(terms);
+      sums[filter] = terms.total();
     }
   }
 

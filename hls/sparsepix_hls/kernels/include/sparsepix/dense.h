@@ -33,16 +33,15 @@ inline void dense(int round, const Input input[Config::in_features],
 DENSE_OUTPUT:
   for (int o = 0; o < OUTPUTS; o++) {
 #pragma HLS UNROLL
-    Output terms[Config::parallel];
-#pragma HLS ARRAY_PARTITION variable = terms type = complete
+    Terms<Config::parallel, Output> terms;
   DENSE_INPUT:
     for (int lane = 0; lane < Config::parallel; lane++) {
 #pragma HLS UNROLL
-      terms[lane] = of_round<INPUTS, OUTPUTS, Config::reuse_factor, Config::parallel>(weight, o, round, lane) *
-                    of_round<INPUTS, Config::reuse_factor, Config::parallel>(input, round, lane);
+      terms.set(lane, of_round<INPUTS, OUTPUTS, Config::reuse_factor, Config::parallel>(weight, o, round, lane) *
+                          of_round<INPUTS, Config::reuse_factor, Config::parallel>(input, round, lane));
     }
     const Output carried = round == 0 ? Output(bias[o]) : sums[o];
-    sums[o] = carried + tree_sum<Config::parallel>(terms);
+    sums[o] = carried + terms.total();
   }
 }
 

@@ -34,14 +34,13 @@ AVG_CELL:
   AVG_CHANNEL:
     for (int channel = 0; channel < Config::channels; channel++) {
 #pragma HLS UNROLL
-      typename Config::sum_t terms[Config::max_pixels];
-#pragma HLS ARRAY_PARTITION variable = terms type = complete
+      Terms<Config::max_pixels, typename Config::sum_t> terms;
     AVG_MEMBER:
       for (int j = 0; j < Config::max_pixels; j++) {
 #pragma HLS UNROLL
-        terms[j] = get_flag<Config::max_pixels>(members[lane], j) ? features[j][channel] : Features(0);
+        terms.set(j, get_flag<Config::max_pixels>(members[lane], j) ? features[j][channel] : Features(0));
       }
-      output_features[lane][channel] = tree_sum<Config::max_pixels>(terms) * reciprocal;
+      output_features[lane][channel] = terms.total() * reciprocal;
     }
   }
 }

@@ -102,32 +102,30 @@ ARRIVAL_FILTER:
   for (int filter = 0; filter < Config::out_channels; filter++) {
 #pragma HLS UNROLL
     constexpr int GROUP = group_channels<Config>();
-    Output own[(1 + Config::max_pixels) * GROUP];
+    Terms<(1 + Config::max_pixels) * GROUP, Output> own;
     Output added[Config::max_pixels];
-#pragma HLS ARRAY_PARTITION variable = own type = complete
 #pragma HLS ARRAY_PARTITION variable = added type = complete
   ARRIVAL_CENTRE:
     for (int channel = 0; channel < GROUP; channel++) {
 #pragma HLS UNROLL
-      own[channel] = weight[CENTRE][channel][filter] * pixel[first_channel<Config>(filter) + channel];
+      own.set(channel, weight[CENTRE][channel][filter] * pixel[first_channel<Config>(filter) + channel]);
     }
   ARRIVAL_EARLIER:
     for (int i = 0; i < Config::max_pixels; i++) {
 #pragma HLS UNROLL
-      Output terms[GROUP];
-#pragma HLS ARRAY_PARTITION variable = terms type = complete
+      Terms<GROUP, Output> terms;
     ARRIVAL_CHANNEL:
       for (int channel = 0; channel < GROUP; channel++) {
 #pragma HLS UNROLL
         const int input = first_channel<Config>(filter) + channel;
         // From the slot on the list still holds pixels of the image before, if any.
         const Features earlier = i < slot ? features[i][input] : Features(0);
-        terms[channel] = weight_at<Config>(weight, channel, filter, row[i], false) * pixel[input];
-        own[(1 + i) * GROUP + channel] = weight_at<Config>(weight, channel, filter, row[i], true) * earlier;
+        terms.set(channel, weight_at<Config>(weight, channel, filter, row[i], false) * pixel[input]);
+        own.set((1 + i) * GROUP + channel, weight_at<Config>(weight, channel, filter, row[i], true) * earlier);
       }
-      added[i] = tree_sum<GROUP>(terms);
+      added[i] = terms.total();
     }
-    const Output from_all = tree_sum<(1 + Config::max_pixels) * GROUP>(own);
+    const Output from_all = own.total();
   ARRIVAL_SUM:
     for (int i = 0; i < Config::max_pixels; i++) {
 #pragma HLS UNROLL

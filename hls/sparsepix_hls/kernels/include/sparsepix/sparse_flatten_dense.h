@@ -79,8 +79,7 @@ LOOK_UP_SLOT:
 LOOK_UP_OUTPUT:
   for (int o = 0; o < Config::out_features; o++) {
 #pragma HLS UNROLL
-    Output terms[Config::parallel * Config::channels];
-#pragma HLS ARRAY_PARTITION variable = terms type = complete
+    Terms<Config::parallel * Config::channels, Output> terms;
   LOOK_UP:
     for (int lane = 0; lane < Config::parallel; lane++) {
 #pragma HLS UNROLL
@@ -89,11 +88,11 @@ LOOK_UP_OUTPUT:
 #pragma HLS UNROLL
         const Weight looked_up =
             cell_weight<CELLS, Config::channels, Config::out_features>(weight, cell[lane], channel, o);
-        terms[lane * Config::channels + channel] = looked_up * feature[lane][channel];
+        terms.set(lane * Config::channels + channel, looked_up * feature[lane][channel]);
       }
     }
     const Output carried = round == 0 ? Output(bias[o]) : sums[o];
-    sums[o] = carried + tree_sum<Config::parallel * Config::channels>(terms);
+    sums[o] = carried + terms.total();
   }
 }
 

@@ -23,14 +23,13 @@ inline void sparse_global_avg_pool2d(const Features features[Config::max_pixels]
 GLOBAL_AVG_CHANNEL:
   for (int channel = 0; channel < Config::channels; channel++) {
 #pragma HLS UNROLL
-    typename Config::sum_t terms[Config::max_pixels];
-#pragma HLS ARRAY_PARTITION variable = terms type = complete
+    Terms<Config::max_pixels, typename Config::sum_t> terms;
   GLOBAL_AVG_PIXEL:
     for (int i = 0; i < Config::max_pixels; i++) {
 #pragma HLS UNROLL
-      terms[i] = features[i][channel];
+      terms.set(i, features[i][channel]);
     }
-    output[channel] = tree_sum<Config::max_pixels>(terms) * reciprocal;
+    output[channel] = terms.total() * reciprocal;
   }
 }
 
