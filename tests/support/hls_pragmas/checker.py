@@ -157,7 +157,8 @@ def _enter(block: Block, scope: Scope, top: str | None, label: Label | None, rep
     if block.kind == "function":
         head = signature(block)
         inner.function, inner.parameters = head, tuple(p.name for p in head.parameters)
-        inner.visible = {}  # a pragma names parameters and locals only
+        if head.returns:  # a pragma names parameters and locals only; in a constructor also members
+            inner.visible = {}
         inner.declare(list(head.parameters))
     elif block.kind == "loop":
         here = directives(block)
