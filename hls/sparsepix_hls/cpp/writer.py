@@ -28,6 +28,7 @@ _INCLUDE = Path(kernels.__file__).parent / "include"
 _KERNELS = _INCLUDE / "sparsepix"
 _NATIVE_TYPES = _INCLUDE / "native_types"
 _SIMULATION = _INCLUDE / "simulation"
+DEFAULT_BITS, MOST_BITS = 1024, 4096  # of an ap_int (UG1399, 'Arbitrary Precision Integer Types')
 _TEMPLATES = Path(__file__).with_name("templates")
 
 
@@ -238,8 +239,30 @@ def check_names(design: Design, layers: list[Kernel]) -> None:
         made |= {tensor.name for tensor in layer.outputs}
     missing = [tensor for tensor in graph.outputs if tensor.name not in made - {graph.input.name}]
     problems += [f"no layer makes the output {tensor.name!r}" for tensor in missing]
+    widest = widest_integer(design)
+    if widest > MOST_BITS:
+        problems.append(
+            f"an ap_uint of {widest:,} bits: Vitis HLS takes at most {MOST_BITS:,}; it holds a beat of the ports, or a "
+            "flag for each column, row or pixel: fewer pixels_per_cycle, or a smaller image"
+        )
     if problems:
         raise SparsePixError(problems, heading=f"model {graph.name} cannot be written as C++")
+
+
+def widest_integer(design: Design) -> int:
+    """Bits of the widest ap_uint of a design: a beat of a streaming port, or a set of flags and a carry beside it."""
+    graph = design.graph
+    flags = max(*graph.input.shape[1:], design.input_reduce.max_pixels)
+    beats = _beats(design).values() if design.io == "stream" else ()
+    return max([flags + 2, *beats])  # flags - 1 is two bits wider
+
+
+def _beats(design: Design) -> dict[Tensor, int]:
+    """Bits of TDATA of each streaming port, a whole number of bytes."""
+    graph = design.graph
+    pixels = design.pixels_per_cycle * graph.input.shape[0]
+    numbers = {graph.input: pixels} | {tensor: math.prod(tensor.shape) for tensor in graph.outputs}
+    return {tensor: -(-number * tensor.type.width // 8) * 8 for tensor, number in numbers.items()}
 
 
 def _tensors(graph: Graph, layers: list[Kernel]) -> dict[str, Tensor]:
@@ -263,18 +286,21 @@ def _fill(template: str, values: dict[str, str]) -> str:
 def _data_types(design: Design, layers: list[Kernel]) -> str:
     graph = design.graph
     coords = {name for layer in graph.layers for name in layer.grids}
-    lines = ["// Number types: one for each array of the firmware.\n#include <ap_fixed.h>\n#include <ap_int.h>\n"]
+    lines = ["// Number types: one for each array of the firmware.\n"]
+    if (widest := widest_integer(design)) > DEFAULT_BITS:
+        limit = -(-widest // DEFAULT_BITS) * DEFAULT_BITS
+        lines[0] += (
+            f"#define AP_INT_MAX_W {limit} // of any ap_int, {DEFAULT_BITS} if not said before the headers (UG1399)\n"
+        )
+    lines[0] += "#include <ap_fixed.h>\n#include <ap_int.h>\n"
     lines += tensor_types(_tensors(graph, layers).values(), coords)
     lines.append("\n// Constants")
     lines += [line for layer in layers for line in constant_types(layer)]
     if design.io == "stream":
         lines[0] += '#include <ap_axi_sdata.h>\n#include <hls_stream.h>\n\n#include "sparsepix/types.h"\n'
         lines.append("\n// AXI4-Stream: TDATA of each port, a whole number of bytes")
-        for tensor, number, what in (
-            (graph.input, design.pixels_per_cycle * graph.input.shape[0], f"{design.pixels_per_cycle} pixels"),
-            *((tensor, math.prod(tensor.shape), "one event") for tensor in graph.outputs),
-        ):
-            bits = -(-number * tensor.type.width // 8) * 8
+        for tensor, bits in _beats(design).items():
+            what = f"{design.pixels_per_cycle} pixels" if tensor == graph.input else "one event"
             lines.append(f"// {tensor.name}: {what} a beat")
             lines.append(f"typedef hls::axis<sparsepix::Flags<{bits}>, 0, 0, 0> {tensor.name}_beat_t;")
     return _guarded(f"{graph.name}_data_types", "\n".join(lines) + "\n")

@@ -4,6 +4,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from sparsepix_hls.cpp.writer import DEFAULT_BITS, widest_integer
 from sparsepix_hls.design.options import Options
 from sparsepix_hls.design.select import check_clock
 from sparsepix_hls.flow.backends import backend_design, find_backend
@@ -69,6 +70,8 @@ def convert(
     ]
     if design.io != "parallel":
         problems.append(f"io: expected 'parallel', found {design.io!r}: hls4ml has streams of its own")
+    if (widest := widest_integer(design)) > DEFAULT_BITS:
+        problems.append(f"an ap_uint of {widest:,} bits: in hls4ml's projects they have at most {DEFAULT_BITS:,}")
     if problems:
         raise SparsePixError(problems, heading=f"model {graph.name} cannot be converted to hls4ml")
     from hls4ml.backends import get_backend
