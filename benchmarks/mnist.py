@@ -58,7 +58,7 @@ PUBLISHED = {
 }
 LEARNED = {"budget": 0.15, "masked_intensity": 0.3}
 EBOPS = (1e-7, 1e-6)  # weights of that penalty: little and much smaller than 8 bits
-EBOPS_STUDY = (1e-7, 3e-7, 1e-6, 3e-6, 1e-5)
+EBOPS_STUDY = (1e-7, 3e-7, 1e-6, 3e-6)
 COLUMNS = ("model", "max_pixels", "bits", "seed", "accuracy", "best_epoch", "seconds", "pixels", "ebops")
 
 

@@ -29,7 +29,16 @@ def library(tmp_path_factory):
     source, target = root / "all.cpp", root / "all.so"
     source.write_text("".join(f'#include "{name}/tb/{name}_bridge.cpp"\n' for name in CASES))
     flags = [flag for flag in toolchain.FLAGS if flag not in ("-iquotefirmware", "-isystem", "ap_types")]
-    command = [*toolchain.find_compiler(), "-O0", "-DSPARSEPIX_SYNTHESIS", "-Wall", "-Wextra", "-Werror", *flags]
+    command = [
+        *toolchain.find_compiler(),
+        "-O0",
+        "-DSPARSEPIX_SYNTHESIS",
+        "-DAP_INT_MAX_W=4096",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        *flags,
+    ]
     command += ["-isystem", str(next(iter(root.glob("*/ap_types"))))]
     command += [f"-I{name}/firmware" for name in CASES]
     done = subprocess.run(

@@ -290,7 +290,9 @@ def _data_types(design: Design, layers: list[Kernel]) -> str:
     if (widest := widest_integer(design)) > DEFAULT_BITS:
         limit = -(-widest // DEFAULT_BITS) * DEFAULT_BITS
         lines[0] += (
-            f"#define AP_INT_MAX_W {limit} // of any ap_int, {DEFAULT_BITS} if not said before the headers (UG1399)\n"
+            "// The most bits of an ap_int; a matter of the first of its headers (UG1399).\n"
+            f"#ifndef AP_INT_MAX_W\n#define AP_INT_MAX_W {limit}\n#elif AP_INT_MAX_W < {limit}\n"
+            f'#error "include this before other headers of ap_int, or define AP_INT_MAX_W as {limit}"\n#endif\n'
         )
     lines[0] += "#include <ap_fixed.h>\n#include <ap_int.h>\n"
     lines += tensor_types(_tensors(graph, layers).values(), coords)
