@@ -104,7 +104,7 @@ class RunOptions:
     float_epochs: int | None = option(
         None,
         "how many of them in float, before the formats are calibrated (default: half of them with formats that adapt, "
-        "else none; 0 calibrates the random start, where MNIST ends at 47 %)",
+        "else none; 0 calibrates the random start, where MNIST ends at 47 percent)",
         low=0,
         group="training",
         metavar="EPOCHS",
