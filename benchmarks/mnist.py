@@ -273,7 +273,7 @@ def picture_of_bits(rows: Sequence[dict]) -> Figure:
         if points:
             axes.plot(*zip(*sorted(points), strict=True), color=colour, marker="o", markersize=4, label=label)
     axes.set(xscale="log", xlabel="bit operations an image (EBOPS)", ylabel="accuracy, 10,000 test images")
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.1%}")
     axes.legend(frameon=False, fontsize=8)
     plain(axes)
     return figure
