@@ -16,7 +16,7 @@ from sparsepix_ops.system.signals import held, temporary_folder
 # Leads the group and waits for its standard input to end: this happens when the process that holds the other end of the
 # pipe is gone, even if it was killed. A tool that gets SIGTERM removes its temporary files; not every one does, so they
 # are in a folder of their own, the argument.
-_LEADER = "trap '' HUP INT TERM; read line; kill -TERM 0; sleep 1; rm -rf \"$0\"; kill -KILL 0"
+_LEADER = "trap '' HUP INT TERM; read line; kill -TERM 0; sleep 2; rm -rf \"$0\"; kill -KILL 0"
 _GRACE = 2.0  # seconds from SIGTERM to SIGKILL
 
 
