@@ -6,7 +6,6 @@ from sparsepix_hls.cpp.layer_text import constant_types, parameters, tensor_type
 from sparsepix_hls.cpp.stages import flow_statements, stage_functions
 from sparsepix_hls.cpp.writer import check_names
 from sparsepix_hls.design.layout import Design
-from sparsepix_hls.ir.kernel import Kernel
 from sparsepix_hls.kernels.text import weight_text
 
 ALWAYS = ("constants", "kernel_map", "rounds")  # what the text needs whichever kernels it calls
@@ -21,14 +20,12 @@ class Source:
         stages: the functions of the stages, which need all of them before.
         calls: the statements of the top function: channels, and a call of each stage.
         headers: names of the kernel headers that all of this needs.
-        kernels: every layer as C++, in order.
     """
 
     layers: dict[str, str]
     stages: str
     calls: list[str]
     headers: tuple[str, ...]
-    kernels: tuple[Kernel, ...]
 
 
 def design_source(design: Design, image: str) -> Source:
@@ -60,7 +57,6 @@ def design_source(design: Design, image: str) -> Source:
         _inside(name, functions),
         flow_statements(design, f"{name}::", image),
         tuple(sorted(headers)),
-        tuple(kernels),
     )
 
 
