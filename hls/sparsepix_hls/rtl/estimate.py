@@ -22,10 +22,11 @@ from sparsepix_hls.rtl.emit.stages import Module
 from sparsepix_hls.rtl.emit.verilog import register_bits
 from sparsepix_hls.rtl.lower.function import BINARY as BITWISE
 from sparsepix_hls.rtl.lower.function import INPUT, LOOKUP, MUX, PRODUCT, UNARY, Field, Function, operands
+from sparsepix_hls.rtl.lower.products import product_luts
 
 KIND = "estimate of the RTL: cycles exact, LUTs counted, not synthesized"
 # LUTs a bit for each kind of work; a selection between a value and 0 fits into the LUTs of the adder after it.
-FACTORS = {"adder": 1.0, "constant": 0.4, "product": 1.75, "table": 1.0, "select": 0.1, "logic": 0.4, "pick": 1.0}
+FACTORS = {"adder": 1.0, "constant": 0.4, "product": 1.0, "table": 1.0, "select": 0.1, "logic": 0.4, "pick": 1.0}
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Counts:
     """What a module is made of, before the factors.
 
     Args:
-        work: bits of adders and of additions of a constant, bit pairs of products, LUTs of tables, bits of selections
+        work: bits of adders and of additions of a constant, LUTs of products and of tables, bits of selections
             between two values and of logic, and multiplexers over rounds, rows and columns, in LUTs.
         registers: flip-flops.
     """
@@ -55,7 +56,8 @@ def mux_luts(values: int) -> float:
 def function_work(function: Function) -> Counter[str]:
     """What the operations of a function count."""
     logic, found = function.logic, Counter[str]()
-    widths = [sum(minimal_kif(op.qint)) for op in logic.ops]
+    kifs = [minimal_kif(op.qint) for op in logic.ops]
+    widths = [sum(kif) for kif in kifs]
     for i, op in enumerate(logic.ops):
         if op.opcode == INPUT:
             continue
@@ -68,7 +70,7 @@ def function_work(function: Function) -> Counter[str]:
             case k if k == MUX:
                 found["select"] += widths[i]
             case k if k == PRODUCT:
-                found["product"] += reads[0] * reads[1]
+                found["product"] += product_luts([kifs[k] for k in operands(op)])
             case k if k == LOOKUP:
                 found["table"] += widths[i] * (2.0 ** (reads[0] - 6) if reads[0] > 5 else 0.6)
             case k if k == UNARY:

@@ -5,6 +5,7 @@ from da4ml.types import CombLogic, Op, minimal_kif
 
 from sparsepix_hls.rtl.emit.text import instance
 from sparsepix_hls.rtl.lower.function import CONSTANT, INPUT, LOOKUP, PRODUCT, Function, operands
+from sparsepix_hls.rtl.lower.products import in_digits
 
 _SYMBOLS = {0: "&", 1: "|", 2: "^"}
 
@@ -104,7 +105,10 @@ class _Writer:
     def _module_of_two(self, module: str, i: int, op: Op, stage: int) -> list[str]:
         """An instance of a module that takes two numbers."""
         parameters, connections = {}, {}
-        for port, index in (("a", op.id0), ("b", op.id1)):
+        reads = [op.id0, op.id1]
+        if module == "product" and in_digits([self.kifs[k] for k in reads]) == 0:
+            reads.reverse()
+        for port, index in zip("ab", reads, strict=True):
             parameters[f"{port.upper()}_BITS"] = self.widths[index]
             parameters[f"{port.upper()}_SIGNED"] = int(self.kifs[index][0])
             connections[port] = self._name(index, stage)

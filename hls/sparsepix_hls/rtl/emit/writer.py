@@ -24,7 +24,7 @@ from sparsepix_hls.rtl.emit.text import instance, module_text, port
 LEVELS_PER_NS = 1.7
 _ANY_FAMILY = "xcup"  # in the script for parts that Yosys does not know
 _PACKAGE = Path(__file__).parent
-_VERILOG = _PACKAGE / "verilog"
+VERILOG = _PACKAGE / "verilog"
 _TEMPLATES = _PACKAGE / "templates"
 
 
@@ -70,7 +70,7 @@ def write_rtl_project(
         (directory / folder).mkdir(parents=True)
     shared = sorted(_used(modules))
     for name in shared:
-        (directory / "rtl" / f"{name}.sv").write_bytes((_VERILOG / f"{name}.sv").read_bytes())
+        (directory / "rtl" / f"{name}.sv").write_bytes((VERILOG / f"{name}.sv").read_bytes())
     values = _values(design, part, clock_ns)
     values["sources"] = " ".join(
         [*(f"rtl/{name}.sv" for name in shared), *(f"rtl/{m.name}.sv" for m in modules), _top(graph)]
@@ -101,7 +101,7 @@ def _top(graph: Graph) -> str:
 
 def _used(modules: list[Module]) -> set[str]:
     """The modules of ``verilog/`` that a design needs, those that they are made of included."""
-    sources = {path.stem: path.read_text(encoding="utf-8") for path in _VERILOG.glob("*.sv")}
+    sources = {path.stem: path.read_text(encoding="utf-8") for path in VERILOG.glob("*.sv")}
     used: set[str] = set()
     texts = [module.source for module in modules]
     while texts:

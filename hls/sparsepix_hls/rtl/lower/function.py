@@ -14,6 +14,7 @@ from da4ml.trace import FixedVariable, comb_trace
 from da4ml.types import CombLogic, Op, minimal_kif
 
 from sparsepix_hls.rtl.lower.arithmetic import as_variable, variable
+from sparsepix_hls.rtl.lower.products import Kif, product_levels
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedPoint
 
@@ -144,11 +145,17 @@ def operands(op: Op) -> list[int]:
     return [*found, op.data & 0xFFFFFFFF] if abs(op.opcode) == MUX else found
 
 
-def levels_of(op: Op, widths: Sequence[int], width: int) -> float:
+def levels_of(op: Op, kifs: Sequence[Kif], width: int) -> float:
     """Levels of LUTs of an operation, as ``netlist`` counts them: what Yosys made of single operations, rounded.
 
     Small logic after other logic shares its LUTs, so it counts less than 1; an adder of one bit is a carry.
+
+    Args:
+        op: the operation.
+        kifs: of what it reads.
+        width: bits of its result.
     """
+    widths = [sum(kif) for kif in kifs]
     match abs(op.opcode):
         case 0 | 1 | 4:
             return 0.5 if min(widths) <= 1 and op.opcode != 4 else 1.65 + 0.02 * width
@@ -157,7 +164,7 @@ def levels_of(op: Op, widths: Sequence[int], width: int) -> float:
         case 6:
             return 0.6
         case 7:
-            return max(2.6 * math.log2(max(min(widths), 2)) - 1.3, 1.0)
+            return product_levels(kifs)
         case 8:
             return 1 + 0.5 * max(widths[0] - 6, 0)
         case 9:
@@ -175,10 +182,10 @@ def schedule(logic: CombLogic, levels: float, late: float = 0.0) -> tuple[tuple[
         levels: that a stage may have.
         late: levels in front of the inputs.
     """
-    widths = [sum(minimal_kif(op.qint)) for op in logic.ops]
+    kifs = [minimal_kif(op.qint) for op in logic.ops]
     reads = [operands(op) for op in logic.ops]
     delays = [
-        late if op.opcode == INPUT else levels_of(op, [widths[i] for i in read] or [0], widths[k])
+        late if op.opcode == INPUT else levels_of(op, [kifs[i] for i in read] or [(0, 0, 0)], sum(kifs[k]))
         for k, (op, read) in enumerate(zip(logic.ops, reads, strict=True))
     ]
     slowest = max(delays, default=0.0)

@@ -1,0 +1,79 @@
+"""The multiplier in LUTs: every pair of factors, against Verilog's own product."""
+
+import itertools
+import subprocess
+
+import pytest
+
+from sparsepix_hls.rtl.emit.writer import VERILOG
+
+WIDTHS = [(a, b) for a, b in itertools.product(range(1, 13), repeat=2) if a + b <= 14] + [(5, 18), (18, 5), (3, 20)]
+CASES = [(a, b, a_signed, b_signed) for a, b in WIDTHS for a_signed in (0, 1) for b_signed in (0, 1)]
+
+CHECK = """
+module check #(parameter int A = 1, parameter int B = 1, parameter bit SA = 0, parameter bit SB = 0)
+    (input logic [24:0] pair, output logic wrong);
+  wire [A-1:0] a = pair[A-1:0];
+  wire [B-1:0] b = pair[A+B-1:A];
+  wire signed [A+B+1:0] wide_a = {{(B + 2) {SA && a[A-1]}}, a};
+  wire signed [A+B+1:0] wide_b = {{(A + 2) {SB && b[B-1]}}, b};
+  wire signed [A+B+1:0] expected = wide_a * wide_b;
+  wire [A+B-1:0] value;
+  product #(.A_BITS(A), .B_BITS(B), .A_SIGNED(SA), .B_SIGNED(SB), .BITS(A + B)) dut (.a(a), .b(b), .value(value));
+  assign wrong = value != expected[A+B-1:0];
+endmodule
+"""
+MAIN = """
+#include "Vall.h"
+#include <cstdio>
+int main() {
+  Vall top;
+  for (unsigned pair = 0; pair < (1u << 23); ++pair) {
+    top.pair = pair;
+    top.eval();
+    for (int i = 0; i < %d; ++i)
+      if (top.wrong[i / 32] >> (i %% 32) & 1) { std::printf("case %%d, factors %%u\\n", i, pair); return 1; }
+  }
+}
+"""
+
+
+@pytest.mark.verilator
+@pytest.mark.parametrize("small", [True, False])
+def test_every_product(tmp_path, small):
+    """All pairs of factors, in two builds: what 14 bits count through, and a few of 23 bits."""
+    cases = [case for case in CASES if (case[0] + case[1] <= 14) == small]
+    dimension = len(cases)
+    lines = [
+        f"  check #(.A({a}), .B({b}), .SA({sa}), .SB({sb})) c{i} (.pair(pair), .wrong(wrong[{i}]));"
+        for i, (a, b, sa, sb) in enumerate(cases)
+    ]
+    bits = -(-dimension // 32) * 32 + 32  # more than 64, so that the port is an array of words
+    (tmp_path / "all.sv").write_text(
+        "\n".join(
+            [
+                CHECK,
+                f"module all (input logic [24:0] pair, output logic [{max(bits, 96) - 1}:0] wrong);",
+                *lines,
+                f"  assign wrong[{max(bits, 96) - 1}:{dimension}] = '0;",
+                "endmodule",
+                "",
+            ]
+        )
+    )
+    (tmp_path / "main.cpp").write_text(MAIN.replace("23", "14" if small else "23") % dimension)
+    command = [
+        "verilator",
+        "--cc",
+        "--exe",
+        "--build",
+        "-O3",
+        "-Wall",
+        "-Wno-DECLFILENAME",
+        "-Wno-UNUSED",
+        "-Wno-WIDTH",
+    ]
+    command += ["--Mdir", "build", "-CFLAGS", "-O1", "--top-module", "all", "all.sv"]
+    subprocess.run([*command, str(VERILOG / "product.sv"), "main.cpp"], cwd=tmp_path, check=True, capture_output=True)
+    done = subprocess.run([tmp_path / "build" / "Vall"], capture_output=True, text=True)
+    assert done.returncode == 0, cases[int(done.stdout.split()[1].rstrip(","))]
