@@ -193,15 +193,21 @@ def popcount(inputs: int) -> Cost:
     return Cost(lut=3 * groups, levels=1) + adder_tree(groups, 3) if inputs > 1 else Cost()
 
 
-def priority_encoder(inputs: int) -> Cost:
-    """First active of so many lines: a line for each input (one-hot), 'any active', and the index.
+def lowest_only(inputs: int) -> Cost:
+    """First active of so many lines, a line for each input (one-hot): a carry chain, a LUT an input."""
+    if inputs <= 1:
+        return Cost()
+    return Cost(lut=inputs, levels=1 + inputs // 64)  # a chain is fast, but not free over many slices
 
-    A carry chain finds the first line (a LUT an input), ORs gather each bit of the index from half of the lines.
+
+def priority_encoder(inputs: int) -> Cost:
+    """First active of so many lines, one-hot, with 'any active' and the index.
+
+    ORs gather each bit of the index from half of the lines.
     """
     if inputs <= 1:
         return Cost()
-    chain = Cost(lut=inputs, levels=1 + inputs // 64)  # a chain is fast, but not free over many slices
-    return chain + (index_bits(inputs) * logic(math.ceil(inputs / 2)) | logic(inputs))
+    return lowest_only(inputs) + (index_bits(inputs) * logic(math.ceil(inputs / 2)) | logic(inputs))
 
 
 def maximum(bits: int) -> Cost:

@@ -26,9 +26,9 @@ def scan_body(stage: Stage, design: Design, layers: Mapping[str, Kernel], sends:
 
     state = [
         comment(heading(layers[reduce.name]), "  "),
-        f"  sparsepix::Flags<{width}> active[{height}]; // pixels that are not listed yet",
+        f"  sparsepix::Flags<{width}> active[{height}]; // pixels to list",
         partition("active"),
-        f"  sparsepix::Flags<{height}> rows; // rows that have such a pixel",
+        f"  sparsepix::ScanState<{config}> scan;",
         *declarations((reduce.features, reduce.coords), listed),
         *declarations(maps, {m.name: f"{m.name}_listed" for m in maps}),
         *declarations(
@@ -40,7 +40,7 @@ def scan_body(stage: Stage, design: Design, layers: Mapping[str, Kernel], sends:
     find = [call(f"sparsepix::find_active<{config}>", found, indent)]
     if magnitude:
         find.append(call(f"sparsepix::keep_largest<{config}>", [reduce.image.name, "active"], indent))
-    find.append(call(f"sparsepix::flag_rows<{config}>", ["active", "rows"], indent))
+    find.append(call(f"sparsepix::start_scan<{config}>", ["active", "scan"], indent))
 
     step = []
     channels = reduce.image.shape[0]
@@ -49,7 +49,7 @@ def scan_body(stage: Stage, design: Design, layers: Mapping[str, Kernel], sends:
         partition("pixel"),
         f"    {reduce.coords.name}_t place[2];",
         partition("place"),
-        _in_loop(f"next_pixel<{config}>", [reduce.image.name, "active", "rows", "pixel", "place"]),
+        _in_loop(f"next_pixel<{config}>", [reduce.image.name, "active", "scan", "pixel", "place"]),
     ]
     for size, row in rows.items():
         user = _user(size, convs, maps, layers)

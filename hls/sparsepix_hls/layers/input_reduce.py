@@ -14,10 +14,14 @@ from sparsepix_hls.cost.primitives import (
     constant_multiplier,
     gate,
     index_bits,
+    less_than,
     less_than_constant,
     logic,
+    lowest_only,
     maximum_tree,
     mux,
+    one_hot_mux,
+    popcount,
     priority_encoder,
     register,
     tree_levels,
@@ -173,28 +177,52 @@ def reduce_cost(layer: InputReduce, reduce: str, pixels_per_cycle: int, clock_ns
         cost = _thresholds(layer, lanes) + _merge_tree(lanes, slots, data) + places + append
         beats = -(-pixels // lanes)
         return layer_estimate(cost | listed, clock_ns, beats, min(lanes, slots) * slot)
-    found = _thresholds(layer, pixels) + height * logic(width)
-    pick = priority_encoder(height) + mux(height, width) + priority_encoder(width)
-    read = mux(height, width * data) + mux(width, data)
-    clear = pixels * gate(1)
-    cost = (found + pick + read) | clear | slots * logic(index_bits(slots)) | listed | register(pixels)
-    scan = layer_estimate(cost, clock_ns, slots, width * data)
+    scan = layer_estimate(_scan_cost(layer), clock_ns, slots, width * data)
     if layer.selection == "raster":
         return scan
-    # Before the scan the largest are found, one each turn of two tournaments; the loops follow each other.
-    bits = score_bits(layer)
-    row, column = maximum_tree(width, bits), maximum_tree(height, bits)
-    best = (height * row + column) | mux(height, width * bits) | register(pixels + height * (bits + index_bits(width)))
-    turn = depth_cycles(column + mux(height, width * bits) + row, clock_ns)
-    cycles_before = depth_cycles(row, clock_ns) + slots * turn
-    latency = scan.latency_cycles + cycles_before
+    # Before the scan the largest are found, digit by digit; the loops follow each other.
+    digit, turn = _largest_cost(layer), key_digits(layer)
+    before = turn * depth_cycles(digit, clock_ns) + depth_cycles(_thresholds(layer, pixels), clock_ns)
+    latency = scan.latency_cycles + before
     return replace(
         scan,
         latency_cycles=latency,
         interval_cycles=latency,
-        lut=scan.lut + round(best.lut + row.lut),
-        ff=scan.ff + round(best.ff),
+        lut=scan.lut + round(digit.lut),
+        ff=scan.ff + round(digit.ff),
     )
+
+
+def key_digits(layer: InputReduce) -> int:
+    """Digits of two bits by which the largest pixels are found: score, row, column (see ``largest.h``)."""
+    _, height, width = layer.image.shape
+    return sum(-(-bits // 2) for bits in (score_bits(layer), (height - 1).bit_length(), (width - 1).bit_length()))
+
+
+def _scan_cost(layer: InputReduce) -> Cost:
+    """The flags, the first rows and pixels among them, and the multiplexers that read a pixel."""
+    channels, height, width = layer.image.shape
+    pixels, slots, data = height * width, layer.max_pixels, channels * layer.image.type.width
+    found = _thresholds(layer, pixels) + height * logic(width)
+    flags = one_hot_mux(height, width)
+    # The first row and the next one are picked, with their flags, when the scan begins; then one more row each clock.
+    pick = lowest_only(height) + flags + priority_encoder(width)
+    ahead = 3 * lowest_only(height) | 2 * flags | 4 * gate(height) | 2 * gate(width)
+    read = priority_encoder(height) + mux(height, width * data)
+    chosen = (pick | read) + mux(width, data) | ahead
+    state = register(pixels + 4 * height + 2 * width + slots * _slot_bits(layer))
+    return found + chosen | slots * logic(index_bits(slots)) | state
+
+
+def _largest_cost(layer: InputReduce) -> Cost:
+    """One digit of the search for the largest pixels: candidates counted three times over, and the limit."""
+    _, height, width = layer.image.shape
+    pixels, count = height * width, index_bits(height * width + 1)
+    # The digit is selected ahead of the turn that needs it: area, but no part of the turn.
+    selected = replace(pixels * 2 * one_hot_mux(key_digits(layer), 1), levels=0)
+    counts = 3 * (height * popcount(width) + adder_tree(height, index_bits(width + 1)))
+    limit = 3 * less_than(count) + mux(4, count)
+    return pixels * gate(3) + counts + limit + 2 * pixels * mux(2, 1) | selected | register(3 * pixels)
 
 
 def read_beats_cost(layer: InputReduce, pixels_per_cycle: int) -> Cost:

@@ -16,8 +16,9 @@ from sparsepix_hls.cost.result import DesignEstimate, Row, StageEstimate
 from sparsepix_hls.design.layout import Design
 from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.tensors import KernelMap
+from sparsepix_hls.layers.input_reduce import key_digits
 from sparsepix_hls.layers.kernel_map import MakeKernelMap
-from sparsepix_hls.rtl.emit.reductions import key_digits, scan_interval, scan_start
+from sparsepix_hls.rtl.emit.reductions import scan_interval, scan_start
 from sparsepix_hls.rtl.emit.stages import Module
 from sparsepix_hls.rtl.emit.verilog import register_bits
 from sparsepix_hls.rtl.lower.function import BINARY as BITWISE

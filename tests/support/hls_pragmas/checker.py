@@ -63,9 +63,21 @@ class Scope:
                 self.unrolled |= name
 
     def is_constant(self, node: Node, unrolled: bool = False) -> bool:
-        """True if every name is a constant, or a member of a type ('Config::size')."""
+        """True if every name is a constant, or a member of a type ('Config::size', 'Key<Config>::digits')."""
         known = self.constants | {"true", "false"} | (self.unrolled if unrolled else frozenset())
-        return all(n.parent.type == "qualified_identifier" or text_of(n) in known for n in words(node))
+        return all(_in_qualified(n) or text_of(n) in known for n in words(node))
+
+
+def _in_qualified(node: Node) -> bool:
+    """True if a name is part of a qualified one, arguments of its template included."""
+    while node.parent is not None and node.parent.type in _NAME_PARTS:
+        node = node.parent
+        if node.type == "qualified_identifier":
+            return True
+    return False
+
+
+_NAME_PARTS = {"qualified_identifier", "template_type", "template_argument_list", "type_descriptor"}
 
 
 def functions(block: Block) -> Iterator[Block]:

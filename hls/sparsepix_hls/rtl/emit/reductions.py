@@ -2,7 +2,7 @@
 
 from sparsepix_hls.design.layout import Design
 from sparsepix_hls.design.schedule import Stage
-from sparsepix_hls.layers.input_reduce import InputReduce, score_bits
+from sparsepix_hls.layers.input_reduce import key_digits
 from sparsepix_hls.rtl.emit.arrays import Arrays
 from sparsepix_hls.rtl.emit.text import bits_for, instance, module_text, port, ports
 from sparsepix_hls.rtl.lower.function import Field, Function
@@ -38,13 +38,6 @@ def input_pixels(arrays: Arrays) -> int:
     """Pixels of a beat of the model's input port: the whole image, or what a stream brings."""
     _, height, width = arrays.design.graph.input.shape
     return height * width if arrays.design.io == "parallel" else arrays.design.pixels_per_cycle
-
-
-def key_digits(reduce: InputReduce) -> int:
-    """Digits of two bits by which the largest pixels are found: score, row, column (see ``largest_column.sv``)."""
-    _, height, width = reduce.image.shape
-    bits = (score_bits(reduce), (height - 1).bit_length(), (width - 1).bit_length())
-    return sum((some + 1) // 2 for some in bits)
 
 
 def scan_start(design: Design) -> int:

@@ -89,16 +89,25 @@ public:
     return 0;
   }
 
-  /// The set without its lowest flag.
-  Bits without_lowest() const {
-    Bits left = *this;
+  /// The set of its lowest flag alone.
+  Bits lowest_only() const {
+    Bits only(0);
     for (int i = 0; i < WORDS; i++) {
-      left.words[i] &= left.words[i] - 1;
       if (words[i] != 0) {
+        only.words[i] = words[i] & (~words[i] + 1);
         break;
       }
     }
-    return left;
+    return only;
+  }
+
+  /// How many flags are set.
+  int count() const {
+    int found = 0;
+    for (int i = 0; i < WORDS; i++) {
+      found += __builtin_popcountll(words[i]);
+    }
+    return found;
   }
 
   Bits operator|(const Bits &other) const {

@@ -1,5 +1,5 @@
 // Input reduction: from an image to the list of its active pixels. What all ways to do it share: see
-// reduce_scan.h, reduce_stream.h and reduce_tree.h.
+// largest.h, reduce_scan.h, reduce_stream.h and reduce_tree.h.
 #ifndef SPARSEPIX_INPUT_REDUCE_H
 #define SPARSEPIX_INPUT_REDUCE_H
 
@@ -89,83 +89,6 @@ ACTIVE_ROW:
       above[column] = pixel_score<Config>(image, row, column) > threshold;
     }
     active[row] = pack_flags<Config::width>(above);
-  }
-}
-
-/// Keep the flags of the max_pixels largest active pixels, the earlier of equal ones.
-///
-/// One tournament in each row, once; then max_pixels times a tournament among the best of the rows, after
-/// which the winning row looks for its next best pixel.
-/// \tparam Config see check_reduction
-/// \tparam Image type of the image's elements
-template <class Config, class Image>
-inline void keep_largest(const Image image[Config::channels * Config::height * Config::width],
-                         Flags<Config::width> active[Config::height]) {
-#pragma HLS INLINE
-  typedef typename Config::score_t Score;
-  Score scores[Config::height][Config::width];
-  Flags<Config::width> kept[Config::height];
-  Flags<Config::height> rows = 0; // rows with a candidate left
-  Score best[Config::height];     // of each row
-  Index<Config::width> best_column[Config::height];
-#pragma HLS ARRAY_PARTITION variable = scores type = complete dim = 0
-#pragma HLS ARRAY_PARTITION variable = kept type = complete
-#pragma HLS ARRAY_PARTITION variable = best type = complete
-#pragma HLS ARRAY_PARTITION variable = best_column type = complete
-
-BEST_OF_ROW:
-  for (int row = 0; row < Config::height; row++) {
-#pragma HLS UNROLL
-  ROW_SCORE:
-    for (int column = 0; column < Config::width; column++) {
-#pragma HLS UNROLL
-      scores[row][column] = pixel_score<Config>(image, row, column);
-    }
-    const ArgMax<Config::width, Score> winner = tournament<Config::width>(scores[row], active[row]);
-    best[row] = winner.value;
-    best_column[row] = winner.index;
-    set_flag<Config::height>(rows, row, winner.found);
-    kept[row] = 0;
-  }
-
-KEEP_PIXEL:
-  for (int pixel = 0; pixel < Config::max_pixels; pixel++) {
-#pragma HLS PIPELINE
-    const ArgMax<Config::height, Score> first = tournament<Config::height>(best, rows);
-    const Index<Config::width> column = best_column[first.index];
-
-    Flags<Config::width> taken = 0;
-  TAKE_COLUMN:
-    for (int i = 0; i < Config::width; i++) {
-#pragma HLS UNROLL
-      set_flag<Config::width>(taken, i, first.found && column == i);
-    }
-    const Flags<Config::width> left = active[first.index] & ~taken;
-    Score line[Config::width];
-#pragma HLS ARRAY_PARTITION variable = line type = complete
-  READ_SCORES:
-    for (int i = 0; i < Config::width; i++) {
-#pragma HLS UNROLL
-      line[i] = scores[first.index][i];
-    }
-    const ArgMax<Config::width, Score> next = tournament<Config::width>(line, left);
-
-  UPDATE_ROW:
-    for (int row = 0; row < Config::height; row++) {
-#pragma HLS UNROLL
-      const bool here = first.found && first.index == row;
-      kept[row] = here ? Flags<Config::width>(kept[row] | taken) : kept[row];
-      active[row] = here ? left : active[row];
-      best[row] = here ? next.value : best[row];
-      best_column[row] = here ? next.index : best_column[row];
-      set_flag<Config::height>(rows, row, here ? next.found : get_flag<Config::height>(rows, row));
-    }
-  }
-
-RETURN_KEPT:
-  for (int row = 0; row < Config::height; row++) {
-#pragma HLS UNROLL
-    active[row] = kept[row];
   }
 }
 

@@ -1,25 +1,68 @@
 // Input reduction by 'scan': one active pixel a clock, found in two levels.
 //
-// One flag a pixel says 'active and not listed yet', one flag a row says 'has such a pixel'. Each clock takes
-// the first such row and the first such pixel in it, reads the pixel through two multiplexers (row, then
-// column) and clears its flag. What is carried from one clock to the next is short: the row flags through one
-// priority encoder; 'the flags of a row without its first' is ready before it is known which row is the first.
-// An image takes max_pixels clocks and the depth of the multiplexers.
+// One flag a pixel says 'active', one flag a row says 'has such a pixel'. Rows are picked in order, and their pixels
+// leave one by one. What is carried from one clock to the next is short, so that a clock takes one pixel whatever the
+// image: the flags of the current row lose their lowest one; the flags of the next row are there already; the row after
+// it is picked but not read. Positions are one-hot where they are carried. The pixel itself is read through two
+// multiplexers (row, then column) on the side. An image takes max_pixels clocks and the depth of the multiplexers.
 #ifndef SPARSEPIX_REDUCE_SCAN_H
 #define SPARSEPIX_REDUCE_SCAN_H
 
 #include "input_reduce.h"
+#include "largest.h"
 #include "rounds.h"
 #include "select.h"
 #include "types.h"
 
 namespace sparsepix {
 
-/// Which rows have a flag.
+/// Where a scan is. Rows are one-hot, and no flag is set where there is none.
 /// \tparam Config see check_reduction
 template <class Config>
-inline void flag_rows(const Flags<Config::width> active[Config::height], Flags<Config::height> &rows) {
+struct ScanState {
+  Flags<Config::height> row;         // whose pixels leave
+  Flags<Config::height> next_row;    // read already
+  Flags<Config::height> waiting_row; // picked already
+  Flags<Config::height> rows_left;   // all others that have an active pixel
+  Flags<Config::width> columns;      // of the row: active and not listed yet
+  Flags<Config::width> next_columns; // of the next row
+};
+
+/// The flags of one row.
+/// \tparam Config see check_reduction
+template <class Config>
+inline Flags<Config::width> flags_of_row(const Flags<Config::width> active[Config::height],
+                                         const Flags<Config::height> &row) {
 #pragma HLS INLINE
+#ifdef SPARSEPIX_NATIVE
+  return row.any() ? active[row.lowest()] : Flags<Config::width>(0);
+#else
+  Flags<Config::width> flags = 0;
+FLAGS_OF_ROW:
+  for (int i = 0; i < Config::height; i++) {
+#pragma HLS UNROLL
+    flags |= get_flag<Config::height>(row, i) ? active[i] : Flags<Config::width>(0);
+  }
+  return flags;
+#endif
+}
+
+/// Pick the first row of some.
+/// \tparam Config see check_reduction
+template <class Config>
+inline Flags<Config::height> pick_row(Flags<Config::height> &rows) {
+#pragma HLS INLINE
+  const Flags<Config::height> first = lowest_only<Config::height>(rows);
+  rows = rows & ~first;
+  return first;
+}
+
+/// Begin with the first row.
+/// \tparam Config see check_reduction
+template <class Config>
+inline void start_scan(const Flags<Config::width> active[Config::height], ScanState<Config> &scan) {
+#pragma HLS INLINE
+  check_reduction<Config>();
   bool any[Config::height];
 #pragma HLS ARRAY_PARTITION variable = any type = complete
 FLAG_ROW:
@@ -27,24 +70,30 @@ FLAG_ROW:
 #pragma HLS UNROLL
     any[row] = any_flag<Config::width>(active[row]);
   }
-  rows = pack_flags<Config::height>(any);
+  scan.rows_left = pack_flags<Config::height>(any);
+  scan.row = pick_row<Config>(scan.rows_left);
+  scan.next_row = pick_row<Config>(scan.rows_left);
+  scan.waiting_row = pick_row<Config>(scan.rows_left);
+  scan.columns = flags_of_row<Config>(active, scan.row);
+  scan.next_columns = flags_of_row<Config>(active, scan.next_row);
 }
 
-/// Take the first flagged pixel in row-major order, and clear its flag; an empty slot if there is none.
+/// Take the next active pixel in row-major order; an empty slot if there is none.
 /// \tparam Config see check_reduction
 /// \tparam Image type of the image's elements
 /// \tparam Features type of the listed values; holds those of the image exactly
 /// \tparam Coords signed integer type of the coordinates
 template <class Config, class Image, class Features, class Coords>
 inline void next_pixel(const Image image[Config::channels * Config::height * Config::width],
-                       Flags<Config::width> active[Config::height], Flags<Config::height> &rows,
+                       const Flags<Config::width> active[Config::height], ScanState<Config> &scan,
                        Features pixel[Config::channels], Coords place[2]) {
 #pragma HLS INLINE
-  check_reduction<Config>();
   static_assert(IsSigned<Coords>::value, "coordinates are signed: -1 marks an empty slot");
-  const bool found = any_flag<Config::height>(rows);
-  const Index<Config::height> row = lowest_flag<Config::height>(rows);
-  const Index<Config::width> column = lowest_flag<Config::width>(active[row]);
+  const Flags<Config::width> picked = lowest_only<Config::width>(scan.columns);
+  const Flags<Config::width> rest = scan.columns & ~picked;
+  const bool found = any_flag<Config::width>(scan.columns);
+  const Index<Config::height> row = flag_position<Config::height>(scan.row);
+  const Index<Config::width> column = flag_position<Config::width>(picked);
 
 READ_CHANNEL:
   for (int channel = 0; channel < Config::channels; channel++) {
@@ -72,16 +121,16 @@ READ_CHANNEL:
   place[0] = found ? Coords(row) : Coords(-1);
   place[1] = found ? Coords(column) : Coords(-1);
 
-  Flags<Config::height> rows_left = rows;
-CLEAR_PIXEL:
-  for (int i = 0; i < Config::height; i++) {
-#pragma HLS UNROLL
-    const bool here = found && row == i;
-    const Flags<Config::width> left = clear_lowest<Config::width>(active[i]);
-    active[i] = here ? left : active[i];
-    set_flag<Config::height>(rows_left, i, here ? any_flag<Config::width>(left) : get_flag<Config::height>(rows, i));
-  }
-  rows = rows_left;
+  const bool moves = !any_flag<Config::width>(rest);
+  const Flags<Config::width> waiting_columns = flags_of_row<Config>(active, scan.waiting_row);
+  Flags<Config::height> rows_after = scan.rows_left;
+  const Flags<Config::height> picked_row = pick_row<Config>(rows_after);
+  scan.columns = moves ? scan.next_columns : rest;
+  scan.row = moves ? scan.next_row : scan.row;
+  scan.next_columns = moves ? waiting_columns : scan.next_columns;
+  scan.next_row = moves ? scan.waiting_row : scan.next_row;
+  scan.waiting_row = moves ? picked_row : scan.waiting_row;
+  scan.rows_left = moves ? rows_after : scan.rows_left;
 }
 
 /// Put a pixel into its slot of the list.

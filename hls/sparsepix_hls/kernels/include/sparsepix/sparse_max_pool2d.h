@@ -4,26 +4,13 @@
 
 #include "pool_cells.h"
 #include "select.h"
+#include "sums.h"
 #include "types.h"
 
 namespace sparsepix {
 
 /// What the maximum is taken of: the active pixels of a cell, or all of them, the inactive ones being 0.
 enum class MaxOver { active, cell };
-
-/// Number of flags that are set.
-/// \tparam SIZE number of flags
-template <int SIZE>
-inline UInt<index_bits(SIZE + 1)> count_flags(const Flags<SIZE> &flags) {
-#pragma HLS INLINE
-  UInt<index_bits(SIZE + 1)> count = 0;
-COUNT_FLAG:
-  for (int i = 0; i < SIZE; i++) {
-#pragma HLS UNROLL
-    count += get_flag<SIZE>(flags, i) ? 1 : 0;
-  }
-  return count;
-}
 
 /// The largest of some features of a channel; 0 if there are none, or if the maximum is taken of a whole area in which
 /// other pixels, being 0, are larger.

@@ -63,6 +63,46 @@ struct Terms {
 #endif
 };
 
+/// How many of six bits are set: two full adders and what joins them, one LUT for each bit of the result.
+inline UInt<3> count_six(bool a, bool b, bool c, bool d, bool e, bool f) {
+#pragma HLS INLINE
+  const bool low = a != (b != c);
+  const bool high = d != (e != f);
+  const bool low_carry = (a && b) || (c && (a || b));
+  const bool high_carry = (d && e) || (f && (d || e));
+  const bool carry = low && high;
+  const bool two = low_carry != (high_carry != carry);
+  const bool four = (low_carry && high_carry) || (carry && (low_carry || high_carry));
+  return UInt<3>((four ? 4 : 0) | (two ? 2 : 0) | (low != high ? 1 : 0));
+}
+
+/// How many flags are set.
+/// \tparam SIZE number of flags
+template <int SIZE>
+inline UInt<index_bits(SIZE + 1)> count_flags(const Flags<SIZE> &flags) {
+#pragma HLS INLINE
+#ifdef SPARSEPIX_NATIVE
+  return flags.count();
+#else
+  typedef UInt<index_bits(SIZE + 1)> Count;
+  constexpr int SIXES = (SIZE + 5) / 6;
+  Terms<SIXES, Count> sixes;
+COUNT_SIX:
+  for (int i = 0; i < SIXES; i++) {
+#pragma HLS UNROLL
+    bool six[6];
+#pragma HLS ARRAY_PARTITION variable = six type = complete
+  SIX_FLAG:
+    for (int k = 0; k < 6; k++) {
+#pragma HLS UNROLL
+      six[k] = 6 * i + k < SIZE && get_flag<SIZE>(flags, 6 * i + k < SIZE ? 6 * i + k : 0);
+    }
+    sixes.set(i, Count(count_six(six[0], six[1], six[2], six[3], six[4], six[5])));
+  }
+  return sixes.total();
+#endif
+}
+
 } // namespace sparsepix
 
 #endif

@@ -36,10 +36,16 @@ using UInt = ap_uint<BITS>;
 template <int COUNT>
 using Index = UInt<index_bits(COUNT)>;
 
-/// Whether an integer type holds negative numbers.
-/// \tparam Integer ap_int or ap_uint
-template <class Integer>
+/// Whether a number type holds negative numbers.
+/// \tparam Number ap_int, ap_uint, ap_fixed or ap_ufixed
+template <class Number>
 struct IsSigned;
+#ifdef SPARSEPIX_NATIVE
+template <int W, int I, bool SIGNED, native::Rounding Q, native::Overflow O>
+struct IsSigned<native::Number<W, I, SIGNED, Q, O>> {
+  static constexpr bool value = SIGNED;
+};
+#else
 template <int BITS>
 struct IsSigned<ap_int<BITS>> {
   static constexpr bool value = true;
@@ -48,6 +54,15 @@ template <int BITS>
 struct IsSigned<ap_uint<BITS>> {
   static constexpr bool value = false;
 };
+template <int W, int I, ap_q_mode Q, ap_o_mode O, int N>
+struct IsSigned<ap_fixed<W, I, Q, O, N>> {
+  static constexpr bool value = true;
+};
+template <int W, int I, ap_q_mode Q, ap_o_mode O, int N>
+struct IsSigned<ap_ufixed<W, I, Q, O, N>> {
+  static constexpr bool value = false;
+};
+#endif
 
 /// A set of flags, one bit each.
 /// \tparam SIZE number of flags
@@ -100,15 +115,33 @@ inline bool any_flag(const Flags<SIZE> &flags) {
 #endif
 }
 
-/// The set without its lowest flag: the borrow of a subtraction finds it, which an FPGA does on a carry chain.
+/// The set of its lowest flag alone: the borrow of a subtraction finds it, which an FPGA does on a carry chain.
 template <int SIZE>
-inline Flags<SIZE> clear_lowest(const Flags<SIZE> &flags) {
+inline Flags<SIZE> lowest_only(const Flags<SIZE> &flags) {
 #pragma HLS INLINE
 #ifdef SPARSEPIX_NATIVE
-  return flags.without_lowest();
+  return flags.lowest_only();
 #else
   const Flags<SIZE> below = flags - 1;
-  return flags & below;
+  return flags & ~below;
+#endif
+}
+
+/// Position of the only flag; 0 for an empty set.
+template <int SIZE>
+inline Index<SIZE> flag_position(const Flags<SIZE> &flags) {
+#pragma HLS INLINE
+#ifdef SPARSEPIX_NATIVE
+  return flags.lowest();
+#else
+  Index<SIZE> position = 0;
+FLAG_POSITION:
+  for (int i = 0; i < SIZE; i++) {
+#pragma HLS UNROLL
+    // One flag at most is set, so the positions never mix.
+    position |= Index<SIZE>(get_flag<SIZE>(flags, i) ? i : 0);
+  }
+  return position;
 #endif
 }
 
@@ -116,20 +149,7 @@ inline Flags<SIZE> clear_lowest(const Flags<SIZE> &flags) {
 template <int SIZE>
 inline Index<SIZE> lowest_flag(const Flags<SIZE> &flags) {
 #pragma HLS INLINE
-#ifdef SPARSEPIX_NATIVE
-  return flags.lowest();
-#else
-  const Flags<SIZE> below = flags - 1;
-  const Flags<SIZE> lowest = flags & ~below;
-  Index<SIZE> position = 0;
-LOWEST_FLAG:
-  for (int i = 0; i < SIZE; i++) {
-#pragma HLS UNROLL
-    // One flag at most is left, so the positions never mix.
-    position |= Index<SIZE>(get_flag<SIZE>(lowest, i) ? i : 0);
-  }
-  return position;
-#endif
+  return flag_position<SIZE>(lowest_only<SIZE>(flags));
 }
 
 /// One bit of an index.
