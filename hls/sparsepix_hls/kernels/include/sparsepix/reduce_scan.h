@@ -12,6 +12,7 @@
 #include "largest.h"
 #include "rounds.h"
 #include "select.h"
+#include "sums.h"
 #include "types.h"
 
 namespace sparsepix {
@@ -37,13 +38,13 @@ inline Flags<Config::width> flags_of_row(const Flags<Config::width> active[Confi
 #ifdef SPARSEPIX_NATIVE
   return row.any() ? active[row.lowest()] : Flags<Config::width>(0);
 #else
-  Flags<Config::width> flags = 0;
+  Terms<Config::height, Flags<Config::width>, United> flags;
 FLAGS_OF_ROW:
   for (int i = 0; i < Config::height; i++) {
 #pragma HLS UNROLL
-    flags |= get_flag<Config::height>(row, i) ? active[i] : Flags<Config::width>(0);
+    flags.set(i, get_flag<Config::height>(row, i) ? active[i] : Flags<Config::width>(0));
   }
-  return flags;
+  return flags.total();
 #endif
 }
 
@@ -116,7 +117,7 @@ READ_CHANNEL:
       line[i] = image[(channel * Config::height + int(row)) * Config::width + i];
 #endif
     }
-    pixel[channel] = found ? Features(line[column]) : Features(0);
+    pixel[channel] = found ? Features(mux<Config::width>(line, column)) : Features(0);
   }
   place[0] = found ? Coords(row) : Coords(-1);
   place[1] = found ? Coords(column) : Coords(-1);

@@ -2,6 +2,7 @@
 #ifndef SPARSEPIX_SELECT_H
 #define SPARSEPIX_SELECT_H
 
+#include "sums.h"
 #include "types.h"
 
 namespace sparsepix {
@@ -57,13 +58,13 @@ inline Value one_hot_mux(const Value values[SIZE][COLUMNS], int column, const Fl
 #pragma HLS INLINE
 #ifdef SPARSEPIX_SYNTHESIS
   typedef Flags<Value::width> Bits;
-  Bits bits = 0;
+  Terms<SIZE, Bits, United> bits;
 ONE_HOT:
   for (int i = 0; i < SIZE; i++) {
 #pragma HLS UNROLL
-    bits |= get_flag<SIZE>(flags, i) ? to_flags(values[i][column]) : Bits(0);
+    bits.set(i, get_flag<SIZE>(flags, i) ? to_flags(values[i][column]) : Bits(0));
   }
-  return from_raw<Value>(bits);
+  return from_raw<Value>(bits.total());
 #else
   return any_flag<SIZE>(flags) ? values[lowest_flag<SIZE>(flags)][column] : Value(0);
 #endif

@@ -1,4 +1,4 @@
-// Sums of many numbers.
+// Many values joined to one: sums of numbers, and sets of flags of which one at most is not empty.
 #ifndef SPARSEPIX_SUMS_H
 #define SPARSEPIX_SUMS_H
 
@@ -6,13 +6,32 @@
 
 namespace sparsepix {
 
+/// Terms are added.
+struct Added {
+  template <class Value, class Term>
+  static void join(Value &value, const Term &term) {
+#pragma HLS INLINE
+    value += term;
+  }
+};
+
+/// Bits of terms are joined by '|'.
+struct United {
+  template <class Value, class Term>
+  static void join(Value &value, const Term &term) {
+#pragma HLS INLINE
+    value |= term;
+  }
+};
+
 /// Terms of a sum, which is a tree of adders: clog2(SIZE) of them in a row, where a loop of '+=' has SIZE.
 ///
 /// Vitis HLS builds the chain that a loop describes. What is carried from round to round is added by the caller, last,
 /// so that one adder alone is in the recurrence. Simulation adds each term as it comes; integers have no order.
 /// \tparam SIZE number of terms
 /// \tparam Sum type of the terms and the sum; a partial sum that wraps around does no harm if the sum itself fits
-template <int SIZE, class Sum>
+/// \tparam Join how two terms become one: Added or United
+template <int SIZE, class Sum, class Join = Added>
 struct Terms {
   static_assert(SIZE >= 1, "a sum needs one term or more");
 #ifdef SPARSEPIX_SYNTHESIS
@@ -46,7 +65,9 @@ struct Terms {
     SUM_NODE:
       for (int node = 0; node < (LEAVES >> (level + 1)); node++) {
 #pragma HLS UNROLL
-        tree[node] = tree[2 * node] + tree[2 * node + 1];
+        Sum joined = tree[2 * node];
+        Join::join(joined, tree[2 * node + 1]);
+        tree[node] = joined;
       }
     }
     return tree[0];
@@ -55,13 +76,38 @@ struct Terms {
   Sum sum = 0;
   template <class Term>
   void set(int, const Term &term) {
-    sum += term;
+    Join::join(sum, term);
   }
   const Sum &total() const {
     return sum;
   }
 #endif
 };
+
+/// Position of the only flag; 0 for an empty set.
+template <int SIZE>
+inline Index<SIZE> flag_position(const Flags<SIZE> &flags) {
+#pragma HLS INLINE
+#ifdef SPARSEPIX_NATIVE
+  return flags.lowest();
+#else
+  Terms<SIZE, Index<SIZE>, United> position;
+FLAG_POSITION:
+  for (int i = 0; i < SIZE; i++) {
+#pragma HLS UNROLL
+    // One flag at most is set, so the positions never mix.
+    position.set(i, Index<SIZE>(get_flag<SIZE>(flags, i) ? i : 0));
+  }
+  return position.total();
+#endif
+}
+
+/// Position of the lowest flag; 0 for an empty set.
+template <int SIZE>
+inline Index<SIZE> lowest_flag(const Flags<SIZE> &flags) {
+#pragma HLS INLINE
+  return flag_position<SIZE>(lowest_only<SIZE>(flags));
+}
 
 /// How many of six bits are set: two full adders and what joins them, one LUT for each bit of the result.
 inline UInt<3> count_six(bool a, bool b, bool c, bool d, bool e, bool f) {

@@ -127,31 +127,6 @@ inline Flags<SIZE> lowest_only(const Flags<SIZE> &flags) {
 #endif
 }
 
-/// Position of the only flag; 0 for an empty set.
-template <int SIZE>
-inline Index<SIZE> flag_position(const Flags<SIZE> &flags) {
-#pragma HLS INLINE
-#ifdef SPARSEPIX_NATIVE
-  return flags.lowest();
-#else
-  Index<SIZE> position = 0;
-FLAG_POSITION:
-  for (int i = 0; i < SIZE; i++) {
-#pragma HLS UNROLL
-    // One flag at most is set, so the positions never mix.
-    position |= Index<SIZE>(get_flag<SIZE>(flags, i) ? i : 0);
-  }
-  return position;
-#endif
-}
-
-/// Position of the lowest flag; 0 for an empty set.
-template <int SIZE>
-inline Index<SIZE> lowest_flag(const Flags<SIZE> &flags) {
-#pragma HLS INLINE
-  return flag_position<SIZE>(lowest_only<SIZE>(flags));
-}
-
 /// One bit of an index.
 template <class Number>
 inline bool get_bit(const Number &number, int position) {
