@@ -20,8 +20,8 @@ ROOMS = {
         "range_analysis", "shapes", "rules", "bodies", "reference", "qonnx", ".", "system",
     ],
     "sparsepix_hls": [
-        "ir", "cost", "kernels", "rtl/lower", "layers", "frontend", "design", "reference", "project", "cpp", "rtl/emit",
-        "rtl/tools", "rtl", "flow", "hls4ml", ".", "cli",
+        "ir", "cost", "kernels", "rtl/lower", "layers", "frontend", "design", "reference", "project", "cpp", "schedule",
+        "rtl/emit", "rtl/tools", "rtl", "flow", "hls4ml", ".", "cli",
     ],
 }  # fmt: skip
 # The package that each package may import.

@@ -5,11 +5,13 @@ from typing import Any
 
 from rich.console import Console
 
-from sparsepix_hls.cli.tables import show_estimate, show_vitis
+from sparsepix_hls.cli.tables import show_estimate, show_schedule, show_vitis
 from sparsepix_hls.cpp.project import Project
 from sparsepix_hls.cpp.vitis_report import read_vitis
 from sparsepix_hls.flow.report import add_to_report
 from sparsepix_hls.project.toolchain import find_compiler, find_make
+from sparsepix_hls.schedule.project import schedule_json, schedule_project
+from sparsepix_hls.schedule.source import find_clang
 from sparsepix_ops.errors import SparsePixError
 
 
@@ -31,10 +33,12 @@ def check(arguments: Any) -> None:
     if arguments.csim:
         find_compiler()
         find_make()
+    if arguments.schedule:
+        find_clang()
 
 
 def verify(console: Console, project: Project, arguments: Any) -> int:
-    """Run the C simulation, if it was asked for, and note in the report what it found.
+    """Schedule the C++ and run the C simulation, if it was asked for, and note in the report what was found.
 
     Args:
         console: where progress and figures are shown.
@@ -47,6 +51,11 @@ def verify(console: Console, project: Project, arguments: Any) -> int:
     Raises:
         SparsePixError: a tool is missing or fails.
     """
+    if arguments.schedule:
+        stages = schedule_project(project.directory, project.graph.name, arguments.clock, console=console)
+        found = schedule_json(stages)
+        add_to_report(project.directory, "schedule", found)
+        show_schedule(console, found)
     if not arguments.csim:
         return 0
     with console.status("compiling and running the testbench"):
@@ -76,4 +85,6 @@ def show(console: Console, directory: Path, report: dict[str, Any]) -> None:
     """
     vitis = read_vitis(directory, report["top_function"])
     show_estimate(console, report)
+    if "schedule" in report:
+        show_schedule(console, report["schedule"])
     show_vitis(console, report, vitis)

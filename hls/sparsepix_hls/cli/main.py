@@ -118,6 +118,7 @@ def _explore(arguments: Translate) -> int:
     part = find_part(arguments.part)
     given = {
         "--csim": arguments.csim,
+        "--schedule": arguments.schedule,
         "--simulate": arguments.simulate,
         "--synthesize": arguments.synthesize,
         "--testbench-data": arguments.testbench_data is not None,

@@ -22,6 +22,8 @@ def check(arguments: Any) -> None:
     Raises:
         SparsePixError: an option of C++ was given, or a tool is missing.
     """
+    if arguments.schedule:
+        raise SparsePixError("--schedule is for the C++ of --backend hls: the cycles of RTL are exact, see --simulate")
     if arguments.csim:
         raise SparsePixError("--csim is the C simulation of --backend hls: with --backend rtl use --simulate")
     if arguments.simulate:

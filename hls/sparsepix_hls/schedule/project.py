@@ -1,0 +1,134 @@
+"""The schedule of a project: stage by stage, and of the whole."""
+
+import json
+import os
+import sys
+from concurrent.futures import as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from sparsepix_hls.project import toolchain
+from sparsepix_hls.schedule.source import compile_to_ir, stage_functions
+from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.system.processes import process_pool
+from sparsepix_ops.system.signals import temporary_folder
+
+METHOD = (
+    "as soon as possible, from LLVM's IR of the generated C++ with exact widths; delays of operations are rounded "
+    "guesses, not fitted to Vitis HLS"
+)
+UNCERTAINTY = 0.27  # of the period, the default of Vitis HLS
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A pipelined loop of a stage, or what is outside of its loops.
+
+    Args:
+        trips: iterations.
+        depth_cycles: clocks of one iteration.
+        interval_cycles: clocks between the starts of two iterations.
+        operations: how many an iteration has.
+    """
+
+    trips: int
+    depth_cycles: int
+    interval_cycles: int
+    operations: int
+
+    @property
+    def latency_cycles(self) -> int:
+        """Clocks from the first iteration to the end of the last."""
+        return self.depth_cycles + (self.trips - 1) * self.interval_cycles
+
+
+@dataclass(frozen=True)
+class StageSchedule:
+    """When a stage runs.
+
+    Args:
+        name: of its function.
+        loops: in their order.
+    """
+
+    name: str
+    loops: tuple[Loop, ...]
+
+    @property
+    def latency_cycles(self) -> int:
+        """Clocks of an event."""
+        return sum(loop.latency_cycles for loop in self.loops)
+
+    @property
+    def interval_cycles(self) -> int:
+        """Clocks between two events: one loop is rewound, and loses a clock; several follow each other."""
+        if len(self.loops) > 1:
+            return self.latency_cycles
+        loop = self.loops[0]
+        return loop.trips * loop.interval_cycles + (loop.trips > 1)
+
+
+def schedule_project(
+    directory: Path, top: str, clock_ns: float, uncertainty: float = UNCERTAINTY, console: Console | None = None
+) -> tuple[StageSchedule, ...]:
+    """Schedule every stage of a project.
+
+    Args:
+        directory: as ``translate`` wrote it.
+        top: its top function.
+        clock_ns: clock period.
+        uncertainty: the part of the period that is kept free.
+        console: where progress is shown.
+
+    Raises:
+        SparsePixError: ziglang or llvmlite is missing, or the C++ has something that the schedule does not know.
+    """
+    stages = stage_functions(directory, top)
+    build = directory / "build"
+    build.mkdir(exist_ok=True)
+    budget = clock_ns * (1 - uncertainty)
+    found: dict[str, StageSchedule] = {}
+    columns = (TextColumn("scheduling"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with (
+        temporary_folder("schedule.", build) as folder,
+        process_pool(max(os.cpu_count() or 1, 1)) as (pool, tools),
+        Progress(*columns, console=console, disable=console is None, transient=True) as progress,
+    ):
+        task = progress.add_task("", total=len(stages))
+        file = compile_to_ir(directory, top, folder)
+
+        def schedule(name: str) -> StageSchedule:
+            command = [sys.executable, "-m", "sparsepix_hls.schedule.stage", str(file), name, repr(budget)]
+            done = tools.run(command, folder)
+            if done.returncode:
+                why = toolchain.first_lines(done.stderr) or f"exit status {done.returncode}: is memory short?"
+                raise SparsePixError(f"{directory}: no schedule of {name}: {why}")
+            return StageSchedule(name, tuple(Loop(**loop) for loop in json.loads(done.stdout)))
+
+        for job in as_completed([pool.submit(schedule, name) for name in stages]):
+            found[job.result().name] = job.result()
+            progress.advance(task)
+    return tuple(found[name] for name in stages)
+
+
+def schedule_json(stages: tuple[StageSchedule, ...], uncertainty: float = UNCERTAINTY) -> dict[str, Any]:
+    """A schedule as plain data for ``report.json``."""
+    return {
+        "method": METHOD,
+        "clock_uncertainty": uncertainty,
+        "stages": [
+            {
+                "name": stage.name,
+                "latency_cycles": stage.latency_cycles,
+                "interval_cycles": stage.interval_cycles,
+                "loops": [asdict(loop) for loop in stage.loops],
+            }
+            for stage in stages
+        ],
+        "latency_cycles": sum(stage.latency_cycles for stage in stages),
+        "interval_cycles": max(stage.interval_cycles for stage in stages),
+    }

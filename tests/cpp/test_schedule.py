@@ -1,0 +1,112 @@
+"""The schedule of the generated C++: its algorithm on graphs by hand, and the loops of projects."""
+
+import pytest
+
+import sparsepix_hls as hls
+from onnx_models import ModelBuilder
+from sparsepix_hls.cli.main import main
+from sparsepix_hls.design.options import Options
+from sparsepix_hls.flow.report import read_report
+from sparsepix_hls.schedule.blocks import Blocks
+from sparsepix_hls.schedule.modulo import LoopSchedule, Operation, schedule_region
+from sparsepix_hls.schedule.project import schedule_project
+
+
+def chain(*delays):
+    """Operations one after the other."""
+    return [Operation(delay, ((k - 1, 0),) if k else ()) for k, delay in enumerate(delays)]
+
+
+@pytest.mark.parametrize(
+    ("delays", "depth"),
+    [((1.0, 1.0, 1.0), 1), ((1.0, 1.0, 1.0, 1.0), 2), ((2.0, 2.0, 1.0), 2), ((5.0, 1.0), 2), ((), 1), ((0.0,) * 9, 1)],
+)
+def test_operations_share_a_clock_as_long_as_they_fit(delays, depth):
+    assert schedule_region(chain(*delays), 3.0) == LoopSchedule(depth, 1)
+
+
+@pytest.mark.parametrize(("links", "interval"), [(1, 1), (3, 1), (4, 2), (6, 2), (7, 3), (30, 10)])
+def test_a_recurrence_sets_the_interval(links, interval):
+    """A value that goes through so many operations of 1 ns until the next iteration needs it, 3 of them a clock."""
+    region = chain(*[1.0] * links)
+    region[0] = Operation(1.0, ((links - 1, 1),))
+    assert schedule_region(region, 3.0).interval_cycles == interval
+
+
+def test_two_recurrences_meet():
+    """Each alone fits into a clock; that the second waits for a flag of the first does not lengthen it."""
+    region = [
+        Operation(0.0, ((3, 1),)),
+        Operation(2.0, ((0, 0),)),  # flag
+        Operation(0.0, ((4, 1),)),
+        Operation(0.5, ((0, 0), (1, 0), (2, 0))),
+        Operation(0.5, ((2, 0), (1, 0))),
+    ]
+    assert schedule_region(region, 3.0).interval_cycles == 1
+    assert schedule_region(region, 2.2).interval_cycles == 2
+
+
+def test_an_endless_recurrence_has_no_schedule():
+    region = chain(*[3.0] * 100)
+    region[0] = Operation(3.0, ((99, 1),))
+    assert schedule_region(region, 3.0) is None
+
+
+def test_loops_and_what_decides():
+    #  0 -> 1 -> (2 | 3) -> 4 -> 1, 5
+    blocks = Blocks([[1], [2, 3], [4], [4], [1, 5], []])
+    assert blocks.loops == {1: {1, 2, 3, 4}}
+    assert blocks.deciding(4) == {1}
+    assert blocks.deciding(2) == {1}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("schedule")
+    builder = ModelBuilder(1, 6, 6, seed=3).image().reduce(4, threshold=0.25).conv("conv1", 2).relu("relu1")
+    return builder.activation("act1").flatten().dense("dense1", 3).save(folder / "net.onnx")
+
+
+@pytest.mark.gxx
+@pytest.mark.parametrize("options", [Options(reduce="scan"), Options(reduce="scan", conv="pairs", reuse_factor=2)])
+def test_loops_of_a_project(model, tmp_path, options):
+    """The scan lists a pixel a clock; a layer in rounds begins one each clock."""
+    project = hls.translate(model, tmp_path / "net", options=options)
+    stages = schedule_project(project.directory, project.graph.name, 5.0)
+    scan = stages[0].loops[-1]
+    assert (scan.trips, scan.interval_cycles) == (4, 1)
+    assert scan.operations > 100
+    assert all(loop.interval_cycles == 1 for stage in stages for loop in stage.loops)
+    assert 3 <= scan.depth_cycles <= 20
+    # A slower clock holds more logic.
+    slow = schedule_project(project.directory, project.graph.name, 20.0)
+    assert sum(s.latency_cycles for s in slow) < sum(s.latency_cycles for s in stages)
+
+
+def test_command(model, tmp_path, capsys):
+    assert main([str(model), "-o", str(tmp_path / "net"), "--schedule"]) == 0
+    text = capsys.readouterr().out
+    assert "schedule of the C++" in text
+    assert "not fitted to Vitis HLS" in " ".join(text.split())
+    found = read_report(tmp_path / "net")["schedule"]
+    assert found["latency_cycles"] == sum(stage["latency_cycles"] for stage in found["stages"])
+    assert main(["report", str(tmp_path / "net")]) == 0
+    assert "schedule of the C++" in capsys.readouterr().out
+    assert not list((tmp_path / "net" / "build").glob("schedule.*"))
+
+
+def test_missing_package(model, tmp_path, monkeypatch, capsys):
+    import importlib.util
+
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: None if name == "ziglang" else find(name, *rest)
+    )
+    assert main([str(model), "-o", str(tmp_path / "net"), "--schedule"]) == 2
+    assert "pip install 'sparsepix[schedule]'" in capsys.readouterr().err
+    assert not (tmp_path / "net").exists()
+
+
+def test_not_for_rtl(model, tmp_path, capsys):
+    assert main([str(model), "-o", str(tmp_path / "net"), "--schedule", "--backend", "rtl"]) == 2
+    assert "--schedule is for the C++" in capsys.readouterr().err
