@@ -67,7 +67,7 @@ def test_what_is_exact(results):
     assert found["testbench"]["mismatches"] == 0
     # Which pixels there are follows from the seed alone, the clocks from the architecture.
     assert [round(found["pixels"][name], 1) for name in ("kept", "active")] == [19.7, 22.2]
-    assert found["estimate"]["latency_cycles"] == 228
+    assert found["estimate"]["latency_cycles"] == 94
     assert found["estimate"]["dsp"] == 0
     assert found["size"]["parameters"] == 18_856
 
