@@ -11,8 +11,12 @@ import sparsepix_hls as hls
 from onnx_models import ModelBuilder
 from output_checks import refusal
 from random_networks import hard_images
+from sparsepix_hls.cpp import project as cpp_project
+from sparsepix_hls.project import toolchain
 from sparsepix_ops import reference
 from sparsepix_ops.fixed_point import FixedPoint
+
+WIDE_STREAM = hls.Options(io="stream", reduce="stream", pixels_per_cycle=128)
 
 
 def wide_model(path, width):
@@ -25,7 +29,7 @@ def wide_model(path, width):
 @pytest.mark.parametrize(
     ("width", "options"),
     [
-        (128, hls.Options(io="stream", reduce="stream", pixels_per_cycle=128)),
+        (128, WIDE_STREAM),
         (1024, hls.Options()),
         (1028, hls.Options()),
     ],
@@ -43,6 +47,18 @@ def test_wide_integers(tmp_path, width, options, backend):
         project.compile()
         expected = reference.run(onnx.load(path), images).real
         assert_array_equal(project.predict(images), expected)
+
+
+@pytest.mark.gxx
+def test_a_wide_row_as_synthesis_reads_it(tmp_path, monkeypatch):
+    """A beat of 128 pixels of 12 bits through the kernels that the vendor's tool reads."""
+    flags = ("-O0", "-DSPARSEPIX_SYNTHESIS", *toolchain.FLAGS)
+    monkeypatch.setitem(cpp_project._FLAGS, "ap_fixed", flags)
+    path = wide_model(tmp_path / "net.onnx", 128)
+    images = hard_images(np.random.default_rng(3), (1, 3, 128))
+    project = hls.translate(path, tmp_path / "project", options=WIDE_STREAM)
+    project.compile("ap_fixed")
+    assert_array_equal(project.predict(images), reference.run(onnx.load(path), images).real)
 
 
 def test_wider_than_any_tool_takes(tmp_path):

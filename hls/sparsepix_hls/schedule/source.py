@@ -10,7 +10,7 @@ from sparsepix_hls.project import toolchain
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.system import processes
 
-_TYPES = Path(__file__).parents[1] / "kernels" / "include" / "schedule_types"
+TYPES = Path(__file__).parents[1] / "kernels" / "include" / "schedule_types"
 _TARGET = "x86_64-linux-gnu"  # any: nothing is ever run
 _FLAGS = "-std=c++17 -w -S -emit-llvm -g0 -fno-exceptions -fno-sanitize=all -O1 -Xclang -disable-llvm-passes"
 _INLINE = "#pragma clang attribute push(__attribute__((always_inline)), apply_to = function)\n"
@@ -67,7 +67,7 @@ def compile_to_ir(directory: Path, top: str, folder: Path) -> Path:
     text = text.replace(last, f"{last}#pragma clang attribute pop\n", 1)
     source.write_text(f'extern "C" __attribute__((const)) int sparsepix_trips(int);\n{_INLINE}{text}', encoding="utf-8")
     target = folder / f"{top}.ll"
-    done = processes.run([*command, "-D__SYNTHESIS__", "-I", str(_TYPES), str(source), "-o", str(target)], folder)
+    done = processes.run([*command, "-D__SYNTHESIS__", "-I", str(TYPES), str(source), "-o", str(target)], folder)
     if done.returncode:
         raise SparsePixError(f"{directory}: clang refuses the firmware\n{toolchain.first_lines(done.stderr)}")
     return target

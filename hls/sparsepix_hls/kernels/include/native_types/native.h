@@ -237,23 +237,30 @@ constexpr typename Number<W, I, S, Q, O>::Raw Number<W, I, S, Q, O>::HIGHEST;
 
 /// The number type of an operand: its own, or that of an int or a bool.
 template <class Operand>
-struct AsNumber {};
+struct AsNumber {
+  static constexpr bool known = false;
+};
 template <int W, int I, bool S, Rounding Q, Overflow O>
 struct AsNumber<Number<W, I, S, Q, O>> {
+  static constexpr bool known = true;
   typedef Number<W, I, S, Q, O> type;
 };
 template <>
 struct AsNumber<int> {
+  static constexpr bool known = true;
   typedef Number<32, 32, true> type;
 };
 template <>
 struct AsNumber<bool> {
+  static constexpr bool known = true;
   typedef Number<1, 1, false> type;
 };
 
-/// What becomes of two operands; exists only for operands that are numbers.
+/// What becomes of two operands; has no members for operands that are no numbers, so that their operators are others.
+template <class Left, class Right, bool NUMBERS = AsNumber<Left>::known && AsNumber<Right>::known>
+struct Operands {};
 template <class Left, class Right>
-struct Operands {
+struct Operands<Left, Right, true> {
   typedef typename AsNumber<Left>::type A;
   typedef typename AsNumber<Right>::type B;
   static constexpr bool either_signed = A::is_signed || B::is_signed;

@@ -44,49 +44,32 @@ struct IsNumber<Number<W, I, S, Q, O, N>> {
   static constexpr bool value = true;
 };
 
-/// The number type of a built-in operand.
+/// The number type of an operand: its own, or that of a built-in one.
 template <class Type>
-struct AsNumber;
+struct AsNumber {
+  static constexpr bool known = false;
+};
 template <int W, int I, bool S, ap_q_mode Q, ap_o_mode O, int N>
 struct AsNumber<Number<W, I, S, Q, O, N>> {
+  static constexpr bool known = true;
   typedef Number<W, I, S, Q, O, N> type;
 };
-template <>
-struct AsNumber<bool> {
-  typedef Number<1, 1, false> type;
-};
-template <>
-struct AsNumber<char> {
-  typedef Number<8, 8, true> type;
-};
-template <>
-struct AsNumber<short> {
-  typedef Number<16, 16, true> type;
-};
-template <>
-struct AsNumber<int> {
-  typedef Number<32, 32, true> type;
-};
-template <>
-struct AsNumber<unsigned> {
-  typedef Number<32, 32, false> type;
-};
-template <>
-struct AsNumber<long> {
-  typedef Number<64, 64, true> type;
-};
-template <>
-struct AsNumber<unsigned long> {
-  typedef Number<64, 64, false> type;
-};
-template <>
-struct AsNumber<long long> {
-  typedef Number<64, 64, true> type;
-};
-template <>
-struct AsNumber<unsigned long long> {
-  typedef Number<64, 64, false> type;
-};
+#define SPARSEPIX_BUILT_IN(name, bits, is_signed)                                                                      \
+  template <>                                                                                                          \
+  struct AsNumber<name> {                                                                                              \
+    static constexpr bool known = true;                                                                                \
+    typedef Number<bits, bits, is_signed> type;                                                                        \
+  };
+SPARSEPIX_BUILT_IN(bool, 1, false)
+SPARSEPIX_BUILT_IN(char, 8, true)
+SPARSEPIX_BUILT_IN(short, 16, true)
+SPARSEPIX_BUILT_IN(int, 32, true)
+SPARSEPIX_BUILT_IN(unsigned, 32, false)
+SPARSEPIX_BUILT_IN(long, 64, true)
+SPARSEPIX_BUILT_IN(unsigned long, 64, false)
+SPARSEPIX_BUILT_IN(long long, 64, true)
+SPARSEPIX_BUILT_IN(unsigned long long, 64, false)
+#undef SPARSEPIX_BUILT_IN
 
 /// Some bits of a number.
 template <class Of>
@@ -288,7 +271,10 @@ struct Number {
   }
 };
 
-template <class Left, class Right, bool EITHER = IsNumber<Left>::value || IsNumber<Right>::value>
+/// What becomes of two operands, of which one at least is a number.
+template <class Left, class Right,
+          bool NUMBERS =
+              (IsNumber<Left>::value || IsNumber<Right>::value) && AsNumber<Left>::known && AsNumber<Right>::known>
 struct Operands {};
 template <class Left, class Right>
 struct Operands<Left, Right, true> {

@@ -49,10 +49,10 @@ inline void compare_digit(const Image image[Config::channels * Config::height * 
 #pragma HLS INLINE
   typedef typename Config::score_t Score;
   constexpr int SIGN = Score::width - 1;
-  constexpr int DIGITS = Key<Config>::DIGITS;
   Flags<Score::width> score = to_flags(pixel_score<Config>(image, row, column));
   set_flag<Score::width>(score, SIGN, get_flag<Score::width>(score, SIGN) != IsSigned<Score>::value);
 #ifdef SPARSEPIX_SYNTHESIS
+  constexpr int DIGITS = Key<Config>::DIGITS;
   bool upper = false;
   bool lower = false;
 SELECT_DIGIT:

@@ -20,9 +20,9 @@ inline Value mux(const Value values[SIZE], const Selector &index) {
 #pragma HLS INLINE
   static_assert(SIZE >= 1, "mux needs one value or more");
   constexpr int LEVELS = index_bits(SIZE + 1);
-  constexpr int LEAVES = 1 << LEVELS;
   static_assert(Selector::width <= LEVELS, "the index is wider than the tree: its top bits would be ignored");
 #ifdef SPARSEPIX_SYNTHESIS
+  constexpr int LEAVES = 1 << LEVELS;
   Value tree[LEAVES];
 #pragma HLS ARRAY_PARTITION variable = tree type = complete
 MUX_LEAF:
