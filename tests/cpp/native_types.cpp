@@ -274,7 +274,12 @@ static void flags() {
     check(same_flags<SIZE>(a, x) && same_flags<SIZE>(native::Bits<SIZE>::pack(bools), x), "flags", SIZE);
     check(same_flags<SIZE>(~a, ~x) && same_flags<SIZE>(a & b, x & y), "flags ~ &", SIZE);
     check(same_flags<SIZE>(a | b, x | y) && same_flags<SIZE>(joined, x | y), "flags |", SIZE);
-    check(same_flags<SIZE>(a.without_lowest(), x & below) && a.lowest() == lowest, "lowest flag", SIZE);
+    check(same_flags<SIZE>(a.lowest_only(), x & ~below) && a.lowest() == lowest, "lowest flag", SIZE);
+    int flagged = 0;
+    for (int i = 0; i < SIZE; i++) {
+      flagged += bools[i];
+    }
+    check(a.count() == flagged, "count of flags", SIZE);
     const uint64_t number = random_bits();
     check(same_flags<SIZE>(native::Bits<SIZE>(number), ap_uint<SIZE>(number)), "flags of a number", SIZE);
   }

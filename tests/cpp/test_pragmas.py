@@ -37,7 +37,7 @@ def sources(directory):
     """All C++ but the number types; of these, what is ours has macros that no parser reads, and no pragma."""
     paths = [path for path in directory.rglob("*") if path.suffix in {".h", ".cpp"} and "ap_types" not in path.parts]
     files = {path.relative_to(directory).as_posix(): path.read_text() for path in paths}
-    numbers = {name: files.pop(name) for name in list(files) if "native_types/" in name}
+    numbers = {name: files.pop(name) for name in list(files) if re.search("(native|schedule)_types/", name)}
     assert lines_with_pragmas(numbers) == {}
     return files
 

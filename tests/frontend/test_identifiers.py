@@ -86,7 +86,7 @@ def test_keywords():
 
 
 def test_modules_of_ours():
-    names = {path.stem for path in rtl_writer._VERILOG.glob("*.sv")}
+    names = {path.stem for path in rtl_writer.VERILOG.glob("*.sv")}
     for name in (*names, *(n[: i.start()] for n in names for i in re.finditer("_", n))):
         top = top_identifier(name)
         assert top not in names

@@ -43,7 +43,7 @@ def regions(function: Any) -> list[Region]:
     loops = reader.blocks.loops
     inside = set().union(*loops.values()) if loops else set()
     if sum(map(len, loops.values())) != len(inside):
-        raise SparsePixError(f"{function.name}: expected pipelined loops one after the other, found one in another")
+        raise SparsePixError("expected pipelined loops one after the other, found one in another")
     outside = Region(1, reader.operations(set(range(len(reader.blocks.successors))) - inside, None))
     found = [Region(reader.trips(loops[head]), reader.operations(loops[head], head)) for head in sorted(loops)]
     return ([outside] if any(o.delay for o in outside.operations) or not found else []) + found
@@ -53,7 +53,6 @@ class _Reader:
     """Instructions of a function by number."""
 
     def __init__(self, function: Any) -> None:
-        self.name = function.name
         blocks = list(function.blocks)
         number = {_address(block): k for k, block in enumerate(blocks)}
         self.instructions, self.block_of, successors = [], [], []
@@ -66,7 +65,7 @@ class _Reader:
             successors.append([number[_address(o)] for o in some[-1].operands if _address(o) in number])
         # One instruction a line, but for the cases of a switch; LLVM numbers the whole function to print a single one.
         self.texts = [line.strip() for line in str(function).splitlines() if _INSTRUCTION.match(line)]
-        assert len(self.texts) == len(self.instructions), f"{self.name}: not one line for each instruction"
+        assert len(self.texts) == len(self.instructions), "not one line for each instruction"
         self.block_number = number
         self.blocks = Blocks(successors)
         self.index = {_address(instruction): k for k, instruction in enumerate(self.instructions)}
@@ -74,7 +73,7 @@ class _Reader:
         if "alloca" in self.opcodes:
             array = self.texts[self.opcodes.index("alloca")]
             raise SparsePixError(
-                f"{self.name}: the schedule knows no memories, found an array that is read or written at a place that "
+                f"the schedule knows no memories, found an array that is read or written at a place that "
                 f"only data tell: {array}"
             )
 
@@ -87,9 +86,7 @@ class _Reader:
                 if self.opcodes[k] == "call" and (found := _TRIPS.search(self.texts[k])):
                     return int(found[1])
             waiting = self._known((o for k in waiting for o in self.instructions[k].operands), None)
-        raise SparsePixError(
-            f"{self.name}: expected a pipelined loop of a known number of iterations, found another one"
-        )
+        raise SparsePixError("expected a pipelined loop of a known number of iterations, found another one")
 
     def _condition(self, block: int) -> Any:
         """What decides where a block with more than one end goes."""
@@ -133,7 +130,9 @@ class _Reader:
             case "mul":
                 return delays.product_ns(bits)
             case "udiv" | "urem" | "sdiv" | "srem":
-                raise SparsePixError(f"{self.name}: the schedule knows no division ({self.texts[k]})")
+                if not operands[1].is_constant:
+                    raise SparsePixError(f"the schedule knows no division but by a constant: {self.texts[k]}")
+                return delays.product_ns(2 * bits)  # by the reciprocal
             case "and" | "or" | "xor":
                 return 0.0 if bits > 1 and any(o.is_constant for o in operands) else delays.LOGIC_NS
             case "shl" | "lshr" | "ashr":

@@ -22,7 +22,7 @@ def main() -> int:
         for region in regions(optimized(file.read_text(encoding="utf-8"), stage)):
             schedule = schedule_region(region.operations, budget)
             if schedule is None:
-                raise SparsePixError(f"{stage}: a recurrence needs an interval above {MAX_INTERVAL}")
+                raise SparsePixError(f"a recurrence needs an interval above {MAX_INTERVAL}")
             found.append({"trips": region.trips, **asdict(schedule), "operations": len(region.operations)})
     except SparsePixError as error:
         print(error, file=sys.stderr)

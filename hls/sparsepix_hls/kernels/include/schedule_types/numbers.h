@@ -22,7 +22,9 @@ constexpr int larger(int a, int b) {
   return a > b ? a : b;
 }
 
-/// An integer of W bits; a signed one of 1 bit has 2.
+/// An integer of so many bits.
+/// \tparam W bits; a signed one of 1 bit has 2, since clang knows none of 1
+/// \tparam S whether there is a sign bit
 template <int W, bool S>
 struct Raw {
   typedef unsigned _BitInt(W < 1 ? 1 : W) type;
@@ -72,6 +74,7 @@ SPARSEPIX_BUILT_IN(unsigned long long, 64, false)
 #undef SPARSEPIX_BUILT_IN
 
 /// Some bits of a number.
+/// \tparam Of type of the number
 template <class Of>
 struct Range {
   Of &number;
@@ -96,12 +99,14 @@ struct Range {
     return (unsigned long long)unsigned_bits();
   }
 };
-template <class Of>
-struct IsNumber<Range<Of>> {
-  static constexpr bool value = false;
-};
 
 /// A fixed-point number, or an integer if W = I.
+/// \tparam W bits in all, the sign bit included
+/// \tparam I bits left of the binary point, the sign bit included
+/// \tparam S whether there is a sign bit
+/// \tparam Q what happens to bits below the last place
+/// \tparam O what happens to values outside the range
+/// \tparam N of the vendor's types: saturated bits of a wrap, not supported
 template <int W, int I, bool S, ap_q_mode Q, ap_o_mode O, int N>
 struct Number {
   static constexpr int width = W;
@@ -155,6 +160,9 @@ struct Number {
   }
 
   /// raw * 2^-FROM in this format.
+  /// \tparam FROM fraction bits of the value
+  /// \tparam BITS bits of the value
+  /// \tparam SIGNED whether it has a sign bit
   template <int FROM, int BITS, bool SIGNED>
   static constexpr RawType cast(typename Raw<BITS, SIGNED>::type value) {
     constexpr int SHIFT = FROM - fraction;

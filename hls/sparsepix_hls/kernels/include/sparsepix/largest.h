@@ -123,21 +123,20 @@ NARROW:
 #pragma HLS PIPELINE
     Row at_least[Config::height][3];
 #pragma HLS ARRAY_PARTITION variable = at_least type = complete dim = 0
-    Terms<Config::height, Count> counted[3];
-#pragma HLS ARRAY_PARTITION variable = counted type = complete
+    Terms<Config::height, Count> from_one;
+    Terms<Config::height, Count> from_two;
+    Terms<Config::height, Count> from_three;
   COUNT_ROW:
     for (int row = 0; row < Config::height; row++) {
 #pragma HLS UNROLL
       compare_digits<Config>(image, row, digit, candidates[row], at_least[row]);
-    COUNT_DIGIT:
-      for (int i = 0; i < 3; i++) {
-#pragma HLS UNROLL
-        counted[i].set(row, Count(count_flags<Config::width>(at_least[row][i])));
-      }
+      from_one.set(row, Count(count_flags<Config::width>(at_least[row][0])));
+      from_two.set(row, Count(count_flags<Config::width>(at_least[row][1])));
+      from_three.set(row, Count(count_flags<Config::width>(at_least[row][2])));
     }
-    const Count ones = counted[0].total();
-    const Count twos = counted[1].total();
-    const Count threes = counted[2].total();
+    const Count ones = from_one.total();
+    const Count twos = from_two.total();
+    const Count threes = from_three.total();
     // The limit is 3, 2, 1 or 0.
     const bool three = threes >= left;
     const bool two = !three && twos >= left;

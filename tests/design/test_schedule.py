@@ -4,6 +4,7 @@ import pytest
 
 import sparsepix_hls as hls
 from onnx_models import ModelBuilder
+from output_checks import refusal
 from sparsepix_hls.cli.main import main
 from sparsepix_hls.design.options import Options
 from sparsepix_hls.flow.report import read_report
@@ -81,6 +82,30 @@ def test_loops_of_a_project(model, tmp_path, options):
     # A slower clock holds more logic.
     slow = schedule_project(project.directory, project.graph.name, 20.0)
     assert sum(s.latency_cycles for s in slow) < sum(s.latency_cycles for s in stages)
+
+
+@pytest.mark.gxx
+@pytest.mark.parametrize("options", [Options(reduce="stream", pixels_per_cycle=5), Options(reduce="tree")])
+def test_other_reductions(model, tmp_path, options):
+    project = hls.translate(model, tmp_path / "net", options=options)
+    first = schedule_project(project.directory, project.graph.name, 5.0)[0]
+    assert [(loop.trips, loop.interval_cycles) for loop in first.loops] == [(8 if options.reduce == "stream" else 1, 1)]
+
+
+def test_the_largest_pixels_are_found_before_they_are_listed(tmp_path):
+    """Keys of 6 x 7 pixels of 8 bits have 4 + 2 + 2 digits, each of the same few clocks whatever the image."""
+    builder = ModelBuilder(1, 6, 7, seed=3).image().reduce(4, threshold=0.25, selection="magnitude").flatten()
+    project = hls.translate(builder.dense("dense1", 3).save(tmp_path / "net.onnx"), tmp_path / "net")
+    outside, digits, scan = schedule_project(project.directory, project.graph.name, 5.0)[0].loops
+    assert (outside.trips, digits.trips, scan.trips) == (1, 8, 4)
+    assert 2 <= digits.interval_cycles <= 5
+    assert scan.interval_cycles == 1
+
+
+def test_streams_are_refused(model, tmp_path):
+    project = hls.translate(model, tmp_path / "net", options=Options(io="stream", pixels_per_cycle=6))
+    assert "the schedule knows no AXI4-Stream ports" in refusal(schedule_project, project.directory, "net", 5.0)
+    assert not list((tmp_path / "net" / "build").glob("schedule.*"))
 
 
 def test_command(model, tmp_path, capsys):
