@@ -11,3 +11,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for marker, skip in skips.items():
             if item.get_closest_marker(marker):
                 item.add_marker(skip)
+
+
+@pytest.fixture
+def as_synthesis(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``compile("ap_fixed")`` builds the kernels as a synthesis tool reads them."""
+    from sparsepix_hls.cpp import project
+    from sparsepix_hls.project import toolchain
+
+    monkeypatch.setitem(project._FLAGS, "ap_fixed", ("-O0", "-DSPARSEPIX_SYNTHESIS", *toolchain.FLAGS))

@@ -11,8 +11,6 @@ import sparsepix_hls as hls
 from onnx_models import ModelBuilder
 from output_checks import refusal
 from random_networks import hard_images
-from sparsepix_hls.cpp import project as cpp_project
-from sparsepix_hls.project import toolchain
 from sparsepix_ops import reference
 from sparsepix_ops.fixed_point import FixedPoint
 
@@ -50,10 +48,8 @@ def test_wide_integers(tmp_path, width, options, backend):
 
 
 @pytest.mark.gxx
-def test_a_wide_row_as_synthesis_reads_it(tmp_path, monkeypatch):
+def test_a_wide_row_as_synthesis_reads_it(tmp_path, as_synthesis):
     """A beat of 128 pixels of 12 bits through the kernels that the vendor's tool reads."""
-    flags = ("-O0", "-DSPARSEPIX_SYNTHESIS", *toolchain.FLAGS)
-    monkeypatch.setitem(cpp_project._FLAGS, "ap_fixed", flags)
     path = wide_model(tmp_path / "net.onnx", 128)
     images = hard_images(np.random.default_rng(3), (1, 3, 128))
     project = hls.translate(path, tmp_path / "project", options=WIDE_STREAM)

@@ -10,8 +10,6 @@ from hypothesis import strategies as st
 
 from design_space import CHOICES, build, covering, every, possible
 from random_networks import SETTINGS, by_name, differing, exported_and_checked, networks
-from sparsepix_hls.cpp import project as cpp_project
-from sparsepix_hls.project import toolchain
 
 PAIRS = covering()
 
@@ -27,25 +25,30 @@ def test_the_covering_set_covers_every_pair():
     assert len(PAIRS) < len(every()) / 8
 
 
-@pytest.mark.gxx
-@pytest.mark.parametrize("values", PAIRS, ids=lambda values: "-".join(map(str, values)))
-def test_random_networks(values):
-    """Two random networks for each combination of the covering set, in both builds."""
+def check(values, examples, backends):
+    """Random networks for a combination, whose builds compute what they should, whatever events came before."""
 
-    @settings(max_examples=2, **SETTINGS)
+    @settings(max_examples=examples, **SETTINGS)
     @given(network=networks(), seed=st.integers(0, 2**32 - 1), pixels=st.integers(1, 20))
-    def check(network, seed, pixels):
+    def one(network, seed, pixels):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.onnx"
             images, expected = exported_and_checked(*network, seed, path)
             project = build(path, Path(folder) / "firmware", values, pixels)
-            for backend in ("native", "ap_fixed"):
+            for backend in backends:
                 project.compile(backend)
                 assert not differing(project.predict(images), expected)
                 turned = {name: values[::-1] for name, values in by_name(expected).items()}
                 assert not differing(by_name(project.predict(images[::-1])), turned)  # nothing is left of other events
 
-    check()
+    one()
+
+
+@pytest.mark.gxx
+@pytest.mark.parametrize("values", PAIRS, ids=lambda values: "-".join(map(str, values)))
+def test_random_networks(values):
+    """Two random networks for each combination of the covering set, in both builds."""
+    check(values, 2, ("native", "ap_fixed"))
 
 
 # One of each way to reduce with each port, each with other kernels.
@@ -54,18 +57,6 @@ SYNTHESIS = list({(values[0], values[-1]): values for values in PAIRS}.values())
 
 @pytest.mark.gxx
 @pytest.mark.parametrize("values", SYNTHESIS, ids=lambda values: "-".join(map(str, values)))
-def test_random_networks_as_synthesis_reads_them(values, monkeypatch):
+def test_random_networks_as_synthesis_reads_them(values, as_synthesis):
     """Multiplexer trees, trees of sums and plain constants instead of what simulation has in their place."""
-    monkeypatch.setitem(cpp_project._FLAGS, "ap_fixed", ("-O0", "-DSPARSEPIX_SYNTHESIS", *toolchain.FLAGS))
-
-    @settings(max_examples=1, **SETTINGS)
-    @given(network=networks(), seed=st.integers(0, 2**32 - 1), pixels=st.integers(1, 20))
-    def check(network, seed, pixels):
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "model.onnx"
-            images, expected = exported_and_checked(*network, seed, path)
-            project = build(path, Path(folder) / "firmware", values, pixels)
-            project.compile("ap_fixed")
-            assert not differing(project.predict(images), expected)
-
-    check()
+    check(values, 1, ("ap_fixed",))

@@ -181,8 +181,8 @@ def reduce_cost(layer: InputReduce, reduce: str, pixels_per_cycle: int, clock_ns
     if layer.selection == "raster":
         return scan
     # Before the scan the largest are found, digit by digit; the loops follow each other.
-    digit, turn = _largest_cost(layer), key_digits(layer)
-    before = turn * depth_cycles(digit, clock_ns) + depth_cycles(_thresholds(layer, pixels), clock_ns)
+    digit = _largest_cost(layer)
+    before = key_digits(layer) * depth_cycles(digit, clock_ns) + depth_cycles(_thresholds(layer, pixels), clock_ns)
     latency = scan.latency_cycles + before
     return replace(
         scan,

@@ -1,20 +1,19 @@
 """The schedule of a project: stage by stage, and of the whole."""
 
 import json
-import os
 import sys
-from concurrent.futures import as_completed
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from sparsepix_hls.project import toolchain
+from sparsepix_hls.project.jobs import for_each
 from sparsepix_hls.schedule.source import compile_to_ir, stage_functions
 from sparsepix_ops.errors import SparsePixError
-from sparsepix_ops.system.processes import process_pool
+from sparsepix_ops.system.processes import ProcessGroup
 from sparsepix_ops.system.signals import temporary_folder
 
 METHOD = (
@@ -91,17 +90,11 @@ def schedule_project(
     build = directory / "build"
     build.mkdir(exist_ok=True)
     budget = clock_ns * (1 - uncertainty)
-    found: dict[str, StageSchedule] = {}
-    columns = (TextColumn("scheduling"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with (
-        temporary_folder("schedule.", build) as folder,
-        process_pool(max(os.cpu_count() or 1, 1)) as (pool, tools),
-        Progress(*columns, console=console, disable=console is None, transient=True) as progress,
-    ):
-        task = progress.add_task("", total=len(stages))
-        file = compile_to_ir(directory, top, folder)
+    with temporary_folder("schedule.", build) as folder:
+        with console.status("compiling the C++ to LLVM's IR") if console else nullcontext():
+            file = compile_to_ir(directory, top, folder)
 
-        def schedule(name: str) -> StageSchedule:
+        def schedule(name: str, tools: ProcessGroup) -> StageSchedule:
             command = [sys.executable, "-m", "sparsepix_hls.schedule.stage", str(file), name, repr(budget)]
             done = tools.run(command, folder)
             if done.returncode:
@@ -109,10 +102,7 @@ def schedule_project(
                 raise SparsePixError(f"{directory}: no schedule of {name}: {why}")
             return StageSchedule(name, tuple(Loop(**loop) for loop in json.loads(done.stdout)))
 
-        for job in as_completed([pool.submit(schedule, name) for name in stages]):
-            found[job.result().name] = job.result()
-            progress.advance(task)
-    return tuple(found[name] for name in stages)
+        return tuple(for_each(stages, schedule, "scheduling", console).values())
 
 
 def schedule_json(stages: tuple[StageSchedule, ...], uncertainty: float = UNCERTAINTY) -> dict[str, Any]:

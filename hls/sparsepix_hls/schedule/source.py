@@ -30,7 +30,7 @@ def find_clang() -> list[str]:
             f"--schedule compiles the C++ to LLVM's IR and needs {' and '.join(missing)}, found none on this machine: "
             "pip install 'sparsepix[schedule]'"
         )
-    return [sys.executable, "-m", "ziglang", "c++", "-target", _TARGET, *_FLAGS.split()]
+    return [sys.executable, "-m", "ziglang", "c++", "-target", _TARGET]
 
 
 def stage_functions(directory: Path, top: str) -> tuple[str, ...]:
@@ -69,7 +69,9 @@ def compile_to_ir(directory: Path, top: str, folder: Path) -> Path:
     text = text.replace(last, f"{last}#pragma clang attribute pop\n", 1)
     source.write_text(f'extern "C" __attribute__((const)) int sparsepix_trips(int);\n{_INLINE}{text}', encoding="utf-8")
     target = folder / f"{top}.ll"
-    done = processes.run([*command, "-D__SYNTHESIS__", "-I", str(TYPES), str(source), "-o", str(target)], folder)
+    done = processes.run(
+        [*command, *_FLAGS.split(), "-D__SYNTHESIS__", "-I", str(TYPES), str(source), "-o", str(target)], folder
+    )
     if done.returncode:
         raise SparsePixError(f"{directory}: clang refuses the firmware\n{toolchain.first_lines(done.stderr)}")
     return target

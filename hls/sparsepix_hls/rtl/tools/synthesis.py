@@ -1,23 +1,21 @@
 """Area and logic depth of an RTL project, mapped by Yosys, module by module."""
 
 import importlib.util
-import os
 import shutil
 import sys
 from collections import Counter
-from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from sparsepix_hls.project import toolchain
+from sparsepix_hls.project.jobs import for_each
 from sparsepix_hls.project.parts import Part, known_family
 from sparsepix_hls.rtl.tools.netlist import LongestPath, read_netlist
 from sparsepix_ops.errors import SparsePixError
-from sparsepix_ops.system.processes import process_pool
+from sparsepix_ops.system.processes import ProcessGroup
 from sparsepix_ops.system.signals import temporary_folder
 
 METHOD = (
@@ -121,7 +119,7 @@ def synthesize(
     build = directory / "build"
     build.mkdir(exist_ok=True)
 
-    def area(name: str) -> Area:
+    def area(name: str, tools: ProcessGroup) -> Area:
         sources = " ".join(f"rtl/{file}" for file in (*shared, f"{name}.sv"))
         wide = WIDE if "reduce_scan" in (directory / "rtl" / f"{name}.sv").read_text(encoding="utf-8") else ""
         script = [
@@ -146,19 +144,8 @@ def synthesize(
         cells, path = read_netlist(folder / f"{name}.json", name)
         return area_of(cells, path)
 
-    found: dict[str, Area] = {}
-    columns = (TextColumn("synthesizing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with (
-        temporary_folder("yosys.", build) as folder,
-        process_pool(max(os.cpu_count() or 1, 1)) as (pool, tools),
-        Progress(*columns, console=console, disable=console is None, transient=True) as progress,
-    ):
-        task = progress.add_task("", total=len(modules))
-        jobs = {pool.submit(area, name): name for name in modules}
-        for job in as_completed(jobs):
-            found[jobs[job]] = job.result()
-            progress.advance(task)
-    return Synthesis(family, {name: found[name] for name in modules})
+    with temporary_folder("yosys.", build) as folder:
+        return Synthesis(family, for_each(modules, area, "synthesizing", console))
 
 
 def area_of(cells: Counter[str], path: LongestPath) -> Area:

@@ -200,43 +200,14 @@ struct Number {
     const Bits mask = Bits(Bits(1) << position);
     raw = RawType((Bits(raw) & Bits(~mask)) | (value ? mask : Bits(0)));
   }
-  struct Bit {
-    Number &number;
-    int position;
-    operator bool() const {
-      return number.test(position);
-    }
-    Bit &operator=(bool value) {
-      number.set_bit(position, value);
-      return *this;
-    }
-  };
-  bool operator[](int position) const {
-    return test(position);
-  }
-  Bit operator[](int position) {
-    return Bit{*this, position};
-  }
   Range<Number> range(int high, int low) {
     return Range<Number>{*this, high, low};
   }
   Range<const Number> range(int high, int low) const {
     return Range<const Number>{*this, high, low};
   }
-  Range<Number> range() {
-    return range(W - 1, 0);
-  }
-  Range<Number> operator()(int high, int low) {
-    return range(high, low);
-  }
   unsigned long long to_uint64() const {
     return (unsigned long long)raw;
-  }
-  int to_int() const {
-    return int(raw >> (fraction > 0 ? fraction : 0));
-  }
-  double to_double() const {
-    return double((long long)raw) / scale(fraction);
   }
   Bits unsigned_bits() const {
     return Bits(raw);
@@ -267,15 +238,9 @@ struct Number {
   Number operator>>(int places) const {
     return of_raw(RawType(raw >> places));
   }
-  Number &operator++() {
-    return *this = Number(*this + 1);
-  }
   Number<W + 1, I + 1, true> operator-() const {
     typedef Number<W + 1, I + 1, true> Result;
     return Result::of_raw(-typename Result::RawType(raw));
-  }
-  bool operator!() const {
-    return raw == 0;
   }
 };
 
