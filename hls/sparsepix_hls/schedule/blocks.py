@@ -14,9 +14,14 @@ class Blocks:
     def __init__(self, successors: Sequence[Sequence[int]]) -> None:
         self.successors = successors
         self.predecessors: list[list[int]] = [[] for _ in successors]
-        for block, following in enumerate(successors):
-            for other in following:
+        self.reached, waiting = {0}, [0]
+        while waiting:  # LLVM leaves blocks that nothing leads to: they would seem to be a way around a loop's head
+            block = waiting.pop()
+            for other in successors[block]:
                 self.predecessors[other].append(block)
+                if other not in self.reached:
+                    self.reached.add(other)
+                    waiting.append(other)
 
     @cached_property
     def dominators(self) -> list[set[int]]:
@@ -37,8 +42,8 @@ class Blocks:
     def loops(self) -> dict[int, set[int]]:
         """The blocks of each loop, by the one at its head."""
         found: dict[int, set[int]] = {}
-        for block, following in enumerate(self.successors):
-            for head in following:
+        for head, before in enumerate(self.predecessors):
+            for block in before:
                 if head not in self.dominators[block]:
                     continue
                 body, waiting = {head}, [block]

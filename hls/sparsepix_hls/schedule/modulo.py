@@ -15,10 +15,13 @@ class Operation:
         delay: in ns.
         reads: the operations that it reads, each with the iterations that lie between: 0 in the same one, 1 for what
             the iteration before left. What is read in the same iteration comes earlier in the region.
+        lut, dsp: what it is made of.
     """
 
     delay: float
     reads: tuple[tuple[int, int], ...]
+    lut: int = 0
+    dsp: int = 0
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class LoopSchedule:
     interval_cycles: int
 
 
-def schedule_region(region: Sequence[Operation], budget_ns: float) -> LoopSchedule | None:
+def schedule_region(region: Sequence[Operation], budget_ns: float, forwarded: bool = False) -> LoopSchedule | None:
     """The least interval that a region can have, and its depth then.
 
     Operations start as soon as what they read is there. One follows the other within a clock as long as both fit into
@@ -44,19 +47,22 @@ def schedule_region(region: Sequence[Operation], budget_ns: float) -> LoopSchedu
     Args:
         region: the operations, those of one iteration in the order of their dependences.
         budget_ns: what a clock has for logic: the period less the uncertainty.
+        forwarded: as Vitis HLS 2023.1 schedules variables: what is written in a clock can be read by the next iteration
+            in the same clock ("distance = 1, offset = 0" in its log), without counting the path that this makes. Ours
+            is read from a register, a clock later.
 
     Returns:
         None if no interval up to ``MAX_INTERVAL`` is enough.
     """
     carried = any(distance for operation in region for _, distance in operation.reads)
     for interval in range(1, MAX_INTERVAL + 1 if carried else 2):
-        depth = _depth(region, budget_ns, interval, _PASSES if carried else 1)
+        depth = _depth(region, budget_ns, interval, _PASSES if carried else 1, not forwarded)
         if depth is not None:
             return LoopSchedule(depth, interval)
     return None
 
 
-def _depth(region: Sequence[Operation], budget_ns: float, interval: int, passes: int) -> int | None:
+def _depth(region: Sequence[Operation], budget_ns: float, interval: int, passes: int, later: int) -> int | None:
     """Clocks of an iteration at this interval; None if corrections do not come to an end."""
     clocks, ends = [0] * len(region), [0.0] * len(region)
     for _ in range(passes):
@@ -65,7 +71,7 @@ def _depth(region: Sequence[Operation], budget_ns: float, interval: int, passes:
             clock, begin = 0, 0.0
             for source, distance in operation.reads:
                 # What an earlier iteration left is in a register.
-                at = (clocks[source] + 1 - interval * distance, 0.0) if distance else (clocks[source], ends[source])
+                at = (clocks[source] + later - interval * distance, 0.0) if distance else (clocks[source], ends[source])
                 if at > (clock, begin):
                     clock, begin = at
             if operation.delay and begin and begin + operation.delay > budget_ns:

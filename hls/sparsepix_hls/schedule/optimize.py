@@ -5,6 +5,8 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
+from sparsepix_hls.schedule.arrays import resolve, split_arrays
+
 # Every loop whose bounds are known is unrolled, as the pragmas of the kernels say; those of PIPELINE have unknown ones.
 _OPTIONS = (
     "-unroll-threshold=1000000000",
@@ -14,13 +16,10 @@ _OPTIONS = (
     "-unroll-allow-partial=false",
     "-unroll-allow-peeling=false",
 )
-_ONCE = (
-    ("always_inliner", "global_dead_code_eliminate"),
-    ("sroa", "instruction_combine"),
-    ("loop_simplify", "loop_rotate", "instruction_combine"),
-)
-_UNROLL = ("loop_simplify", "lcssa", "loop_unroll", "sroa", "instruction_combine", "simplify_cfg")
-_LAST = ("new_gvn", "instruction_combine", "aggressive_dce")
+_CLEAN = ("sroa", "instruction_combine", "simplify_cfg", "loop_simplify", "loop_rotate", "instruction_combine")
+_UNROLL = ("loop_simplify", "lcssa", "loop_unroll", "instruction_combine", "simplify_cfg")
+_INLINE = ("always_inliner", "global_dead_code_eliminate", "simplify_cfg")
+_LAST = ("sroa", "instruction_combine", "aggressive_dce")
 _DEFINITION = re.compile(r"^(define [^\n]*)\{\n.*?^\}\n", re.MULTILINE | re.DOTALL)
 
 
@@ -49,8 +48,16 @@ def optimized(text: str, function: str) -> Any:
     tuning = llvm.create_pipeline_tuning_options(speed_level=2)
     tuning.loop_vectorization = tuning.slp_vectorization = False
     builder = llvm.create_pass_builder(llvm.Target.from_default_triple().create_target_machine(), tuning)
-    for names in (*_ONCE, _UNROLL, _UNROLL):  # twice: the bounds of some loops are known when others are unrolled
+    # Kernels are unrolled before they are inlined: each once, and in small functions. Twice, since the bounds of some
+    # loops are known when those around them are unrolled.
+    for names in (_CLEAN, _UNROLL, _UNROLL, _INLINE, _UNROLL):
         _run(module, builder, names)
+    for _ in range(3):
+        known = resolve(str(module))
+        if known == str(module) and "= alloca" not in known:
+            break
+        module = llvm.parse_assembly(split_arrays(known))
+        _run(module, builder, ("sroa", *_UNROLL))
     _run(module, builder, _LAST)
     return next(f for f in module.functions if not f.is_declaration and f"@{f.name}".startswith(start))
 

@@ -4,16 +4,40 @@ import ctypes
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from sparsepix_hls.schedule import delays
+from sparsepix_hls.schedule.arrays import CHOICE, WRITTEN
 from sparsepix_hls.schedule.blocks import Blocks
 from sparsepix_hls.schedule.modulo import Operation
+from sparsepix_hls.schedule.ranges import Range, constant, demanded, everything, result
+from sparsepix_hls.schedule.sums import Node, add_always, balance, multiply_and_add
 from sparsepix_ops.errors import SparsePixError
 
 _ENDS = {"br", "switch", "ret", "unreachable"}
 _INSTRUCTION = re.compile(r"  [^ \]]")
-_MASKED = re.compile(r"and i\d+ %[\w.]+, (-?\d+)$")
+_NAME = re.compile(r"%[\w.$-]+")
+_CONSTANT = re.compile(r"i\d+ (-?\d+|true|false)$")
+_BETWEEN = re.compile(r"@llvm\.([su]m(?:in|ax))\.")
+_PURE = {
+    "add",
+    "sub",
+    "mul",
+    "udiv",
+    "urem",
+    "sdiv",
+    "srem",
+    "and",
+    "or",
+    "xor",
+    "shl",
+    "lshr",
+    "ashr",
+    "select",
+    "icmp",
+}
+_PURE |= {"zext", "sext", "trunc"}
 _TRIPS = re.compile(r"@sparsepix_trips\(i32 (?:noundef )?(\d+)\)")
 
 
@@ -44,7 +68,7 @@ def regions(function: Any) -> list[Region]:
     inside = set().union(*loops.values()) if loops else set()
     if sum(map(len, loops.values())) != len(inside):
         raise SparsePixError("expected pipelined loops one after the other, found one in another")
-    outside = Region(1, reader.operations(set(range(len(reader.blocks.successors))) - inside, None))
+    outside = Region(1, reader.operations(reader.blocks.reached - inside, None))
     found = [Region(reader.trips(loops[head]), reader.operations(loops[head], head)) for head in sorted(loops)]
     return ([outside] if any(o.delay for o in outside.operations) or not found else []) + found
 
@@ -93,16 +117,45 @@ class _Reader:
         return next(iter(self.instructions[self.last[block]].operands))
 
     def operations(self, body: set[int], head: int | None) -> tuple[Operation, ...]:
-        """The operations of some blocks, in the order of their dependences."""
-        reads, delay = {}, {}
+        """The operations of some blocks, in the order of their dependences; what is computed twice is one of them."""
+        same = self._same(body)
+        nodes = {}
         for k, opcode in enumerate(self.opcodes):
-            if self.block_of[k] in body and opcode not in _ENDS:
-                reads[k], delay[k] = self._reads(k, body, head), self._delay(k, head)
-        order = _ordered(reads)
+            if self.block_of[k] in body and opcode not in _ENDS and same.get(k, k) == k:
+                reads = [(same.get(source, source), distance) for source, distance in self._reads(k, body, head)]
+                nodes[k] = Node(opcode, str(self.instructions[k].type), *self._cost(k, head), reads)
+        outside = [k for k in range(len(self.instructions)) if self.block_of[k] not in body]
+        fixed = {same.get(o, o) for k in outside for o in self._known(self.instructions[k].operands, body)}
+        add_always(nodes, fixed)
+        order = _ordered({k: node.reads for k, node in nodes.items()})
+        balance(nodes, order, fixed)
+        multiply_and_add(nodes, order, fixed)
+        order = _ordered({k: node.reads for k, node in nodes.items()})
         place = {k: i for i, k in enumerate(order)}
         return tuple(
-            Operation(delay[k], tuple((place[source], distance) for source, distance in reads[k])) for k in order
+            Operation(
+                nodes[k].delay,
+                tuple(dict.fromkeys((place[source], distance) for source, distance in nodes[k].reads)),
+                nodes[k].lut,
+                nodes[k].dsp,
+            )
+            for k in order
         )
+
+    def _same(self, body: set[int]) -> dict[int, int]:
+        """For each operation the first one that computes the same: hardware computes all of them in any case."""
+        first: dict[str, int] = {}
+        name: dict[str, str] = {}
+        found = {}
+        for k, text in enumerate(self.texts):
+            if self.block_of[k] not in body or self.opcodes[k] not in _PURE:
+                continue
+            own, _, what = text.partition(" = ")
+            what = _NAME.sub(lambda m: name.get(m[0], m[0]), what)
+            found[k] = first.setdefault(what, k)
+            if found[k] != k:
+                name[own] = self.texts[found[k]].partition(" = ")[0]
+        return found
 
     def _known(self, values: Iterable[Any], body: set[int] | None) -> list[int]:
         """The instructions among some values, those of the body if one is given."""
@@ -120,47 +173,130 @@ class _Reader:
         conditions = [self._condition(some) for some in self.blocks.deciding(block)]
         return [(source, 0) for source in self._known([*instruction.operands, *conditions], body)]
 
-    def _delay(self, k: int, head: int | None) -> float:
+    @cached_property
+    def ranges(self) -> list[Range]:
+        """What values each instruction can have."""
+        heads = self.blocks.loops.keys()
+        used = self._used([_bits(instruction) for instruction in self.instructions])
+        found: list[Range] = []
+        for k, instruction in enumerate(self.instructions):
+            opcode, bits = self.opcodes[k], _bits(instruction)
+            text = self.texts[k]
+            operands = [o for o in instruction.operands if _bits(o)]
+            if opcode == "call":
+                between = _BETWEEN.search(text)
+                array = CHOICE in text or WRITTEN in text
+                opcode = "choice" if array else between[1] if between else opcode
+                operands = operands[array:]
+            if not bits or (opcode == "phi" and self.block_of[k] in heads):
+                found.append(everything(bits))
+                continue
+            known = [self._range(o, found) for o in operands]
+            if opcode == "zext" and used[k] <= _bits(operands[0]):
+                opcode, text = "trunc", ""  # nobody looks at the zeros: the number may as well keep its sign
+            found.append(result(opcode, bits, known, text))
+        return found
+
+    @cached_property
+    def bits(self) -> list[int]:
+        """How many bits of each instruction can differ and are used."""
+        # What lies above the bits of a range is a copy of them.
+        highest = [
+            min(found.bits + found.zeros, _bits(i)) for found, i in zip(self.ranges, self.instructions, strict=True)
+        ]
+        used = self._used(highest)
+        return [min(use, found.bits, most) for use, found, most in zip(used, self.ranges, highest, strict=True)]
+
+    def _used(self, known: list[int]) -> list[int]:
+        """How many low bits of each instruction others need, if it has so many that differ."""
+        used = [0] * len(self.instructions)
+        for k in reversed(range(len(self.instructions))):
+            instruction, opcode = self.instructions[k], self.opcodes[k]
+            need = demanded(opcode, _bits(instruction), min(used[k], known[k]), self.texts[k])
+            for operand in instruction.operands:
+                source = self.index.get(_address(operand))
+                if source is not None:
+                    all_bits = need is None or source >= k or (opcode == "select" and _bits(operand) == 1)
+                    used[source] = max(used[source], _bits(operand) if all_bits else need)
+        return used
+
+    def _range(self, operand: Any, found: list[Range]) -> Range:
+        """The range of an operand; of one that comes later in the text, all values."""
+        k = self.index.get(_address(operand))
+        if k is not None:
+            return found[k] if k < len(found) else everything(_bits(operand))
+        if m := _CONSTANT.match(str(operand)):
+            return constant({"true": 1, "false": 0}.get(m[1]) if m[1].isalpha() else int(m[1]))
+        return everything(_bits(operand))
+
+    def _cost(self, k: int, head: int | None) -> tuple[float, int, int]:
+        """Delay in ns, LUTs and DSP slices of an operation."""
         instruction, opcode = self.instructions[k], self.opcodes[k]
-        bits = _bits(instruction)
         operands = list(instruction.operands)
+        bits = self.bits[k]
         match opcode:
             case "add" | "sub":
-                return delays.adder_ns(bits)
+                return delays.adder_ns(bits), delays.arithmetic_lut(bits), 0
             case "mul":
-                return delays.product_ns(bits)
+                return self._product(min(max(self._range(o, self.ranges).bits for o in operands), bits))
             case "udiv" | "urem" | "sdiv" | "srem":
                 if not operands[1].is_constant:
                     raise SparsePixError(f"the schedule knows no division but by a constant: {self.texts[k]}")
-                return delays.product_ns(2 * bits)  # by the reciprocal
+                read, by = (self._range(o, self.ranges) for o in operands)
+                if by.high & (by.high - 1) == 0:  # a shift, rounded towards zero
+                    return delays.adder_ns(read.bits), delays.arithmetic_lut(read.bits), 0
+                return self._product(read.bits + 1)  # by the reciprocal
             case "and" | "or" | "xor":
-                return 0.0 if bits > 1 and any(o.is_constant for o in operands) else delays.LOGIC_NS
+                wire = bits > 1 and any(o.is_constant for o in operands)
+                return (0.0, 0, 0) if wire else (delays.LOGIC_NS, delays.logic_lut(bits), 0)
             case "shl" | "lshr" | "ashr":
-                return 0.0 if operands[1].is_constant else delays.shift_ns(bits)
+                wire = operands[1].is_constant
+                return (0.0, 0, 0) if wire else (delays.shift_ns(bits), bits * ((bits.bit_length() + 1) // 2), 0)
+            case "select" if self._is_enable(k, operands[1:]):
+                return 0.0, 0, 0
             case "select":
-                return delays.SELECT_NS
-            case "phi":
-                return 0.0 if self.block_of[k] == head else delays.choice_ns(len(operands))
+                logic = _bits(instruction) == 1 and any(o.is_constant for o in operands[1:])
+                return delays.LOGIC_NS if logic else delays.SELECT_NS, delays.logic_lut(bits), 0
+            case "phi" if self._is_enable(k, operands):
+                return 0.0, 0, 0
+            case "phi" if self.block_of[k] != head:
+                ways = len(operands)
+                return delays.choice_ns(ways), delays.ways_lut(ways, bits), 0
             case "icmp":
-                text = self.texts[k]
-                if any(_TRIPS.search(self.texts[source]) for source in self._known(operands, None)):
-                    return 0.0  # whether the loop runs at all: the hardware does not ask
-                if " eq " in text or " ne " in text:
-                    return delays.equal_ns(self._compared(operands[0]))
-                return delays.less_ns(_bits(operands[0]))
+                return self._comparison(k)
             case "call":
-                text = self.texts[k]
-                smaller = any(f"@llvm.{name}." in text for name in ("smin", "smax", "umin", "umax"))
-                return delays.less_ns(bits) + delays.SELECT_NS if smaller else 0.0
-        return 0.0
+                if WRITTEN in self.texts[k]:
+                    return (0.0, 0, 0) if operands[0].is_constant else (delays.WRITE_NS, delays.WRITE_LUT, 0)
+                if CHOICE in self.texts[k]:
+                    values = len({_address(o) for o in operands[1:-1]})
+                    return delays.choice_ns(values), delays.index_lut(values), 0
+                if _BETWEEN.search(self.texts[k]):
+                    lut = delays.arithmetic_lut(bits) + delays.logic_lut(bits)
+                    return delays.compare_ns(bits) + delays.SELECT_NS, lut, 0
+        return 0.0, 0, 0
 
-    def _compared(self, operand: Any) -> int:
-        """Bits that a comparison for equality looks at: those of a mask, where there is one."""
-        source = self.index.get(_address(operand))
-        bits = _bits(operand)
-        if source is not None and (m := _MASKED.search(self.texts[source])):
-            return (int(m[1]) & ((1 << bits) - 1)).bit_count()
-        return bits
+    def _is_enable(self, k: int, values: list[Any]) -> bool:
+        """Whether a choice is between the words of an array that is written, or not, at an index: only an enable."""
+        found = {_address(value) for value in values}
+        writes = [source for source in self._known(values, None) if WRITTEN in self.texts[source]]
+        kept = {_address(list(self.instructions[source].operands)[2]) for source in writes}
+        return bool(writes) and found - {_address(self.instructions[source]) for source in writes} <= kept
+
+    @staticmethod
+    def _product(bits: int) -> tuple[float, int, int]:
+        return delays.product_ns(bits), delays.product_lut(bits), 0 if delays.in_lut(bits) else 1
+
+    def _comparison(self, k: int) -> tuple[float, int, int]:
+        operands = list(self.instructions[k].operands)
+        if any(_TRIPS.search(self.texts[source]) for source in self._known(operands, None)):
+            return 0.0, 0, 0  # whether the loop runs at all: the hardware does not ask
+        one, other = (self._range(o, self.ranges) for o in operands)
+        bits = one.union(other).bits
+        if one.low < 0 or other.low < 0 or not re.search(r" (eq|ne) ", self.texts[k]):
+            pass
+        elif bits == 1:
+            return 0.0, 0, 0  # a bit, or its inverse
+        return delays.compare_ns(bits), delays.arithmetic_lut(bits), 0
 
 
 def _ordered(reads: dict[int, list[tuple[int, int]]]) -> list[int]:

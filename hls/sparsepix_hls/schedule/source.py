@@ -14,6 +14,7 @@ TYPES = Path(__file__).parents[1] / "kernels" / "include" / "schedule_types"
 _TARGET = "x86_64-linux-gnu"  # any: nothing is ever run
 _FLAGS = "-std=c++17 -w -S -emit-llvm -g0 -fno-exceptions -fno-sanitize=all -O1 -Xclang -disable-llvm-passes"
 _INLINE = "#pragma clang attribute push(__attribute__((always_inline)), apply_to = function)\n"
+_TRIPS = 'extern "C" __attribute__((const)) int sparsepix_trips(int);\n'
 _PIPELINED = re.compile(r"^( *for \(int (\w+) = 0; \2 < )(.*)(; \2\+\+\) \{\n#pragma HLS PIPELINE)", re.MULTILINE)
 _STAGE = re.compile(r"^static void (\w+)\(", re.MULTILINE)
 
@@ -56,7 +57,7 @@ def compile_to_ir(directory: Path, top: str, folder: Path) -> Path:
     Raises:
         SparsePixError: no clang, or it refuses the sources.
     """
-    command = find_clang()
+    find_clang()
     if "hls_stream.h" in (directory / "firmware" / "data_types.h").read_text(encoding="utf-8"):
         raise SparsePixError(f"{directory}: the schedule knows no AXI4-Stream ports: use --io parallel for it")
     sources = folder / "sources"
@@ -67,11 +68,36 @@ def compile_to_ir(directory: Path, top: str, folder: Path) -> Path:
     text = _STAGE.sub(r"__attribute__((noinline)) void \1(", source.read_text(encoding="utf-8"))
     last = '#include "parameters.h"\n'
     text = text.replace(last, f"{last}#pragma clang attribute pop\n", 1)
-    source.write_text(f'extern "C" __attribute__((const)) int sparsepix_trips(int);\n{_INLINE}{text}', encoding="utf-8")
-    target = folder / f"{top}.ll"
-    done = processes.run(
-        [*command, *_FLAGS.split(), "-D__SYNTHESIS__", "-I", str(TYPES), str(source), "-o", str(target)], folder
+    source.write_text(f"{_TRIPS}{_INLINE}{text}", encoding="utf-8")
+    return _to_ir(source, folder / f"{top}.ll", directory)
+
+
+def compile_source(text: str, function: str, folder: Path) -> Path:
+    """Compile C++ that is not of a project: its loops of ``sparsepix_trips`` stay loops.
+
+    Args:
+        text: of one file.
+        function: the only one that is not inlined.
+        folder: where it and the IR go.
+
+    Raises:
+        SparsePixError: no clang, or it refuses the text.
+    """
+    source = folder / "source.cpp"
+    marked = re.sub(
+        rf"^void {function}\(",
+        "\n#pragma clang attribute pop\n__attribute__((noinline)) \\g<0>",
+        text,
+        flags=re.MULTILINE,
     )
+    source.write_text(f"{_TRIPS}{_INLINE}{marked}", encoding="utf-8")
+    return _to_ir(source, folder / "source.ll", source)
+
+
+def _to_ir(source: Path, target: Path, what: Path) -> Path:
+    """Run clang."""
+    command = [*find_clang(), *_FLAGS.split(), "-D__SYNTHESIS__", "-I", str(TYPES), str(source), "-o", str(target)]
+    done = processes.run(command, target.parent)
     if done.returncode:
-        raise SparsePixError(f"{directory}: clang refuses the firmware\n{toolchain.first_lines(done.stderr)}")
+        raise SparsePixError(f"{what}: clang refuses the firmware\n{toolchain.first_lines(done.stderr)}")
     return target

@@ -23,7 +23,9 @@ def main() -> int:
             schedule = schedule_region(region.operations, budget)
             if schedule is None:
                 raise SparsePixError(f"a recurrence needs an interval above {MAX_INTERVAL}")
-            found.append({"trips": region.trips, **asdict(schedule), "operations": len(region.operations)})
+            lut, dsp = sum(o.lut for o in region.operations), sum(o.dsp for o in region.operations)
+            size = {"operations": len(region.operations), "lut": lut, "dsp": dsp}
+            found.append({"trips": region.trips, **asdict(schedule), **size})
     except SparsePixError as error:
         print(error, file=sys.stderr)
         return 2

@@ -1,0 +1,150 @@
+"""Our schedule of the published C++ against what Vitis HLS reported of it.
+
+    python benchmarks/schedule.py --repository sparse-pixels.git               # every 12th configuration
+    python benchmarks/schedule.py --repository sparse-pixels.git --every 1     # all of them: hours
+
+The repository is a clone of https://github.com/hftsoi/sparse-pixels. Nothing of the schedule is fitted to what the
+table shows but the LUTs of one operator of each width: the delays are from other designs
+(``sparsepix_hls.schedule.delays``).
+"""
+
+import argparse
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from published_projects import KINDS, Layer, Projects
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from sparsepix_hls.schedule.modulo import schedule_region
+from sparsepix_hls.schedule.optimize import optimized
+from sparsepix_hls.schedule.regions import regions
+from sparsepix_hls.schedule.source import compile_source
+from sparsepix_ops.errors import SparsePixError
+
+BUDGET_NS = 5.0 * (1 - 0.27)
+MAX_PIXELS = 1000  # of an image that is searched: beyond it LLVM's passes take minutes
+
+
+@dataclass(frozen=True)
+class Result:
+    """Ours of a layer.
+
+    Args:
+        layer: the published one.
+        latency_cycles, loop, lut: ours of the same, None if the C++ has something that we do not know.
+        problem: what, if so.
+    """
+
+    layer: Layer
+    latency_cycles: int = 0
+    loop: tuple[int, int] | None = None
+    lut: int = 0
+    problem: str = ""
+
+
+def schedule(layer: Layer) -> Result:
+    """Schedule a published layer."""
+    try:
+        with TemporaryDirectory() as folder:
+            ir = compile_source(layer.source, "stage", Path(folder))
+            found = regions(optimized(ir.read_text(encoding="utf-8"), "stage"))
+    except SparsePixError as error:
+        return Result(layer, problem=str(error).splitlines()[0])
+    schedules = [schedule_region(region.operations, BUDGET_NS, forwarded=True) for region in found]
+    if None in schedules:
+        return Result(layer, problem="no interval")
+    lut = sum(operation.lut for region in found for operation in region.operations)
+    # A function takes its states less one; a loop begins and ends in states of its own.
+    latency = sum(s.depth_cycles - 1 + (r.trips - 1) * s.interval_cycles for r, s in zip(found, schedules, strict=True))
+    loop = next(
+        ((s.depth_cycles, s.interval_cycles) for r, s in zip(found, schedules, strict=True) if r.trips > 1), None
+    )
+    return Result(layer, latency + 2 * (loop is not None), loop, lut)
+
+
+def sample(projects: Projects, every: int) -> list[Layer]:
+    """Some layers of each kind, every so many configurations."""
+    seen: dict[tuple[object, ...], Layer] = {}
+    folders = sorted(projects.folders)
+    for folder in folders:
+        wanted = next(
+            (
+                kind
+                for kind, word in zip(KINDS, ("reduction", "conv/", "avgpool", "flatten"), strict=True)
+                if word in folder
+            ),
+            None,
+        )
+        if "hls_full" in folder:
+            continue
+        for layer in projects.layers(folder):
+            if wanted is not None and layer.kind != wanted:
+                continue  # the layers before the one that the project is about
+            if layer.kind == "sparse_input_reduce" and layer.values[0] * layer.values[1] > MAX_PIXELS:
+                continue
+            seen.setdefault((layer.kind, layer.source), layer)
+    by_kind = {kind: [layer for (k, _), layer in seen.items() if k == kind] for kind in KINDS}
+    return [layer for layers in by_kind.values() for layer in layers[:: max(every, 1)]]
+
+
+def main() -> int:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description="the schedule against published reports")
+    parser.add_argument("--repository", type=Path, required=True, help="a clone of hftsoi/sparse-pixels")
+    parser.add_argument("--every", type=int, default=12, help="take every so many configurations")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--verbose", action="store_true", help="a line a layer")
+    arguments = parser.parse_args()
+    console = Console()
+    layers = sample(Projects(arguments.repository), arguments.every)
+    with ProcessPoolExecutor(arguments.jobs) as pool:
+        results = list(track(pool.map(schedule, layers), "scheduling", len(layers), console=console))
+    if arguments.verbose:
+        for r in results:
+            said = r.layer.report
+            print(
+                r.layer.name,
+                f"latency {r.latency_cycles} of {said.latency_cycles}, loop {r.loop} of {said.loop},",
+                f"LUT {r.lut} of {said.lut}",
+                r.problem,
+            )
+    table = Table(title="ours of what Vitis HLS 2023.1 reported (xcu250, 5 ns, 27 %)")
+    for column in (
+        "layers",
+        "number",
+        "interval exact",
+        "latency within 1",
+        "latency within 2",
+        "LUT, median error",
+        "not known",
+    ):
+        table.add_column(column, justify="left" if column == "layers" else "right")
+    for kind in (*KINDS, ""):
+        own = [r for r in results if kind in r.layer.kind]
+        known = [r for r in own if not r.problem]
+        if not known:
+            continue
+        loops = [r for r in known if r.layer.report.loop]
+        off = [abs(r.latency_cycles - r.layer.report.latency_cycles) for r in known]
+        exact = sum(r.loop is not None and r.loop[1] == r.layer.report.loop[1] for r in loops)
+        table.add_row(
+            kind.removeprefix("sparse_") or "all",
+            str(len(own)),
+            f"{exact} of {len(loops)}",
+            f"{sum(o <= 1 for o in off) / len(off):.0%}",
+            f"{sum(o <= 2 for o in off) / len(off):.0%}",
+            f"{median(abs(r.lut / r.layer.report.lut - 1) for r in known):.0%}",
+            str(len(own) - len(known)),
+        )
+    console.print(table)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,284 @@
+"""Arrays that are read or written at a place that only data tell: of registers, so a multiplexer or enables."""
+
+import math
+import re
+from dataclasses import dataclass, replace
+
+from sparsepix_ops.errors import SparsePixError
+
+CHOICE = "sparsepix_choice"  # reading an element: the index and then all elements
+WRITTEN = "sparsepix_written"  # an element afterwards: the index, what is written, the element before
+_STRUCT = re.compile(r"^(%\S+|%\".*?\") = type <?\{(.*)\}>?$", re.MULTILINE)
+_ALLOCA = re.compile(r"^  (%\S+) = alloca (.+?)(?:, align \d+)?$")
+_PLACE = re.compile(r"^  (%\S+) = getelementptr (?:inbounds |nuw |nusw )*(.+), ptr (%\S+), (i\d+ .+)$")
+_LOAD = re.compile(r"^  (?P<value>%\S+) = load (?P<kind>i\d+), ptr (?P<place>%[\w.$-]+), align (?P<align>\d+)")
+_STORE = re.compile(r"^  store (?P<kind>i\d+) (?P<value>\S+), ptr (?P<place>%[\w.$-]+), align (?P<align>\d+)")
+_EITHER = re.compile(r"^  (%\S+) = select i1 (\S+), i64 (-?\d+), i64 (-?\d+)$")
+_MASKED = re.compile(r"^  (%\S+) = and i\d+ %\S+, (\d+)$")
+_WIDENED = re.compile(r"^  (%\S+) = zext (?:nneg )?(i\d+) (%\S+) to i64$")
+_INDEXED = re.compile(
+    rf"(?P<name>%\S+) = (?:tail )?call (?P<kind>i\d+) @(?P<function>{CHOICE}|{WRITTEN})\.i\d+(?P<numbers>[.\d-]+)"
+    r"\(i64 (?P<index>-?\d+), (?P<values>[^)]*)\)(?: #\d+)?"
+)
+_NAME = re.compile(r"%[\w.$-]+")
+
+
+@dataclass(frozen=True)
+class _Place:
+    """An address within an array: bytes from its begin, and an index with the bytes of a step.
+
+    LLVM makes the choice between two elements one between their indices: then these are known, with what decides; or
+    it masks a bit of the index: then its highest value is known.
+    """
+
+    array: str
+    offset: int
+    index: str | None = None
+    step: int = 0
+    either: tuple[str, int, int] | None = None
+    highest: int | None = None
+
+
+def split_arrays(text: str) -> str:
+    """Make a variable of every element of an array.
+
+    An array of registers has no address: reading at an index is a multiplexer of all elements, which becomes a call of
+    ``CHOICE``; writing is an enable for each element, a call of ``WRITTEN``.
+
+    Args:
+        text: the IR of a module whose loops are unrolled.
+
+    Returns:
+        The IR. Arrays that something else than loads and stores of the same words uses are as they were, but for what
+        is at an index.
+
+    Raises:
+        SparsePixError: an array of something else than integers.
+    """
+    sizes = _Sizes(text)
+    choices: set[str] = set()
+    parts = re.split(r"(?m)^(define [^\n]*\{\n)(.*?)(^\}\n)", text, flags=re.DOTALL)
+    for k in range(2, len(parts), 4):
+        parts[k] = _split(parts[k], sizes, choices)
+    return "".join([*parts, *(f"{choice}\n" for choice in sorted(choices))])
+
+
+def resolve(text: str) -> str:
+    """Replace reads and writes whose index turned out to be constant by the element."""
+
+    def element(m: re.Match[str]) -> str:
+        kind, index = m["kind"], int(m["index"])
+        values = [value.split()[-1] for value in m["values"].split(", ")]
+        if m["function"] == WRITTEN:
+            value = values[0] if index == int(m["numbers"].split(".")[-1]) else values[1]
+        else:
+            number = index - int(m["numbers"].split(".")[-1])
+            value = values[number] if 0 <= number < len(values) else "poison"
+        return f"{m['name']} = or {kind} {value}, 0"
+
+    return _INDEXED.sub(element, text)
+
+
+def _split(body: str, sizes: "_Sizes", choices: set[str]) -> str:
+    """The lines of a function; the functions that it now calls are added to ``choices``."""
+    lines = body.splitlines(keepends=True)
+    arrays: dict[str, int] = {}
+    places: dict[str, _Place] = {}
+    sums: dict[str, str] = {}
+    choice: dict[str, tuple[str, int, int]] = {}
+    highest: dict[str, int] = {}
+    for line in lines:
+        if m := _EITHER.match(line):
+            choice[m[1]] = m[2], int(m[3]), int(m[4])
+        elif m := _MASKED.match(line):
+            highest[m[1]] = int(m[2])
+        elif m := _WIDENED.match(line):
+            highest[m[1]] = 1 if m[2] == "i1" else highest.get(m[3], (1 << int(m[2][1:])) - 1)
+        elif m := _ALLOCA.match(line):
+            arrays[m[1]] = sizes.bytes(m[2])
+            places[m[1]] = _Place(m[1], 0)
+        elif (m := _PLACE.match(line)) and m[3] in places:
+            place, sums[m[1]] = sizes.place(places[m[3]], m[2], m[4], m[1])
+            places[m[1]] = replace(place, either=choice.get(place.index or ""), highest=highest.get(place.index or ""))
+    words = _words(lines, arrays, places)
+    found: list[str] = []
+    for number, line in enumerate(lines):
+        if (m := _ALLOCA.match(line)) and m[1] in words:
+            found += [f"  {_variable(m[1], offset)} = alloca {kind}\n" for offset, kind in words[m[1]].items()]
+            continue
+        if (m := _PLACE.match(line)) and m[1] in places:
+            found.append(sums[m[1]])
+            if places[m[1]].array in words:
+                continue
+        if "call void @llvm.lifetime" in line and any(name in places for name in re.findall(_NAME, line)):
+            continue
+        m = _LOAD.match(line) or _STORE.match(line)
+        if not m or m["place"] not in places:
+            found.append(line)
+            continue
+        at, kind = places[m["place"]], m["kind"]
+        split = at.array in words
+        variable = f"%at{number}.{{}}"
+        elements = _elements(at, arrays[at.array], m)
+        if split:
+            variable = _variable(at.array, "{}")
+        elif at.index:
+            found += [f"  {variable.format(o)} = getelementptr i8, ptr {at.array}, i64 {o}\n" for _, o in elements]
+        if at.index is None:
+            found.append(line.replace(f"ptr {m['place']}", f"ptr {variable.format(at.offset)}", 1) if split else line)
+            continue
+        old = [f"%old{number}.{k}" for k, _ in elements]
+        found += [
+            f"  {name} = load {kind}, ptr {variable.format(o)}, align 1\n"
+            for name, (_, o) in zip(old, elements, strict=True)
+        ]
+        if m.re is _LOAD and at.either:
+            first, second = old if at.either[1] < at.either[2] else reversed(old)
+            found.append(f"  {m['value']} = select i1 {at.either[0]}, {kind} {first}, {kind} {second}\n")
+            continue
+        if m.re is _LOAD:
+            function = f"@{CHOICE}.{kind}.{len(old)}.{elements[0][0]}"  # the index of the first
+            choices.add(
+                f"declare {kind} {function}(i64, {', '.join([kind] * len(old))}) memory(none) nounwind willreturn"
+            )
+            values = ", ".join(f"{kind} {name}" for name in old)
+            found.append(f"  {m['value']} = call {kind} {function}(i64 {at.index}, {values})\n")
+            continue
+        for name, (k, o) in zip(old, elements, strict=True):
+            function = f"@{WRITTEN}.{kind}.{k}"
+            choices.add(f"declare {kind} {function}(i64, {kind}, {kind}) memory(none) nounwind willreturn")
+            found += [
+                f"  %new{number}.{k} = call {kind} {function}(i64 {at.index}, {kind} {m['value']}, {kind} {name})\n",
+                f"  store {kind} %new{number}.{k}, ptr {variable.format(o)}, align 1\n",
+            ]
+    return "".join(found)
+
+
+def _words(lines: list[str], arrays: dict[str, int], places: dict[str, _Place]) -> dict[str, dict[int, str]]:
+    """The words of each array by their offsets, of the arrays that consist of words that never overlap."""
+    words: dict[str, dict[int, str]] = {array: {} for array in arrays}
+    for line in lines:
+        if _ALLOCA.match(line) or "call void @llvm.lifetime" in line:
+            continue
+        m = _LOAD.match(line) or _STORE.match(line)
+        used = set(re.findall(_NAME, line)) & places.keys()
+        if m and m["place"] in places and used == {m["place"]}:
+            at = places[m["place"]]
+            for _, offset in _elements(at, arrays[at.array], m) if at.index else [(0, at.offset)]:
+                if at.array in words and words[at.array].setdefault(offset, m["kind"]) != m["kind"]:
+                    del words[at.array]
+        elif not (_PLACE.match(line) and len(used) == 2):
+            for name in used:
+                words.pop(places[name].array, None)
+    for array in list(words):
+        ends = 0
+        for offset in sorted(words[array]):
+            if offset < ends:
+                del words[array]
+                break
+            ends = offset + _whole(int(words[array][offset][1:]))
+    return words
+
+
+def _variable(array: str, offset: int | str) -> str:
+    """The name of an element."""
+    return f"%word.{array.strip('%')}.{offset}"
+
+
+def _whole(bits: int) -> int:
+    """Bytes that a word fills."""
+    return (bits + 7) // 8
+
+
+def _elements(at: _Place, size: int, access: re.Match[str]) -> list[tuple[int, int]]:
+    """The indices that lie within an array, with the address of each; its alignment excludes those between words."""
+    if not at.step:
+        return []
+    first, last = -(at.offset // at.step), size - _whole(int(access["kind"][1:]))
+    if at.either:
+        return [(k, at.offset + k * at.step) for k in sorted(at.either[1:])]
+    indices = range(first, first + size)
+    if at.highest is not None:
+        indices = range(max(first, 0), min(first + size, at.highest + 1))
+    offsets = ((k, at.offset + k * at.step) for k in indices)
+    return [(k, offset) for k, offset in offsets if offset <= last and offset % int(access["align"]) == 0]
+
+
+class _Sizes:
+    """Bytes of the types of a module."""
+
+    def __init__(self, text: str) -> None:
+        self.structs = {m[1]: m[2] for m in _STRUCT.finditer(text)}
+
+    def align(self, kind: str) -> int:
+        """Bytes that an address of the type is a multiple of."""
+        kind = kind.strip()
+        if m := re.fullmatch(r"\[(\d+) x (.+)\]", kind):
+            return self.align(m[2])
+        if kind in self.structs:
+            return max((self.align(field) for field in _fields(self.structs[kind])), default=1)
+        return min(self.bytes(kind), 16)
+
+    def bytes(self, kind: str) -> int:
+        """Bytes of a type, those that fill it up included."""
+        kind = kind.strip()
+        if m := re.fullmatch(r"i(\d+)", kind):
+            whole = (int(m[1]) + 7) // 8
+            return 1 << (whole - 1).bit_length() if whole <= 16 else -(-whole // 16) * 16
+        if m := re.fullmatch(r"\[(\d+) x (.+)\]", kind):
+            return int(m[1]) * self.bytes(m[2])
+        if kind in self.structs:
+            at = self.offsets(kind)[-1]
+            return -(-at // self.align(kind)) * self.align(kind)
+        if kind == "ptr":
+            return 8
+        raise SparsePixError(f"the schedule knows no array of {kind}")
+
+    def offsets(self, kind: str) -> list[int]:
+        """Where the fields of a struct begin, and where the last one ends."""
+        at, found = 0, []
+        for field in _fields(self.structs[kind]):
+            at = -(-at // self.align(field)) * self.align(field)
+            found.append(at)
+            at += self.bytes(field)
+        return [*found, at]
+
+    def place(self, base: _Place, kind: str, indices: str, name: str) -> tuple[_Place, str]:
+        """The address that an instruction computes from another one, and the sum of two indices if it has them."""
+        offset, index, step, lines = base.offset, base.index, base.step, ""
+        size = self.bytes(kind)
+        for k, text in enumerate(indices.split(", ")):
+            value = text.split()[-1]
+            if k:
+                if m := re.fullmatch(r"\[(\d+) x (.+)\]", kind):
+                    kind = m[2]
+                    size = self.bytes(kind)
+                else:
+                    field = int(value)
+                    offset += self.offsets(kind)[field]
+                    kind = _fields(self.structs[kind])[field]
+                    continue
+            if value.lstrip("-").isdigit():
+                offset += int(value) * size
+            elif index is None:
+                index, step = value, size
+            else:
+                common, both = math.gcd(step, size), f"%sum.{name.strip('%')}.{k}"
+                lines += (
+                    f"  {both}.a = mul i64 {index}, {step // common}\n  {both}.b = mul i64 {value}, {size // common}\n"
+                    f"  {both} = add i64 {both}.a, {both}.b\n"
+                )
+                index, step = both, common
+        return _Place(base.array, offset, index, step), lines
+
+
+def _fields(text: str) -> list[str]:
+    """The types of a struct's fields: split at the commas that are in no brackets."""
+    fields, depth = [""], 0
+    for part in re.findall(r'"[^"]*"|.', text):
+        depth += (part in "[{<") - (part in "]}>")
+        if part == "," and not depth:
+            fields.append("")
+        else:
+            fields[-1] += part
+    return [field.strip() for field in fields if field.strip()]
