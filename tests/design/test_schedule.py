@@ -3,6 +3,7 @@
 import pytest
 
 import sparsepix_hls as hls
+from design_space import build, covering
 from onnx_models import ModelBuilder
 from output_checks import refusal
 from sparsepix_hls.cli.main import main
@@ -135,3 +136,19 @@ def test_missing_package(model, tmp_path, monkeypatch, capsys):
 def test_not_for_rtl(model, tmp_path, capsys):
     assert main([str(model), "-o", str(tmp_path / "net"), "--schedule", "--backend", "rtl"]) == 2
     assert "--schedule is for the C++" in capsys.readouterr().err
+
+
+def parallel_ports():
+    """The covering set of all combinations, each with the ports that the schedule knows."""
+    return sorted({(*values[:-1], "parallel") for values in covering()}, key=str)
+
+
+@pytest.mark.gxx
+@pytest.mark.parametrize("values", parallel_ports(), ids=lambda values: "-".join(map(str, values)))
+def test_no_loop_is_slower_than_its_target(values, model, tmp_path):
+    """Every pipelined loop of every kind of stage begins an iteration each clock."""
+    project = build(model, tmp_path / "net", values, pixels_per_cycle=5)
+    stages = schedule_project(project.directory, project.graph.name, 5.0)
+    slow = [(stage.name, loop) for stage in stages for loop in stage.loops if loop.interval_cycles > 1]
+    assert slow == []
+    assert all(loop.lut > 0 for stage in stages for loop in stage.loops)

@@ -13,7 +13,8 @@ SELECT_NS = 0.21
 LOGIC_NS = 0.12  # and, or, xor
 DSP_NS = 2.15
 _LUT_PRODUCT_BITS = 10  # factors of more bits are multiplied in DSP slices
-WRITE_NS = 0.38  # a word of an array that is written at an index
+WRITE_NS = 0.96  # a word of an array that is written at an index: the comparison of a decoder, and a multiplexer
+ROM_NS = 0.69  # a constant out of a memory, after the clock that takes the address
 WRITE_LUT = 28  # its multiplexers; Vitis HLS counts nothing for the decoder
 
 
@@ -42,8 +43,13 @@ def shift_ns(bits: int) -> float:
     return SELECT_NS * math.ceil(math.log2(max(bits, 2)) / 2)
 
 
-def choice_ns(values: int) -> float:
-    """One of so many values by an index, or by the way that led here."""
+def index_ns(values: int) -> float:
+    """One of so many values by an index."""
+    return 0.25 + 0.18 * math.log2(max(values, 2))
+
+
+def ways_ns(values: int) -> float:
+    """One of so many values by the way that led here."""
     return 0.25 + 0.14 * math.log2(max(values, 2))
 
 

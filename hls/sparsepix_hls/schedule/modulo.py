@@ -16,12 +16,14 @@ class Operation:
         reads: the operations that it reads, each with the iterations that lie between: 0 in the same one, 1 for what
             the iteration before left. What is read in the same iteration comes earlier in the region.
         lut, dsp: what it is made of.
+        registered: a memory that takes its address at the end of a clock: its data are there in the next one.
     """
 
     delay: float
     reads: tuple[tuple[int, int], ...]
     lut: int = 0
     dsp: int = 0
+    registered: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def _depth(region: Sequence[Operation], budget_ns: float, interval: int, passes:
                 at = (clocks[source] + later - interval * distance, 0.0) if distance else (clocks[source], ends[source])
                 if at > (clock, begin):
                     clock, begin = at
-            if operation.delay and begin and begin + operation.delay > budget_ns:
+            if operation.registered or (operation.delay and begin and begin + operation.delay > budget_ns):
                 clock, begin = clock + 1, 0.0
             if clock != clocks[k] or begin + operation.delay != ends[k]:
                 clocks[k], ends[k], changed = clock, begin + operation.delay, True

@@ -38,6 +38,7 @@ _PURE = {
     "icmp",
 }
 _PURE |= {"zext", "sext", "trunc"}
+_MEMORY = re.compile(r"getelementptr .*ptr @.* %")
 _TRIPS = re.compile(r"@sparsepix_trips\(i32 (?:noundef )?(\d+)\)")
 
 
@@ -123,7 +124,17 @@ class _Reader:
         for k, opcode in enumerate(self.opcodes):
             if self.block_of[k] in body and opcode not in _ENDS and same.get(k, k) == k:
                 reads = [(same.get(source, source), distance) for source, distance in self._reads(k, body, head)]
-                nodes[k] = Node(opcode, str(self.instructions[k].type), *self._cost(k, head), reads)
+                operands = list(self.instructions[k].operands)
+                if (
+                    opcode == "phi"
+                    and self.block_of[k] != head
+                    and len(self._known(operands, body)) == len(operands) == 2
+                ):
+                    opcode, reads = "ways", reads[2:] + reads[:2]
+                elif opcode == "mul" and self._is_sum(operands):
+                    opcode = "multiple"
+                kind = str(self.instructions[k].type)
+                nodes[k] = Node(opcode, kind, *self._cost(k, head), opcode == "load" and self._is_memory(k), reads)
         outside = [k for k in range(len(self.instructions)) if self.block_of[k] not in body]
         fixed = {same.get(o, o) for k in outside for o in self._known(self.instructions[k].operands, body)}
         add_always(nodes, fixed)
@@ -138,6 +149,7 @@ class _Reader:
                 tuple(dict.fromkeys((place[source], distance) for source, distance in nodes[k].reads)),
                 nodes[k].lut,
                 nodes[k].dsp,
+                nodes[k].registered,
             )
             for k in order
         )
@@ -237,6 +249,8 @@ class _Reader:
         match opcode:
             case "add" | "sub":
                 return delays.adder_ns(bits), delays.arithmetic_lut(bits), 0
+            case "mul" if self._is_sum(operands):
+                return delays.adder_ns(bits), delays.arithmetic_lut(bits), 0
             case "mul":
                 return self._product(min(max(self._range(o, self.ranges).bits for o in operands), bits))
             case "udiv" | "urem" | "sdiv" | "srem":
@@ -257,11 +271,13 @@ class _Reader:
             case "select":
                 logic = _bits(instruction) == 1 and any(o.is_constant for o in operands[1:])
                 return delays.LOGIC_NS if logic else delays.SELECT_NS, delays.logic_lut(bits), 0
+            case "load" if self._is_memory(k):
+                return delays.ROM_NS, 0, 0
             case "phi" if self._is_enable(k, operands):
                 return 0.0, 0, 0
             case "phi" if self.block_of[k] != head:
                 ways = len(operands)
-                return delays.choice_ns(ways), delays.ways_lut(ways, bits), 0
+                return delays.ways_ns(ways), delays.ways_lut(ways, bits), 0
             case "icmp":
                 return self._comparison(k)
             case "call":
@@ -269,11 +285,25 @@ class _Reader:
                     return (0.0, 0, 0) if operands[0].is_constant else (delays.WRITE_NS, delays.WRITE_LUT, 0)
                 if CHOICE in self.texts[k]:
                     values = len({_address(o) for o in operands[1:-1]})
-                    return delays.choice_ns(values), delays.index_lut(values), 0
+                    return delays.index_ns(values), delays.index_lut(values), 0
                 if _BETWEEN.search(self.texts[k]):
                     lut = delays.arithmetic_lut(bits) + delays.logic_lut(bits)
                     return delays.compare_ns(bits) + delays.SELECT_NS, lut, 0
         return 0.0, 0, 0
+
+    def _is_sum(self, operands: list[Any]) -> bool:
+        """Whether a factor is constant and has two digits: its product is a sum or a difference."""
+        for operand in operands:
+            found = self._range(operand, self.ranges)
+            if found.low == found.high:
+                factor = abs(found.low)
+                return (factor ^ 3 * factor).bit_count() <= 2  # digits of -1, 0 and 1 that are not 0
+        return False
+
+    def _is_memory(self, k: int) -> bool:
+        """Whether a constant is read at an index: arrays of constants become memories."""
+        places = self._known(self.instructions[k].operands, None)
+        return any(_MEMORY.match(self.texts[place].partition(" = ")[2]) for place in places)
 
     def _is_enable(self, k: int, values: list[Any]) -> bool:
         """Whether a choice is between the words of an array that is written, or not, at an index: only an enable."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from sparsepix_hls.schedule import delays
 
+CHOICES = ("select", "ways")  # of two: the conditions are read first, and then the two
+
 
 @dataclass
 class Node:
@@ -16,6 +18,7 @@ class Node:
         opcode: of LLVM.
         kind: of its result; sums of one kind can be reordered, since they wrap around.
         delay, lut, dsp: of the operation.
+        registered: whether it is a memory that takes its address at the end of a clock.
         reads: what it reads, each with the iterations that lie between.
     """
 
@@ -24,6 +27,7 @@ class Node:
     delay: float
     lut: int
     dsp: int
+    registered: bool = False
     reads: list[tuple[int, int]] = field(default_factory=list)
 
 
@@ -36,9 +40,9 @@ def add_always(nodes: dict[int, Node], fixed: set[int]) -> None:
     """
     uses = Counter(source for node in nodes.values() for source, _ in node.reads)
     for node in nodes.values():
-        if node.opcode != "select" or len(node.reads) != 3:
+        if node.opcode not in CHOICES or len(node.reads) < 3:
             continue
-        condition, *values = node.reads
+        conditions, values = node.reads[:-2], node.reads[-2:]
         for (k, distance), kept in (values, reversed(values)):
             inner = nodes.get(k)
             if distance or uses[k] != 1 or k in fixed or not _is_inner(nodes, k, node.kind) or kept not in inner.reads:
@@ -47,7 +51,7 @@ def add_always(nodes: dict[int, Node], fixed: set[int]) -> None:
             node.opcode, inner.opcode = inner.opcode, node.opcode
             node.delay, inner.delay = inner.delay, node.delay
             node.lut, inner.lut = inner.lut, node.lut
-            node.reads, inner.reads = [kept, (k, 0)], [condition, term]
+            node.reads, inner.reads = [kept, (k, 0)], [*conditions, term]
             break
 
 
@@ -126,13 +130,25 @@ def _tree(
     ]
     heapq.heapify(heap)
     number = len(heap)
-    for k in sums:
+    waiting = list(reversed(sums))
+    while waiting:
+        k = waiting.pop()
         first, second = heapq.heappop(heap), heapq.heappop(heap)
         nodes[k].reads = [first[2], second[2]]
-        at = max(t for t in (first[0], second[0], 0.0) if t != float("inf")) + nodes[k].delay
+        at = max((t for t in (first[0], second[0]) if t != float("inf")), default=0.0) + nodes[k].delay
+        if waiting and heap[0][0] + nodes[k].delay <= at and not _multiplied(nodes, (first, second)):
+            # A third term that is there in time: FPGAs add three as fast as two.
+            ready[k], nodes[k].delay = at - nodes[k].delay, 0.0
+            third, pair, k = heapq.heappop(heap), k, waiting.pop()
+            nodes[k].reads = [third[2], (pair, 0)]
         ready[k] = at
         heapq.heappush(heap, (at, number, (k, 0)))
         number += 1
+
+
+def _multiplied(nodes: dict[int, Node], terms: Iterable[tuple[float, int, tuple[int, int]]]) -> bool:
+    """Whether one of the terms is a product: the sum is then part of its DSP slice."""
+    return any(k in nodes and nodes[k].opcode == "mul" for _, _, (k, _) in terms)
 
 
 def multiply_and_add(nodes: dict[int, Node], order: Iterable[int], fixed: set[int]) -> None:
