@@ -212,10 +212,10 @@ def test_nothing_is_left_open_in_the_templates(project):
 @pytest.mark.tclsh
 def test_build_script_runs_the_steps(project, tmp_path):
     """Runs build.tcl with stand-ins for the commands of Vitis HLS, which only report that they were called."""
-    commands = "open_project set_top add_files open_solution set_part create_clock csim_design csynth_design"
+    commands = "open_project set_top add_files open_solution set_part create_clock set_clock_uncertainty"
     stubs = "".join(
         f"proc {name} args {{puts [list {name} {{*}}$args]}}\n"
-        for name in (*commands.split(), "cosim_design", "export_design")
+        for name in (*commands.split(), "csim_design", "csynth_design", "cosim_design", "export_design")
     )
     (tmp_path / "run.tcl").write_text(f"{stubs}source {{{project[0].directory / 'build.tcl'}}}\n")
     for steps, expected in (("", "csim csynth"), ("cosim export", "csynth cosim export")):
@@ -223,6 +223,7 @@ def test_build_script_runs_the_steps(project, tmp_path):
         assert done.returncode == 0, done.stderr
         found = [line.split("_")[0] for line in done.stdout.splitlines() if "_design" in line.split()[0]]
         assert found == expected.split()
+        assert "set_clock_uncertainty 27%\n" in done.stdout
 
 
 @pytest.mark.tclsh

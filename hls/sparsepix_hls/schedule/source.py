@@ -85,7 +85,7 @@ def compile_source(text: str, function: str, folder: Path) -> Path:
     """
     source = folder / "source.cpp"
     marked = re.sub(
-        rf"^void {function}\(",
+        rf"^ *void {function}\(",
         "\n#pragma clang attribute pop\n__attribute__((noinline)) \\g<0>",
         text,
         flags=re.MULTILINE,
