@@ -13,9 +13,10 @@ _ALLOCA = re.compile(r"^  (%\S+) = alloca (.+?)(?:, align \d+)?$")
 _PLACE = re.compile(r"^  (%\S+) = getelementptr (?:inbounds |nuw |nusw )*(.+), ptr (%\S+), (i\d+ .+)$")
 _LOAD = re.compile(r"^  (?P<value>%\S+) = load (?P<kind>i\d+), ptr (?P<place>%[\w.$-]+), align (?P<align>\d+)")
 _STORE = re.compile(r"^  store (?P<kind>i\d+) (?P<value>\S+), ptr (?P<place>%[\w.$-]+), align (?P<align>\d+)")
-_EITHER = re.compile(r"^  (%\S+) = select i1 (\S+), i64 (-?\d+), i64 (-?\d+)$")
+_EITHER = re.compile(r"^  (%\S+) = select i1 \S+, i\d+ (-?\d+), i\d+ (-?\d+)$")
 _MASKED = re.compile(r"^  (%\S+) = and i\d+ %\S+, (\d+)$")
-_WIDENED = re.compile(r"^  (%\S+) = zext (?:nneg )?(i\d+) (%\S+) to i64$")
+_MOVED = re.compile(r"^  (%\S+) = (add|or|xor|shl|lshr) (?:nuw |nsw |disjoint |exact )*i\d+ (%\S+), (-?\d+)$")
+_WIDENED = re.compile(r"^  (%\S+) = zext (?:nneg )?(i\d+) (%\S+) to i\d+$")
 _INDEXED = re.compile(
     rf"(?P<name>%\S+) = (?:tail )?call (?P<kind>i\d+) @(?P<function>{CHOICE}|{WRITTEN})\.i\d+(?P<numbers>[.\d-]+)"
     r"\(i64 (?P<index>-?\d+), (?P<values>[^)]*)\)(?: #\d+)?"
@@ -27,15 +28,15 @@ _NAME = re.compile(r"%[\w.$-]+")
 class _Place:
     """An address within an array: bytes from its begin, and an index with the bytes of a step.
 
-    LLVM makes the choice between two elements one between their indices: then these are known, with what decides; or
-    it masks a bit of the index: then its highest value is known.
+    Of some indices a few values are all that they can have, or the highest one is known: LLVM makes a choice between
+    two elements one between their places.
     """
 
     array: str
     offset: int
     index: str | None = None
     step: int = 0
-    either: tuple[str, int, int] | None = None
+    few: tuple[int, ...] | None = None
     highest: int | None = None
 
 
@@ -85,21 +86,14 @@ def _split(body: str, sizes: "_Sizes", choices: set[str]) -> str:
     arrays: dict[str, int] = {}
     places: dict[str, _Place] = {}
     sums: dict[str, str] = {}
-    choice: dict[str, tuple[str, int, int]] = {}
-    highest: dict[str, int] = {}
+    few, highest = _values(lines)
     for line in lines:
-        if m := _EITHER.match(line):
-            choice[m[1]] = m[2], int(m[3]), int(m[4])
-        elif m := _MASKED.match(line):
-            highest[m[1]] = int(m[2])
-        elif m := _WIDENED.match(line):
-            highest[m[1]] = 1 if m[2] == "i1" else highest.get(m[3], (1 << int(m[2][1:])) - 1)
-        elif m := _ALLOCA.match(line):
+        if m := _ALLOCA.match(line):
             arrays[m[1]] = sizes.bytes(m[2])
             places[m[1]] = _Place(m[1], 0)
         elif (m := _PLACE.match(line)) and m[3] in places:
             place, sums[m[1]] = sizes.place(places[m[3]], m[2], m[4], m[1])
-            places[m[1]] = replace(place, either=choice.get(place.index or ""), highest=highest.get(place.index or ""))
+            places[m[1]] = replace(place, few=few.get(place.index or ""), highest=highest.get(place.index or ""))
     words = _words(lines, arrays, places)
     found: list[str] = []
     for number, line in enumerate(lines):
@@ -132,9 +126,13 @@ def _split(body: str, sizes: "_Sizes", choices: set[str]) -> str:
             f"  {name} = load {kind}, ptr {variable.format(o)}, align 1\n"
             for name, (_, o) in zip(old, elements, strict=True)
         ]
-        if m.re is _LOAD and at.either:
-            first, second = old if at.either[1] < at.either[2] else reversed(old)
-            found.append(f"  {m['value']} = select i1 {at.either[0]}, {kind} {first}, {kind} {second}\n")
+        if m.re is _LOAD and at.few:
+            value = old[0]
+            for name, (k, _) in zip(old[1:], elements[1:], strict=True):
+                found.append(f"  %this{number}.{k} = icmp eq i64 {at.index}, {k}\n")
+                found.append(f"  {name}.or = select i1 %this{number}.{k}, {kind} {name}, {kind} {value}\n")
+                value = f"{name}.or"
+            found.append(f"  {m['value']} = or {kind} {value}, 0\n")
             continue
         if m.re is _LOAD:
             function = f"@{CHOICE}.{kind}.{len(old)}.{elements[0][0]}"  # the index of the first
@@ -152,6 +150,38 @@ def _split(body: str, sizes: "_Sizes", choices: set[str]) -> str:
                 f"  store {kind} %new{number}.{k}, ptr {variable.format(o)}, align 1\n",
             ]
     return "".join(found)
+
+
+def _values(lines: list[str]) -> tuple[dict[str, tuple[int, ...]], dict[str, int]]:
+    """The values of those numbers that can have but a few, and the highest one of others."""
+    few: dict[str, tuple[int, ...]] = {}
+    highest: dict[str, int] = {}
+    for line in lines:
+        if m := _EITHER.match(line):
+            few[m[1]] = tuple(sorted({int(m[2]), int(m[3])}))
+        elif (m := _MASKED.match(line)) and (mask := int(m[2])).bit_count() <= 3:
+            few[m[1]] = tuple(_parts(mask))
+        elif m := _WIDENED.match(line):
+            bits = int(m[2][1:])
+            highest[m[1]] = (1 << bits) - 1
+            if bits == 1 or m[3] in few:
+                few[m[1]] = few.get(m[3], (0, 1))
+        elif (m := _MOVED.match(line)) and m[3] in few:
+            by = int(m[4])
+            move = {"add": int.__add__, "or": int.__or__, "xor": int.__xor__, "shl": int.__lshift__}
+            shift = move.get(m[2], int.__rshift__)
+            few[m[1]] = tuple(sorted({shift(k, by) for k in few[m[3]]}))
+    return few, highest
+
+
+def _parts(mask: int) -> list[int]:
+    """The numbers that have no other bits than a mask."""
+    found = [0]
+    while mask:
+        bit = mask & -mask
+        found += [k | bit for k in found]
+        mask -= bit
+    return sorted(found)
 
 
 def _words(lines: list[str], arrays: dict[str, int], places: dict[str, _Place]) -> dict[str, dict[int, str]]:
@@ -195,8 +225,8 @@ def _elements(at: _Place, size: int, access: re.Match[str]) -> list[tuple[int, i
     if not at.step:
         return []
     first, last = -(at.offset // at.step), size - _whole(int(access["kind"][1:]))
-    if at.either:
-        return [(k, at.offset + k * at.step) for k in sorted(at.either[1:])]
+    if at.few:
+        return [(k, o) for k, o in ((k, at.offset + k * at.step) for k in at.few) if 0 <= o <= last]
     indices = range(first, first + size)
     if at.highest is not None:
         indices = range(max(first, 0), min(first + size, at.highest + 1))

@@ -261,7 +261,8 @@ class _Reader:
                     return delays.adder_ns(read.bits), delays.arithmetic_lut(read.bits), 0
                 return self._product(read.bits + 1)  # by the reciprocal
             case "and" | "or" | "xor":
-                wire = bits > 1 and any(o.is_constant for o in operands)
+                # Bits that are side by side are wires.
+                wire = bits > 1 and (any(o.is_constant for o in operands) or " = or disjoint " in self.texts[k])
                 return (0.0, 0, 0) if wire else (delays.LOGIC_NS, delays.logic_lut(bits), 0)
             case "shl" | "lshr" | "ashr":
                 wire = operands[1].is_constant
