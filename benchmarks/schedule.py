@@ -68,8 +68,8 @@ def schedule(layer: Layer) -> Result:
     return Result(layer, latency + 2 * (loop is not None), loop, lut)
 
 
-def sample(projects: Projects, every: int) -> list[Layer]:
-    """Some layers of each kind, every so many configurations."""
+def sample(projects: Projects, every: int) -> tuple[list[Layer], int]:
+    """Some layers of each kind, every so many configurations; and how many there are."""
     seen: dict[tuple[object, ...], Layer] = {}
     folders = sorted(projects.folders)
     for folder in folders:
@@ -90,7 +90,7 @@ def sample(projects: Projects, every: int) -> list[Layer]:
                 continue
             seen.setdefault((layer.kind, layer.source), layer)
     by_kind = {kind: [layer for (k, _), layer in seen.items() if k == kind] for kind in KINDS}
-    return [layer for layers in by_kind.values() for layer in layers[:: max(every, 1)]]
+    return [layer for layers in by_kind.values() for layer in layers[:: max(every, 1)]], len(seen)
 
 
 def main() -> int:
@@ -102,7 +102,8 @@ def main() -> int:
     parser.add_argument("--verbose", action="store_true", help="a line a layer")
     arguments = parser.parse_args()
     console = Console()
-    layers = sample(Projects(arguments.repository), arguments.every)
+    layers, number = sample(Projects(arguments.repository), arguments.every)
+    console.print(f"{len(layers)} of {number} configurations")
     with ProcessPoolExecutor(arguments.jobs) as pool:
         results = list(track(pool.map(schedule, layers), "scheduling", len(layers), console=console))
     if arguments.verbose:

@@ -116,6 +116,7 @@ def test_command(model, tmp_path, capsys):
     assert "those of Vitis HLS on an xcu250" in " ".join(text.split())
     found = read_report(tmp_path / "net")["schedule"]
     assert found["latency_cycles"] == sum(stage["latency_cycles"] for stage in found["stages"])
+    assert f"{found['lut']:,}" in text
     assert main(["report", str(tmp_path / "net")]) == 0
     assert "schedule of the C++" in capsys.readouterr().out
     assert not list((tmp_path / "net" / "build").glob("schedule.*"))
