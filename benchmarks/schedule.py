@@ -3,8 +3,8 @@
     python benchmarks/schedule.py --repository sparse-pixels.git               # every 12th configuration
     python benchmarks/schedule.py --repository sparse-pixels.git --every 1     # all of them: hours
 
-The repository is a clone of https://github.com/hftsoi/sparse-pixels. Nothing of the schedule is fitted to what the
-table shows but the LUTs of one operator of each width: the delays are from other designs
+The repository is a clone of https://github.com/hftsoi/sparse-pixels. Of the schedule, the LUTs of one operator of each
+width and the delays of choices and writes at an index follow these reports; the other delays are from other designs
 (``sparsepix_hls.schedule.delays``).
 """
 
