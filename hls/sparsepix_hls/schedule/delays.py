@@ -2,9 +2,10 @@
 
 The delays are those of the schedules that Vitis HLS itself wrote for other designs on the same part (version 2022.1,
 the ``verbose.sched.rpt`` of a public project), lines through the points of each kind; a product in LUTs is in none of
-them, and choices and writes at an index were set so that the published searches come out right. That a comparison and the two choices of the published search tree take 1.013, 1.028 and 1.084 ns at 8, 10 and 16
-bits (a third of the clock that their reports give) agrees with them to 0.01 ns. The LUTs are read off the tables of
-expressions in the reports of the published layers, where every operator of a width costs the same.
+them, and choices and writes at an index were set so that the published searches come out right. That a comparison and
+the two choices of the published search tree take 1.013, 1.028 and 1.084 ns at 8, 10 and 16 bits (a third of the clock
+that their reports give) agrees with the other delays to 0.02 ns. The LUTs are read off the tables of expressions in the
+reports of the published layers, where every operator of a width costs the same.
 """
 
 import math
