@@ -53,8 +53,9 @@ def optimized(text: str, function: str) -> Any:
     for names in (_CLEAN, _UNROLL, _UNROLL, _INLINE, _UNROLL):
         _run(module, builder, names)
     for _ in range(3):
-        known = resolve(str(module))
-        if known == str(module) and "= alloca" not in known:
+        text = str(module)
+        known = resolve(text)
+        if known == text and "= alloca" not in known:
             break
         module = llvm.parse_assembly(split_arrays(known))
         _run(module, builder, ("sroa", *_UNROLL))

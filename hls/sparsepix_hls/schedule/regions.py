@@ -20,24 +20,8 @@ _INSTRUCTION = re.compile(r"  [^ \]]")
 _NAME = re.compile(r"%[\w.$-]+")
 _CONSTANT = re.compile(r"i\d+ (-?\d+|true|false)$")
 _BETWEEN = re.compile(r"@llvm\.([su]m(?:in|ax))\.")
-_PURE = {
-    "add",
-    "sub",
-    "mul",
-    "udiv",
-    "urem",
-    "sdiv",
-    "srem",
-    "and",
-    "or",
-    "xor",
-    "shl",
-    "lshr",
-    "ashr",
-    "select",
-    "icmp",
-}
-_PURE |= {"zext", "sext", "trunc"}
+_PURE = {"add", "sub", "mul", "udiv", "urem", "sdiv", "srem", "and", "or", "xor", "shl", "lshr", "ashr"}
+_PURE |= {"select", "icmp", "zext", "sext", "trunc"}
 _MEMORY = re.compile(r"getelementptr .*ptr @.* %")
 _TRIPS = re.compile(r"@sparsepix_trips\(i32 (?:noundef )?(\d+)\)")
 
@@ -323,9 +307,7 @@ class _Reader:
             return 0.0, 0, 0  # whether the loop runs at all: the hardware does not ask
         one, other = (self._range(o, self.ranges) for o in operands)
         bits = one.union(other).bits
-        if one.low < 0 or other.low < 0 or not re.search(r" (eq|ne) ", self.texts[k]):
-            pass
-        elif bits == 1:
+        if bits == 1 and min(one.low, other.low) >= 0 and re.search(r" (eq|ne) ", self.texts[k]):
             return 0.0, 0, 0  # a bit, or its inverse
         return delays.compare_ns(bits), delays.arithmetic_lut(bits), 0
 
