@@ -51,6 +51,7 @@ class Row:
         config: the columns of the table that describe it; rows of equal ``config`` are one configuration.
         lut, ff, dsp: after Vivado synthesis.
         latency: cycles, from C synthesis.
+        report: design and LUTs of C synthesis, by which its report is found.
     """
 
     layer: PublishedLayer
@@ -59,6 +60,7 @@ class Row:
     ff: float
     dsp: float
     latency: int
+    report: tuple[str, int]
 
 
 Predictor = Callable[[list[Row]], Callable[[list[Row]], dict[str, np.ndarray]]]
@@ -112,6 +114,7 @@ def read_rows(path: Path) -> dict[Kind, list[Row]]:
                 ff=float(record["vivado_ff"]),
                 dsp=float(record["vivado_dsp"]),
                 latency=int(record["latency_cycles"]),
+                report=(design, int(record["csynth_lut"])),
             )
         )
     return rows

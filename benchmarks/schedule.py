@@ -3,9 +3,10 @@
     python benchmarks/schedule.py --repository sparse-pixels.git               # every 12th configuration
     python benchmarks/schedule.py --repository sparse-pixels.git --every 1     # all of them: hours
 
-The repository is a clone of https://github.com/hftsoi/sparse-pixels. Of the schedule, the LUTs of one operator of each
-width and the delays of choices and writes at an index follow these reports; the other delays are from other designs
-(``sparsepix_hls.schedule.delays``).
+The repository is a clone of https://github.com/hftsoi/sparse-pixels. Beside the schedule stands the latency of the
+estimate (``sparsepix_hls.reference.published``), which was fitted on all of these layers. Of the schedule, the LUTs of
+one operator of each width and the delays of choices and writes at an index follow these reports; the other delays are
+from other designs (``sparsepix_hls.schedule.delays``).
 """
 
 import argparse
@@ -16,11 +17,13 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
+from estimator import read_rows, reference_file
 from published_projects import KINDS, Layer, Projects
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from sparsepix_hls.reference.published import predict
 from sparsepix_hls.schedule.modulo import schedule_region
 from sparsepix_hls.schedule.optimize import optimized
 from sparsepix_hls.schedule.regions import regions
@@ -37,7 +40,7 @@ class Result:
 
     Args:
         layer: the published one.
-        latency_cycles, loop, lut: ours of the same, None if the C++ has something that we do not know.
+        latency_cycles, loop, lut, ff: ours of the same, None if the C++ has something that we do not know.
         problem: what, if so.
     """
 
@@ -45,6 +48,7 @@ class Result:
     latency_cycles: int = 0
     loop: tuple[int, int] | None = None
     lut: int = 0
+    ff: int = 0
     problem: str = ""
 
 
@@ -53,7 +57,7 @@ def schedule(layer: Layer) -> Result:
     try:
         with TemporaryDirectory() as folder:
             ir = compile_source(layer.source, "stage", Path(folder))
-            found = regions(optimized(ir.read_text(encoding="utf-8"), "stage"))
+            found = regions(optimized(ir.read_text(encoding="utf-8"), "stage"), memories=True)
     except SparsePixError as error:
         return Result(layer, problem=str(error).splitlines()[0])
     schedules = [schedule_region(region.operations, BUDGET_NS, forwarded=True) for region in found]
@@ -65,7 +69,7 @@ def schedule(layer: Layer) -> Result:
     loop = next(
         ((s.depth_cycles, s.interval_cycles) for r, s in zip(found, schedules, strict=True) if r.trips > 1), None
     )
-    return Result(layer, latency + 2 * (loop is not None), loop, lut)
+    return Result(layer, latency + 2 * (loop is not None), loop, lut, sum(s.ff for s in schedules))
 
 
 def sample(projects: Projects, every: int) -> tuple[list[Layer], int]:
@@ -93,15 +97,33 @@ def sample(projects: Projects, every: int) -> tuple[list[Layer], int]:
     return [layer for layers in by_kind.values() for layer in layers[:: max(every, 1)]], len(seen)
 
 
+def estimated_cycles(folder: Path | None) -> dict[tuple[str, int], int]:
+    """Latency by the estimate, of the layers by design and LUTs of C synthesis."""
+    rows = read_rows(reference_file(folder))
+    return {row.report: predict(row.layer)[1] for some in rows.values() for row in some}
+
+
+def _key(layer: Layer) -> tuple[str, int]:
+    return layer.project.removeprefix("hls_proj/"), layer.report.lut
+
+
+def _share_within_1(results: list[Result], estimates: dict[tuple[str, int], int]) -> str:
+    known = [r.layer for r in results if _key(r.layer) in estimates]
+    off = [abs(estimates[_key(layer)] - layer.report.latency_cycles) for layer in known]
+    return f"{sum(o <= 1 for o in off) / len(off):.0%} of {len(off)}" if off else ""
+
+
 def main() -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(description="the schedule against published reports")
     parser.add_argument("--repository", type=Path, required=True, help="a clone of hftsoi/sparse-pixels")
+    parser.add_argument("--reference", type=Path, help="folder of published_layers.csv")
     parser.add_argument("--every", type=int, default=12, help="take every so many configurations")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--verbose", action="store_true", help="a line a layer")
     arguments = parser.parse_args()
     console = Console()
+    estimates = estimated_cycles(arguments.reference)
     layers, number = sample(Projects(arguments.repository), arguments.every)
     console.print(f"{len(layers)} of {number} configurations")
     with ProcessPoolExecutor(arguments.jobs) as pool:
@@ -112,7 +134,8 @@ def main() -> int:
             print(
                 r.layer.name,
                 f"latency {r.latency_cycles} of {said.latency_cycles}, loop {r.loop} of {said.loop},",
-                f"LUT {r.lut} of {said.lut}",
+                f"LUT {r.lut} of {said.lut}, FF {r.ff} of {said.ff},",
+                f"estimate {estimates.get(_key(r.layer))}",
                 r.problem,
             )
     table = Table(title="ours of what Vitis HLS 2023.1 reported (xcu250, 5 ns, 27 %)")
@@ -123,6 +146,8 @@ def main() -> int:
         "latency within 1",
         "latency within 2",
         "LUT, median error",
+        "FF, median error",
+        "estimate: latency within 1",
         "not known",
     ):
         table.add_column(column, justify="left" if column == "layers" else "right")
@@ -141,6 +166,8 @@ def main() -> int:
             f"{sum(o <= 1 for o in off) / len(off):.0%}",
             f"{sum(o <= 2 for o in off) / len(off):.0%}",
             f"{median(abs(r.lut / r.layer.report.lut - 1) for r in known):.0%}",
+            f"{median(abs(r.ff / r.layer.report.ff - 1) for r in known if r.layer.report.ff):.0%}",
+            _share_within_1(own, estimates),
             str(len(own) - len(known)),
         )
     console.print(table)

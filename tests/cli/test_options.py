@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import json
 
 import numpy as np
 import pytest
@@ -239,3 +240,16 @@ def test_npy_files_of_any_layout(tmp_path, model, version):
         path.write_bytes(npy(array, version=version))
         found = translate(model, tmp_path / "q", testbench_inputs=load_images(path), force=True).directory
         assert (found / "tb" / "data" / "inputs.dat").read_text() == expected.read_text()
+
+
+def test_the_uncertainty_of_the_clock_goes_everywhere(tmp_path, model):
+    words = ["--clock-uncertainty", "12", "-o", str(tmp_path / "out")]
+    assert main([str(model), *words]) == 0
+    assert "set clock_uncertainty 12%" in (tmp_path / "out/build.tcl").read_text()
+    assert json.loads((tmp_path / "out/report.json").read_text())["clock_uncertainty"] == 12
+
+
+@pytest.mark.parametrize("percent", [-1, 91])
+def test_an_uncertainty_that_no_clock_has(tmp_path, model, percent):
+    with pytest.raises(SparsePixError, match=f"clock_uncertainty: expected 0 ... 90 percent.*found {percent}"):
+        translate(model, tmp_path / "out", options=Options(clock_uncertainty=percent))

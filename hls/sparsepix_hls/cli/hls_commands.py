@@ -8,7 +8,7 @@ from rich.console import Console
 from sparsepix_hls.cli.tables import show_estimate, show_schedule, show_vitis
 from sparsepix_hls.cpp.project import Project
 from sparsepix_hls.cpp.vitis_report import read_vitis
-from sparsepix_hls.flow.report import add_to_report
+from sparsepix_hls.flow.report import add_to_report, read_report
 from sparsepix_hls.project.toolchain import find_compiler, find_make
 from sparsepix_hls.schedule.project import schedule_json, schedule_project
 from sparsepix_hls.schedule.source import find_clang
@@ -52,8 +52,9 @@ def verify(console: Console, project: Project, arguments: Any) -> int:
         SparsePixError: a tool is missing or fails.
     """
     if arguments.schedule:
-        stages = schedule_project(project.directory, project.graph.name, arguments.clock, console=console)
-        found = schedule_json(stages)
+        uncertainty = read_report(project.directory)["clock_uncertainty"]
+        stages = schedule_project(project.directory, project.graph.name, arguments.clock, uncertainty, console)
+        found = schedule_json(stages, uncertainty)
         add_to_report(project.directory, "schedule", found)
         show_schedule(console, found)
     if not arguments.csim:

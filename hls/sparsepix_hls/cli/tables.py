@@ -48,17 +48,17 @@ def show_estimate(console: Console, report: dict[str, Any]) -> None:
 
 def show_schedule(console: Console, schedule: dict[str, Any]) -> None:
     """Print when the loops of a project run, stage by stage."""
-    table = _table(f"schedule of the C++ with {schedule['clock_uncertainty']:.0%} of the clock kept free")
+    table = _table(f"schedule of the C++ with {schedule['clock_uncertainty']} % of the clock kept free")
     table.add_column("stage", overflow="fold")
-    for heading in ("iterations", "every", "depth", "LUT", "DSP", "cycles", "an event every"):
+    for heading in ("iterations", "every", "depth", "LUT", "FF", "DSP", "cycles", "an event every"):
         table.add_column(heading, justify="right", no_wrap=True)
     for stage in schedule["stages"]:
         for k, loop in enumerate(stage["loops"]):
-            counts = [loop[key] for key in ("trips", "interval_cycles", "depth_cycles", "lut", "dsp")]
+            counts = [loop[key] for key in ("trips", "interval_cycles", "depth_cycles", "lut", "ff", "dsp")]
             whole = [] if k else [stage["latency_cycles"], stage["interval_cycles"]]
             table.add_row("" if k else stage["name"], *(f"{count:,}" for count in (*counts, *whole)))
     table.add_section()
-    total = (schedule[key] for key in ("lut", "dsp", "latency_cycles", "interval_cycles"))
+    total = (schedule[key] for key in ("lut", "ff", "dsp", "latency_cycles", "interval_cycles"))
     table.add_row("total", "", "", "", *(f"{count:,}" for count in total))
     console.print(table)
     console.print(schedule["method"])

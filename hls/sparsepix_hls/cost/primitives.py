@@ -220,11 +220,11 @@ def maximum_tree(terms: int, bits: int) -> Cost:
     return replace(max(terms - 1, 0) * maximum(bits), levels=2 * tree_levels(terms))
 
 
-def cycles(cost: Cost, clock_ns: float, level_ns: float) -> int:
+def cycles(cost: Cost, logic_ns: float, level_ns: float) -> int:
     """Clock cycles that logic of this depth takes; at least 1."""
-    if clock_ns <= 0 or level_ns <= 0:
-        raise ValueError(f"clock_ns, level_ns: expected times above 0, found {clock_ns} and {level_ns}.")
-    in_a_clock = max(math.floor(clock_ns / level_ns), 1)
+    if logic_ns <= 0 or level_ns <= 0:
+        raise ValueError(f"logic_ns, level_ns: expected times above 0, found {logic_ns} and {level_ns}.")
+    in_a_clock = max(math.floor(logic_ns / level_ns), 1)
     return max(math.ceil(cost.levels / in_a_clock), 1)
 
 

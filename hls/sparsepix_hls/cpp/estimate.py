@@ -1,7 +1,7 @@
 """Estimated latency and area of a design: the costs of its layers, put together stage by stage; not synthesis."""
 
 import math
-from dataclasses import asdict
+from dataclasses import replace
 
 from sparsepix_hls.cost.costs import channel_cost, interval
 from sparsepix_hls.cost.result import DesignEstimate, Row, StageEstimate
@@ -19,10 +19,11 @@ KIND = "estimate from primitives, not confirmed by synthesis: expect a factor of
 
 def estimate_design(design: Design, clock_ns: float) -> DesignEstimate:
     """Estimated cost of a design at a clock period of ``clock_ns``."""
+    logic_ns = design.logic_ns(clock_ns)
     rows: list[Row] = []
     stages = []
     for stage in design.stages:
-        own = [_row(stage, step, design, clock_ns) for step in stage.steps]
+        own = [_row(stage, step, design, logic_ns) for step in stage.steps]
         if stage.kind == "receive":
             own = [
                 Row(stage.name, design.graph.input.name, "AXI4-Stream", receive_cost(design.input_reduce, stage.rounds))
@@ -43,19 +44,21 @@ def estimate_design(design: Design, clock_ns: float) -> DesignEstimate:
     return DesignEstimate(tuple(rows), tuple(stages), total, KIND, HAND_OVER)
 
 
-def _row(stage: Stage, step: Layer, design: Design, clock_ns: float) -> Row:
+def _row(stage: Stage, step: Layer, design: Design, logic_ns: float) -> Row:
     if isinstance(step, InputReduce):
-        cost = reduce_cost(step, design.reduce, design.pixels_per_cycle, clock_ns)
+        cost = reduce_cost(step, design.reduce, design.pixels_per_cycle, logic_ns, design.scan_pixels)
         if design.reduce == "stream" and design.io == "parallel":
             beats = read_beats_cost(step, design.pixels_per_cycle)
-            cost = Estimate(**(asdict(cost) | {"lut": cost.lut + round(beats.lut)}))
+            cost = replace(cost, lut=cost.lut + round(beats.lut), ff=cost.ff + round(beats.ff))
         return Row(stage.name, step.name, f"InputReduce {design.reduce}", cost)
     if isinstance(step, MakeKernelMap):
-        how = LayerDesign("scan" if stage.kind == "scan" else "", stage.rounds if stage.kind == "scan" else 1, 1)
-        return Row(stage.name, step.name, "KernelMap", step.cost(how, clock_ns))
+        way = ("scan", stage.rounds, design.scan_pixels) if stage.kind == "scan" else ("", 1, 1)
+        return Row(stage.name, step.name, "KernelMap", step.cost(LayerDesign(*way), logic_ns))
     how = design.layers[step.name]
+    if how.implementation == "overlap":
+        how = replace(how, reuse_factor=stage.rounds, parallel=design.scan_pixels)
     words = [type(step).__name__, how.implementation]
-    return Row(stage.name, step.name, " ".join(word for word in words if word), step.cost(how, clock_ns))
+    return Row(stage.name, step.name, " ".join(word for word in words if word), step.cost(how, logic_ns))
 
 
 def _channels(arrays: list[Array], hand_overs: int) -> Estimate:

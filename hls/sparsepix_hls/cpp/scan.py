@@ -15,20 +15,20 @@ from sparsepix_hls.layers.sparse_conv2d import SparseConv2d
 
 
 def scan_body(stage: Stage, design: Design, layers: Mapping[str, Kernel], sends: bool) -> list[str]:
-    """A scan: each clock the next active pixel, its pairs with the earlier ones, and the overlapped convolution."""
+    """A scan: each clock the next active pixel or two, pairs with the earlier ones, and the overlapped convolution."""
     reduce = design.input_reduce
     config, magnitude = f"{reduce.name}_config", reduce.selection == "magnitude"
     _, height, width = reduce.image.shape
+    pair = design.scan_pixels == 2
     listed = _listed(reduce)
     convs = [step for step in stage.steps if isinstance(step, SparseConv2d)]
     maps = [step.map for step in stage.steps if isinstance(step, MakeKernelMap)]
-    rows = {size: f"{reduce.coords.name}_row_{size[0]}x{size[1]}" for size in _sizes(convs, maps)}
 
     state = [
         comment(heading(layers[reduce.name]), "  "),
         f"  sparsepix::Flags<{width}> active[{height}]; // pixels to list",
         partition("active"),
-        f"  sparsepix::ScanState<{config}> scan;",
+        f"  sparsepix::{'PairScanState' if pair else 'ScanState'}<{config}> scan;",
         *declarations((reduce.features, reduce.coords), listed),
         *declarations(maps, {m.name: f"{m.name}_listed" for m in maps}),
         *declarations(
@@ -42,32 +42,17 @@ def scan_body(stage: Stage, design: Design, layers: Mapping[str, Kernel], sends:
         find.append(call(f"sparsepix::keep_largest<{config}>", [reduce.image.name, "active"], indent))
     find.append(call(f"sparsepix::start_scan<{config}>", ["active", "scan"], indent))
 
-    step = []
-    channels = reduce.image.shape[0]
-    step += [
-        f"    {reduce.features.name}_t pixel[{channels}];",
-        partition("pixel"),
-        f"    {reduce.coords.name}_t place[2];",
-        partition("place"),
-        _in_loop(f"next_pixel<{config}>", [reduce.image.name, "active", "scan", "pixel", "place"]),
+    channels, several = reduce.image.shape[0], "[2]" if pair else ""
+    counter = "turn" if pair else "slot"
+    pixel, place = ("pixels", "places") if pair else ("pixel", "place")
+    step = [
+        f"    {reduce.features.name}_t {pixel}{several}[{channels}];",
+        partition(pixel),
+        f"    {reduce.coords.name}_t {place}{several}[2];",
+        partition(place),
+        _in_loop(f"next_{pixel}<{config}>", [reduce.image.name, "active", "scan", pixel, place]),
     ]
-    for size, row in rows.items():
-        user = _user(size, convs, maps, layers)
-        element = array_type(KernelMap(reduce.coords, size))
-        step += [f"    {element} {row}[{reduce.max_pixels}];", partition(row)]
-        step.append(_in_loop(f"pair_row<{user}_config>", ["slot", "place", listed[reduce.coords.name], row]))
-    for conv in convs:
-        layer = layers[conv.name]
-        weight = layer.constants[0][0].name
-        arguments = ["slot", "pixel", listed[reduce.features.name], rows[conv.kernel_size], weight]
-        step.append(comment(heading(layer), "    "))
-        step.append(_in_loop(f"{layer.kernel}<{conv.name}_config>", [*arguments, f"{conv.output.name}_sums"]))
-    for wanted in maps:
-        user = _user(wanted.kernel_size, convs, maps, layers)
-        arguments = ["slot", rows[wanted.kernel_size], f"{wanted.name}_listed"]
-        step.append(_in_loop(f"list_pairs<{user}_config>", arguments))
-    arguments = ["slot", "pixel", "place", listed[reduce.features.name], listed[reduce.coords.name]]
-    step.append(_in_loop(f"list_pixel<{config}>", arguments))
+    step += _take_pixels(reduce, convs, maps, layers, listed, pair)
 
     listed |= {m.name: f"{m.name}_listed" for m in maps}
     ending = _finish(stage, layers, convs, listed, sends)
@@ -78,12 +63,63 @@ def scan_body(stage: Stage, design: Design, layers: Mapping[str, Kernel], sends:
         start: list[str] = []
     else:
         begin, mode = [], "#pragma HLS PIPELINE II = 1 rewind"
-        start = ["    if (slot == 0) {", *find, "    }"]
-    loop = f"  for (int slot = 0; slot < {reduce.max_pixels}; slot++) {{"
+        start = [f"    if ({counter} == 0) {{", *find, "    }"]
+    loop = f"  for (int {counter} = 0; {counter} < {stage.rounds}; {counter}++) {{"
     return [
         *state, *begin, "LIST_PIXEL:", loop, mode, *start, *step,
-        f"    if (slot == {reduce.max_pixels - 1}) {{", *ending, "    }", "  }",
+        f"    if ({counter} == {stage.rounds - 1}) {{", *ending, "    }", "  }",
     ]  # fmt: skip
+
+
+def _take_pixels(
+    reduce: InputReduce,
+    convs: list[SparseConv2d],
+    maps: list[KernelMap],
+    layers: Mapping[str, Kernel],
+    listed: Mapping[str, str],
+    pair: bool,
+) -> list[str]:
+    """What is done with the pixels of a clock: their pairs with the earlier ones, the convolution, their slots.
+
+    Of two the first one is listed before the second one looks for its pairs.
+    """
+    config, lines = f"{reduce.name}_config", []
+    rows = {size: f"{reduce.coords.name}_row_{size[0]}x{size[1]}" for size in _sizes(convs, maps)}
+    several, slots = ("[2]", ("slot", "slot + 1")) if pair else ("", ("slot",))
+    half = pair and reduce.max_pixels % 2
+    if pair:
+        lines.append("    const int slot = 2 * turn;")
+    if half:
+        lines.append(_in_loop(f"drop_second<{config}>", [f"turn == {reduce.max_pixels // 2}", "pixels", "places"]))
+    for size, row in rows.items():
+        element = array_type(KernelMap(reduce.coords, size))
+        lines += [f"    {element} {row}{several}[{reduce.max_pixels}];", partition(row)]
+    listing: list[str] = []
+    for number, slot in enumerate(slots):
+        one, pixel, place = (f"[{number}]", "pixels", "places") if pair else ("", "pixel", "place")
+        for size, row in rows.items():
+            arguments = [slot, f"{place}{one}", listed[reduce.coords.name], f"{row}{one}"]
+            lines.append(_in_loop(f"pair_row<{_user(size, convs, maps, layers)}_config>", arguments))
+        listing = []
+        for wanted in maps:
+            arguments = [slot, f"{rows[wanted.kernel_size]}{one}", f"{wanted.name}_listed"]
+            user = _user(wanted.kernel_size, convs, maps, layers)
+            listing.append(_in_loop(f"list_pairs<{user}_config>", arguments))
+        arguments = [slot, f"{pixel}{one}", f"{place}{one}", listed[reduce.features.name], listed[reduce.coords.name]]
+        listing.append(_in_loop(f"list_pixel<{config}>", arguments))
+        if slot != slots[-1]:
+            lines += listing
+    for conv in convs:
+        layer = layers[conv.name]
+        weight, pixel = layer.constants[0][0].name, "pixels" if pair else "pixel"
+        arguments = ["slot", pixel, listed[reduce.features.name], rows[conv.kernel_size], weight]
+        lines.append(comment(heading(layer), "    "))
+        kernel = f"{layer.kernel}{'s' if pair else ''}<{conv.name}_config>"
+        lines.append(_in_loop(kernel, [*arguments, f"{conv.output.name}_sums"]))
+    if half:
+        # The last turn has no slot for its second pixel.
+        return [*lines, f"    if (turn < {reduce.max_pixels // 2}) {{", *listing, "    }"]
+    return [*lines, *listing]
 
 
 def stream_body(stage: Stage, design: Design, layers: Mapping[str, Kernel], sends: bool) -> list[str]:

@@ -100,6 +100,7 @@ def write_project(
         "top": graph.name,
         "part": part,
         "clock_ns": f"{clock_ns:g}",
+        "clock_uncertainty": str(design.clock_uncertainty),
         "standard": toolchain.STANDARD,
         "optimization": toolchain.OPTIMIZATION,
         "flags": " ".join(toolchain.FLAGS),

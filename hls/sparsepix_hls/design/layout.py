@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from sparsepix_hls.design.options import CLOCK_UNCERTAINTY
 from sparsepix_hls.ir.graph import Graph, Layer, Setting
 from sparsepix_hls.ir.tensors import LayerDesign
 from sparsepix_hls.layers.input_reduce import InputReduce, input_reduce
@@ -24,6 +25,7 @@ class Design:
         pixels_per_cycle: pixels a clock of a streaming reduction or port; 1 where there is none.
         layers: by name, for each layer but the input reduction.
         scan_pixels: active pixels that a scan lists a clock.
+        clock_uncertainty: percent of the clock that are kept free.
         sums_apart: an activation after sums that grow from round to round is a stage of its own: it has work to do in
             the last round only. The backend says so, see ``Backend`` in ``flow``.
     """
@@ -34,6 +36,7 @@ class Design:
     pixels_per_cycle: int
     layers: Mapping[str, LayerDesign]
     scan_pixels: int = 1
+    clock_uncertainty: int = CLOCK_UNCERTAINTY
     sums_apart: bool = False
 
     @cached_property
@@ -47,6 +50,10 @@ class Design:
     def input_reduce(self) -> InputReduce:
         """The first layer."""
         return input_reduce(self.graph)
+
+    def logic_ns(self, clock_ns: float) -> float:
+        """What a clock of this period has for logic."""
+        return usable_ns(clock_ns, self.clock_uncertainty)
 
     @property
     def beats(self) -> int:
@@ -64,7 +71,12 @@ class Design:
 
     def setting(self, layer: Layer) -> Setting:
         """What a layer needs to know to find its kernel."""
-        return Setting(self.how(layer), self.reduce, self.pixels_per_cycle, self.input_reduce.coords)
+        return Setting(self.how(layer), self.reduce, self.pixels_per_cycle, self.scan_pixels, self.input_reduce.coords)
+
+
+def usable_ns(clock_ns: float, clock_uncertainty: int) -> float:
+    """What a clock has for logic: its period less the percentage that is kept free."""
+    return clock_ns * (100 - clock_uncertainty) / 100
 
 
 def layer_design(layer: Layer, implementation: str, reuse_factor: int) -> LayerDesign:

@@ -14,6 +14,7 @@ from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.system.options import Option, option, options_of, with_help
 
 LARGEST_NUMBER = 2**31 - 1
+CLOCK_UNCERTAINTY = 27  # percent, the default of Vitis HLS
 
 REDUCTIONS = ("scan", "stream", "tree")
 IO = ("parallel", "stream")
@@ -59,9 +60,7 @@ class Options:
     pixels_per_cycle: int | None = option(
         None, "pixels a clock of a stream (default: one row of the image)", metavar="P"
     )
-    scan_pixels: int | None = option(
-        None, "rtl: active pixels that a scan lists a clock, 1 or 2 (default: 1)", metavar="P"
-    )
+    scan_pixels: int | None = option(None, "active pixels that a scan lists a clock, 1 or 2 (default: 1)", metavar="P")
     io: str = option(
         "parallel",
         "ports: all pixels at once, or AXI4-Stream with P pixels a beat (default: %(default)s)",
@@ -84,6 +83,9 @@ class Options:
         choices=(*DENSES, AUTO),
     )
     reuse_factor: int | None = option(None, "compute each layer in R rounds on 1/R of it (default: 1)", metavar="R")
+    clock_uncertainty: int | None = option(
+        None, "hls: part of the clock that is kept free for routing, in percent (default: 27)", metavar="PERCENT"
+    )
     target_interval: int | None = option(None, "choose each layer's reuse: no stage slower than C cycles", metavar="C")
     layers: Mapping[str, LayerOptions] = field(default_factory=dict)
 

@@ -6,8 +6,18 @@ import reprlib
 from collections.abc import Callable
 
 from sparsepix_hls.cost.costs import RESTART, interval
-from sparsepix_hls.design.layout import Design, layer_design
-from sparsepix_hls.design.options import AUTO, CONVS, DENSES, FLATTENS, IO, REDUCTIONS, LayerOptions, Options
+from sparsepix_hls.design.layout import Design, layer_design, usable_ns
+from sparsepix_hls.design.options import (
+    AUTO,
+    CLOCK_UNCERTAINTY,
+    CONVS,
+    DENSES,
+    FLATTENS,
+    IO,
+    REDUCTIONS,
+    LayerOptions,
+    Options,
+)
 from sparsepix_hls.design.rewrites import lookup_partner, with_activations_next, with_lookups
 from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Graph, Layer
@@ -18,6 +28,7 @@ from sparsepix_hls.layers.sparse_flatten import SparseFlatten, SparseFlattenDens
 from sparsepix_ops.errors import SparsePixError
 
 FASTEST_NS, SLOWEST_NS = 0.5, 10_000.0
+MOST_UNCERTAINTY = 90  # percent
 _DSP_IN_LUTS = 100  # what a DSP slice counts when two implementations are compared
 
 
@@ -39,19 +50,20 @@ def make_design(
         SparsePixError: everything that was asked for and cannot be built, with the layer and the fix.
     """
     options = options if options is not None else Options()
-    check_clock(clock_ns)
-    problems = _option_problems(graph, options, clock_ns, reductions)
+    uncertainty = CLOCK_UNCERTAINTY if options.clock_uncertainty is None else options.clock_uncertainty
+    time = usable_ns(check_clock(clock_ns), uncertainty)
+    problems = _option_problems(graph, options, time, reductions)
     if problems:
         raise SparsePixError(problems, f"model {graph.name} cannot be built this way")
     graph = with_activations_next(graph)
-    reduce = _reduction(graph, options, clock_ns, reductions)
+    reduce = _reduction(graph, options, time, reductions)
     pixels = _pixels_per_cycle(graph, options, reduce)
     notices: list[str] = []
     chosen: dict[str, LayerDesign] = {}
     flattens = {}
     for layer in graph.layers:
         if isinstance(layer, SparseFlatten):
-            flattens[layer.name] = _flatten(graph, layer, options, clock_ns)
+            flattens[layer.name] = _flatten(graph, layer, options, time)
     graph = with_lookups(graph, [name for name, how in flattens.items() if how == "lookup"])
     overlapped = _overlapped(graph, options, reduce)
     for layer in graph.layers:
@@ -60,10 +72,10 @@ def make_design(
         candidates = [overlapped[layer.name]] if layer.name in overlapped else _candidates(layer, options)
         reuses = _reuses(layer, options)
         designs = [layer_design(layer, how, reuse) for how in candidates for reuse in reuses]
-        chosen[layer.name] = min(designs, key=_area_of(layer, clock_ns))
+        chosen[layer.name] = min(designs, key=_area_of(layer, time))
         notices += _reuse_notices(layer, options, chosen[layer.name])
     _follow_up(graph, chosen)
-    design = Design(graph, reduce, options.io, pixels, chosen, options.scan_pixels or 1)
+    design = Design(graph, reduce, options.io, pixels, chosen, options.scan_pixels or 1, uncertainty)
     return design, tuple(notices)
 
 
@@ -82,11 +94,11 @@ def check_clock(clock_ns: float) -> float:
     return float(clock_ns)
 
 
-def _area_of(layer: Layer, clock_ns: float) -> Callable[[LayerDesign], tuple]:
+def _area_of(layer: Layer, logic_ns: float) -> Callable[[LayerDesign], tuple]:
     def area(how: LayerDesign) -> tuple:
         if how.implementation == "overlap":
             return (0,)  # at no extra latency, on the smallest hardware
-        cost = layer.cost(how, clock_ns)
+        cost = layer.cost(how, logic_ns)
         return (1, cost.lut + _DSP_IN_LUTS * cost.dsp, how.reuse_factor)
 
     return area
@@ -110,7 +122,7 @@ def _follow_up(graph: Graph, chosen: dict[str, LayerDesign]) -> None:
             makers[tensor.name] = layer
 
 
-def _reduction(graph: Graph, options: Options, clock_ns: float, reductions: tuple[str, ...]) -> str:
+def _reduction(graph: Graph, options: Options, logic_ns: float, reductions: tuple[str, ...]) -> str:
     reduce = input_reduce(graph)
     if options.reduce != AUTO:
         return options.reduce
@@ -122,7 +134,7 @@ def _reduction(graph: Graph, options: Options, clock_ns: float, reductions: tupl
     if wanted is None or reduce.selection != "raster":
         return "scan"
     pixels = _pixels_per_cycle(graph, options, "stream")
-    costs: dict[str, Estimate] = {how: reduce_cost(reduce, how, pixels, clock_ns) for how in reductions}
+    costs: dict[str, Estimate] = {how: reduce_cost(reduce, how, pixels, logic_ns) for how in reductions}
     fast = {how: cost for how, cost in costs.items() if cost.interval_cycles <= wanted}
     return min(fast, key=lambda how: fast[how].lut) if fast else min(costs, key=lambda h: costs[h].interval_cycles)
 
@@ -137,7 +149,7 @@ def _asked(layer: Layer, options: Options) -> LayerOptions:
     return options.layers.get(layer.name, LayerOptions())
 
 
-def _flatten(graph: Graph, layer: SparseFlatten, options: Options, clock_ns: float) -> str:
+def _flatten(graph: Graph, layer: SparseFlatten, options: Options, logic_ns: float) -> str:
     """'scatter' or 'lookup' for one flatten."""
     wanted = _asked(layer, options).implementation or options.flatten
     if wanted != AUTO:
@@ -155,7 +167,7 @@ def _flatten(graph: Graph, layer: SparseFlatten, options: Options, clock_ns: flo
         total = 0.0
         for part in parts:
             designs = [layer_design(part, how, r) for how in _candidates(part, options) for r in _reuses(part, options)]
-            total += min(_area_of(part, clock_ns)(how)[1] for how in designs)
+            total += min(_area_of(part, logic_ns)(how)[1] for how in designs)
         return total
 
     return "lookup" if cheapest([joined]) < cheapest([layer, dense]) else "scatter"
@@ -213,7 +225,7 @@ def _reuse_notices(layer: Layer, options: Options, how: LayerDesign) -> list[str
     return []
 
 
-def _option_problems(graph: Graph, options: Options, clock_ns: float, reductions: tuple[str, ...]) -> list[str]:
+def _option_problems(graph: Graph, options: Options, logic_ns: float, reductions: tuple[str, ...]) -> list[str]:
     """Everything that was asked for and cannot be built."""
     problems = []
     _, height, width = graph.input.shape
@@ -233,6 +245,11 @@ def _option_problems(graph: Graph, options: Options, clock_ns: float, reductions
     ):
         if number is not None and number < 1:
             problems.append(f"{what}: expected 1 or more, found {number}")
+    if not 0 <= (options.clock_uncertainty or 0) <= MOST_UNCERTAINTY:
+        problems.append(
+            f"clock_uncertainty: expected 0 ... {MOST_UNCERTAINTY} percent of the clock, found "
+            f"{options.clock_uncertainty}"
+        )
     if options.reuse_factor is not None and options.target_interval is not None:
         problems.append("reuse_factor and target_interval: give one of them; a target chooses the reuse of every layer")
     if (options.pixels_per_cycle or 0) > height * width:
@@ -258,7 +275,7 @@ def _option_problems(graph: Graph, options: Options, clock_ns: float, reductions
         )
     problems += _overlap_problems(graph, options)
     problems += _lookup_problems(graph, options)
-    problems += _target_problems(graph, options, clock_ns, reductions)
+    problems += _target_problems(graph, options, logic_ns, reductions)
     return problems
 
 
@@ -318,7 +335,7 @@ def _lookup_problems(graph: Graph, options: Options) -> list[str]:
     return problems
 
 
-def _target_problems(graph: Graph, options: Options, clock_ns: float, reductions: tuple[str, ...]) -> list[str]:
+def _target_problems(graph: Graph, options: Options, logic_ns: float, reductions: tuple[str, ...]) -> list[str]:
     target = options.target_interval
     if target is None:
         return []
@@ -341,7 +358,7 @@ def _target_problems(graph: Graph, options: Options, clock_ns: float, reductions
         kind = min(known, key=lambda how: known[how])  # the fastest that 'auto' can choose
     cycles = known.get(kind, 0)
     if reduce.selection != "raster" and "tree" in reductions:  # a kernel of HLS; that of RTL is looked at there
-        cycles = reduce_cost(reduce, "scan", 1, clock_ns).interval_cycles
+        cycles = reduce_cost(reduce, "scan", 1, logic_ns, options.scan_pixels or 1).interval_cycles
     if kind and cycles > target:
         problems.append(
             f"target_interval: {reduce.name} takes {cycles} cycles by {kind!r}, found a target of {target}: "

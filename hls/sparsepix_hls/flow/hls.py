@@ -10,7 +10,7 @@ from sparsepix_hls.cpp.estimate import estimate_design
 from sparsepix_hls.cpp.project import Project
 from sparsepix_hls.cpp.writer import write_project
 from sparsepix_hls.design.layout import Design
-from sparsepix_hls.design.options import REDUCTIONS, Options
+from sparsepix_hls.design.options import REDUCTIONS
 from sparsepix_hls.flow.backends import Backend
 from sparsepix_hls.ir.graph import Graph
 from sparsepix_hls.project.parts import Part
@@ -36,21 +36,14 @@ class HlsFirmware:
         return Project(directory, graph)
 
 
-def _problems(graph: Graph, options: Options) -> list[str]:
-    """What has no HLS kernel, with the fix."""
-    if options.scan_pixels in (None, 1):
-        return []
-    return [f"scan_pixels: {options.scan_pixels} pixels a clock have no HLS kernel: use 1, or --backend rtl"]
-
-
 HLS = Backend(
     name="hls",
     language="HLS C++",
     reductions=REDUCTIONS,
-    scan_pixels=(None,),
+    scan_pixels=(1, 2),
     sums_apart=False,
     found_later=("csim",),
-    problems=_problems,
+    problems=lambda graph, options: [],
     design_problems=lambda design, options: [],
     lower=HlsFirmware,
 )

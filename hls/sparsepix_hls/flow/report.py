@@ -54,6 +54,7 @@ def make_report(
         "input": _tensor(graph.input),
         "output": _tensor(graph.output),
         "outputs": [_tensor(tensor) for tensor in graph.outputs],
+        "clock_uncertainty": design.clock_uncertainty,
         "design": {"reduce": design.reduce, "io": design.io, "pixels_per_cycle": design.pixels_per_cycle},
         "layers": [_layer(layer, design) for layer in graph.layers],
         "dropped_head": graph.dropped_head,

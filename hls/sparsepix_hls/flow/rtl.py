@@ -46,6 +46,8 @@ def _problems(graph: Graph, options: Options) -> list[str]:
     reduce, problems = input_reduce(graph), []
     if options.reduce == "tree":
         problems.append("reduce 'tree' has no RTL: use 'scan' or 'stream'")
+    if options.clock_uncertainty is not None:
+        problems.append("clock_uncertainty: only C++ for Vitis HLS has it, leave it out")
     if reduce.image.type != reduce.features.type:
         problems.append(f"{reduce.name}: expected features of the image's type, found {reduce.features.type}")
     problems += [

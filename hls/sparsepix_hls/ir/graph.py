@@ -24,12 +24,14 @@ class Setting:
         how: the layer is computed.
         reduce: of ``REDUCTIONS``.
         pixels_per_cycle: of a streaming reduction or port; 1 where there is none.
+        scan_pixels: active pixels that a scan lists a clock.
         listed: coords of the input reduction, the only list that is in raster order.
     """
 
     how: LayerDesign
     reduce: str
     pixels_per_cycle: int
+    scan_pixels: int
     listed: Tensor
 
 
@@ -105,7 +107,7 @@ class Layer:
         """The C++ kernel that computes it, with its parameters."""
         raise NotImplementedError
 
-    def cost(self, how: LayerDesign, clock_ns: float) -> Estimate:
+    def cost(self, how: LayerDesign, logic_ns: float) -> Estimate:
         """Estimated cost of its kernel."""
         raise NotImplementedError
 

@@ -114,7 +114,7 @@ class Activation(Layer):
             "exact_t": FixedPoint(type_.width + shift, type_.integer, type_.signed, "FLOOR", "WRAP"),
         }
 
-    def cost(self, how: LayerDesign, clock_ns: float) -> Estimate:
+    def cost(self, how: LayerDesign, logic_ns: float) -> Estimate:
         """Rounding is an adder over the kept bits; saturation and ReLU are a LUT for each bit of the output."""
         items = how.parallel * self.output.shape[1] if len(self.output.shape) == 2 else self.output.shape[0]
         bits = self.output.type.width
@@ -123,12 +123,12 @@ class Activation(Layer):
             lists = items // len(self.formats.elements)
             side_by_side = (lists * (adder(width) + Cost(lut=width, levels=1)) for width in widths)
             cost = reduce(or_, side_by_side, Cost())
-            return layer_estimate(cost, clock_ns, how.reuse_factor, lists * sum(widths), owns_loop=False)
+            return layer_estimate(cost, logic_ns, how.reuse_factor, lists * sum(widths), owns_loop=False)
         copies = self.input.type == self.output.type and not self.relu and not self.slope_shift
         cost = Cost() if copies else items * (adder(bits) + Cost(lut=bits, levels=1))
         if self.slope_shift:
             cost = items * mux(2, self.input.type.width + self.slope_shift) + cost
-        return layer_estimate(cost, clock_ns, how.reuse_factor, items * bits, owns_loop=False)
+        return layer_estimate(cost, logic_ns, how.reuse_factor, items * bits, owns_loop=False)
 
     def lower(self, values: Mapping[str, np.ndarray], how: LayerDesign, ports: Any) -> dict[str, np.ndarray]:
         """See ``Layer.lower``; of one round too, whose items it is given."""

@@ -65,7 +65,7 @@ class Dense(Layer):
         constants = ((self.weight, shape), bias)
         return Kernel(self.name, "Dense", "dense", "dense", config, *ends, constants, in_rounds=True)
 
-    def cost(self, how: LayerDesign, clock_ns: float) -> Estimate:
+    def cost(self, how: LayerDesign, logic_ns: float) -> Estimate:
         """See ``Layer.cost``."""
         outputs = self.weight.raw.shape[1]
         b, w = self.input.type.width, self.weight.type.width
@@ -75,15 +75,15 @@ class Dense(Layer):
             from sparsepix_hls.kernels.adder_graph import adder_graph
 
             graph = adder_graph(self)
-            return layer_estimate(Cost(lut=graph.lut, levels=graph.depth) + bias, clock_ns, how.reuse_factor, 2 * live)
+            return layer_estimate(Cost(lut=graph.lut, levels=graph.depth) + bias, logic_ns, how.reuse_factor, 2 * live)
         if how.reuse_factor == 1:
             matrix = constant_matrix(self.weight.raw, b, w)
-            return layer_estimate(matrix + bias, clock_ns, how.reuse_factor, 2 * live, self.weight.raw.size)
+            return layer_estimate(matrix + bias, logic_ns, how.reuse_factor, 2 * live, self.weight.raw.size)
         products = how.parallel * outputs
         terms = how.parallel + 1
         read = how.parallel * mux(how.reuse_factor, b) | products * rom(how.reuse_factor, w)
         cost = read + scaled(products * multiplier(b, w) + outputs * adder_tree(terms, b + w), MERGED) + bias
-        return layer_estimate(cost | register(live), clock_ns, how.reuse_factor, products * (b + w) / 2, products)
+        return layer_estimate(cost | register(live), logic_ns, how.reuse_factor, products * (b + w) / 2, products)
 
     def operations(self, parallel: int) -> int:
         """Each input of a round meets each output."""

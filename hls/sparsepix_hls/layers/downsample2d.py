@@ -125,14 +125,14 @@ class Pool2d(Downsample2d):
         """Cell and image, for a comment."""
         return "{}x{} of {}x{}".format(*self.kernel_size, *self.spatial_shape)
 
-    def pool_cost(self, how: LayerDesign, clock_ns: float, joined: Cost, mean: Cost, products: int = 0) -> Estimate:
+    def pool_cost(self, how: LayerDesign, logic_ns: float, joined: Cost, mean: Cost, products: int = 0) -> Estimate:
         """Estimated cost, from that of joining the members of one cell and of what follows."""
         slots, channels = self.features.shape
         b, cell, coord = self.features.type.width, self.output_coords.type.width, self.coords.type.width
         members = cell_members(slots, coord, cell, how.reuse_factor, how.parallel)
         cost = scaled(members + how.parallel * joined, POOLED) + how.parallel * mean
         live = slots * (channels * b + 2 * cell) + how.parallel * slots
-        return layer_estimate(cost, clock_ns, how.reuse_factor, live, products)
+        return layer_estimate(cost, logic_ns, how.reuse_factor, live, products)
 
     def merged(
         self, implementation: str, features: np.ndarray, coords: np.ndarray, own: np.ndarray, earlier: np.ndarray

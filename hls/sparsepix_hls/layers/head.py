@@ -65,7 +65,7 @@ class Head(Layer):
         config, constants = {"size": self.input.shape[0], "steps": steps}, ((self.thresholds, (steps,)),)
         return Kernel(self.name, self.kind, "head", self.kind.lower(), config, self.inputs, self.outputs, constants)
 
-    def cost(self, how: LayerDesign, clock_ns: float) -> Estimate:
+    def cost(self, how: LayerDesign, logic_ns: float) -> Estimate:
         """A binary search halves the table of constants level by level."""
         steps, bits, count = self.thresholds.raw.size, self.thresholds.type.width, self.input.shape[0]
         levels, out_bits = 2 * tree_levels(steps + 1), self.output.type.width
@@ -77,4 +77,4 @@ class Head(Layer):
             logit = self.input.type.width
             largest = maximum_tree(count, logit) + count * adder(logit)
             cost = largest + cost + adder_tree(count, sum_bits) + count * divider
-        return layer_estimate(cost, clock_ns, how.reuse_factor, count * out_bits)
+        return layer_estimate(cost, logic_ns, how.reuse_factor, count * out_bits)

@@ -1,5 +1,6 @@
 """InputReduce: the image to the list of its active pixels, by scan, stream or tree."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -103,7 +104,8 @@ class InputReduce(Layer):
         }
         title = f"InputReduce by {setting.reduce}, {self.selection} selection, {self.activity} activity"
         kernel = f"reduce_{setting.reduce}"
-        return Kernel(self.name, title, kernel, kernel, config, self.inputs, self.outputs, ((threshold, ()),))
+        header = "reduce_scan_two" if setting.reduce == "scan" and setting.scan_pixels == 2 else kernel
+        return Kernel(self.name, title, header, kernel, config, self.inputs, self.outputs, ((threshold, ()),))
 
     def operations(self, parallel: int) -> int:
         """Those of the list; the image is text of a module, not traced."""
@@ -151,14 +153,17 @@ def _merge_tree(pixels: int, slots: int, bits: int) -> Cost:
     return total
 
 
-def reduce_cost(layer: InputReduce, reduce: str, pixels_per_cycle: int, clock_ns: float) -> Estimate:
+def reduce_cost(
+    layer: InputReduce, reduce: str, pixels_per_cycle: int, logic_ns: float, scan_pixels: int = 1
+) -> Estimate:
     """Estimated cost of an input reduction.
 
     Args:
         layer: the reduction.
         reduce: 'scan', 'stream' or 'tree'.
         pixels_per_cycle: of a stream.
-        clock_ns: clock period.
+        logic_ns: what a clock has for logic: its period without the uncertainty.
+        scan_pixels: active pixels that a scan lists a clock.
     """
     channels, height, width = layer.image.shape
     pixels, slots, data = height * width, layer.max_pixels, channels * layer.image.type.width
@@ -167,7 +172,7 @@ def reduce_cost(layer: InputReduce, reduce: str, pixels_per_cycle: int, clock_ns
     if reduce == "tree":
         places = slots * constant_multiplier(index_bits(pixels), 2 * width + 1)
         cost = _thresholds(layer, pixels) + _merge_tree(pixels, slots, data) + places
-        return layer_estimate(cost | listed, clock_ns, 1, slots * slot * 2)
+        return layer_estimate(cost | listed, logic_ns, 1, slots * slot * 2)
     if reduce == "stream":
         lanes = pixels_per_cycle
         append = Cost()
@@ -176,13 +181,17 @@ def reduce_cost(layer: InputReduce, reduce: str, pixels_per_cycle: int, clock_ns
         places = min(lanes, slots) * (adder(index_bits(width + lanes)) + less_than_constant(index_bits(width + lanes)))
         cost = _thresholds(layer, lanes) + _merge_tree(lanes, slots, data) + places + append
         beats = -(-pixels // lanes)
-        return layer_estimate(cost | listed, clock_ns, beats, min(lanes, slots) * slot)
-    scan = layer_estimate(_scan_cost(layer), clock_ns, slots, width * data)
+        return layer_estimate(cost | listed, logic_ns, beats, min(lanes, slots) * slot)
+    cost, turns = _scan_cost(layer, scan_pixels), -(-slots // scan_pixels)
     if layer.selection == "raster":
-        return scan
+        # The first row is known some clocks after the image has come, and so is every row after it.
+        first = _thresholds(layer, pixels) + logic(width) + lowest_only(height)
+        ranks = 1 + depth_cycles(first, logic_ns)
+        return layer_estimate(cost | held_image(layer, ranks), logic_ns, turns, scan_pixels * width * data)
+    scan = layer_estimate(cost | held_image(layer, 1), logic_ns, turns, scan_pixels * width * data)
     # Before the scan the largest are found, digit by digit; the loops follow each other.
     digit = _largest_cost(layer)
-    before = key_digits(layer) * depth_cycles(digit, clock_ns) + depth_cycles(_thresholds(layer, pixels), clock_ns)
+    before = key_digits(layer) * depth_cycles(digit, logic_ns) + depth_cycles(_thresholds(layer, pixels), logic_ns)
     latency = scan.latency_cycles + before
     return replace(
         scan,
@@ -199,19 +208,32 @@ def key_digits(layer: InputReduce) -> int:
     return sum(-(-bits // 2) for bits in (score_bits(layer), (height - 1).bit_length(), (width - 1).bit_length()))
 
 
-def _scan_cost(layer: InputReduce) -> Cost:
+def _scan_cost(layer: InputReduce, lanes: int) -> Cost:
     """The flags, the first rows and pixels among them, and the multiplexers that read a pixel."""
     channels, height, width = layer.image.shape
     pixels, slots, data = height * width, layer.max_pixels, channels * layer.image.type.width
     found = _thresholds(layer, pixels) + height * logic(width)
     flags = one_hot_mux(height, width)
-    # The first row and the next one are picked, with their flags, when the scan begins; then one more row each clock.
+    # The first rows are picked, with their flags, when the scan begins; then one more row each clock. Of two pixels a
+    # clock (``reduce_scan_two.h``) there are two of everything, and each row comes without its first flags too.
     pick = lowest_only(height) + flags + priority_encoder(width)
-    ahead = 3 * lowest_only(height) | 2 * flags | 4 * gate(height) | 2 * gate(width)
-    read = priority_encoder(height) + mux(height, width * data)
-    chosen = (pick | read) + mux(width, data) | ahead
-    state = register(pixels + 4 * height + 2 * width + slots * _slot_bits(layer))
-    return found + chosen | slots * logic(index_bits(slots)) | state
+    ahead = lanes * (3 * lowest_only(height) | 2 * flags | 4 * gate(height) | 2 * gate(width))
+    read = lanes * (priority_encoder(height) + mux(height, width * data))
+    chosen = (pick | read) + lanes * mux(width, data) | ahead
+    state = register(pixels + slots * _slot_bits(layer))
+    state = state | register(4 * height + 2 * width if lanes == 1 else 8 * height + 11 * width)
+    return found + chosen | lanes * slots * logic(index_bits(slots)) | state
+
+
+def held_image(layer: InputReduce, ranks: int) -> Cost:
+    """The image in registers, from the clock in which it is there until its last pixel is listed.
+
+    Vitis HLS reads the arguments of a process in its first clock. A rewound loop keeps them in a rank for each clock
+    that they are needed later, and in one of the event before (``..._phi_reg``, ``..._rewind_reg``), and chooses
+    between the two and the port; other loops need one rank and no choice.
+    """
+    bits = math.prod(layer.image.shape) * layer.image.type.width
+    return replace(gate(bits) if ranks > 1 else Cost(), levels=0) | register(ranks * bits)
 
 
 def _largest_cost(layer: InputReduce) -> Cost:
@@ -229,7 +251,7 @@ def read_beats_cost(layer: InputReduce, pixels_per_cycle: int) -> Cost:
     """Beats read from an image that is there as a whole: a multiplexer over the beats for each lane."""
     channels, height, width = layer.image.shape
     beats = -(-height * width // pixels_per_cycle)
-    return pixels_per_cycle * mux(beats, channels * layer.image.type.width)
+    return pixels_per_cycle * mux(beats, channels * layer.image.type.width) | held_image(layer, 2)
 
 
 def receive_cost(layer: InputReduce, beats: int) -> Estimate:

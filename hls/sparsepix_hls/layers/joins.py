@@ -46,10 +46,10 @@ class Add(Layer):
         operands = (self.first, self.second)  # both, even where they are one array
         return Kernel(self.name, "Add", "add", "sparse_add" if sparse else "add", config, operands, self.outputs)
 
-    def cost(self, how: LayerDesign, clock_ns: float) -> Estimate:
+    def cost(self, how: LayerDesign, logic_ns: float) -> Estimate:
         """See ``Layer.cost``."""
         items, bits = math.prod(self.output.shape), self.output.type.width
-        return layer_estimate(items * adder(bits), clock_ns, how.reuse_factor, items * bits)
+        return layer_estimate(items * adder(bits), logic_ns, how.reuse_factor, items * bits)
 
     def lower(self, values: Mapping[str, np.ndarray], how: LayerDesign, ports: Any) -> dict[str, np.ndarray]:
         """See ``Layer.lower``."""
@@ -91,9 +91,9 @@ class Concat(Layer):
         function = "sparse_concat" if slots else "concat"
         return Kernel(self.name, "Concat", "concat", function, {}, self.parts, self.outputs, parts=parts)
 
-    def cost(self, how: LayerDesign, clock_ns: float) -> Estimate:
+    def cost(self, how: LayerDesign, logic_ns: float) -> Estimate:
         """Wires."""
-        return replace(layer_estimate(Cost(), clock_ns, how.reuse_factor, 0), latency_cycles=0)
+        return replace(layer_estimate(Cost(), logic_ns, how.reuse_factor, 0), latency_cycles=0)
 
     def lower(self, values: Mapping[str, np.ndarray], how: LayerDesign, ports: Any) -> dict[str, np.ndarray]:
         """See ``Layer.lower``."""

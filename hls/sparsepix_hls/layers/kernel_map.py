@@ -40,14 +40,14 @@ class MakeKernelMap(Layer):
         """The map."""
         return (self.map,)
 
-    def cost(self, how: LayerDesign, clock_ns: float) -> Estimate:
+    def cost(self, how: LayerDesign, logic_ns: float) -> Estimate:
         """Implementation 'scan' if a scan makes it on the way, else ''."""
         one, bits = window_position(self.map.coords.type.width, self.map.kernel_size), self.map.bits
         if how.implementation == "scan":
             # A row of it with each pixel that comes, in the same clock as everything else; then it waits in registers.
-            cost = max(self.map.pixels - 1, 0) * one | register(bits)
-            return replace(layer_estimate(cost, clock_ns, how.reuse_factor, 0, owns_loop=False), latency_cycles=0)
-        return layer_estimate(self.map.pairs * one, clock_ns, how.reuse_factor, bits)
+            cost = how.parallel * max(self.map.pixels - 1, 0) * one | register(bits)
+            return replace(layer_estimate(cost, logic_ns, how.reuse_factor, 0, owns_loop=False), latency_cycles=0)
+        return layer_estimate(self.map.pairs * one, logic_ns, how.reuse_factor, bits)
 
     def lower(self, values: Mapping[str, np.ndarray], how: LayerDesign, ports: Any) -> dict[str, np.ndarray]:
         """See ``Layer.lower``."""

@@ -46,14 +46,14 @@ class SparseAvgPool2d(Pool2d):
             in_rounds=True,
         )
 
-    def cost(self, how: LayerDesign, clock_ns: float) -> Estimate:
+    def cost(self, how: LayerDesign, logic_ns: float) -> Estimate:
         """See ``Layer.cost``."""
         slots, channels = self.features.shape
         b = self.features.type.width
         joined = slots * channels * gate(b) + channels * adder_tree(slots, b)
         bits = b + tree_levels(min(slots, math.prod(self.kernel_size)))
         mean = channels * constant_multiplier(bits, int(self.reciprocal.raw))
-        return self.pool_cost(how, clock_ns, joined, mean, how.parallel * channels)
+        return self.pool_cost(how, logic_ns, joined, mean, how.parallel * channels)
 
     def pooled(self, members: list[Any], values: np.ndarray) -> Any:
         """See ``Pool2d.pooled``."""

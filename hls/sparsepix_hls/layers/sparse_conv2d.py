@@ -83,7 +83,7 @@ class Convolution(Layer):
         weight = (self.weight, (height * width, channels, filters))
         return weight, bias_or_zeros(self.bias, self.name, self.outputs[0])
 
-    def sums_cost(self, how: LayerDesign, clock_ns: float) -> Estimate:
+    def sums_cost(self, how: LayerDesign, logic_ns: float) -> Estimate:
         """Estimated cost of the sums of some output pixels by pairs or by gather."""
         slots, c_in = self.features.shape
         c_group = c_in // self.groups  # channels that a filter reads
@@ -99,13 +99,13 @@ class Convolution(Layer):
             tree = pixels * c_out * adder_tree(slots * c_group, b + w)
             cost = window + scaled(products * (rom(area + 1, w) + multiplier(b, w)) + tree, MERGED) + bias
             live = products * (b + w) + slots * c_in * b
-            return layer_estimate(cost, clock_ns, how.reuse_factor, live / 2, products)
+            return layer_estimate(cost, logic_ns, how.reuse_factor, live / 2, products)
         # Gather: the pixel at each position, then constant products.
         select = area * (slots * equal(position) + one_hot_mux(slots, c_in * b))
         matrix = constant_matrix(self.weight.raw.reshape(area * c_group, c_out), b, w)
         cost = window + pixels * (select + matrix) + bias
         live = pixels * (area * c_in * b + c_out * out_bits)
-        return layer_estimate(cost, clock_ns, how.reuse_factor, live, pixels * int(np.count_nonzero(self.weight.raw)))
+        return layer_estimate(cost, logic_ns, how.reuse_factor, live, pixels * int(np.count_nonzero(self.weight.raw)))
 
 
 @dataclass(frozen=True)
@@ -161,10 +161,10 @@ class SparseConv2d(Convolution):
             in_rounds=True,
         )
 
-    def cost(self, how: LayerDesign, clock_ns: float) -> Estimate:
+    def cost(self, how: LayerDesign, logic_ns: float) -> Estimate:
         """See ``Layer.cost``."""
         if how.implementation != "overlap":
-            return self.sums_cost(how, clock_ns)
+            return self.sums_cost(how, logic_ns)
         slots, c_in = self.features.shape
         c_group, c_out = c_in // self.groups, self.output.shape[1]
         b, w, out_bits = self.features.type.width, self.weight.type.width, self.output.type.width
@@ -173,9 +173,11 @@ class SparseConv2d(Convolution):
         sums = slots * c_out * (adder_tree(c_group + 1, b + w) | adder(out_bits)) | c_out * adder_tree(
             slots * c_group + 1, b + w
         )
-        cost = scaled(products * product + sums, MERGED) | register(slots * c_out * out_bits)
-        live = products * (b + w)
-        return layer_estimate(cost, clock_ns, how.reuse_factor, live / 2, products, owns_loop=False)
+        taken = how.parallel * scaled(products * product + sums, MERGED)
+        # Of two pixels that come together the second one meets the first one and its sums.
+        cost = taken + Cost(levels=how.parallel - 1) | register(slots * c_out * out_bits)
+        live = how.parallel * products * (b + w)
+        return layer_estimate(cost, logic_ns, how.reuse_factor, live / 2, how.parallel * products, owns_loop=False)
 
     def lower(self, values: Mapping[str, np.ndarray], how: LayerDesign, ports: Any) -> dict[str, np.ndarray]:
         """See ``Layer.lower``."""

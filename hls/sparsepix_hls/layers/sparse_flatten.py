@@ -88,7 +88,7 @@ class SparseFlatten(_OnGrid):
         config, kernel = self.grid_config(setting.how), "sparse_flatten"
         return Kernel(self.name, "SparseFlatten", kernel, kernel, config, self.inputs, self.outputs, in_rounds=True)
 
-    def cost(self, how: LayerDesign, clock_ns: float) -> Estimate:
+    def cost(self, how: LayerDesign, logic_ns: float) -> Estimate:
         """See ``Layer.cost``."""
         channels, bits = self.features.shape[1], self.features.type.width
         (height, width), cell = self.spatial_shape, self.coords.type.width
@@ -99,7 +99,7 @@ class SparseFlatten(_OnGrid):
         # Row and column meet in the LUTs that mask the features.
         write = cells * (how.parallel * logic(2) | channels * bits * logic(2 * how.parallel + 2 * keep))
         cost = scaled(read + match + write, SCATTERED) | register(cells * channels * bits)
-        return layer_estimate(cost, clock_ns, how.reuse_factor, how.parallel * (height + width))
+        return layer_estimate(cost, logic_ns, how.reuse_factor, how.parallel * (height + width))
 
     def operations(self, parallel: int) -> int:
         """Each slot of a round meets each element."""
@@ -157,7 +157,7 @@ class SparseFlattenDense(_OnGrid):
             in_rounds=True,
         )
 
-    def cost(self, how: LayerDesign, clock_ns: float) -> Estimate:
+    def cost(self, how: LayerDesign, logic_ns: float) -> Estimate:
         """See ``Layer.cost``."""
         channels = self.features.shape[1]
         outputs, (height, width) = self.output.shape[0], self.spatial_shape
@@ -169,7 +169,7 @@ class SparseFlattenDense(_OnGrid):
         terms = how.parallel * channels + (how.reuse_factor > 1) + (self.bias is not None)
         cost = read + scaled(looked_up + outputs * adder_tree(terms, b + w), MERGED)
         cost = cost | register(outputs * self.output.type.width)
-        return layer_estimate(cost, clock_ns, how.reuse_factor, products * (b + w) / 2, products)
+        return layer_estimate(cost, logic_ns, how.reuse_factor, products * (b + w) / 2, products)
 
     def operations(self, parallel: int) -> int:
         """Each channel of a slot of a round meets each output."""

@@ -58,13 +58,13 @@ class SparseGlobalAvgPool2d(Layer):
             ((self.reciprocal, ()),),
         )
 
-    def cost(self, how: LayerDesign, clock_ns: float) -> Estimate:
+    def cost(self, how: LayerDesign, logic_ns: float) -> Estimate:
         """See ``Layer.cost``."""
         slots, channels = self.features.shape
         bits = self.features.type.width
         mean = constant_multiplier(bits + tree_levels(slots), int(self.reciprocal.raw))
         cost = channels * (adder_tree(slots, bits) + mean)
-        return layer_estimate(cost, clock_ns, how.reuse_factor, slots * channels * bits / 2, channels)
+        return layer_estimate(cost, logic_ns, how.reuse_factor, slots * channels * bits / 2, channels)
 
     def lower(self, values: Mapping[str, np.ndarray], how: LayerDesign, ports: Any) -> dict[str, np.ndarray]:
         """See ``Layer.lower``."""

@@ -53,13 +53,13 @@ class SparseGlobalMaxPool2d(Layer):
             self.outputs,
         )
 
-    def cost(self, how: LayerDesign, clock_ns: float) -> Estimate:
+    def cost(self, how: LayerDesign, logic_ns: float) -> Estimate:
         """See ``Layer.cost``."""
         slots, channels = self.features.shape
         bits = self.features.type.width
         members = popcount(slots) if self.over == "cell" else Cost()
         cost = channels * maximum_tree(slots, bits + 1) | members  # an empty slot loses by a bit more
-        return layer_estimate(cost, clock_ns, how.reuse_factor, slots * channels * bits / 2)
+        return layer_estimate(cost, logic_ns, how.reuse_factor, slots * channels * bits / 2)
 
     def lower(self, values: Mapping[str, np.ndarray], how: LayerDesign, ports: Any) -> dict[str, np.ndarray]:
         """See ``Layer.lower``."""

@@ -42,11 +42,11 @@ class SparseMaxPool2d(Pool2d):
             in_rounds=True,
         )
 
-    def cost(self, how: LayerDesign, clock_ns: float) -> Estimate:
+    def cost(self, how: LayerDesign, logic_ns: float) -> Estimate:
         """See ``Layer.cost``."""
         slots, channels = self.features.shape
         joined = channels * maximum_tree(slots, self.features.type.width)
-        return self.pool_cost(how, clock_ns, joined, popcount(slots))
+        return self.pool_cost(how, logic_ns, joined, popcount(slots))
 
     def pooled(self, members: list[Any], values: np.ndarray) -> Any:
         """See ``Pool2d.pooled``."""

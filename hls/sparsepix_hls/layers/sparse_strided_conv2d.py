@@ -87,7 +87,7 @@ class SparseStridedConv2d(Downsample2d, Convolution):
         """Those of a convolution."""
         return Convolution.operations(self, parallel)
 
-    def cost(self, how: LayerDesign, clock_ns: float) -> Estimate:
+    def cost(self, how: LayerDesign, logic_ns: float) -> Estimate:
         """The cells, the position of every pixel in the window of each cell, then the sums of a convolution."""
         slots, bits, cell = self.features.shape[0], self.coords.type.width, self.output_coords.type.width
         height, width = self.kernel_size
@@ -96,8 +96,8 @@ class SparseStridedConv2d(Downsample2d, Convolution):
         pairs = how.parallel * slots * window_position(bits, self.kernel_size)
         positions = how.parallel * slots * index_bits(height * width + 1)
         cost = scaled(members + first, POOLED) + pairs
-        before = layer_estimate(cost, clock_ns, how.reuse_factor, positions, owns_loop=False)
-        sums = self.sums_cost(how, clock_ns)
+        before = layer_estimate(cost, logic_ns, how.reuse_factor, positions, owns_loop=False)
+        sums = self.sums_cost(how, logic_ns)
         return replace(
             sums,
             latency_cycles=sums.latency_cycles + before.latency_cycles,

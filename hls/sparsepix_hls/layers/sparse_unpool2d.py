@@ -63,7 +63,7 @@ class SparseUnpool2d(Layer):
         kernel = "sparse_unpool2d"
         return Kernel(self.name, title, kernel, kernel, config, self.inputs, self.outputs, in_rounds=True)
 
-    def cost(self, how: LayerDesign, clock_ns: float) -> Estimate:
+    def cost(self, how: LayerDesign, logic_ns: float) -> Estimate:
         """The cells of the fine pixels, a comparison with each coarse one, and a choice among these."""
         (slots, channels), bits = self.features.shape, self.features.type.width
         fine, coarse = self.fine_coords.type.width, self.coords.type.width
@@ -71,7 +71,7 @@ class SparseUnpool2d(Layer):
         members = how.parallel * slots * equal(2 * coarse)
         cost = scaled(cells + members + how.parallel * one_hot_mux(slots, channels * bits), POOLED)
         live = slots * (channels * bits + 2 * coarse) + how.parallel * slots
-        return layer_estimate(cost, clock_ns, how.reuse_factor, live)
+        return layer_estimate(cost, logic_ns, how.reuse_factor, live)
 
     def operations(self, parallel: int) -> int:
         """Each slot of a round meets each coarse pixel."""

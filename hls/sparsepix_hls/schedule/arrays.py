@@ -13,7 +13,7 @@ _ALLOCA = re.compile(r"^  (%\S+) = alloca (.+?)(?:, align \d+)?$")
 _PLACE = re.compile(r"^  (%\S+) = getelementptr (?:inbounds |nuw |nusw )*(.+), ptr (%\S+), (i\d+ .+)$")
 _LOAD = re.compile(r"^  (?P<value>%\S+) = load (?P<kind>i\d+), ptr (?P<place>%[\w.$-]+), align (?P<align>\d+)")
 _STORE = re.compile(r"^  store (?P<kind>i\d+) (?P<value>\S+), ptr (?P<place>%[\w.$-]+), align (?P<align>\d+)")
-_EITHER = re.compile(r"^  (%\S+) = select i1 \S+, i\d+ (-?\d+), i\d+ (-?\d+)$")
+_EITHER = re.compile(r"^  (%\S+) = select i1 \S+, i\d+ (%[\w.$-]+|-?\d+), i\d+ (%[\w.$-]+|-?\d+)$")
 _MASKED = re.compile(r"^  (%\S+) = and i\d+ %\S+, (\d+)$")
 _MOVED = re.compile(r"^  (%\S+) = (add|or|xor|shl|lshr) (?:nuw |nsw |disjoint |exact )*i\d+ (%\S+), (-?\d+)$")
 _WIDENED = re.compile(r"^  (%\S+) = zext (?:nneg )?(i\d+) (%\S+) to i\d+$")
@@ -121,6 +121,9 @@ def _split(body: str, sizes: "_Sizes", choices: set[str]) -> str:
         if at.index is None:
             found.append(line.replace(f"ptr {m['place']}", f"ptr {variable.format(at.offset)}", 1) if split else line)
             continue
+        if not elements:  # only reached where the C++ asks for nothing
+            found += [f"  {m['value']} = or {kind} 0, 0\n"] if m.re is _LOAD else []
+            continue
         old = [f"%old{number}.{k}" for k, _ in elements]
         found += [
             f"  {name} = load {kind}, ptr {variable.format(o)}, align 1\n"
@@ -158,7 +161,9 @@ def _values(lines: list[str]) -> tuple[dict[str, tuple[int, ...]], dict[str, int
     highest: dict[str, int] = {}
     for line in lines:
         if m := _EITHER.match(line):
-            few[m[1]] = tuple(sorted({int(m[2]), int(m[3])}))
+            arms = [few.get(arm, ()) if arm.startswith("%") else (int(arm),) for arm in (m[2], m[3])]
+            if all(arms):
+                few[m[1]] = tuple(sorted({*arms[0], *arms[1]}))
         elif (m := _MASKED.match(line)) and (mask := int(m[2])).bit_count() <= 3:
             few[m[1]] = tuple(_parts(mask))
         elif m := _WIDENED.match(line):

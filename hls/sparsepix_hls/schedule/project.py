@@ -9,6 +9,8 @@ from typing import Any
 
 from rich.console import Console
 
+from sparsepix_hls.design.layout import usable_ns
+from sparsepix_hls.design.options import CLOCK_UNCERTAINTY
 from sparsepix_hls.project import toolchain
 from sparsepix_hls.project.jobs import for_each
 from sparsepix_hls.schedule.source import compile_to_ir, stage_functions
@@ -20,7 +22,6 @@ METHOD = (
     "as soon as possible, from LLVM's IR of the generated C++ with exact widths; delays and LUTs of operations are "
     "those of Vitis HLS on an xcu250"
 )
-UNCERTAINTY = 0.27  # of the period, the default of Vitis HLS
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Loop:
         depth_cycles: clocks of one iteration.
         interval_cycles: clocks between the starts of two iterations.
         operations: how many an iteration has.
-        lut, dsp: what they are made of, as Vitis HLS counts before logic synthesis.
+        lut, ff, dsp: what they are made of, as Vitis HLS counts before logic synthesis.
     """
 
     trips: int
@@ -40,6 +41,7 @@ class Loop:
     interval_cycles: int
     operations: int
     lut: int
+    ff: int
     dsp: int
 
     @property
@@ -75,7 +77,7 @@ class StageSchedule:
 
 
 def schedule_project(
-    directory: Path, top: str, clock_ns: float, uncertainty: float = UNCERTAINTY, console: Console | None = None
+    directory: Path, top: str, clock_ns: float, uncertainty: int = CLOCK_UNCERTAINTY, console: Console | None = None
 ) -> tuple[StageSchedule, ...]:
     """Schedule every stage of a project.
 
@@ -83,7 +85,7 @@ def schedule_project(
         directory: as ``translate`` wrote it.
         top: its top function.
         clock_ns: clock period.
-        uncertainty: the part of the period that is kept free.
+        uncertainty: percent of the period that are kept free.
         console: where progress is shown.
 
     Raises:
@@ -92,7 +94,7 @@ def schedule_project(
     stages = stage_functions(directory, top)
     build = directory / "build"
     build.mkdir(exist_ok=True)
-    budget = clock_ns * (1 - uncertainty)
+    budget = usable_ns(clock_ns, uncertainty)
     with temporary_folder("schedule.", build) as folder:
         with console.status("compiling the C++ to LLVM's IR") if console else nullcontext():
             file = compile_to_ir(directory, top, folder)
@@ -108,7 +110,7 @@ def schedule_project(
         return tuple(for_each(stages, schedule, "scheduling", console).values())
 
 
-def schedule_json(stages: tuple[StageSchedule, ...], uncertainty: float = UNCERTAINTY) -> dict[str, Any]:
+def schedule_json(stages: tuple[StageSchedule, ...], uncertainty: int = CLOCK_UNCERTAINTY) -> dict[str, Any]:
     """A schedule as plain data for ``report.json``."""
     return {
         "method": METHOD,
@@ -122,8 +124,7 @@ def schedule_json(stages: tuple[StageSchedule, ...], uncertainty: float = UNCERT
             }
             for stage in stages
         ],
-        "lut": sum(loop.lut for stage in stages for loop in stage.loops),
-        "dsp": sum(loop.dsp for stage in stages for loop in stage.loops),
+        **{key: sum(getattr(loop, key) for stage in stages for loop in stage.loops) for key in ("lut", "ff", "dsp")},
         "latency_cycles": sum(stage.latency_cycles for stage in stages),
         "interval_cycles": max(stage.interval_cycles for stage in stages),
     }

@@ -1,10 +1,11 @@
 """What a stage is made of: its pipelined loops, and what is around them, as operations with delays."""
 
 import ctypes
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import Any
 
 from sparsepix_hls.schedule import delays
@@ -22,7 +23,11 @@ _CONSTANT = re.compile(r"i\d+ (-?\d+|true|false)$")
 _BETWEEN = re.compile(r"@llvm\.([su]m(?:in|ax))\.")
 _PURE = {"add", "sub", "mul", "udiv", "urem", "sdiv", "srem", "and", "or", "xor", "shl", "lshr", "ashr"}
 _PURE |= {"select", "icmp", "zext", "sext", "trunc"}
-_MEMORY = re.compile(r"getelementptr .*ptr @.* %")
+_CONSTANTS = re.compile(r"getelementptr (?P<step>.*), ptr (?P<array>@[^ ,]+), .* %")
+_POINTER = re.compile(r"(?P<own>%[\w.$-]+) = getelementptr .*?, ptr (?P<base>[%@][\w.$-]+)")
+_STORED = re.compile(r"^store .*, ptr ([%@][\w.$-]+)")
+_READ = re.compile(r" = load i\d+, ptr ([%@][\w.$-]+)")
+_PORT_WAYS = 3  # a rewound loop chooses between the port, what it keeps of it, and what it kept in the event before
 _TRIPS = re.compile(r"@sparsepix_trips\(i32 (?:noundef )?(\d+)\)")
 
 
@@ -39,16 +44,17 @@ class Region:
     operations: tuple[Operation, ...]
 
 
-def regions(function: Any) -> list[Region]:
+def regions(function: Any, memories: bool = False) -> list[Region]:
     """The loops of a function in their order, and before them what is outside, if it is anything.
 
     Args:
         function: of llvmlite, optimized.
+        memories: whether constants that are read at an index are in memories; else their arrays are partitioned.
 
     Raises:
         SparsePixError: an array that was not split into its elements, or loops within loops.
     """
-    reader = _Reader(function)
+    reader = _Reader(function, memories)
     loops = reader.blocks.loops
     inside = set().union(*loops.values()) if loops else set()
     if sum(map(len, loops.values())) != len(inside):
@@ -61,7 +67,8 @@ def regions(function: Any) -> list[Region]:
 class _Reader:
     """Instructions of a function by number."""
 
-    def __init__(self, function: Any) -> None:
+    def __init__(self, function: Any, memories: bool) -> None:
+        self.memories, self.module = memories, function.module
         blocks = list(function.blocks)
         number = {_address(block): k for k, block in enumerate(blocks)}
         self.instructions, self.block_of, successors = [], [], []
@@ -118,7 +125,8 @@ class _Reader:
                 elif opcode == "mul" and self._is_sum(operands):
                     opcode = "multiple"
                 kind = str(self.instructions[k].type)
-                nodes[k] = Node(opcode, kind, *self._cost(k, head), opcode == "load" and self._is_memory(k), reads)
+                memory = opcode == "load" and self.memories and bool(self._constant_at(k))
+                nodes[k] = Node(opcode, kind, *self._cost(k, head), memory, reads)
         outside = [k for k in range(len(self.instructions)) if self.block_of[k] not in body]
         fixed = {same.get(o, o) for k in outside for o in self._known(self.instructions[k].operands, body)}
         add_always(nodes, fixed)
@@ -134,17 +142,31 @@ class _Reader:
                 nodes[k].lut,
                 nodes[k].dsp,
                 nodes[k].registered,
+                self.bits[k],
+                self.bits[k] if (k, 1) in nodes[k].reads else 0,
             )
             for k in order
         )
 
     def _same(self, body: set[int]) -> dict[int, int]:
-        """For each operation the first one that computes the same: hardware computes all of them in any case."""
+        """For each operation the first one that computes the same: hardware computes all of them in any case.
+
+        So does a port that is only read have one value.
+        """
         first: dict[str, int] = {}
         name: dict[str, str] = {}
         found = {}
+        bases: dict[str, str] = {}  # of the pointers into ports
+        for text in self.texts:
+            if m := _POINTER.match(text):
+                bases[m["own"]] = bases.get(m["base"], m["base"])
+        written = {bases.get(pointer, pointer) for text in self.texts for pointer in _STORED.findall(text)}
         for k, text in enumerate(self.texts):
-            if self.block_of[k] not in body or self.opcodes[k] not in _PURE:
+            if self.block_of[k] not in body:
+                continue
+            m = _READ.search(text)
+            only_read = m is not None and bases.get(m[1], m[1]) not in written
+            if not only_read and self.opcodes[k] not in _PURE | {"getelementptr"}:
                 continue
             own, _, what = text.partition(" = ")
             what = _NAME.sub(lambda m: name.get(m[0], m[0]), what)
@@ -160,6 +182,9 @@ class _Reader:
 
     def _reads(self, k: int, body: set[int], head: int | None) -> list[tuple[int, int]]:
         instruction, block = self.instructions[k], self.block_of[k]
+        if self.opcodes[k] == "load" and not self._constant_at(k):
+            # A port, which a rewound loop keeps; a stream has new data each time.
+            return [(k, 1)] if head is not None and "volatile" not in self.texts[k] else []
         if self.opcodes[k] != "phi":
             return [(source, 0) for source in self._known(instruction.operands, body)]
         if block == head:
@@ -171,7 +196,13 @@ class _Reader:
 
     @cached_property
     def ranges(self) -> list[Range]:
-        """What values each instruction can have."""
+        """What values each instruction can have.
+
+        Of a variable that a loop carries, what it is given: at first that may be anything, then what follows of it.
+        """
+        return self._ranges(self._ranges([]))
+
+    def _ranges(self, before: list[Range]) -> list[Range]:
         heads = self.blocks.loops.keys()
         used = self._used([_bits(instruction) for instruction in self.instructions])
         found: list[Range] = []
@@ -185,7 +216,9 @@ class _Reader:
                 opcode = "choice" if array else between[1] if between else opcode
                 operands = operands[array:]
             if not bits or (opcode == "phi" and self.block_of[k] in heads):
-                found.append(everything(bits))
+                given = [o for o in operands if not str(o).endswith((" undef", " poison"))] if before else []
+                ranges = [self._range(o, before) for o in given]
+                found.append(reduce(Range.union, ranges) if ranges else everything(bits))
                 continue
             known = [self._range(o, found) for o in operands]
             if opcode == "zext" and used[k] <= _bits(operands[0]):
@@ -256,8 +289,12 @@ class _Reader:
             case "select":
                 logic = _bits(instruction) == 1 and any(o.is_constant for o in operands[1:])
                 return delays.LOGIC_NS if logic else delays.SELECT_NS, delays.logic_lut(bits), 0
-            case "load" if self._is_memory(k):
-                return delays.ROM_NS, 0, 0
+            case "load" if choices := self._constant_at(k):
+                if self.memories:
+                    return delays.ROM_NS, 0, 0
+                return delays.index_ns(choices), delays.index_lut(choices), 0
+            case "load" if head is not None and "volatile" not in self.texts[k]:
+                return 0.0, delays.index_lut(_PORT_WAYS), 0
             case "phi" if self._is_enable(k, operands):
                 return 0.0, 0, 0
             case "phi" if self.block_of[k] != head:
@@ -285,10 +322,17 @@ class _Reader:
                 return (factor ^ 3 * factor).bit_count() <= 2  # digits of -1, 0 and 1 that are not 0
         return False
 
-    def _is_memory(self, k: int) -> bool:
-        """Whether a constant is read at an index: arrays of constants become memories."""
-        places = self._known(self.instructions[k].operands, None)
-        return any(_MEMORY.match(self.texts[place].partition(" = ")[2]) for place in places)
+    def _constant_at(self, k: int) -> int:
+        """Of how many constants a load takes one by its index; 0 if it has none, or reads something else."""
+        for place in self._known(self.instructions[k].operands, None):
+            if m := _CONSTANTS.match(self.texts[place].partition(" = ")[2]):
+                return max(self.sizes[m["array"]] // _elements(m["step"]), 2)
+        return 0
+
+    @cached_property
+    def sizes(self) -> dict[str, int]:
+        """Elements of the arrays of constants."""
+        return {f"@{found.name}": _elements(str(found.global_value_type)) for found in self.module.global_variables}
 
     def _is_enable(self, k: int, values: list[Any]) -> bool:
         """Whether a choice is between the words of an array that is written, or not, at an index: only an enable."""
@@ -332,6 +376,11 @@ def _ordered(reads: dict[int, list[tuple[int, int]]]) -> list[int]:
                 order.append(k)
                 stack.pop()
     return order
+
+
+def _elements(kind: str) -> int:
+    """Elements of an array of arrays."""
+    return math.prod(int(n) for n in re.findall(r"\[(\d+) x", kind))
 
 
 def _address(value: Any) -> int:

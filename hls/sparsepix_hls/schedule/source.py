@@ -58,8 +58,6 @@ def compile_to_ir(directory: Path, top: str, folder: Path) -> Path:
         SparsePixError: no clang, or it refuses the sources.
     """
     find_clang()
-    if "hls_stream.h" in (directory / "firmware" / "data_types.h").read_text(encoding="utf-8"):
-        raise SparsePixError(f"{directory}: the schedule knows no AXI4-Stream ports: use --io parallel for it")
     sources = folder / "sources"
     shutil.copytree(directory / "firmware", sources)
     for path in (*sources.rglob("*.h"), *sources.rglob("*.cpp")):

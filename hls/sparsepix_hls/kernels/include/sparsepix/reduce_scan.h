@@ -58,12 +58,11 @@ inline Flags<Config::height> pick_row(Flags<Config::height> &rows) {
   return first;
 }
 
-/// Begin with the first row.
+/// A flag for each row that has an active pixel.
 /// \tparam Config see check_reduction
 template <class Config>
-inline void start_scan(const Flags<Config::width> active[Config::height], ScanState<Config> &scan) {
+inline Flags<Config::height> rows_with_active(const Flags<Config::width> active[Config::height]) {
 #pragma HLS INLINE
-  check_reduction<Config>();
   bool any[Config::height];
 #pragma HLS ARRAY_PARTITION variable = any type = complete
 FLAG_ROW:
@@ -71,7 +70,16 @@ FLAG_ROW:
 #pragma HLS UNROLL
     any[row] = any_flag<Config::width>(active[row]);
   }
-  scan.rows_left = pack_flags<Config::height>(any);
+  return pack_flags<Config::height>(any);
+}
+
+/// Begin with the first row.
+/// \tparam Config see check_reduction
+template <class Config>
+inline void start_scan(const Flags<Config::width> active[Config::height], ScanState<Config> &scan) {
+#pragma HLS INLINE
+  check_reduction<Config>();
+  scan.rows_left = rows_with_active<Config>(active);
   scan.row = pick_row<Config>(scan.rows_left);
   scan.next_row = pick_row<Config>(scan.rows_left);
   scan.waiting_row = pick_row<Config>(scan.rows_left);
@@ -79,23 +87,20 @@ FLAG_ROW:
   scan.next_columns = flags_of_row<Config>(active, scan.next_row);
 }
 
-/// Take the next active pixel in row-major order; an empty slot if there is none.
+/// Read the pixel of a row and a column.
 /// \tparam Config see check_reduction
 /// \tparam Image type of the image's elements
 /// \tparam Features type of the listed values; holds those of the image exactly
 /// \tparam Coords signed integer type of the coordinates
+/// \param found whether there is one; else the slot is empty
 template <class Config, class Image, class Features, class Coords>
-inline void next_pixel(const Image image[Config::channels * Config::height * Config::width],
-                       const Flags<Config::width> active[Config::height], ScanState<Config> &scan,
+inline void read_pixel(const Image image[Config::channels * Config::height * Config::width],
+                       const Flags<Config::height> &row_flag, const Flags<Config::width> &column_flag, bool found,
                        Features pixel[Config::channels], Coords place[2]) {
 #pragma HLS INLINE
   static_assert(IsSigned<Coords>::value, "coordinates are signed: -1 marks an empty slot");
-  const Flags<Config::width> picked = lowest_only<Config::width>(scan.columns);
-  const Flags<Config::width> rest = scan.columns & ~picked;
-  const bool found = any_flag<Config::width>(scan.columns);
-  const Index<Config::height> row = flag_position<Config::height>(scan.row);
-  const Index<Config::width> column = flag_position<Config::width>(picked);
-
+  const Index<Config::height> row = flag_position<Config::height>(row_flag);
+  const Index<Config::width> column = flag_position<Config::width>(column_flag);
 READ_CHANNEL:
   for (int channel = 0; channel < Config::channels; channel++) {
 #pragma HLS UNROLL
@@ -121,6 +126,21 @@ READ_CHANNEL:
   }
   place[0] = found ? Coords(row) : Coords(-1);
   place[1] = found ? Coords(column) : Coords(-1);
+}
+
+/// Take the next active pixel in row-major order; an empty slot if there is none.
+/// \tparam Config see check_reduction
+/// \tparam Image type of the image's elements
+/// \tparam Features type of the listed values; holds those of the image exactly
+/// \tparam Coords signed integer type of the coordinates
+template <class Config, class Image, class Features, class Coords>
+inline void next_pixel(const Image image[Config::channels * Config::height * Config::width],
+                       const Flags<Config::width> active[Config::height], ScanState<Config> &scan,
+                       Features pixel[Config::channels], Coords place[2]) {
+#pragma HLS INLINE
+  const Flags<Config::width> picked = lowest_only<Config::width>(scan.columns);
+  const Flags<Config::width> rest = scan.columns & ~picked;
+  read_pixel<Config>(image, scan.row, picked, any_flag<Config::width>(scan.columns), pixel, place);
 
   const bool moves = !any_flag<Config::width>(rest);
   const Flags<Config::width> waiting_columns = flags_of_row<Config>(active, scan.waiting_row);

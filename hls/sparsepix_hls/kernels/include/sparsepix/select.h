@@ -1,4 +1,4 @@
-// Selection by trees of multiplexers: reads that depend on data, never writes that do.
+// Selection by multiplexers: reads that depend on data, never writes that do.
 #ifndef SPARSEPIX_SELECT_H
 #define SPARSEPIX_SELECT_H
 
@@ -7,10 +7,10 @@
 
 namespace sparsepix {
 
-/// values[index] as a tree of 2:1 multiplexers, one level for each bit of the index; 0 beyond the end.
+/// values[index]; 0 beyond the end.
 ///
-/// With constant values this is a logic function of the index bits: no memory, and no ports to wait for.
-/// Simulation reads the one value instead, unless SPARSEPIX_SYNTHESIS asks for the tree.
+/// The values are in registers or constant, so that this is one multiplexer: no memory, and no ports to wait for. For
+/// synthesis it has a value for each index: what is beyond the end needs no comparison, and no branch.
 ///
 /// \tparam SIZE number of values
 /// \tparam Value type of the values
@@ -18,31 +18,19 @@ namespace sparsepix {
 template <int SIZE, class Value, class Selector>
 inline Value mux(const Value values[SIZE], const Selector &index) {
 #pragma HLS INLINE
-  static_assert(SIZE >= 1, "mux needs one value or more");
-  constexpr int LEVELS = index_bits(SIZE + 1);
-  static_assert(Selector::width <= LEVELS, "the index is wider than the tree: its top bits would be ignored");
-#ifdef SPARSEPIX_SYNTHESIS
-  constexpr int LEAVES = 1 << LEVELS;
-  Value tree[LEAVES];
-#pragma HLS ARRAY_PARTITION variable = tree type = complete
-MUX_LEAF:
-  for (int leaf = 0; leaf < LEAVES; leaf++) {
-#pragma HLS UNROLL
-    tree[leaf] = leaf < SIZE ? values[leaf < SIZE ? leaf : 0] : Value(0);
-  }
-MUX_LEVEL:
-  for (int level = 0; level < Selector::width; level++) {
-#pragma HLS UNROLL
-    const bool upper = get_bit(index, level);
-  MUX_NODE:
-    for (int node = 0; node < (LEAVES >> (level + 1)); node++) {
-#pragma HLS UNROLL
-      tree[node] = upper ? tree[2 * node + 1] : tree[2 * node];
-    }
-  }
-  return tree[0];
-#else
+  static_assert(SIZE >= 1, "a multiplexer needs one value or more");
+  static_assert(Selector::width <= index_bits(SIZE + 1), "the index is wider than the multiplexer");
   const int position = index;
+#ifdef SPARSEPIX_SYNTHESIS
+  Value padded[1 << Selector::width];
+#pragma HLS ARRAY_PARTITION variable = padded type = complete
+PAD:
+  for (int i = 0; i < (1 << Selector::width); i++) {
+#pragma HLS UNROLL
+    padded[i] = i < SIZE ? values[i < SIZE ? i : 0] : Value(0);
+  }
+  return padded[position];
+#else
   return position < SIZE ? values[position] : Value(0);
 #endif
 }

@@ -80,6 +80,45 @@ inline void sparse_conv2d(int round, const Features features[Config::max_pixels]
   convolve<Config, PixelWindow>(round, positions, features, coords, weight, bias, output);
 }
 
+/// What a pixel that has just come adds to one filter's sums of the earlier ones of the list, and its own sum.
+/// \tparam Config see check_convolution
+/// \tparam Features type of the input features
+/// \tparam Weight type of the weights
+/// \tparam Output type of the sums; see convolve
+template <class Config, class Features, class Weight, class Output>
+inline Output arrival_sums(int slot, int filter, const Features pixel[Config::in_channels],
+                           const Features features[Config::max_pixels][Config::in_channels],
+                           const Position<kernel_area<Config>()> row[Config::max_pixels],
+                           const Weight weight[kernel_area<Config>()][group_channels<Config>()][Config::out_channels],
+                           Output added[Config::max_pixels]) {
+#pragma HLS INLINE
+#pragma HLS ARRAY_PARTITION variable = weight type = complete dim = 0
+  constexpr int CENTRE = kernel_area<Config>() / 2;
+  constexpr int GROUP = group_channels<Config>();
+  Terms<(1 + Config::max_pixels) * GROUP, Output> own;
+ARRIVAL_CENTRE:
+  for (int channel = 0; channel < GROUP; channel++) {
+#pragma HLS UNROLL
+    own.set(channel, weight[CENTRE][channel][filter] * pixel[first_channel<Config>(filter) + channel]);
+  }
+ARRIVAL_EARLIER:
+  for (int i = 0; i < Config::max_pixels; i++) {
+#pragma HLS UNROLL
+    Terms<GROUP, Output> terms;
+  ARRIVAL_CHANNEL:
+    for (int channel = 0; channel < GROUP; channel++) {
+#pragma HLS UNROLL
+      const int input = first_channel<Config>(filter) + channel;
+      // From the slot on the list still holds pixels of the image before, if any.
+      const Features earlier = i < slot ? features[i][input] : Features(0);
+      terms.set(channel, weight_at<Config>(weight, channel, filter, row[i], false) * pixel[input]);
+      own.set((1 + i) * GROUP + channel, weight_at<Config>(weight, channel, filter, row[i], true) * earlier);
+    }
+    added[i] = terms.total();
+  }
+  return own.total();
+}
+
 /// A pixel that has just come meets all earlier ones of the list: what it adds to their sums, and they to its.
 ///
 /// The sums are carried from pixel to pixel; after the last one only the bias is missing.
@@ -95,42 +134,53 @@ sparse_conv2d_arrival(int slot, const Features pixel[Config::in_channels],
                       const Weight weight[kernel_area<Config>()][group_channels<Config>()][Config::out_channels],
                       Output sums[Config::max_pixels][Config::out_channels]) {
 #pragma HLS INLINE
-#pragma HLS ARRAY_PARTITION variable = weight type = complete dim = 0
-  constexpr int CENTRE = kernel_area<Config>() / 2;
   check_convolution<Config>();
 ARRIVAL_FILTER:
   for (int filter = 0; filter < Config::out_channels; filter++) {
 #pragma HLS UNROLL
-    constexpr int GROUP = group_channels<Config>();
-    Terms<(1 + Config::max_pixels) * GROUP, Output> own;
     Output added[Config::max_pixels];
 #pragma HLS ARRAY_PARTITION variable = added type = complete
-  ARRIVAL_CENTRE:
-    for (int channel = 0; channel < GROUP; channel++) {
-#pragma HLS UNROLL
-      own.set(channel, weight[CENTRE][channel][filter] * pixel[first_channel<Config>(filter) + channel]);
-    }
-  ARRIVAL_EARLIER:
-    for (int i = 0; i < Config::max_pixels; i++) {
-#pragma HLS UNROLL
-      Terms<GROUP, Output> terms;
-    ARRIVAL_CHANNEL:
-      for (int channel = 0; channel < GROUP; channel++) {
-#pragma HLS UNROLL
-        const int input = first_channel<Config>(filter) + channel;
-        // From the slot on the list still holds pixels of the image before, if any.
-        const Features earlier = i < slot ? features[i][input] : Features(0);
-        terms.set(channel, weight_at<Config>(weight, channel, filter, row[i], false) * pixel[input]);
-        own.set((1 + i) * GROUP + channel, weight_at<Config>(weight, channel, filter, row[i], true) * earlier);
-      }
-      added[i] = terms.total();
-    }
-    const Output from_all = own.total();
+    const Output from_all = arrival_sums<Config>(slot, filter, pixel, features, row, weight, added);
   ARRIVAL_SUM:
     for (int i = 0; i < Config::max_pixels; i++) {
 #pragma HLS UNROLL
       const Output before = i < slot ? sums[i][filter] : Output(0);
       sums[i][filter] = i == slot ? from_all : Output(before + added[i]);
+    }
+  }
+}
+
+/// Two pixels that have just come, the first one in the list already: what both add is joined before it is added to the
+/// sums, which are carried from turn to turn.
+/// \tparam Config see check_convolution
+/// \tparam Features type of the input features
+/// \tparam Weight type of the weights
+/// \tparam Output type of the sums; see convolve
+/// \param slot of the first one
+template <class Config, class Features, class Weight, class Output>
+inline void
+sparse_conv2d_arrivals(int slot, const Features pixels[2][Config::in_channels],
+                       const Features features[Config::max_pixels][Config::in_channels],
+                       const Position<kernel_area<Config>()> rows[2][Config::max_pixels],
+                       const Weight weight[kernel_area<Config>()][group_channels<Config>()][Config::out_channels],
+                       Output sums[Config::max_pixels][Config::out_channels]) {
+#pragma HLS INLINE
+  check_convolution<Config>();
+ARRIVALS_FILTER:
+  for (int filter = 0; filter < Config::out_channels; filter++) {
+#pragma HLS UNROLL
+    Output by_first[Config::max_pixels];
+    Output by_second[Config::max_pixels];
+#pragma HLS ARRAY_PARTITION variable = by_first type = complete
+#pragma HLS ARRAY_PARTITION variable = by_second type = complete
+    const Output first = arrival_sums<Config>(slot, filter, pixels[0], features, rows[0], weight, by_first);
+    const Output second = arrival_sums<Config>(slot + 1, filter, pixels[1], features, rows[1], weight, by_second);
+  ARRIVALS_SUM:
+    for (int i = 0; i < Config::max_pixels; i++) {
+#pragma HLS UNROLL
+      const Output before = i < slot ? sums[i][filter] : Output(0);
+      const Output added = (i == slot ? first : by_first[i]) + by_second[i];
+      sums[i][filter] = i == slot + 1 ? second : Output(before + added);
     }
   }
 }

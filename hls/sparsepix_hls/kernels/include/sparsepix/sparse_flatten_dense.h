@@ -16,19 +16,9 @@ template <int CELLS, int CHANNELS, int OUTPUTS, class Weight>
 inline Weight cell_weight(const Weight weight[CELLS][CHANNELS][OUTPUTS], const Index<CELLS> &cell, int channel,
                           int output) {
 #pragma HLS INLINE
-#ifdef SPARSEPIX_SYNTHESIS
-  Weight table[CELLS];
-#pragma HLS ARRAY_PARTITION variable = table type = complete
-CELL_WEIGHT:
-  for (int i = 0; i < CELLS; i++) {
-#pragma HLS UNROLL
-    table[i] = weight[i][channel][output];
-  }
-  return mux<CELLS>(table, cell);
-#else
+#pragma HLS ARRAY_PARTITION variable = weight type = complete dim = 0
   const int i = cell;
   return weight[i][channel][output];
-#endif
 }
 
 /// sums = bias + the sum over all pixels and channels of feature * weight[cell of the pixel].
