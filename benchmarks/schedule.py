@@ -2,6 +2,7 @@
 
     python benchmarks/schedule.py --repository sparse-pixels.git               # every 12th configuration
     python benchmarks/schedule.py --repository sparse-pixels.git --every 1     # all of them: hours
+    python benchmarks/schedule.py --repository sparse-pixels.git --every 24 --first 12    # others than every 24th
 
 The repository is a clone of https://github.com/hftsoi/sparse-pixels. Beside the schedule stands the latency of the
 estimate (``sparsepix_hls.reference.published``), which was fitted on all of these layers. Of the schedule, the LUTs of
@@ -72,7 +73,7 @@ def schedule(layer: Layer) -> Result:
     return Result(layer, latency + 2 * (loop is not None), loop, lut, sum(s.ff for s in schedules))
 
 
-def sample(projects: Projects, every: int) -> tuple[list[Layer], int]:
+def sample(projects: Projects, every: int, first: int = 0) -> tuple[list[Layer], int]:
     """Some layers of each kind, every so many configurations; and how many there are."""
     seen: dict[tuple[object, ...], Layer] = {}
     folders = sorted(projects.folders)
@@ -94,7 +95,7 @@ def sample(projects: Projects, every: int) -> tuple[list[Layer], int]:
                 continue
             seen.setdefault((layer.kind, layer.source), layer)
     by_kind = {kind: [layer for (k, _), layer in seen.items() if k == kind] for kind in KINDS}
-    return [layer for layers in by_kind.values() for layer in layers[:: max(every, 1)]], len(seen)
+    return [layer for layers in by_kind.values() for layer in layers[first :: max(every, 1)]], len(seen)
 
 
 def estimated_cycles(folder: Path | None) -> dict[tuple[str, int], int]:
@@ -119,12 +120,13 @@ def main() -> int:
     parser.add_argument("--repository", type=Path, required=True, help="a clone of hftsoi/sparse-pixels")
     parser.add_argument("--reference", type=Path, help="folder of published_layers.csv")
     parser.add_argument("--every", type=int, default=12, help="take every so many configurations")
+    parser.add_argument("--first", type=int, default=0, help="the first one that is taken, of each kind")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--verbose", action="store_true", help="a line a layer")
     arguments = parser.parse_args()
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 160)
     estimates = estimated_cycles(arguments.reference)
-    layers, number = sample(Projects(arguments.repository), arguments.every)
+    layers, number = sample(Projects(arguments.repository), arguments.every, arguments.first)
     console.print(f"{len(layers)} of {number} configurations")
     with ProcessPoolExecutor(arguments.jobs) as pool:
         results = list(track(pool.map(schedule, layers), "scheduling", len(layers), console=console))

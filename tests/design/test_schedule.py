@@ -1,13 +1,15 @@
 """The schedule of the generated C++: its algorithm on graphs by hand, and the loops of projects."""
 
+import csv
+
 import pytest
 
 import sparsepix_hls as hls
 from design_space import build, covering
 from onnx_models import ModelBuilder
-from output_checks import refusal
 from sparsepix_hls.cli.main import main
 from sparsepix_hls.design.options import Options
+from sparsepix_hls.flow import scheduled_points
 from sparsepix_hls.flow.report import read_report
 from sparsepix_hls.schedule.blocks import Blocks
 from sparsepix_hls.schedule.modulo import LoopSchedule, Operation, schedule_region
@@ -24,7 +26,7 @@ def chain(*delays):
     [((1.0, 1.0, 1.0), 1), ((1.0, 1.0, 1.0, 1.0), 2), ((2.0, 2.0, 1.0), 2), ((5.0, 1.0), 2), ((), 1), ((0.0,) * 9, 1)],
 )
 def test_operations_share_a_clock_as_long_as_they_fit(delays, depth):
-    assert schedule_region(chain(*delays), 3.0) == LoopSchedule(depth, 1)
+    assert schedule_region(chain(*delays), 3.0) == LoopSchedule(depth, 1, 0)
 
 
 @pytest.mark.parametrize(("links", "interval"), [(1, 1), (3, 1), (4, 2), (6, 2), (7, 3), (30, 10)])
@@ -103,9 +105,13 @@ def test_the_largest_pixels_are_found_before_they_are_listed(tmp_path):
     assert scan.interval_cycles == 1
 
 
-def test_streams_are_refused(model, tmp_path):
-    project = hls.translate(model, tmp_path / "net", options=Options(io="stream", pixels_per_cycle=6))
-    assert "the schedule knows no AXI4-Stream ports" in refusal(schedule_project, project.directory, "net", 5.0)
+@pytest.mark.parametrize("reduce", ["stream", "scan"])
+def test_streams_are_ports_of_new_data(model, tmp_path, reduce):
+    """A beat of six pixels a clock: an image of 36 in six, whether the image is collected or listed as it comes."""
+    options = Options(reduce=reduce, io="stream", pixels_per_cycle=6)
+    project = hls.translate(model, tmp_path / "net", options=options)
+    stages = schedule_project(project.directory, project.graph.name, 5.0)
+    assert (stages[0].loops[0].trips, stages[0].loops[0].interval_cycles) == (6, 1)
     assert not list((tmp_path / "net" / "build").glob("schedule.*"))
 
 
@@ -139,13 +145,8 @@ def test_not_for_rtl(model, tmp_path, capsys):
     assert "--schedule is for the C++" in capsys.readouterr().err
 
 
-def parallel_ports():
-    """The covering set of all combinations, each with the ports that the schedule knows."""
-    return sorted({(*values[:-1], "parallel") for values in covering()}, key=str)
-
-
 @pytest.mark.gxx
-@pytest.mark.parametrize("values", parallel_ports(), ids=lambda values: "-".join(map(str, values)))
+@pytest.mark.parametrize("values", covering(), ids=lambda values: "-".join(map(str, values)))
 def test_no_loop_is_slower_than_its_target(values, model, tmp_path):
     """Every pipelined loop of every kind of stage begins an iteration each clock."""
     project = build(model, tmp_path / "net", values, pixels_per_cycle=5)
@@ -153,3 +154,21 @@ def test_no_loop_is_slower_than_its_target(values, model, tmp_path):
     slow = [(stage.name, loop) for stage in stages for loop in stage.loops if loop.interval_cycles > 1]
     assert slow == []
     assert all(loop.lut > 0 for stage in stages for loop in stage.loops)
+
+
+@pytest.mark.gxx
+def test_explored_designs_are_scheduled(model, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(scheduled_points, "MOST", 2)
+    assert main([str(model), "-o", str(tmp_path / "designs"), "--explore", "--schedule"]) == 0
+    assert "scheduled" in capsys.readouterr().out
+    with (tmp_path / "designs/designs.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    found = [row for row in rows if row["scheduled_latency_cycles"]]
+    assert 1 <= len(found) <= 2 < len(rows)
+    for row in found:
+        assert int(row["best"])
+        assert abs(int(row["scheduled_latency_cycles"]) - int(row["latency_cycles"])) < 12
+        assert int(row["scheduled_interval_cycles"]) == int(row["interval_cycles"])
+    refused = [str(model), "-o", str(tmp_path / "no"), "--explore", "--schedule", "--backend", "rtl"]
+    assert main(refused) == 2
+    assert "--schedule is for the C++" in capsys.readouterr().err

@@ -21,7 +21,7 @@ BUDGET_NS = 3.65
 
 def regions_of(tmp_path, text):
     ir = compile_source(HEAD + text, "stage", tmp_path)
-    return regions(optimized(ir.read_text(encoding="utf-8"), "stage"))
+    return regions(optimized(ir.read_text(encoding="utf-8"), "stage"), memories=True)
 
 
 def only(tmp_path, text):
@@ -123,8 +123,8 @@ def test_ranges():
 def test_variables_of_vitis_are_forwarded():
     """What is written in a clock is read in it, by the log of Vitis HLS: a clock less between two iterations."""
     region = [Operation(1.0, ((k - 1, 0),) if k else ((5, 1),)) for k in range(6)]
-    assert schedule_region(region, 3.0) == LoopSchedule(2, 2)
-    assert schedule_region(region, 3.0, forwarded=True) == LoopSchedule(2, 1)
+    assert schedule_region(region, 3.0) == LoopSchedule(2, 2, 0)
+    assert schedule_region(region, 3.0, forwarded=True) == LoopSchedule(2, 1, 0)
 
 
 @pytest.mark.skipif(
@@ -143,3 +143,48 @@ def test_published_search(size):
     found = schedule(layer)
     assert found.loop == layer.report.loop
     assert abs(found.latency_cycles - layer.report.latency_cycles) <= 1
+
+
+def test_what_waits_for_a_later_clock_is_in_registers():
+    first = Operation(2.0, (), bits=8)
+    region = [first, Operation(2.0, ((0, 0),), bits=5), Operation(0.0, ((0, 0),), bits=99)]
+    region.append(Operation(2.0, ((1, 0), (2, 0)), bits=8))  # reads the first one through a wire
+    assert schedule_region(region, 3.0) == LoopSchedule(3, 1, 8 + 8 + 5)
+    # Two clocks to the next iteration: one register does for both.
+    slow = [*region, Operation(2.0, ((4, 1),)), Operation(2.0, ((4, 0),)), Operation(0.0, ((5, 0), (4, 1)))]
+    slow[4] = Operation(2.0, ((5, 1),))
+    assert schedule_region(slow, 3.0).interval_cycles == 2
+    assert schedule_region(slow, 3.0).ff == 8 + 5
+
+
+def test_a_port_is_kept_by_a_loop_and_a_stream_is_not(tmp_path):
+    loop = "for (int i = 0; i < sparsepix_trips(4); i++) {{ total += {read}; }} out[0] = total;"
+    port = "void stage(ap_uint<8> a[2], ap_uint<16> out[1]) {{ ap_uint<16> total = 0; {loop} }}"
+    kept = regions_of(tmp_path, port.format(loop=loop.format(read="a[0] + a[1]")))
+    assert sum(operation.held for operation in kept[-1].operations) == 16
+    beat = "hls::axis<ap_uint<8>, 0, 0, 0>"
+    text = f"#include <ap_axi_sdata.h>\n#include <hls_stream.h>\nvoid stage(hls::stream<{beat}> &a, ap_uint<16> out[1])"
+    text += f" {{ ap_uint<16> total = 0; {loop.format(read='a.read().data')} }}"
+    passed = regions_of(tmp_path, text)[-1]
+    assert sum(operation.held for operation in passed.operations) == 0
+    # Both reads of an iteration happen.
+    both = regions_of(tmp_path, text.replace("a.read().data", "ap_uint<9>(a.read().data + a.read().data)"))[-1]
+    assert sum(operation.lut for operation in both.operations) > sum(operation.lut for operation in passed.operations)
+
+
+@pytest.mark.parametrize("memories", [True, False])
+def test_constants_at_an_index_are_memories_or_a_multiplexer(tmp_path, memories):
+    text = "static const unsigned char table[8] = {1, 7, 2, 9, 30, 4, 8, 5};\n"
+    text += "void stage(ap_uint<3> a[1], ap_uint<8> out[1]) { out[0] = table[int(a[0])]; }"
+    ir = compile_source(HEAD + text, "stage", tmp_path)
+    (region,) = regions(optimized(ir.read_text(encoding="utf-8"), "stage"), memories)
+    assert schedule_region(region.operations, BUDGET_NS).depth_cycles == (2 if memories else 1)
+    assert sum(operation.lut for operation in region.operations) == (0 if memories else delays.index_lut(8))
+
+
+def test_an_index_of_few_values_is_a_choice_of_these(tmp_path):
+    text = "void stage(ap_uint<8> a[9], bool first[1], bool second[1], ap_uint<8> out[1])"
+    text += " { ap_uint<8> b[9]; for (int i = 0; i < 9; i++) b[i] = a[i];"
+    found = only(tmp_path, text + " out[0] = b[second[0] ? 6 : first[0] ? 3 : 0]; }")
+    assert not [operation for operation in found if operation.lut == delays.index_lut(9)]
+    assert any(operation.lut == delays.logic_lut(8) for operation in found)

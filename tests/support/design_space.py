@@ -12,7 +12,7 @@ from sparsepix_hls.layers.input_reduce import input_reduce
 from sparsepix_hls.layers.sparse_flatten import SparseFlatten
 
 CHOICES = {
-    "reduce": ["scan", "stream", "tree"],
+    "reduce": ["scan", "scan of two", "stream", "tree"],
     "conv": ["pairs", "gather", "overlap"],
     "flatten": ["scatter", "lookup"],
     "dense": ["multiply", "adders"],
@@ -24,7 +24,7 @@ CHOICES = {
 def possible(values):
     """Whether so many first choices, in the order of ``CHOICES``, can go together."""
     chosen = dict(zip(CHOICES, values, strict=False))
-    return chosen.get("conv") != "overlap" or chosen["reduce"] == "scan"
+    return chosen.get("conv") != "overlap" or chosen["reduce"].startswith("scan")
 
 
 def options_of(values, max_pixels, pixels_per_cycle, raster=True):
@@ -32,6 +32,8 @@ def options_of(values, max_pixels, pixels_per_cycle, raster=True):
     chosen = dict(zip(CHOICES, values, strict=True))
     if chosen["reuse_factor"] == "N":
         chosen["reuse_factor"] = max_pixels
+    if chosen["reduce"] == "scan of two":
+        chosen |= {"reduce": "scan", "scan_pixels": 2}
     if not raster:
         chosen["reduce"] = "scan"
     if "stream" in (chosen["reduce"], chosen["io"]):

@@ -62,7 +62,9 @@ class Translate:
     clock: float = option(5.0, "clock period (default: %(default)s ns)", metavar="NS")
     csim: bool = option(False, "hls: compile with g++, run the testbench, compare every bit")
     schedule: bool = option(
-        False, "hls: schedule the C++ itself, without a vendor's tool: interval and depth of each loop; takes minutes"
+        False,
+        "hls: schedule the C++ itself, without a vendor's tool: interval and depth of each loop; a minute or so; with "
+        "--explore, of twelve designs",
     )
     simulate: bool = option(
         False, "rtl: build with Verilator, run the testbench, compare every bit; measure latency and interval"

@@ -118,7 +118,6 @@ def _explore(arguments: Translate) -> int:
     part = find_part(arguments.part)
     given = {
         "--csim": arguments.csim,
-        "--schedule": arguments.schedule,
         "--simulate": arguments.simulate,
         "--synthesize": arguments.synthesize,
         "--testbench-data": arguments.testbench_data is not None,
@@ -128,9 +127,15 @@ def _explore(arguments: Translate) -> int:
 
         refused = " and ".join(option for option, there in given.items() if there)
         raise SparsePixError(f"--explore makes no project: leave out {refused}")
+    if arguments.schedule:
+        _commands(arguments.backend).check(arguments)
     place = output_folder(target, "set of designs", arguments.force)
     graph = read_model(model, arguments.keep_head).graph
     points = explore(graph, _options(arguments), arguments.clock, console, arguments.backend)
+    if arguments.schedule:
+        from sparsepix_hls.flow.scheduled_points import schedule_points
+
+        points = schedule_points(graph, points, arguments.clock, part, console)
     published = published_point(graph)
     show_points(console, points, published, part, graph.name)
     with atomic_directory(place) as folder:

@@ -68,22 +68,25 @@ def show_points(
     console: Console, points: Sequence[Point], published: PublishedPoint | None, part: Part, name: str
 ) -> None:
     """Print the best of the explored designs: no other one is better in latency, interval and LUT at once."""
+    scheduled = [point for point in points if point.scheduled is not None]
     best = [point for point in points if point.best]
     table = _table(f"{name} on {part.name}: {len(best)} of {len(points)} designs are not beaten by another (estimates)")
     table.add_column("options", overflow="fold")
-    for heading in ("cycles", "every", "LUT", "FF", "DSP", "of the LUTs"):
+    beside = ("scheduled", "every") if scheduled else ()
+    for heading in (*beside, "cycles", "every", "LUT", "FF", "DSP", "of the LUTs"):
         table.add_column(heading, justify="right", no_wrap=True)
     step = max(-(-len(best) // _SHOWN), 1)
-    for point in best[::step]:
+    for point in scheduled or best[::step]:
         total = point.total
         share = f"{total.lut / part.luts:.1%}" if part.known else ""
         counts = (total.latency_cycles, total.interval_cycles, total.lut, total.ff, total.dsp)
+        counts = (*(point.scheduled or ()), *counts)
         table.add_row(point.command, *(f"{count:,}" for count in counts), share)
     if published is not None:
         table.add_section()
         counts = (published.latency_cycles, published.interval_cycles, published.lut, published.ff, published.dsp)
         shown = [f"{count:,}" if count is not None else "" for count in counts]
-        table.add_row(f"published design ({published.origin})", *shown, "")
+        table.add_row(f"published design ({published.origin})", *("" for _ in beside), *shown, "")
     console.print(table)
 
 

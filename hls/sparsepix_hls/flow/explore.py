@@ -36,12 +36,14 @@ class Point:
         command: the same as arguments of ``sparsepix-hls``.
         total: its estimate.
         best: no other design is as good in latency, interval and LUTs, and better in one of them.
+        scheduled: clocks of an event and between two, by the schedule of its C++; None if it was not scheduled.
     """
 
     options: Options
     command: str
     total: Estimate
     best: bool = False
+    scheduled: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -154,9 +156,10 @@ def write_points(path: Path, points: Sequence[Point]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         figures = list(asdict(points[0].total))
-        writer.writerow(["options", *figures, "best"])
+        writer.writerow(["options", *figures, "best", "scheduled_latency_cycles", "scheduled_interval_cycles"])
         for point in points:
-            writer.writerow([point.command, *asdict(point.total).values(), int(point.best)])
+            scheduled = point.scheduled or ("", "")
+            writer.writerow([point.command, *asdict(point.total).values(), int(point.best), *scheduled])
 
 
 def published_point(graph: Graph) -> PublishedPoint | None:

@@ -91,6 +91,11 @@ def exploration_figure(
             label = f"every {point.total.interval_cycles}"
             place = (point.total.lut, point.total.latency_cycles)
             axes.annotate(label, place, xytext=(4, 5), textcoords="offset points", fontsize=8, color="dimgrey")
+    scheduled = [point for point in points if point.scheduled is not None]
+    if scheduled:
+        cycles = [point.scheduled[0] for point in scheduled if point.scheduled]
+        area = [point.total.lut for point in scheduled]
+        axes.scatter(area, cycles, marker="x", s=46, color="black", zorder=5, label="latency as scheduled")
     if published is not None:
         place = (published.lut, published.latency_cycles)
         axes.scatter(*place, marker="*", s=240, color="crimson", zorder=4, label=f"published: {published.origin}")

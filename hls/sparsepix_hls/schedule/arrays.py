@@ -14,9 +14,14 @@ _PLACE = re.compile(r"^  (%\S+) = getelementptr (?:inbounds |nuw |nusw )*(.+), p
 _LOAD = re.compile(r"^  (?P<value>%\S+) = load (?P<kind>i\d+), ptr (?P<place>%[\w.$-]+), align (?P<align>\d+)")
 _STORE = re.compile(r"^  store (?P<kind>i\d+) (?P<value>\S+), ptr (?P<place>%[\w.$-]+), align (?P<align>\d+)")
 _EITHER = re.compile(r"^  (%\S+) = select i1 \S+, i\d+ (%[\w.$-]+|-?\d+), i\d+ (%[\w.$-]+|-?\d+)$")
+_MERGED = re.compile(r"^  (%\S+) = phi i(?:[2-9]|\d\d+) (.*)$")
+_ARM = re.compile(r"\[ (%[\w.$-]+|-?\d+), ")
 _MASKED = re.compile(r"^  (%\S+) = and i\d+ %\S+, (\d+)$")
 _MOVED = re.compile(r"^  (%\S+) = (add|or|xor|shl|lshr) (?:nuw |nsw |disjoint |exact )*i\d+ (%\S+), (-?\d+)$")
 _WIDENED = re.compile(r"^  (%\S+) = zext (?:nneg )?(i\d+) (%\S+) to i\d+$")
+_PRODUCT = re.compile(r"^  (%\S+) = mul (?:nuw nsw|nuw|nsw) i\d+ %\S+, (\d+)$")
+_RAISED = re.compile(r"^  (%\S+) = add (?:nuw nsw|nuw|nsw) i\d+ (%\S+), (-?\d+)$")
+_EXTENDED = re.compile(r"^  (%\S+) = (?:zext nneg|sext|zext) i\d+ (%\S+) to i\d+$")
 _INDEXED = re.compile(
     rf"(?P<name>%\S+) = (?:tail )?call (?P<kind>i\d+) @(?P<function>{CHOICE}|{WRITTEN})\.i\d+(?P<numbers>[.\d-]+)"
     r"\(i64 (?P<index>-?\d+), (?P<values>[^)]*)\)(?: #\d+)?"
@@ -28,8 +33,8 @@ _NAME = re.compile(r"%[\w.$-]+")
 class _Place:
     """An address within an array: bytes from its begin, and an index with the bytes of a step.
 
-    Of some indices a few values are all that they can have, or the highest one is known: LLVM makes a choice between
-    two elements one between their places.
+    Of some indices a few values are all that they can have, or the highest one is known, or that they are multiples of
+    a number and a rest: LLVM makes a choice between two elements one between their places.
     """
 
     array: str
@@ -38,6 +43,7 @@ class _Place:
     step: int = 0
     few: tuple[int, ...] | None = None
     highest: int | None = None
+    multiple: tuple[int, int] = (1, 0)
 
 
 def split_arrays(text: str) -> str:
@@ -86,14 +92,16 @@ def _split(body: str, sizes: "_Sizes", choices: set[str]) -> str:
     arrays: dict[str, int] = {}
     places: dict[str, _Place] = {}
     sums: dict[str, str] = {}
-    few, highest = _values(lines)
+    (few, highest), multiples = _values(lines), _multiples(lines)
     for line in lines:
         if m := _ALLOCA.match(line):
             arrays[m[1]] = sizes.bytes(m[2])
             places[m[1]] = _Place(m[1], 0)
         elif (m := _PLACE.match(line)) and m[3] in places:
             place, sums[m[1]] = sizes.place(places[m[3]], m[2], m[4], m[1])
-            places[m[1]] = replace(place, few=few.get(place.index or ""), highest=highest.get(place.index or ""))
+            index = place.index or ""
+            multiple = multiples.get(index, (1, 0))
+            places[m[1]] = replace(place, few=few.get(index), highest=highest.get(index), multiple=multiple)
     words = _words(lines, arrays, places)
     found: list[str] = []
     for number, line in enumerate(lines):
@@ -160,10 +168,11 @@ def _values(lines: list[str]) -> tuple[dict[str, tuple[int, ...]], dict[str, int
     few: dict[str, tuple[int, ...]] = {}
     highest: dict[str, int] = {}
     for line in lines:
-        if m := _EITHER.match(line):
-            arms = [few.get(arm, ()) if arm.startswith("%") else (int(arm),) for arm in (m[2], m[3])]
+        if m := _EITHER.match(line) or _MERGED.match(line):
+            given = _ARM.findall(m[2]) if m.re is _MERGED else m.groups()[1:]
+            arms = [few.get(arm, ()) if arm.startswith("%") else (int(arm),) for arm in given]
             if all(arms):
-                few[m[1]] = tuple(sorted({*arms[0], *arms[1]}))
+                few[m[1]] = tuple(sorted({value for arm in arms for value in arm}))
         elif (m := _MASKED.match(line)) and (mask := int(m[2])).bit_count() <= 3:
             few[m[1]] = tuple(_parts(mask))
         elif m := _WIDENED.match(line):
@@ -177,6 +186,20 @@ def _values(lines: list[str]) -> tuple[dict[str, tuple[int, ...]], dict[str, int
             shift = move.get(m[2], int.__rshift__)
             few[m[1]] = tuple(sorted({shift(k, by) for k in few[m[3]]}))
     return few, highest
+
+
+def _multiples(lines: list[str]) -> dict[str, tuple[int, int]]:
+    """Of numbers that are multiples of another one, and a rest, these two."""
+    found: dict[str, tuple[int, int]] = {}
+    for line in lines:
+        if m := _PRODUCT.match(line):
+            found[m[1]] = (int(m[2]), 0)
+        elif (m := _RAISED.match(line)) and m[2] in found:
+            factor, rest = found[m[2]]
+            found[m[1]] = (factor, (rest + int(m[3])) % factor)
+        elif (m := _EXTENDED.match(line)) and m[2] in found:
+            found[m[1]] = found[m[2]]
+    return found
 
 
 def _parts(mask: int) -> list[int]:
@@ -236,7 +259,8 @@ def _elements(at: _Place, size: int, access: re.Match[str]) -> list[tuple[int, i
     if at.highest is not None:
         indices = range(max(first, 0), min(first + size, at.highest + 1))
     offsets = ((k, at.offset + k * at.step) for k in indices)
-    return [(k, offset) for k, offset in offsets if offset <= last and offset % int(access["align"]) == 0]
+    factor, rest = at.multiple
+    return [(k, o) for k, o in offsets if o <= last and o % int(access["align"]) == 0 and k % factor == rest]
 
 
 class _Sizes:

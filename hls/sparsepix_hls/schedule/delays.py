@@ -14,7 +14,7 @@ SELECT_NS = 0.21
 LOGIC_NS = 0.12  # and, or, xor
 DSP_NS = 2.15
 _LUT_PRODUCT_BITS = 10  # factors of more bits are multiplied in DSP slices
-WRITE_NS = 0.96  # a word of an array that is written at an index: the comparison of a decoder, and a multiplexer
+WRITE_NS = 1.05  # a word of an array that is written at an index: the comparison of a decoder, and a multiplexer
 ROM_NS = 0.69  # a constant out of a memory, after the clock that takes the address
 WRITE_LUT = 28  # its multiplexers; Vitis HLS counts nothing for the decoder
 
@@ -27,6 +27,11 @@ def adder_ns(bits: int) -> float:
 def compare_ns(bits: int) -> float:
     """Whether two words are equal, or which one is less; one bit is a wire."""
     return {0: 0.0, 1: 0.0, 2: 0.34, 3: 0.49}.get(bits, max(0.58, 0.51 + 0.0105 * bits))
+
+
+def any_ns(bits: int) -> float:
+    """Whether one of so many bits is set. Where a number saturates Vitis HLS tests bits, and compares nothing."""
+    return LOGIC_NS * max(bits - 1, 0).bit_length()
 
 
 def in_lut(bits: int) -> bool:
@@ -50,8 +55,8 @@ def index_ns(values: int) -> float:
 
 
 def ways_ns(values: int) -> float:
-    """One of so many values by the way that led here."""
-    return 0.25 + 0.14 * math.log2(max(values, 2))
+    """One of so many values by the way that led here; two ways are a choice."""
+    return SELECT_NS if values < 3 else 0.25 + 0.14 * math.log2(max(values, 2))
 
 
 def arithmetic_lut(bits: int) -> int:

@@ -13,20 +13,15 @@ from sparsepix_hls.schedule.arrays import CHOICE, WRITTEN
 from sparsepix_hls.schedule.blocks import Blocks
 from sparsepix_hls.schedule.modulo import Operation
 from sparsepix_hls.schedule.ranges import Range, constant, demanded, everything, result
-from sparsepix_hls.schedule.sums import Node, add_always, balance, multiply_and_add
+from sparsepix_hls.schedule.same import same_operations
+from sparsepix_hls.schedule.sums import Node, add_always, balance, keep_conditional, multiply_and_add
 from sparsepix_ops.errors import SparsePixError
 
 _ENDS = {"br", "switch", "ret", "unreachable"}
 _INSTRUCTION = re.compile(r"  [^ \]]")
-_NAME = re.compile(r"%[\w.$-]+")
 _CONSTANT = re.compile(r"i\d+ (-?\d+|true|false)$")
 _BETWEEN = re.compile(r"@llvm\.([su]m(?:in|ax))\.")
-_PURE = {"add", "sub", "mul", "udiv", "urem", "sdiv", "srem", "and", "or", "xor", "shl", "lshr", "ashr"}
-_PURE |= {"select", "icmp", "zext", "sext", "trunc"}
 _CONSTANTS = re.compile(r"getelementptr (?P<step>.*), ptr (?P<array>@[^ ,]+), .* %")
-_POINTER = re.compile(r"(?P<own>%[\w.$-]+) = getelementptr .*?, ptr (?P<base>[%@][\w.$-]+)")
-_STORED = re.compile(r"^store .*, ptr ([%@][\w.$-]+)")
-_READ = re.compile(r" = load i\d+, ptr ([%@][\w.$-]+)")
 _PORT_WAYS = 3  # a rewound loop chooses between the port, what it keeps of it, and what it kept in the event before
 _TRIPS = re.compile(r"@sparsepix_trips\(i32 (?:noundef )?(\d+)\)")
 
@@ -110,7 +105,8 @@ class _Reader:
 
     def operations(self, body: set[int], head: int | None) -> tuple[Operation, ...]:
         """The operations of some blocks, in the order of their dependences; what is computed twice is one of them."""
-        same = self._same(body)
+        inside = [block in body for block in self.block_of]
+        same = same_operations(self.texts, self.opcodes, inside)
         nodes = {}
         for k, opcode in enumerate(self.opcodes):
             if self.block_of[k] in body and opcode not in _ENDS and same.get(k, k) == k:
@@ -122,6 +118,8 @@ class _Reader:
                     and len(self._known(operands, body)) == len(operands) == 2
                 ):
                     opcode, reads = "ways", reads[2:] + reads[:2]
+                elif opcode == "select" and _bits(self.instructions[k]) > 1 and _is_zero(operands):
+                    opcode = "gate"
                 elif opcode == "mul" and self._is_sum(operands):
                     opcode = "multiple"
                 kind = str(self.instructions[k].type)
@@ -131,7 +129,7 @@ class _Reader:
         fixed = {same.get(o, o) for k in outside for o in self._known(self.instructions[k].operands, body)}
         add_always(nodes, fixed)
         order = _ordered({k: node.reads for k, node in nodes.items()})
-        balance(nodes, order, fixed)
+        balance(nodes, order, fixed, keep_conditional(nodes, fixed))
         multiply_and_add(nodes, order, fixed)
         order = _ordered({k: node.reads for k, node in nodes.items()})
         place = {k: i for i, k in enumerate(order)}
@@ -147,33 +145,6 @@ class _Reader:
             )
             for k in order
         )
-
-    def _same(self, body: set[int]) -> dict[int, int]:
-        """For each operation the first one that computes the same: hardware computes all of them in any case.
-
-        So does a port that is only read have one value.
-        """
-        first: dict[str, int] = {}
-        name: dict[str, str] = {}
-        found = {}
-        bases: dict[str, str] = {}  # of the pointers into ports
-        for text in self.texts:
-            if m := _POINTER.match(text):
-                bases[m["own"]] = bases.get(m["base"], m["base"])
-        written = {bases.get(pointer, pointer) for text in self.texts for pointer in _STORED.findall(text)}
-        for k, text in enumerate(self.texts):
-            if self.block_of[k] not in body:
-                continue
-            m = _READ.search(text)
-            only_read = m is not None and bases.get(m[1], m[1]) not in written
-            if not only_read and self.opcodes[k] not in _PURE | {"getelementptr"}:
-                continue
-            own, _, what = text.partition(" = ")
-            what = _NAME.sub(lambda m: name.get(m[0], m[0]), what)
-            found[k] = first.setdefault(what, k)
-            if found[k] != k:
-                name[own] = self.texts[found[k]].partition(" = ")[0]
-        return found
 
     def _known(self, values: Iterable[Any], body: set[int] | None) -> list[int]:
         """The instructions among some values, those of the body if one is given."""
@@ -309,8 +280,11 @@ class _Reader:
                     values = len({_address(o) for o in operands[1:-1]})
                     return delays.index_ns(values), delays.index_lut(values), 0
                 if _BETWEEN.search(self.texts[k]):
+                    one, other = (self._range(o, self.ranges) for o in operands[:2])
+                    tested = _tested(one, other.low) if other.low == other.high else None
+                    above = delays.compare_ns(bits) if tested is None else delays.LOGIC_NS + delays.any_ns(tested)
                     lut = delays.arithmetic_lut(bits) + delays.logic_lut(bits)
-                    return delays.compare_ns(bits) + delays.SELECT_NS, lut, 0
+                    return above + delays.SELECT_NS, lut, 0
         return 0.0, 0, 0
 
     def _is_sum(self, operands: list[Any]) -> bool:
@@ -353,7 +327,26 @@ class _Reader:
         bits = one.union(other).bits
         if bits == 1 and min(one.low, other.low) >= 0 and re.search(r" (eq|ne) ", self.texts[k]):
             return 0.0, 0, 0  # a bit, or its inverse
+        if other.low == other.high and not re.search(r" (eq|ne) ", self.texts[k]):
+            tested = _tested(one, other.low)
+            if tested is not None:
+                return delays.any_ns(tested), delays.arithmetic_lut(bits), 0
         return delays.compare_ns(bits), delays.arithmetic_lut(bits), 0
+
+
+def _tested(found: Range, limit: int) -> int | None:
+    """How many bits tell whether a number lies beyond a power of two or below zero; None if it takes a comparison."""
+    if limit in (0, -1):
+        return 1 if found.low < 0 else None
+    for power in (limit, limit + 1):
+        if power > 0 and power & (power - 1) == 0 and found.low >= 0:
+            return max(found.high.bit_length() - power.bit_length() + 1, 1)
+    return None
+
+
+def _is_zero(operands: list[Any]) -> bool:
+    """Whether a choice is between something and zero."""
+    return any(o.is_constant and str(o).endswith(" 0") for o in operands[1:])
 
 
 def _ordered(reads: dict[int, list[tuple[int, int]]]) -> list[int]:

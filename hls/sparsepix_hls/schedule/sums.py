@@ -55,13 +55,44 @@ def add_always(nodes: dict[int, Node], fixed: set[int]) -> None:
             break
 
 
-def balance(nodes: dict[int, Node], order: Iterable[int], fixed: set[int]) -> None:
+def keep_conditional(nodes: dict[int, Node], fixed: set[int]) -> set[int]:
+    """Sums to which a term is added or not: Vitis HLS chooses after each sum, and makes no tree of them.
+
+    LLVM has made a choice between the term and zero of each of them.
+
+    Args:
+        nodes: the operations of a region; the choices become part of the sums.
+        fixed: those that something outside of the region reads as well.
+
+    Returns:
+        The sums.
+    """
+    uses = Counter(source for node in nodes.values() for source, _ in node.reads)
+    found = set()
+    for k, node in nodes.items():
+        if node.opcode != "add" or len(node.reads) != 2:
+            continue
+        terms = [nodes.get(source) if not distance else None for source, distance in node.reads]
+        gated = [
+            term is not None and term.opcode == "gate" and uses[source] == 1 and source not in fixed
+            for term, (source, _) in zip(terms, node.reads, strict=True)
+        ]
+        running = [term is not None and term.opcode == "add" for term in terms]
+        for this, other in ((0, 1), (1, 0)):
+            if gated[this] and running[other]:
+                node.delay, terms[this].delay = node.delay + terms[this].delay, 0.0
+                found.add(k)
+    return found
+
+
+def balance(nodes: dict[int, Node], order: Iterable[int], fixed: set[int], kept: set[int]) -> None:
     """Make a tree of each chain of sums: those that are there first are added first.
 
     Args:
         nodes: the operations of a region; their reads are changed.
         order: of their dependences.
         fixed: those that something outside of the region reads as well.
+        kept: sums that are in no tree.
     """
     uses = Counter(source for node in nodes.values() for source, _ in node.reads)
     ready: dict[int, float] = {}
@@ -70,7 +101,7 @@ def balance(nodes: dict[int, Node], order: Iterable[int], fixed: set[int]) -> No
         for node in nodes.values()
         if node.opcode == "add"
         for source, distance in node.reads
-        if distance == 0 and _is_inner(nodes, source, node.kind) and uses[source] == 1 and source not in fixed
+        if distance == 0 and _is_inner(nodes, source, node.kind) and uses[source] == 1 and source not in fixed | kept
     }
     carried: dict[int, set[int]] = {}  # for each sum the variables that it is left in for the next iteration
     for k, node in nodes.items():
@@ -80,7 +111,7 @@ def balance(nodes: dict[int, Node], order: Iterable[int], fixed: set[int]) -> No
                     carried.setdefault(reached, set()).add(k)
     for k in order:
         node = nodes[k]
-        if node.opcode == "add" and k not in inner and len(node.reads) == 2:
+        if node.opcode == "add" and k not in inner | kept and len(node.reads) == 2:
             leaves, sums = _chain(nodes, k, inner)
             if len(sums) > 1:
                 last = carried.get(k, set())

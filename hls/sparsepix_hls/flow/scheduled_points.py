@@ -1,0 +1,56 @@
+"""Explored designs, scheduled from their C++: what the estimate says of their clocks is replaced by what was found."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from sparsepix_hls.flow.backends import backend_design, find_backend
+from sparsepix_hls.flow.explore import Point
+from sparsepix_hls.ir.graph import Graph
+from sparsepix_hls.project.parts import Part
+from sparsepix_hls.schedule.project import schedule_json, schedule_project
+
+MOST = 12  # designs that are scheduled: each takes a minute or so
+
+
+def schedule_points(
+    graph: Graph, points: Sequence[Point], clock_ns: float, part: Part, console: Console
+) -> tuple[Point, ...]:
+    """Schedule the C++ of designs that are not beaten, at most ``MOST`` of them, evenly from fast to small.
+
+    Args:
+        graph: the model.
+        points: explored designs.
+        clock_ns: clock period.
+        part: the FPGA.
+        console: where progress is shown.
+
+    Returns:
+        All designs; those that were scheduled have ``scheduled``.
+
+    Raises:
+        SparsePixError: ziglang or llvmlite is missing, or the C++ of a design has something that the schedule does not
+            know.
+    """
+    best = [point for point in points if point.best]
+    chosen = best[:: max(-(-len(best) // MOST), 1)]
+    steps = track(chosen, "scheduling", console=console)
+    found = {point.command: _schedule(graph, point, clock_ns, part) for point in steps}
+    return tuple(replace(point, scheduled=found.get(point.command)) for point in points)
+
+
+def _schedule(graph: Graph, point: Point, clock_ns: float, part: Part) -> tuple[int, int]:
+    """Latency and interval of a design, in clocks."""
+    way = find_backend("hls")
+    design, _ = backend_design(graph, point.options, clock_ns, way)
+    images = np.zeros((1, *graph.input.shape), np.int64)
+    results = {tensor.name: np.zeros((1, *tensor.shape), np.int64) for tensor in graph.outputs}
+    with tempfile.TemporaryDirectory(prefix="sparsepix-") as folder:
+        way.lower(design, clock_ns).write(Path(folder), part.full_name, images, results)
+        whole = schedule_json(schedule_project(Path(folder), graph.name, clock_ns, design.clock_uncertainty))
+    return whole["latency_cycles"], whole["interval_cycles"]
