@@ -130,7 +130,7 @@ def test_written_designs(values, tmp_path):
     write_project(design, tmp_path, "xcvu9p-flga2104-2L-e", 5.0, *zeros)
     report, firmware = check_project(tmp_path, graph.name)
     stages = plan(design)
-    assert report.regions == 1
+    assert report.regions == (len(stages) > 1)  # a tree and its layers in one pipeline are the top function itself
     assert report.pragmas["INTERFACE"] == (3 if design.io == "stream" else 2)
     assert firmware.count("rewind") >= sum(stage.rounds > 1 for stage in stages)
     files = [*tmp_path.glob("firmware/*.*"), *tmp_path.glob("firmware/weights/*.h"), *tmp_path.glob("tb/*.*")]
