@@ -14,7 +14,7 @@ SELECT_NS = 0.21
 LOGIC_NS = 0.12  # and, or, xor
 DSP_NS = 2.15
 _LUT_PRODUCT_BITS = 10  # factors of more bits are multiplied in DSP slices
-WRITE_NS = 1.05  # a word of an array that is written at an index: the comparison of a decoder, and a multiplexer
+WRITE_NS = 1.30  # a word of an array that is written at an index: the comparison of a decoder, and a multiplexer
 ROM_NS = 0.69  # a constant out of a memory, after the clock that takes the address
 WRITE_LUT = 28  # its multiplexers; Vitis HLS counts nothing for the decoder
 

@@ -171,7 +171,8 @@ class _Reader:
 
         Of a variable that a loop carries, what it is given: at first that may be anything, then what follows of it.
         """
-        return self._ranges(self._ranges([]))
+        found = self._ranges([])
+        return self._ranges(found) if self.blocks.loops else found
 
     def _ranges(self, before: list[Range]) -> list[Range]:
         heads = self.blocks.loops.keys()
@@ -187,7 +188,7 @@ class _Reader:
                 opcode = "choice" if array else between[1] if between else opcode
                 operands = operands[array:]
             if not bits or (opcode == "phi" and self.block_of[k] in heads):
-                given = [o for o in operands if not str(o).endswith((" undef", " poison"))] if before else []
+                given = [o for o in operands if not _is_undefined(o)] if before else []
                 ranges = [self._range(o, before) for o in given]
                 found.append(reduce(Range.union, ranges) if ranges else everything(bits))
                 continue
@@ -342,6 +343,10 @@ def _tested(found: Range, limit: int) -> int | None:
         if power > 0 and power & (power - 1) == 0 and found.low >= 0:
             return max(found.high.bit_length() - power.bit_length() + 1, 1)
     return None
+
+
+def _is_undefined(operand: Any) -> bool:
+    return operand.is_constant and str(operand).endswith((" undef", " poison"))
 
 
 def _is_zero(operands: list[Any]) -> bool:
