@@ -110,7 +110,7 @@ def test_more_uncertainty_takes_more_cycles(tmp_path, clock):
 
 
 def test_the_image_of_a_scan_waits_in_registers(tmp_path):
-    """Vitis HLS reads it in the first clock; a rewound loop keeps it until the first row is known, and the one before."""
+    """Vitis HLS reads it in the first clock; a rewound loop keeps it until a row is known, and the one before."""
     reduce = input_reduce(graph_of(neutrino(20, *EIGHT), tmp_path))
     bits = 63 * 63 * reduce.image.type.width
     raster, largest = (reduce_cost(replace(reduce, selection=how), "scan", 1, CLOCK) for how in ("raster", "magnitude"))
