@@ -63,8 +63,8 @@ class Translate:
     csim: bool = option(False, "hls: compile with g++, run the testbench, compare every bit")
     schedule: bool = option(
         False,
-        "hls: schedule the C++ itself, without a vendor's tool: interval and depth of each loop; a minute or so; with "
-        "--explore, of twelve designs",
+        "hls: schedule the C++ itself, without a vendor's tool: interval and depth of each loop; takes minutes, with "
+        "--explore for each of twelve designs",
     )
     simulate: bool = option(
         False, "rtl: build with Verilator, run the testbench, compare every bit; measure latency and interval"

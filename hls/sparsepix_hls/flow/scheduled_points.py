@@ -15,7 +15,7 @@ from sparsepix_hls.ir.graph import Graph
 from sparsepix_hls.project.parts import Part
 from sparsepix_hls.schedule.project import schedule_json, schedule_project
 
-MOST = 12  # designs that are scheduled: each takes a minute or so
+MOST = 12  # designs that are scheduled: each takes a minute, or several where the reduction is a tree
 
 
 def schedule_points(
