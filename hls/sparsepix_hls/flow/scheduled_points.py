@@ -1,9 +1,7 @@
 """Explored designs, scheduled from their C++: what the estimate says of their clocks is replaced by what was found."""
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from rich.console import Console
@@ -14,6 +12,7 @@ from sparsepix_hls.flow.explore import Point
 from sparsepix_hls.ir.graph import Graph
 from sparsepix_hls.project.parts import Part
 from sparsepix_hls.schedule.project import schedule_json, schedule_project
+from sparsepix_ops.system.signals import temporary_folder
 
 MOST = 12  # designs that are scheduled: each takes a minute, or several where the reduction is a tree
 
@@ -50,7 +49,7 @@ def _schedule(graph: Graph, point: Point, clock_ns: float, part: Part) -> tuple[
     design, _ = backend_design(graph, point.options, clock_ns, way)
     images = np.zeros((1, *graph.input.shape), np.int64)
     results = {tensor.name: np.zeros((1, *tensor.shape), np.int64) for tensor in graph.outputs}
-    with tempfile.TemporaryDirectory(prefix="sparsepix-") as folder:
-        way.lower(design, clock_ns).write(Path(folder), part.full_name, images, results)
-        whole = schedule_json(schedule_project(Path(folder), graph.name, clock_ns, design.clock_uncertainty))
+    with temporary_folder() as folder:
+        way.lower(design, clock_ns).write(folder, part.full_name, images, results)
+        whole = schedule_json(schedule_project(folder, graph.name, clock_ns, design.clock_uncertainty))
     return whole["latency_cycles"], whole["interval_cycles"]
