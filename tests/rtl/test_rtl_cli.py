@@ -57,7 +57,7 @@ def test_whole_run(tmp_path, capsys, model):
 
     synthesis = report["synthesis"]
     assert (synthesis["method"], synthesis["family"]) == (METHOD, "xcu")
-    assert list(synthesis["modules"]) == ["net_reduce", "net_layers"]
+    assert list(synthesis["modules"]) == ["net_stage_reduce", "net_stage_layers", "net_ports"]
     for key, there in (("lut", 242_400), ("ff", 484_800), ("dsp", 1_920), ("bram", 1_200)):
         assert synthesis["total"][key] == sum(area[key] for area in synthesis["modules"].values())
         assert synthesis["utilization"][key] == synthesis["total"][key] / there

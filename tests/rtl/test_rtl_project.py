@@ -190,7 +190,7 @@ def test_synthesize(tmp_path):
     project = hls.translate(model, tmp_path / "net", backend="rtl")
     found = project.synthesize()
     assert found.family == "xcup"
-    assert list(found.modules) == list(project.modules) == ["net_reduce", "net_layers"]
+    assert list(found.modules) == list(project.modules) == ["net_stage_reduce", "net_stage_layers", "net_ports"]
     for area in found.modules.values():
         assert 20 < area.lut < 1000
         assert 20 < area.ff < 1000

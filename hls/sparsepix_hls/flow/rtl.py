@@ -15,7 +15,7 @@ from sparsepix_hls.layers.input_reduce import input_reduce
 from sparsepix_hls.project.parts import Part
 from sparsepix_hls.rtl.emit.reductions import scan_interval
 from sparsepix_hls.rtl.emit.stages import Module
-from sparsepix_hls.rtl.emit.writer import rtl_modules, write_rtl_project
+from sparsepix_hls.rtl.emit.writer import ports_name, rtl_modules, write_rtl_project
 from sparsepix_hls.rtl.estimate import estimate_rtl
 from sparsepix_hls.rtl.tools.project import RtlProject
 
@@ -38,7 +38,8 @@ class RtlFirmware:
 
     def open(self, directory: Path, graph: Graph, part: Part) -> RtlProject:
         """The written project; Yosys maps it to the part."""
-        return RtlProject(directory, graph, part, tuple(module.name for module in self.modules))
+        names = (*(module.name for module in self.modules), ports_name(self.design.graph))
+        return RtlProject(directory, graph, part, names)
 
 
 def _problems(graph: Graph, options: Options) -> list[str]:

@@ -18,7 +18,7 @@ from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.tensors import KernelMap
 from sparsepix_hls.layers.input_reduce import key_digits
 from sparsepix_hls.layers.kernel_map import MakeKernelMap
-from sparsepix_hls.rtl.emit.reductions import scan_interval, scan_start
+from sparsepix_hls.rtl.emit.cycles import OUTPUT_CYCLES, pace, stage_cycles
 from sparsepix_hls.rtl.emit.stages import Module
 from sparsepix_hls.rtl.emit.verilog import register_bits
 from sparsepix_hls.rtl.lower.function import BINARY as BITWISE
@@ -133,25 +133,18 @@ def _bits(fields: tuple[Field, ...]) -> int:
     return sum(field.bits for field in fields)
 
 
-def stage_cycles(module: Module, design: Design) -> tuple[int, int]:
-    """Clocks from the first input of a stage to its output, and between two events."""
-    stage, depth = module.stage, module.functions[0].depth if module.functions else 1
-    if stage.kind == "loop":
-        return stage.rounds + depth, stage.rounds
-    if stage.kind == "pipeline":
-        return depth if module.registered else depth - 1, 1
-    if stage.kind == "scan":
-        latency = scan_start(design) + 3 + design.scan_pixels - 1 + stage.rounds + depth
-        return latency, scan_interval(design)
-    image = 1 if design.io == "parallel" and design.beats > 1 else 0
-    return design.beats - 1 + 3 + image, design.beats
-
-
 def _names(module: Module) -> str:
     """The layers of a stage; kernel maps are part of it without saying."""
     return (
         ", ".join(step.name for step in module.stage.steps if not isinstance(step, MakeKernelMap)) or module.stage.name
     )
+
+
+def _queue(design: Design, modules: list[Module]) -> Estimate:
+    """The ports: a multiplexer and a register a bit of the result, and memory of LUTs, 32 places of 6 bits in 8."""
+    bits, places = _bits(modules[-1].outputs), pace(design, modules).places
+    lut = bits + 8 * math.ceil(bits / 6) * math.ceil((places - 1) / 32) + 30
+    return Estimate(OUTPUT_CYCLES, 1, lut, bits + 30)
 
 
 def estimate_rtl(design: Design, modules: list[Module]) -> DesignEstimate:
@@ -164,9 +157,12 @@ def estimate_rtl(design: Design, modules: list[Module]) -> DesignEstimate:
         cost = Estimate(latency, interval, round(lut), counts.registers)
         rows.append(Row(module.stage.name, _names(module), module.stage.kind, cost))
         stages.append(StageEstimate(module.stage.name, latency, interval))
+    rows.append(Row("ports", "results", "queue", _queue(design, modules)))
+    stages.append(StageEstimate("ports", OUTPUT_CYCLES, 1))
+    at_most = pace(design, modules)
     total = Estimate(
-        latency_cycles=sum(row.cost.latency_cycles for row in rows),
-        interval_cycles=max(row.cost.interval_cycles for row in rows),
+        latency_cycles=at_most.latency_cycles,
+        interval_cycles=at_most.interval_cycles,
         lut=sum(row.cost.lut for row in rows),
         ff=sum(row.cost.ff for row in rows),
     )

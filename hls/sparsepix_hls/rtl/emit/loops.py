@@ -37,14 +37,15 @@ def loop_module(name: str, arrays: Arrays, stage: Stage, levels: float) -> tuple
     function = trace(f"{name}_logic", title(stage.steps), [v.field for v in views], results, whole, limit, picking)
 
     rounds, depth, number = how.reuse_factor, function.depth, bits_for(how.reuse_factor)
-    flags = ("load", "enable", "issued", "store", "first", "last")
-    lines = [f"  wire {', '.join(flags)};", f"  wire [{number - 1}:0] round;"]
-    names = ("clk", "rst_n", "in_valid", "in_ready", "round", "out_valid", "out_ready", *flags)
+    read = {"issued": stage.handed_on and depth > 1, "store": True, "first": sums, "last": stage.handed_on}
+    flags = {name: name if read[name] else f"unused_{name}" for name in read}
+    lines = [f"  wire {', '.join(flags.values())};", f"  wire [{number - 1}:0] round;"]
+    connections = {n: n for n in ("clk", "rst_n", "in_valid", "round", "out_valid")} | flags
     parameters = {"ROUNDS": rounds, "DEPTH": depth, "ROUND_BITS": number}
-    lines += instance("loop_control", "control", parameters, {n: n for n in names})
+    lines += instance("loop_control", "control", parameters, connections)
     lines += ["", "  // the event"]
     lines += [f"  {port('logic', field, 'held_')};" for field in held]
-    lines += ["  always_ff @(posedge clk)", "    if (load) begin"]
+    lines += ["  always_ff @(posedge clk)", "    if (in_valid) begin"]
     lines += [f"      held_{field.name} <= in_{field.name};" for field in held]
     lines += ["    end", "", "  // what a round reads of it"]
     for view in views:
@@ -67,7 +68,7 @@ def _joined(field: Field, part: Field, rounds: int) -> list[str]:
     return [
         f"  logic [{all_bits - 1}:0] all_{name};",
         "  always_ff @(posedge clk)",
-        f"    if (enable && store) all_{name} <= {kept};",
+        f"    if (store) all_{name} <= {kept};",
         f"  assign out_{name} = all_{name}[{field.bits - 1}:0];",
     ]
 
@@ -79,7 +80,7 @@ def _grown(layer: Layer, field: Field) -> list[str]:
     return [
         f"  localparam logic [{field.bits - 1}:0] START_{name} = {{{start}}};",
         "  always_ff @(posedge clk)",
-        "    if (enable && store)",
+        "    if (store)",
         f"      for (int i = 0; i < {size}; i++)",
         f"        out_{name}[i*{width} +: {width}] <= now_{name}[i*{width} +: {width}]",
         f"            + (first ? START_{name}[i*{width} +: {width}] : out_{name}[i*{width} +: {width}]);",
@@ -89,7 +90,7 @@ def _grown(layer: Layer, field: Field) -> list[str]:
 def _handed_on(field: Field, depth: int, rounds: int) -> list[str]:
     name = field.name
     if depth == 1:
-        taken = f"    if (enable && store && last) out_{name} <= held_{name};"
+        taken = f"    if (store && last) out_{name} <= held_{name};"
         return ["  always_ff @(posedge clk)", taken]
     slots = max(-(-(depth - 1) // rounds), 1)
     return instance(
@@ -100,7 +101,7 @@ def _handed_on(field: Field, depth: int, rounds: int) -> list[str]:
             "clk": "clk",
             "rst_n": "rst_n",
             "issued": "issued",
-            "stored": "enable && store && last",
+            "stored": "store && last",
             "in": f"held_{name}",
             "out": f"out_{name}",
         },

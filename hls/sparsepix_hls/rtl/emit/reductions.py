@@ -49,10 +49,21 @@ def scan_start(design: Design) -> int:
     return beats if beats > 1 else 0
 
 
+def scan_hold(design: Design) -> int:
+    """Clocks after the last beat of an image in which a scan takes no other: it still reads the image.
+
+    An image that comes at once, of which none is dropped, is taken in the clock of the last pixels of the one before.
+    """
+    reduce = design.input_reduce
+    rounds = -(-reduce.max_pixels // design.scan_pixels) + design.scan_pixels
+    if reduce.selection == "magnitude":
+        return rounds + 1 + 4 * key_digits(reduce)
+    return rounds
+
+
 def scan_interval(design: Design) -> int:
-    """Clocks between two events of a scan: it takes what it lists in a clock, and starts anew."""
-    rounds, start = -(-design.input_reduce.max_pixels // design.scan_pixels), scan_start(design)
-    return rounds + 1 + design.scan_pixels + (start + 1 if start else 0)
+    """Clocks between the last beats of two images of a scan."""
+    return scan_hold(design) + (design.beats if design.io == "stream" else 1)
 
 
 def stream_module(
@@ -65,11 +76,10 @@ def stream_module(
     beat = beat_field(arrays, pixels)
     beats, size = arrays.design.beats, reduce.max_pixels
     outputs = [arrays.field(array) for array in stage.outputs]
-    lines = ["  wire beat_valid, beat_ready;", f"  {port('wire', beat, 'beat_')};"]
+    lines = ["  wire beat_valid;", f"  {port('wire', beat, 'beat_')};"]
     if given.bits == beat.bits:
         lines += [
             "  assign beat_valid = in_valid;",
-            "  assign in_ready = beat_ready;",
             "  assign beat_pixels = in_pixels;",
         ]
     else:
@@ -78,9 +88,9 @@ def stream_module(
             "beats",
             {"IMAGE_BITS": given.bits, "BEAT_BITS": beat.bits, "BEATS": beats},
             {
-                **{n: n for n in ("clk", "rst_n", "in_valid", "in_ready")},
+                **{n: n for n in ("clk", "rst_n", "in_valid")},
                 "in_image": "in_pixels",
-                **{n: n for n in ("beat_valid", "beat_ready", "beat_pixels")},
+                **{n: n for n in ("beat_valid", "beat_pixels")},
             },
         )
     features, coords = arrays.field(reduce.features), arrays.field(reduce.coords)
@@ -97,10 +107,8 @@ def stream_module(
         {
             **{n: n for n in ("clk", "rst_n")},
             "in_valid": "beat_valid",
-            "in_ready": "beat_ready",
             "in_pixels": "beat_pixels",
             "out_valid": "out_valid",
-            "out_ready": "out_ready",
             "features": f"list_{features.name}",
             "coords": f"list_{coords.name}",
         },

@@ -34,7 +34,7 @@ def scan_module(
     convs = [step for step in stage.steps if isinstance(step, SparseConv2d)]
     function = _arrival(f"{name}_arrival", arrays, stage, steps, levels)
 
-    lines = ["  wire enable, pixel_valid, pixel_last;", f"  wire [{steps.bits - 1}:0] pixel_slot;"]
+    lines = ["  wire pixel_valid, pixel_last;", f"  wire [{steps.bits - 1}:0] pixel_slot;"]
     pixel, place = function.inputs[2], function.inputs[3]
     lines += [f"  {port('wire', pixel)};", f"  {port('wire', place)};"]
     parameters = {"LANES": steps.lanes} | image_parameters(arrays)
@@ -44,7 +44,7 @@ def scan_module(
         "BEATS": -(-height * width // pixels),
         "SLOT_BITS": steps.bits,
     }
-    signals = ("clk", "rst_n", "in_valid", "in_ready", "enable", "pixel_valid", "pixel_slot", "pixel_last")
+    signals = ("clk", "rst_n", "in_valid", "pixel_valid", "pixel_slot", "pixel_last")
     connections = {n: n for n in signals} | {"in_pixels": "in_pixels", "pixel": "pixel", "place": "place"}
     lines += instance("reduce_scan", "scan", parameters, connections)
     lines += ["", "  // the earlier pixels of the list; empty at the beginning of an image"]
@@ -57,10 +57,9 @@ def scan_module(
     lines += _results(arrays, stage, maps, convs, steps)
     lines += [
         "",
-        "  assign enable = !out_valid || out_ready;",
         "  always_ff @(posedge clk)",
         "    if (!rst_n) out_valid <= 1'b0;",
-        "    else if (enable) out_valid <= store && last;",
+        "    else out_valid <= store && last;",
     ]
     functions = [function]
     for conv in convs:
@@ -196,14 +195,14 @@ def _earlier_list(function: Function, steps: Steps) -> list[str]:
         f"  {port('logic', features)};",
         f"  {port('logic', coords)};",
         "  always_ff @(posedge clk)",
-        "    if (!rst_n || (enable && pixel_valid && pixel_last)) begin",
+        "    if (!rst_n || (pixel_valid && pixel_last)) begin",
         "      list_features <= '0;",
         "      list_coords <= '1;",
     ]
     if steps.number > 1:
         item, spot = pixel.bits, place.bits
         lines += [
-            "    end else if (enable && pixel_valid) begin",
+            "    end else if (pixel_valid) begin",
             f"      for (int s = 0; s < {steps.number - 1}; s++)",
             f"        if (pixel_slot == {steps.bits}'(s)) begin",
             f"          list_features[s*{item} +: {item}] <= pixel;",
@@ -227,13 +226,13 @@ def _delayed(depth: int, steps: Steps) -> list[str]:
         f"  assign {{last, store, slot}} = chain[{total_bits - 1} -: {bits}];",
         "  always_ff @(posedge clk)",
         "    if (!rst_n) chain <= '0;",
-        f"    else if (enable) chain <= {total_bits}'({{chain, {now}}});",
+        f"    else chain <= {total_bits}'({{chain, {now}}});",
     ]
 
 
 def _results(arrays: Arrays, stage: Stage, maps: list[KernelMap], convs: list[SparseConv2d], steps: Steps) -> list[str]:
     reduce = arrays.design.input_reduce
-    lines = ["  always_ff @(posedge clk)", "    if (enable && store) begin"]
+    lines = ["  always_ff @(posedge clk)", "    if (store) begin"]
     # Slots of one lane lie `lanes` apart; the last step may have none for the last lanes.
     loops = [(q, f"      for (int s = 0; s * {steps.lanes} + {q} < {steps.size}; s++)") for q in range(steps.lanes)]
     here = f"if (slot == {steps.bits}'(s))"

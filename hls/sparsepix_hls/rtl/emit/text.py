@@ -11,15 +11,13 @@ def port(kind: str, field: Field, prefix: str = "") -> str:
 
 
 def ports(inputs: Sequence[Field], outputs: Sequence[Field]) -> list[str]:
-    """The ports of a stage: clock, reset, and a handshake with data on each side."""
+    """The ports of a stage: clock, reset, and on each side a valid bit with data. No stage ever waits."""
     return [
         "input  logic clk",
         "input  logic rst_n",
         "input  logic in_valid",
-        "output logic in_ready",
         *(port("input  logic", field, "in_") for field in inputs),
         "output logic out_valid",
-        "input  logic out_ready",
         *(port("output logic", field, "out_") for field in outputs),
     ]
 
@@ -30,12 +28,20 @@ def module_text(name: str, comment: str, ports_: Sequence[str], lines: Sequence[
     return "\n".join([f"// {comment}", f"module {name} (", head, ");", *lines, "endmodule", ""])
 
 
-def instance(module: str, name: str, parameters: Mapping[str, int], connections: Mapping[str, str]) -> list[str]:
+def instance(module: str, name: str, parameters: Mapping[str, int | str], connections: Mapping[str, str]) -> list[str]:
     """An instance of a module."""
     values = ", ".join(f".{key}({value})" for key, value in parameters.items())
     lines = [f"  {module} #({values}) {name} (" if values else f"  {module} {name} ("]
     lines += [",\n".join(f"      .{key}({value})" for key, value in connections.items())]
     return [*lines, "  );"]
+
+
+def unused(names: Sequence[str], wire: str = "unused") -> list[str]:
+    """A wire that says that nothing reads some bits, and that this is meant; synthesis drops it."""
+    if not names:
+        return []
+    rows = [", ".join(names[i : i + 12]) for i in range(0, len(names), 12)]
+    return [f"  wire {wire} = &{{1'b0, {(',' + chr(10) + '      ').join(rows)}}};"]
 
 
 def bits_for(values: int) -> int:
@@ -51,6 +57,6 @@ def connected(function: Function, inputs: Mapping[str, str], result: str) -> dic
         inputs: what each input is connected to, by its name; 'in_<name>' where nothing is said.
         result: prefix of what the outputs drive.
     """
-    found = {"clk": "clk", "enable": "enable"} if function.depth > 1 else {}
+    found = {"clk": "clk"} if function.depth > 1 else {}
     found |= {f"in_{field.name}": inputs.get(field.name, f"in_{field.name}") for field in function.inputs}
     return found | {f"out_{field.name}": f"{result}{field.name}" for field in function.outputs}

@@ -1,9 +1,9 @@
-"""Traced functions as SystemVerilog: one line an operation, registers between stages with one enable."""
+"""Traced functions as SystemVerilog: one line an operation, registers between stages."""
 
 import numpy as np
 from da4ml.types import CombLogic, Op, minimal_kif
 
-from sparsepix_hls.rtl.emit.text import instance
+from sparsepix_hls.rtl.emit.text import instance, unused
 from sparsepix_hls.rtl.lower.function import CONSTANT, INPUT, LOOKUP, PRODUCT, Function, operands
 from sparsepix_hls.rtl.lower.products import in_digits
 
@@ -12,17 +12,22 @@ _SYMBOLS = {0: "&", 1: "|", 2: "^"}
 
 def function_source(function: Function) -> str:
     """The module of a function, and those of its tables."""
-    return "\n".join([*_Writer(function).tables(), _Writer(function).module()])
+    return "\n".join([_Writer(function).module(), *_Writer(function).tables()])
 
 
 class _Writer:
-    """What the lines of one module have in common."""
+    """What the lines of one module have in common.
+
+    Every expression is as wide as what it is assigned to: a value fits its bits, so arithmetic modulo its width is
+    exact.
+    """
 
     def __init__(self, function: Function) -> None:
         self.function, self.logic = function, function.logic
         self.kifs = [minimal_kif(op.qint) for op in self.logic.ops]
         self.widths = [sum(kif) for kif in self.kifs]
         self.last = self._last_uses()
+        self.read: dict[str, int] = {}  # bits of each name that something reads
 
     def _last_uses(self) -> list[int]:
         """The stage in which each value is read last."""
@@ -35,16 +40,27 @@ class _Writer:
                 last[read] = self.function.depth - 1
         return last
 
-    def _name(self, index: int, stage: int) -> str:
-        """A value as a stage sees it."""
+    def _bits(self, index: int, stage: int, low: int = 0, high: int | None = None) -> str:
+        """Bits of a value as a stage sees it: all of them, or those from low up to high, which is not one of them."""
         late = stage - self.function.stage[index]
-        return f"v{index}" if late == 0 or self.logic.ops[index].opcode == CONSTANT else f"v{index}_{late}"
+        width = self.widths[index]
+        high = width if high is None else high
+        name = f"v{index}" if late == 0 or self.logic.ops[index].opcode == CONSTANT else f"v{index}_{late}"
+        self.read[name] = self.read.get(name, 0) | (1 << high) - (1 << low)
+        if (low, high) == (0, width):
+            return name
+        return f"{name}[{low}]" if high == low + 1 else f"{name}[{high - 1}:{low}]"
 
-    def _signed(self, index: int, stage: int, negated: bool = False) -> str:
-        """A value as a signed expression."""
-        name = self._name(index, stage)
-        text = name if self.kifs[index][0] else f"$signed({{1'b0, {name}}})"
-        return f"(-{text})" if negated else text
+    def _wide(self, index: int, stage: int, width: int, negated: bool = False) -> str:
+        """A value in so many bits: its sign is repeated, or what is beyond them is left out."""
+        here = self.widths[index]
+        if here == 0:
+            return f"{width}'d0"
+        if width <= here:
+            text = self._bits(index, stage, 0, width)
+        else:
+            text = f"{width}'({self._bits(index, stage)})"
+        return f"-{text}" if negated else text
 
     def _type(self, index: int) -> str:
         return f"{'signed ' if self.kifs[index][0] else ''}[{self.widths[index] - 1}:0]"
@@ -54,7 +70,7 @@ class _Writer:
         f = self.function
         ports = [f"input  logic [{field.bits - 1}:0] in_{field.name}" for field in f.inputs if field.size]
         ports += [f"output logic [{field.bits - 1}:0] out_{field.name}" for field in f.outputs if field.size]
-        clocked = ["input  logic clk", "input  logic enable"] if f.depth > 1 else []
+        clocked = ["input  logic clk"] if f.depth > 1 else []
         stages = "combinational" if f.depth == 1 else f"{f.depth} stages, registers between them"
         lines = [f"// {f.title}; {stages}.", f"module {f.name} ("]
         lines += [",\n".join(f"    {port}" for port in [*clocked, *ports]), ");"]
@@ -67,8 +83,11 @@ class _Writer:
                 if f.stage[i] == stage and self.widths[i]:
                     lines += self._operation(i, op, stage)
         if registers:
-            lines += ["  always_ff @(posedge clk)", "    if (enable) begin", *registers, "    end"]
+            lines += ["  always_ff @(posedge clk) begin", *registers, "  end"]
+        elif clocked:
+            lines += unused(["clk"], "unused_clk")
         lines += self._outputs()
+        lines += unused(self._unread())
         return "\n".join([*lines, "endmodule", ""])
 
     def _registers(self) -> tuple[list[str], list[str]]:
@@ -79,9 +98,30 @@ class _Writer:
                 continue
             for late in range(1, self.last[i] - self.function.stage[i] + 1):
                 before = f"v{i}" if late == 1 else f"v{i}_{late - 1}"
+                self.read[before] = (1 << self.widths[i]) - 1
                 declared.append(f"  logic {self._type(i)} v{i}_{late};")
-                taken.append(f"      v{i}_{late} <= {before};")
+                taken.append(f"    v{i}_{late} <= {before};")
         return declared, taken
+
+    def _unread(self) -> list[str]:
+        """Bits of ports and values that nothing reads."""
+        found: list[str] = []
+        taken: dict[int, int] = {}  # bits that are taken of an element of the inputs
+        for i, op in enumerate(self.logic.ops):
+            if op.opcode == INPUT:
+                taken[op.id0] = self.widths[i]
+            if self.widths[i]:
+                late = self.last[i] - self.function.stage[i] if op.opcode != CONSTANT else 0
+                name = f"v{i}_{late}" if late else f"v{i}"
+                found += [f"{name}{part}" for part in _missing(self.read.get(name, 0), self.widths[i])]
+        element = 0
+        for field in self.function.inputs:
+            read = 0
+            for k in range(field.size):
+                read |= ((1 << taken.get(element, 0)) - 1) << k * field.type.width
+                element += 1
+            found += [f"in_{field.name}{part}" for part in _missing(read, field.bits) if field.size]
+        return found
 
     def _operation(self, i: int, op: Op, stage: int) -> list[str]:
         """Declaration and assignment of a value."""
@@ -89,7 +129,7 @@ class _Writer:
         if op.opcode == INPUT:
             return [f"  wire {kind} {name} = {self._input(op.id0, self.widths[i])};"]
         if op.opcode == LOOKUP:
-            address = self._name(op.id0, stage)
+            address = self._bits(op.id0, stage)
             return [f"  wire {kind} {name};", f"  {self._table_name(op)} {name}_table ({address}, {name});"]
         if op.opcode == PRODUCT or self._long_sum(i, op):
             module = "product" if op.opcode == PRODUCT else "adder"
@@ -104,14 +144,15 @@ class _Writer:
 
     def _module_of_two(self, module: str, i: int, op: Op, stage: int) -> list[str]:
         """An instance of a module that takes two numbers."""
-        parameters, connections = {}, {}
+        parameters: dict[str, int | str] = {}
+        connections = {}
         reads = [op.id0, op.id1]
         if module == "product" and in_digits([self.kifs[k] for k in reads]) == 0:
             reads.reverse()
         for port, index in zip("ab", reads, strict=True):
             parameters[f"{port.upper()}_BITS"] = self.widths[index]
-            parameters[f"{port.upper()}_SIGNED"] = int(self.kifs[index][0])
-            connections[port] = self._name(index, stage)
+            parameters[f"{port.upper()}_SIGNED"] = f"1'b{int(self.kifs[index][0])}"
+            connections[port] = self._bits(index, stage)
         parameters["BITS"] = self.widths[i]
         return instance(module, f"v{i}_{module}", parameters, connections | {"value": f"v{i}"})
 
@@ -123,20 +164,16 @@ class _Writer:
         raise IndexError(element)
 
     def _expression(self, i: int, op: Op, stage: int) -> str:
-        fraction = self.kifs[i][2]
+        width, fraction = self.widths[i], self.kifs[i][2]
         match abs(op.opcode):
             case 0 | 1:
-                shift = op.data + self.kifs[op.id0][2] - self.kifs[op.id1][2]
-                first = _shifted(self._signed(op.id0, stage), max(-shift, 0))
-                second = _shifted(self._signed(op.id1, stage), max(shift, 0))
+                first, second = self._aligned(op, stage, op.data, width)
                 return f"{first} {'-' if op.opcode else '+'} {second}"
             case 4:
-                shift = fraction - self.kifs[op.id0][2]
-                sign, number = ("-", -op.data) if op.data < 0 else ("+", op.data)
-                bits = max(number.bit_length(), 1) + 1
-                return f"{_shifted(self._signed(op.id0, stage), shift)} {sign} {bits}'sd{number}"
+                first = _shifted(self._wide(op.id0, stage, width), fraction - self.kifs[op.id0][2])
+                return f"{first} {'-' if op.data < 0 else '+'} {width}'d{abs(op.data) % (1 << width)}"
             case 5:
-                return f"{self.widths[i]}'h{op.data % (1 << self.widths[i]):x}"
+                return f"{width}'h{op.data % (1 << width):x}"
             case 2:
                 assert op.opcode == 2, "no ReLU of a negated value"
                 assert not self.kifs[op.id0][0], "arithmetic.py has a ReLU of its own"
@@ -147,49 +184,58 @@ class _Writer:
                 return self._mux(i, op, stage)
             case 9:
                 assert op.opcode == 9, "no bits of a negated value"
-                return f"{('~', '|', '&')[op.data]}{self._name(op.id0, stage)}"
+                if op.data == 0:
+                    return f"~{self._wide(op.id0, stage, width)}"
+                assert width == 1, "one bit of all"
+                return f"{'|' if op.data == 1 else '&'}{self._bits(op.id0, stage)}"
             case 10:
                 assert not (op.data >> 32) & 3, "no bits of a negated value"
                 shift = ((op.data & 0xFFFFFFFF) + (1 << 31)) % (1 << 32) - (1 << 31)
-                shift += self.kifs[op.id0][2] - self.kifs[op.id1][2]
-                first = _shifted(self._signed(op.id0, stage), max(-shift, 0))
-                second = _shifted(self._signed(op.id1, stage), max(shift, 0))
+                first, second = self._aligned(op, stage, shift, width)
                 return f"{first} {_SYMBOLS[(op.data >> 56) & 0xFF]} {second}"
         raise ValueError(f"da4ml: no such operation: {op}")
 
+    def _aligned(self, op: Op, stage: int, shift: int, width: int) -> tuple[str, str]:
+        """Two operands in the same units."""
+        shift += self.kifs[op.id0][2] - self.kifs[op.id1][2]
+        first = _shifted(self._wide(op.id0, stage, width), max(-shift, 0))
+        return first, _shifted(self._wide(op.id1, stage, width), max(shift, 0))
+
     def _slice(self, i: int, op: Op, stage: int) -> str:
         """Some bits of a value, its sign repeated where they reach beyond."""
-        width, drop = self.widths[i], self.kifs[op.id0][2] - self.kifs[i][2]
-        negated = op.opcode < 0
-        source = self._signed(op.id0, stage, negated)
-        if drop == 0 and (negated or width <= self.widths[op.id0]) and not negated:
-            return f"{self._name(op.id0, stage)}[{width - 1}:0]"
-        if not negated and drop + width <= self.widths[op.id0] and drop >= 0:
-            return f"{self._name(op.id0, stage)}[{drop} +: {width}]"
-        wide = max(width + max(drop, 0), self.widths[op.id0] + 1)
+        width, here, drop = self.widths[i], self.widths[op.id0], self.kifs[op.id0][2] - self.kifs[i][2]
         if drop < 0:
-            return f"{_shifted(source, -drop)}"
-        return f"{wide}'({source}) >>> {drop}" if drop else f"{wide}'({source})"
+            return _shifted(self._wide(op.id0, stage, width, op.opcode < 0), -drop)
+        if op.opcode < 0:
+            wide = max(width + drop, here + 1)
+            text = f"-$signed({self._wide(op.id0, stage, wide)})"
+            return f"{width}'({text} >>> {drop})" if drop else f"{width}'({text})"
+        if drop + width <= here:
+            return self._bits(op.id0, stage, drop, drop + width)
+        if drop == 0:
+            return self._wide(op.id0, stage, width)
+        if drop >= here:  # nothing but copies of the sign
+            return f"{{{width}{{{self._bits(op.id0, stage, here - 1, here)}}}}}" if self.kifs[op.id0][0] else f"{width}'d0"
+        rest = self._bits(op.id0, stage, drop, here)
+        return f"{width}'($signed({rest}))" if self.kifs[op.id0][0] else f"{width}'({rest})"
 
     def _mux(self, i: int, op: Op, stage: int) -> str:
-        key = op.data & 0xFFFFFFFF
+        key, width, fraction = op.data & 0xFFFFFFFF, self.widths[i], self.kifs[i][2]
         shift = (op.data >> 32) & 0xFFFFFFFF
         shift -= (shift >> 31) << 32
-        fraction = self.kifs[i][2]
-        yes = self._choice(op.id0, stage, fraction - self.kifs[op.id0][2], False)
-        no = self._choice(op.id1, stage, fraction - self.kifs[op.id1][2] + shift, op.opcode < 0)
-        return f"{self._name(key, stage)}[{self.widths[key] - 1}] ? {yes} : {no}"
+        yes = self._choice(op.id0, stage, width, fraction - self.kifs[op.id0][2], False)
+        no = self._choice(op.id1, stage, width, fraction - self.kifs[op.id1][2] + shift, op.opcode < 0)
+        top = self.widths[key] - 1
+        return f"{self._bits(key, stage, top, top + 1)} ? {yes} : {no}"
 
-    def _choice(self, index: int, stage: int, shift: int, negated: bool) -> str:
-        if self.widths[index] == 0:
-            return "1'sd0"
+    def _choice(self, index: int, stage: int, width: int, shift: int, negated: bool) -> str:
         op = self.logic.ops[index]
         if shift < 0 and op.opcode == CONSTANT:  # da4ml gives no constant a unit above 2**31
             assert op.data % (1 << -shift) == 0, "a multiplexer never rounds"
             value = (-op.data if negated else op.data) >> -shift
-            return f"{'-' if value < 0 else ''}{value.bit_length() + 1}'sd{abs(value)}"
-        assert shift >= 0, "a multiplexer never rounds"
-        return _shifted(self._signed(index, stage, negated), shift)
+            return f"{width}'h{value % (1 << width):x}"
+        assert shift >= 0 or not self.widths[index], "a multiplexer never rounds"
+        return _shifted(self._wide(index, stage, width, negated), shift if self.widths[index] else 0)
 
     def _outputs(self) -> list[str]:
         lines, logic, number = [], self.logic, 0
@@ -197,16 +243,14 @@ class _Writer:
             width = field.type.width
             for k in range(field.size):
                 index = logic.out_idxs[number]
-                target = f"out_{field.name}[{k * width} +: {width}]"
                 if index < 0 or self.widths[index] == 0:
                     value = f"{width}'d0"
                 else:
-                    value = self._signed(index, self.function.depth - 1, logic.out_negs[number])
                     places = int(logic.out_shifts[number]) - self.kifs[index][2]
-                    wide = max(width, self.widths[index] + 1) + abs(places)
-                    value = f"{width}'({wide}'({value}) <<< {places})" if places else f"{width}'({value})"
                     assert places >= 0, f"{field.name}: not an integer"
-                lines.append(f"  assign {target} = {value};")
+                    value = self._wide(index, self.function.depth - 1, width, logic.out_negs[number])
+                    value = _shifted(value, places)
+                lines.append(f"  assign out_{field.name}[{k * width} +: {width}] = {value};")
                 number += 1
         return lines
 
@@ -237,6 +281,23 @@ class _Writer:
 
 def _shifted(text: str, places: int) -> str:
     return f"({text} <<< {places})" if places else text
+
+
+def _missing(read: int, width: int) -> list[str]:
+    """The bits of a vector that are not read, as selections; '' is all of it."""
+    if not read & ((1 << width) - 1):
+        return [""]
+    found, low = [], 0
+    while low < width:
+        if read >> low & 1:
+            low += 1
+            continue
+        high = low
+        while high < width and not read >> high & 1:
+            high += 1
+        found.append(f"[{high - 1}:{low}]" if high - low > 1 else f"[{low}]")
+        low = high
+    return found
 
 
 def register_bits(function: Function) -> int:

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +15,12 @@ from sparsepix_hls.project.results import packed, result_size
 from sparsepix_hls.project.size_checks import check_rtl_memory
 from sparsepix_hls.project.testbench_data import data_text
 from sparsepix_hls.rtl.emit.arrays import Arrays
+from sparsepix_hls.rtl.emit.cycles import pace
+from sparsepix_hls.rtl.emit.ports import ports_module
 from sparsepix_hls.rtl.emit.reductions import input_pixels
 from sparsepix_hls.rtl.emit.stages import Module, stage_modules
-from sparsepix_hls.rtl.emit.text import instance, module_text, port
+from sparsepix_hls.rtl.emit.text import instance, module_text, port, unused
+from sparsepix_hls.rtl.lower.ports import title
 
 # Levels of LUTs that a stage may have at so many nanoseconds a clock, as the scheduler counts them: 8.5 at 5 ns leave
 # room for what its counting misses, so that synthesis ends at 10 or fewer.
@@ -68,15 +71,24 @@ def write_rtl_project(
     graph = design.graph
     for folder in ("rtl", "tb/data"):
         (directory / folder).mkdir(parents=True)
-    shared = sorted(_used(modules))
-    for name in shared:
-        (directory / "rtl" / f"{name}.sv").write_bytes((VERILOG / f"{name}.sv").read_bytes())
+    ports = ports_module(ports_name(graph), pace(design, modules), _result_bits(modules))
+    shared = sorted(_used([*(module.source for module in modules), ports]))
+    prefix = f"{graph.name}_"
     values = _values(design, part, clock_ns)
     values["sources"] = " ".join(
-        [*(f"rtl/{name}.sv" for name in shared), *(f"rtl/{m.name}.sv" for m in modules), _top(graph)]
+        [
+            *(f"rtl/{prefix}{name}.sv" for name in shared),
+            *(f"rtl/{module.name}.sv" for module in modules),
+            f"rtl/{ports_name(graph)}.sv",
+            _top(graph),
+        ]
     )
     files = {_top(graph): top_source(design, modules)}
-    files |= {f"rtl/{module.name}.sv": module.source for module in modules}
+    files |= {f"rtl/{module.name}.sv": with_prefix(module.source, prefix, shared) for module in modules}
+    files[f"rtl/{ports_name(graph)}.sv"] = with_prefix(ports, prefix, shared)
+    for name in shared:
+        text = (VERILOG / f"{name}.sv").read_text(encoding="utf-8")
+        files[f"rtl/{prefix}{name}.sv"] = with_prefix(text, prefix, shared)
     files["tb/data/inputs.dat"] = data_text(f"images of {graph.name}", [graph.input], testbench_inputs)
     results = packed(graph, testbench_outputs, "testbench_outputs")
     files["tb/data/outputs.dat"] = data_text(f"expected results of {graph.name}", graph.outputs, results)
@@ -99,17 +111,37 @@ def _top(graph: Graph) -> str:
     return f"rtl/{graph.name}.sv"
 
 
-def _used(modules: list[Module]) -> set[str]:
-    """The modules of ``verilog/`` that a design needs, those that they are made of included."""
+def ports_name(graph: Graph) -> str:
+    """The module of the two ports."""
+    return f"{graph.name}_ports"
+
+
+def _result_bits(modules: list[Module]) -> int:
+    return sum(field.bits for field in modules[-1].outputs)
+
+
+def _used(texts: list[str]) -> set[str]:
+    """The modules of ``verilog/`` that some sources need, those that they are made of included."""
     sources = {path.stem: path.read_text(encoding="utf-8") for path in VERILOG.glob("*.sv")}
     used: set[str] = set()
-    texts = [module.source for module in modules]
     while texts:
         text = texts.pop()
         found = {name for name in sources if re.search(rf"^\s*{name} #?\(", text, re.MULTILINE)} - used
         used |= found
         texts += [sources[name] for name in found]
     return used
+
+
+def with_prefix(text: str, prefix: str, names: Iterable[str]) -> str:
+    """A source with a prefix before the modules of ``verilog/``: two designs in one FPGA may be of two versions.
+
+    Args:
+        text: the source.
+        prefix: of the design.
+        names: of the modules, where they are declared and where they are used.
+    """
+    either = "|".join(names)
+    return re.sub(rf"^(module |\s*)({either})(?= #?\()", rf"\g<1>{prefix}\g<2>", text, flags=re.MULTILINE)
 
 
 def beat_bytes(bits: int) -> int:
@@ -164,10 +196,11 @@ def top_source(design: Design, modules: list[Module]) -> str:
     graph = design.graph
     first, results = modules[0].inputs[0], modules[-1].outputs
     in_bytes, out_bytes = beat_bytes(first.bits), beat_bytes(sum(result.bits for result in results))
-    channels = graph.input.shape[0]
+    channels, timing = graph.input.shape[0], pace(design, modules)
     comment = "\n// ".join(
         [
-            f"{graph.name}: {len(modules)} stages between two AXI4-Stream ports.",
+            f"{graph.name}: {len(modules)} stages between two AXI4-Stream ports. An event every "
+            f"{timing.interval_cycles} clocks; its result {timing.tail_cycles} clocks after its last beat, always.",
             f"s_axis: {first.shape[0]} pixels a beat in row-major order, {_beats(design)} beats an "
             "event; TLAST is not needed.",
             f"  Pixel k, channel c is at bit (k * {channels} + c) * {graph.input.type.width}; {graph.input.type}.",
@@ -185,33 +218,48 @@ def top_source(design: Design, modules: list[Module]) -> str:
         f"output logic [{8 * out_bytes - 1}:0] m_axis_tdata",
         "output logic m_axis_tlast",
     ]
-    lines: list[str] = []
+    lines = ["  wire stages_rst_n, beat_valid;"]
+    padding = 8 * in_bytes - first.bits
+    lines += unused([f"s_axis_tdata[{8 * in_bytes - 1}:{first.bits}]"] if padding else [])
     for number, module in enumerate(modules):
-        lines += [f"  wire valid_{number}, ready_{number};"]
+        lines += [f"  wire valid_{number};"]
         lines += [f"  {port('wire', field, f's{number}_')};" for field in module.outputs]
     for number, module in enumerate(modules):
         before = number - 1
         connections = {
             "clk": "aclk",
-            "rst_n": "aresetn",
-            "in_valid": f"valid_{before}" if number else "s_axis_tvalid",
-            "in_ready": f"ready_{before}" if number else "s_axis_tready",
+            "rst_n": "stages_rst_n",
+            "in_valid": f"valid_{before}" if number else "beat_valid",
         }
         for field in module.inputs:
             connections[f"in_{field.name}"] = (
                 f"s{before}_{field.name}" if number else f"s_axis_tdata[{field.bits - 1}:0]"
             )
-        connections |= {"out_valid": f"valid_{number}", "out_ready": f"ready_{number}"}
+        connections |= {"out_valid": f"valid_{number}"}
         connections |= {f"out_{field.name}": f"s{number}_{field.name}" for field in module.outputs}
         # A layer may have any name, a keyword of SystemVerilog too.
+        lines += ["", f"  // {title(module.stage.steps)}"]
         lines += instance(module.name, f"{module.stage.name}_stage", {}, connections)
-    end = len(modules) - 1
+    end, bits = len(modules) - 1, _result_bits(modules)
     names = [f"s{end}_{result.name}" for result in results]
-    beside = names[0] if len(names) == 1 else f"{{{', '.join(reversed(names))}}}"
-    lines += [
-        f"  assign m_axis_tvalid = valid_{end};",
-        f"  assign ready_{end} = m_axis_tready;",
-        f"  assign m_axis_tdata = {8 * out_bytes}'({beside});",
-        "  assign m_axis_tlast = 1'b1;",
-    ]
+    lines += ["", f"  wire [{bits - 1}:0] result;"]
+    lines += instance(
+        ports_name(graph),
+        "ports",
+        {},
+        {
+            "clk": "aclk",
+            "rst_n": "aresetn",
+            "stages_rst_n": "stages_rst_n",
+            "s_valid": "s_axis_tvalid",
+            "s_ready": "s_axis_tready",
+            "beat_valid": "beat_valid",
+            "result_valid": f"valid_{end}",
+            "result": names[0] if len(names) == 1 else f"{{{', '.join(reversed(names))}}}",
+            "m_valid": "m_axis_tvalid",
+            "m_ready": "m_axis_tready",
+            "m_result": "result",
+        },
+    )
+    lines += [f"  assign m_axis_tdata = {8 * out_bytes}'(result);", "  assign m_axis_tlast = 1'b1;"]
     return module_text(graph.name, comment, ports, lines)

@@ -12,6 +12,7 @@ module activity #(
 );
   localparam int SUM_BITS = BITS + 1 + $clog2(CHANNELS + 1);
   localparam int WIDE = SUM_BITS > 33 ? SUM_BITS : 33;  // holds the threshold too
+  localparam logic signed [WIDE-1:0] LIMIT = WIDE'(THRESHOLD);
   localparam int USED = RULE == 0 ? 1 : CHANNELS;
 
   // One process for all pixels: a simulator keeps the loop, where one process a pixel takes its compiler minutes.
@@ -27,8 +28,8 @@ module activity #(
         score = WIDE'($signed({IS_SIGNED && value[BITS-1], value}));
         sum = sum + score;
         // Above 0 means not 0, for which Yosys takes fewer LUTs than for its comparison.
-        any = any || (THRESHOLD == 0 && !IS_SIGNED ? |value : score > THRESHOLD);
+        any = any || (THRESHOLD == 0 && !IS_SIGNED ? |value : score > LIMIT);
       end
-      active[p] = RULE == 2 ? sum > THRESHOLD : any;
+      active[p] = RULE == 2 ? sum > LIMIT : any;
     end
 endmodule

@@ -11,7 +11,5 @@ module adder #(
     input  logic [B_BITS-1:0] b,
     output logic [BITS-1:0] value
 );
-  wire signed [A_BITS:0] first = {A_SIGNED && a[A_BITS-1], a};
-  wire signed [B_BITS:0] second = {B_SIGNED && b[B_BITS-1], b};
-  assign value = BITS'(first) + BITS'(second);
+  assign value = (A_SIGNED ? BITS'($signed(a)) : BITS'(a)) + (B_SIGNED ? BITS'($signed(b)) : BITS'(b));
 endmodule

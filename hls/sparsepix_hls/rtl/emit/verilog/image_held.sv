@@ -17,10 +17,7 @@ module image_held #(
     input  logic clk,
     input  logic rst_n,
     input  logic in_valid,
-    output logic in_ready,
     input  logic [BEAT_PIXELS*CHANNELS*BITS-1:0] in_pixels,
-    input  logic busy,  // the image is still needed
-    input  logic done,  // it is needed for the last time
     output logic start,  // a new image is complete
     output logic [HEIGHT-1:0] listed,  // the rows that have an active pixel, when it is complete
     input  logic [READS-1:0] read_valid,  // without it no flag is set
@@ -30,7 +27,6 @@ module image_held #(
 );
   localparam int BEAT_BITS = BEATS > 1 ? $clog2(BEATS) : 1;
   localparam int PIXEL_BITS = CHANNELS * BITS;
-  wire take = in_valid && in_ready;
   wire [BEATS-1:0] write;  // the beats that are written
   wire [HEIGHT*WIDTH-1:0] active, flags, dropped;  // column by column
   wire [HEIGHT*WIDTH*PIXEL_BITS-1:0] values;
@@ -42,33 +38,35 @@ module image_held #(
   localparam int ROUNDS = SCORE_DIGITS + ROW_DIGITS + COLUMN_DIGITS;
   localparam int ROUND_BITS = ROUNDS > 1 ? $clog2(ROUNDS) : 1;
   localparam int PART_BITS = $clog2(HEIGHT + 1);
-  logic held;  // all beats are here
-  wire selecting, selected, narrow;
+  wire held;  // all beats are here
+  wire selected, narrow;
   wire [1:0] limit;
   wire [ROUND_BITS-1:0] round;
   wire [WIDTH*3*PART_BITS-1:0] parts;
 
   generate
     if (BEATS == 1 && LARGEST == 0) begin : gen_at_once
-      assign in_ready = !busy || done;
-      assign start = take;
-      assign write = take;
+      assign start = in_valid;
+      assign write = in_valid;
+      assign held = 1'b0;
+      wire unused = &{1'b0, rst_n, held, selected};
     end else begin : gen_beats
       logic [BEAT_BITS-1:0] beat;
-      logic complete;  // only those pixels are flagged that count
-      assign in_ready = !busy && !held && !selecting && !complete;
+      logic all_here, complete;  // only those pixels are flagged that count
       assign start = complete;
-      assign write = BEATS'(take) << beat;
+      assign write = BEATS'(in_valid) << beat;
+      assign held = all_here;
       always_ff @(posedge clk)
         if (!rst_n) begin
           beat <= '0;
-          held <= 1'b0;
+          all_here <= 1'b0;
         end else begin
-          held <= take && beat == BEAT_BITS'(BEATS - 1);
-          if (take) beat <= beat == BEAT_BITS'(BEATS - 1) ? '0 : beat + 1'b1;
+          all_here <= in_valid && beat == BEAT_BITS'(BEATS - 1);
+          if (in_valid) beat <= beat == BEAT_BITS'(BEATS - 1) ? '0 : beat + 1'b1;
         end
       if (LARGEST == 0) begin : gen_all
         assign complete = held;
+        wire unused = &{1'b0, selected};
       end else begin : gen_selected
         always_ff @(posedge clk) complete <= rst_n && selected;
       end
@@ -79,7 +77,7 @@ module image_held #(
           .COLUMNS(WIDTH), .PIXELS(HEIGHT * WIDTH), .MAX_PIXELS(LARGEST), .ROUNDS(ROUNDS), .ROUND_BITS(ROUND_BITS),
           .PART_BITS(PART_BITS)
       ) control (
-          .clk(clk), .rst_n(rst_n), .begins(held), .parts(parts), .busy(selecting), .narrow(narrow), .limit(limit),
+          .clk(clk), .rst_n(rst_n), .begins(held), .parts(parts), .narrow(narrow), .limit(limit),
           .round(round), .done(selected)
       );
       for (genvar x = 0; x < WIDTH; x++) begin : gen_column
@@ -100,7 +98,9 @@ module image_held #(
       end
     end else begin : gen_every
       assign dropped = '0;
-      assign selecting = 1'b0;
+      assign selected = 1'b0;
+      assign {narrow, limit, round, parts} = '0;
+      wire unused = &{1'b0, values, narrow, limit, round, parts};
     end
 
     for (genvar x = 0; x < WIDTH; x++) begin : gen_column

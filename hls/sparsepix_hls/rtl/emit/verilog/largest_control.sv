@@ -15,7 +15,6 @@ module largest_control #(
     input  logic rst_n,
     input  logic begins,  // a new image is held
     input  logic [COLUMNS*3*PART_BITS-1:0] parts,  // of each column: candidates with a digit of at least 1, 2, 3
-    output logic busy,
     output logic narrow,
     output logic [1:0] limit,
     output logic [ROUND_BITS-1:0] round,  // the digit that is read next
@@ -25,6 +24,7 @@ module largest_control #(
   localparam int LEVELS = COLUMNS > 4 ? $clog2(COLUMNS) : 2;
   localparam int LEAVES = 1 << LEVELS;
 
+  logic busy;
   logic [1:0] step;
   logic at_end;
   assign narrow = busy && step == 2'd3;

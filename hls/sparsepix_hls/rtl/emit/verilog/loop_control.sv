@@ -1,5 +1,5 @@
-// Handshake of a layer that is computed in rounds, one a clock, through a pipelined function.
-// An event is loaded while the last round of the one before is issued, so rounds follow each other without a gap.
+// Control of a layer that is computed in rounds, one a clock, through a pipelined function.
+// An event comes while the last round of the one before is read, or later, so rounds follow each other without a gap.
 module loop_control #(
     parameter int ROUNDS = 2,  // rounds of an event
     parameter int DEPTH = 1,  // stages of the function, with registers between them
@@ -8,32 +8,24 @@ module loop_control #(
     input  logic clk,
     input  logic rst_n,
     input  logic in_valid,
-    output logic in_ready,
-    output logic load,  // take the event
     output logic [ROUND_BITS-1:0] round,  // that the function reads now
-    output logic enable,  // all registers take their next value
     output logic issued,  // the last round of an event is read now
     output logic store,  // a result of the function is ready
     output logic first,  // it is that of the first round
     output logic last,  // it is that of the last round
-    output logic out_valid,
-    input  logic out_ready
+    output logic out_valid
 );
   logic busy;
   wire at_end = round == ROUND_BITS'(ROUNDS - 1);
   wire [2:0] now = {busy && at_end, busy && round == '0, busy};
-
-  assign enable = !out_valid || out_ready;
-  assign in_ready = enable && (!busy || at_end);
-  assign load = in_valid && in_ready;
-  assign issued = enable && busy && at_end;
+  assign issued = busy && at_end;
 
   always_ff @(posedge clk)
     if (!rst_n) begin
       busy <= 1'b0;
       round <= '0;
-    end else if (enable) begin
-      if (load) busy <= 1'b1;
+    end else begin
+      if (in_valid) busy <= 1'b1;
       else if (at_end) busy <= 1'b0;
       if (busy) round <= at_end ? '0 : round + 1'b1;
     end
@@ -46,11 +38,11 @@ module loop_control #(
       assign {last, first, store} = chain[3*(DEPTH-1)-1-:3];
       always_ff @(posedge clk)
         if (!rst_n) chain <= '0;
-        else if (enable) chain <= (3 * (DEPTH - 1))'({chain, now});
+        else chain <= (3 * (DEPTH - 1))'({chain, now});
     end
   endgenerate
 
   always_ff @(posedge clk)
     if (!rst_n) out_valid <= 1'b0;
-    else if (enable) out_valid <= store && last;
+    else out_valid <= store && last;
 endmodule

@@ -12,8 +12,9 @@ module product #(
     input  logic [B_BITS-1:0] b,
     output logic [BITS-1:0] value
 );
-  localparam int DIGITS = B_BITS + !B_SIGNED > 2 ? (B_BITS + !B_SIGNED) / 2 : 1;
-  localparam int ROW = A_BITS + 1 + !A_SIGNED;  // bits of 2 * a and of its complement
+  localparam int SIGNED_BITS = B_BITS + (B_SIGNED ? 0 : 1);
+  localparam int DIGITS = SIGNED_BITS > 2 ? SIGNED_BITS / 2 : 1;
+  localparam int ROW = A_BITS + (A_SIGNED ? 1 : 2);  // bits of 2 * a and of its complement
   // Digits 0 and 1 are added one after the other. The others, in groups of three, are summed beside them: fewer levels.
   localparam int GROUPS = DIGITS > 2 ? (DIGITS + 3) / 3 : 1;
 
@@ -39,17 +40,18 @@ module product #(
       wire signed [ROW+2*i:0] sum;  // of the digits FROM ... FROM + i, whose lowest one may lack its 1
       if (i > 0) begin : g_next
         wire signed [ROW-2:0] upper = g_group[g].g_sum[i-1].sum[ROW+2*i-2:2*i];
-        wire signed [ROW:0] high = upper + row[FROM+i] + $signed({1'b0, negative[FROM+i]});
+        wire signed [ROW:0] high = (ROW + 1)'(upper) + (ROW + 1)'(row[FROM+i]) + (ROW + 1)'({1'b0, negative[FROM+i]});
         assign sum = {high, g_group[g].g_sum[i-1].sum[2*i-1:0]};
-      end else if (g > 0) assign sum = row[FROM];
-      else assign sum = (first >>> 1) + row[0] + $signed({1'b0, negative[0]});
+      end else if (g > 0) assign sum = (ROW + 1)'(row[FROM]);
+      else assign sum = (ROW + 1)'($signed(first[ROW-1:1])) + (ROW + 1)'(row[0]) + (ROW + 1)'({1'b0, negative[0]});
     end
     localparam int WIDE = ROW + 2 * (FROM + COUNT - 1);
     wire signed [WIDE:0] total;  // of the digits up to here
     if (g > 0) begin : g_join
+      localparam int WIDE_HIGH = ROW + 2 * COUNT - 1;
       wire signed [ROW-2:0] upper = g_group[g-1].total[ROW+2*FROM-2:2*FROM];
       wire signed [ROW+2*COUNT-2:0] high =
-          upper + g_sum[COUNT-1].sum + $signed({1'b0, negative[FROM]});
+          WIDE_HIGH'(upper) + g_sum[COUNT-1].sum + WIDE_HIGH'({1'b0, negative[FROM]});
       assign total = {high, g_group[g-1].total[2*FROM-1:0]};
     end else assign total = g_sum[COUNT-1].sum;
   end

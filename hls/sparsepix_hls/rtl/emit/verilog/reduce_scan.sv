@@ -2,7 +2,7 @@
 //
 // The image is held in registers. One bit a row says 'has a pixel that is not listed'. The first such row is picked
 // (a clock), read out of the image as a whole (a clock), and its pixels leave one by one (a clock each) while the
-// next row is picked and waits. After the last pixel empty slots follow, so that a list always takes the same time.
+// next row is picked and waits. After the last pixel empty slots follow: a list always takes the same time.
 // If it is to list the largest pixels and not the first, the others lose their flags before, see largest_control.
 //
 // Two pixels a clock: two rows are picked and wait, and two have been read, X before Y. A clock takes two pixels of X,
@@ -27,9 +27,7 @@ module reduce_scan #(
     input  logic clk,
     input  logic rst_n,
     input  logic in_valid,
-    output logic in_ready,
     input  logic [BEAT_PIXELS*CHANNELS*BITS-1:0] in_pixels,
-    input  logic enable,  // the list may grow
     output logic pixel_valid,
     output logic [SLOT_BITS-1:0] pixel_slot,  // number of the slot, or of the pair of slots
     output logic pixel_last,
@@ -44,7 +42,7 @@ module reduce_scan #(
 
   // --- the image, and the rows that are picked in it
   logic scanning;
-  wire start, finish;
+  wire start;
   wire [HEIGHT-1:0] listed;
   logic [HEIGHT-1:0] rows_left;
   wire [LANES-1:0] picked_valid;
@@ -56,19 +54,18 @@ module reduce_scan #(
       .HEIGHT(HEIGHT), .WIDTH(WIDTH), .CHANNELS(CHANNELS), .BITS(BITS), .IS_SIGNED(IS_SIGNED), .THRESHOLD(THRESHOLD),
       .RULE(RULE), .LARGEST(LARGEST), .BEAT_PIXELS(BEAT_PIXELS), .BEATS(BEATS), .READS(LANES), .INDEX_BITS(INDEX_BITS)
   ) image (
-      .clk(clk), .rst_n(rst_n), .in_valid(in_valid), .in_ready(in_ready), .in_pixels(in_pixels),
-      .busy(scanning), .done(finish), .start(start), .listed(listed),
+      .clk(clk), .rst_n(rst_n), .in_valid(in_valid), .in_pixels(in_pixels), .start(start), .listed(listed),
       .read_valid(picked_valid), .read_index(picked), .read_line(read_line), .read_columns(read_columns)
   );
 
   // --- the pixels that leave
-  wire some, exhausted;  // a pixel can leave; none will any more
+  wire some;  // a pixel can leave
+  logic [1:0] begins;  // clocks until the first one can, if there is any: its row is picked, and read
   wire [LANES*PIXEL_BITS-1:0] next_pixel;
   wire [LANES*PLACE_BITS-1:0] next_place;
   logic [SLOT_BITS-1:0] slot;
-  wire leaves = scanning && (some || exhausted);
+  wire leaves = scanning && begins == '0;
   wire at_end = slot == SLOT_BITS'(STEPS - 1);
-  assign finish = enable && leaves && at_end;
 
   generate
     if (LANES == 1) begin : gen_one
@@ -87,7 +84,7 @@ module reduce_scan #(
         if (start) begin
           rows_left <= listed;
           valid <= 1'b0;
-        end else if (enable && (!valid || row_moves)) begin
+        end else if (!valid || row_moves) begin
           rows_left <= rows_left & ~first_row;
           waits <= first_index;
           valid <= rows_left != '0;
@@ -102,13 +99,12 @@ module reduce_scan #(
       wire [WIDTH-1:0] rest = columns_left & ~first_column;
       assign row_moves = rest == '0;
       assign some = columns_left != '0;
-      assign exhausted = !some && !valid && rows_left == '0;
       assign next_place = some ? {column, row} : '1;
 
       always_ff @(posedge clk) begin
         if (!rst_n || start) columns_left <= '0;
-        else if (enable) columns_left <= row_moves ? read_columns : rest;
-        if (enable && row_moves) begin
+        else columns_left <= row_moves ? read_columns : rest;
+        if (row_moves) begin
           line <= read_line;
           row <= COORD_BITS'(picked);
         end
@@ -143,7 +139,7 @@ module reduce_scan #(
           rows_left <= listed;
           valid_a <= 1'b0;
           valid_b <= 1'b0;
-        end else if (enable && !(keeps_x && keeps_y)) begin
+        end else if (!(keeps_x && keeps_y)) begin
           if (keeps_x || keeps_y) begin
             picked_a <= picked_b;
             valid_a <= valid_b;
@@ -182,7 +178,6 @@ module reduce_scan #(
       wire three_x;
       at_least_two #(.SIZE(WIDTH)) count (.bits(columns_x), .found(three_x));
       assign some = lead_x != '0;
-      assign exhausted = !some && !valid_a && !some_row && rows_left == '0;
       assign keeps_x = three_x;
       assign keeps_y = two_x ? some_y : two_y;
 
@@ -198,7 +193,7 @@ module reduce_scan #(
           columns_x <= '0;
           lead_y <= '0;
           columns_y <= '0;
-        end else if (enable) begin
+        end else begin
           lead_x <= keeps_x ? third_x : keeps_y ? left_lead_y : read_lead_a;
           columns_x <= keeps_x ? after_x & ~third_x : keeps_y ? left_columns_y : read_a & ~read_lead_a;
           if (keeps_x && keeps_y) begin
@@ -209,13 +204,13 @@ module reduce_scan #(
             columns_y <= keeps_x || keeps_y ? read_a & ~read_lead_a : read_b & ~read_lead_b;
           end
         end
-        if (enable && !keeps_x) begin
+        if (!keeps_x) begin
           line_x <= keeps_y ? line_y : read_line_a;
           row_x <= keeps_y ? row_y : COORD_BITS'(picked_a);
         end
-        if (enable && !(keeps_x && keeps_y)) begin
+        if (!(keeps_x && keeps_y)) begin
           line_y <= keeps_x || keeps_y ? read_line_a : read_line_b;
-          row_y <= COORD_BITS'(keeps_x || keeps_y ? picked_a : picked_b);
+          row_y <= keeps_x || keeps_y ? COORD_BITS'(picked_a) : COORD_BITS'(picked_b);
         end
       end
 
@@ -247,21 +242,20 @@ module reduce_scan #(
   always_ff @(posedge clk) begin
     if (!rst_n) begin
       scanning <= 1'b0;
+      begins <= '0;
       slot <= '0;
       pixel_valid <= 1'b0;
     end else begin
       if (start) scanning <= 1'b1;
-      else if (finish) scanning <= 1'b0;
-      if (enable) begin
-        pixel_valid <= leaves;
-        if (leaves) slot <= at_end ? '0 : slot + 1'b1;
-      end
+      else if (leaves && at_end) scanning <= 1'b0;
+      if (start) begins <= 2'(LANES + 1);
+      else if (begins != '0) begins <= begins - 1'b1;
+      if (leaves) slot <= at_end ? '0 : slot + 1'b1;
+      pixel_valid <= leaves;
     end
-    if (enable) begin
-      pixel_slot <= slot;
-      pixel_last <= at_end;
-      pixel <= next_pixel;
-      place <= next_place;
-    end
+    pixel_slot <= slot;
+    pixel_last <= at_end;
+    pixel <= next_pixel;
+    place <= next_place;
   end
 endmodule

@@ -3,7 +3,7 @@
 // A beat is cut into groups of pixels that one LUT counts. Clock 1: each pixel learns how many active ones its group has
 // before it. Clock 2: each group learns how many the groups before it have, and packs its own ones to its front ('entry'
 // v is its active pixel of number v). Clock 3: the groups are put into the list, each after the ones before it.
-// With the last beat the list is complete; it stays until it is taken.
+// With the last beat the list is complete; the first beat of the next event may follow at once.
 module reduce_stream #(
     parameter int HEIGHT = 1,
     parameter int WIDTH = 1,
@@ -21,10 +21,8 @@ module reduce_stream #(
     input  logic clk,
     input  logic rst_n,
     input  logic in_valid,
-    output logic in_ready,
     input  logic [BEAT_PIXELS*CHANNELS*BITS-1:0] in_pixels,
     output logic out_valid,
-    input  logic out_ready,
     output logic [MAX_PIXELS*CHANNELS*BITS-1:0] features,  // 0 in an empty slot
     output logic [MAX_PIXELS*2*COORD_BITS-1:0] coords  // row in the low bits, column; -1 in an empty slot
 );
@@ -42,9 +40,6 @@ module reduce_stream #(
   localparam int DROP_BITS = DROPS > 0 ? $clog2(DROPS + 1) : 1;
   localparam int PLACE_BITS = $clog2(2 * WIDTH);
   localparam int ENTRY_BITS = 1 + DROP_BITS + COORD_BITS + PIXEL_BITS;  // it is there, its row, its column, its value
-
-  wire enable = !out_valid || out_ready;
-  assign in_ready = enable;
 
   // --- clock 1: active pixels, and their number in their group
   wire [BEAT_PIXELS-1:0] beat_flags;
@@ -88,7 +83,7 @@ module reduce_stream #(
       column_0 <= '0;
       valid_1 <= 1'b0;
       valid_2 <= 1'b0;
-    end else if (enable) begin
+    end else begin
       valid_1 <= in_valid;
       valid_2 <= valid_1;
       if (in_valid) begin
@@ -97,16 +92,14 @@ module reduce_stream #(
         column_0 <= at_end ? '0 : wraps ? next_column - PLACE_BITS'(WIDTH) : next_column;
       end
     end
-    if (enable) begin
-      pixels_1 <= in_pixels;
-      flags_1 <= flags;
-      inner_1 <= inner;
-      counts_1 <= counts;
-      row_1 <= row_0;
-      column_1 <= column_0;
-      first_1 <= beat == '0;
-      last_1 <= at_end;
-    end
+    pixels_1 <= in_pixels;
+    flags_1 <= flags;
+    inner_1 <= inner;
+    counts_1 <= counts;
+    row_1 <= row_0;
+    column_1 <= column_0;
+    first_1 <= beat == '0;
+    last_1 <= at_end;
   end
 
   // --- clock 2: active pixels before each group, in log2(GROUPS) steps; group g + 1 has the sum up to g
@@ -140,14 +133,13 @@ module reduce_stream #(
     end
   end
 
-  always_ff @(posedge clk)
-    if (enable) begin
-      earlier_2 <= earlier;
-      entries_2 <= entries;
-      row_2 <= row_1;
-      first_2 <= first_1;
-      last_2 <= last_1;
-    end
+  always_ff @(posedge clk) begin
+    earlier_2 <= earlier;
+    entries_2 <= entries;
+    row_2 <= row_1;
+    first_2 <= first_1;
+    last_2 <= last_1;
+  end
 
   // --- clock 3: the list. What has not come is 0, so new entries are joined by 'or'; coords are held inverted for it.
   logic [COUNT_BITS-1:0] count;
@@ -181,8 +173,8 @@ module reduce_stream #(
 
   always_ff @(posedge clk) begin
     if (!rst_n) out_valid <= 1'b0;
-    else if (enable) out_valid <= valid_2 && last_2;
-    if (enable && valid_2) begin
+    else out_valid <= valid_2 && last_2;
+    if (valid_2) begin
       features <= next_features;
       inverted <= next_inverted;
       count <= together > SUM_BITS'(MAX_PIXELS) ? COUNT_BITS'(MAX_PIXELS) : COUNT_BITS'(together);

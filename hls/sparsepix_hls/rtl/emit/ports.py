@@ -1,0 +1,68 @@
+"""The module at both ends of a design: it lets events in, and keeps results until they are taken."""
+
+from sparsepix_hls.rtl.emit.cycles import Pace
+from sparsepix_hls.rtl.emit.text import instance, module_text
+
+
+def ports_module(name: str, pace: Pace, result_bits: int) -> str:
+    """The two handshakes of a design as one module.
+
+    Args:
+        name: of the module.
+        pace: of the design.
+        result_bits: of all outputs side by side.
+    """
+    ports = [
+        "input  logic clk",
+        "input  logic rst_n",
+        "output logic stages_rst_n",
+        "input  logic s_valid",
+        "output logic s_ready",
+        "output logic beat_valid",
+        "input  logic result_valid",
+        f"input  logic [{result_bits - 1}:0] result",
+        "output logic m_valid",
+        "input  logic m_ready",
+        f"output logic [{result_bits - 1}:0] m_result",
+    ]
+    lines = [
+        "  // The stages hear of a reset a clock later, so that it may fan out from a register; the ports wait for them.",
+        "  logic running;",
+        "  wire open = rst_n && running;",
+        "  wire returned;",
+        "  always_ff @(posedge clk) running <= rst_n;",
+        "  assign stages_rst_n = running;",
+    ]
+    gate = {
+        "BEATS": pace.beats,
+        "HOLD": pace.hold_cycles,
+        "INTERVAL": pace.interval_cycles,
+        "PLACES": pace.places,
+    }
+    shared = {"clk": "clk", "rst_n": "open"}
+    lines += instance(
+        "event_gate",
+        "gate",
+        gate,
+        shared
+        | {"in_valid": "s_valid", "in_ready": "s_ready", "beat_valid": "beat_valid", "returned": "returned"},
+    )
+    lines += instance(
+        "result_queue",
+        "queue",
+        {"BITS": result_bits, "PLACES": pace.places},
+        shared
+        | {
+            "in_valid": "result_valid",
+            "in_result": "result",
+            "out_valid": "m_valid",
+            "out_ready": "m_ready",
+            "out_result": "m_result",
+            "returned": "returned",
+        },
+    )
+    comment = (
+        f"The two ports: an event every {pace.interval_cycles} clocks, its result {pace.tail_cycles} clocks after its "
+        f"last beat, or when it is taken; {pace.places} results on their way at most."
+    )
+    return module_text(name, comment, ports, lines)
