@@ -17,6 +17,7 @@ from sparsepix_hls.project.testbench_data import data_text
 from sparsepix_hls.rtl.emit.arrays import Arrays
 from sparsepix_hls.rtl.emit.cycles import pace
 from sparsepix_hls.rtl.emit.ports import ports_module
+from sparsepix_hls.rtl.emit.properties import properties_source
 from sparsepix_hls.rtl.emit.reductions import input_pixels
 from sparsepix_hls.rtl.emit.stages import Module, stage_modules
 from sparsepix_hls.rtl.emit.text import instance, module_text, port, unused
@@ -89,6 +90,9 @@ def write_rtl_project(
     for name in shared:
         text = (VERILOG / f"{name}.sv").read_text(encoding="utf-8")
         files[f"rtl/{prefix}{name}.sv"] = with_prefix(text, prefix, shared)
+    files[f"tb/{graph.name}_properties.sv"] = properties_source(
+        graph.name, prefix, shared, _port_values(design, modules)
+    )
     files["tb/data/inputs.dat"] = data_text(f"images of {graph.name}", [graph.input], testbench_inputs)
     results = packed(graph, testbench_outputs, "testbench_outputs")
     files["tb/data/outputs.dat"] = data_text(f"expected results of {graph.name}", graph.outputs, results)
@@ -114,6 +118,18 @@ def _top(graph: Graph) -> str:
 def ports_name(graph: Graph) -> str:
     """The module of the two ports."""
     return f"{graph.name}_ports"
+
+
+def _port_values(design: Design, modules: list[Module]) -> dict[str, int]:
+    """Parameters of the properties of the two ports."""
+    timing = pace(design, modules)
+    return {
+        "IN_BITS": 8 * beat_bytes(modules[0].inputs[0].bits),
+        "OUT_BITS": 8 * beat_bytes(_result_bits(modules)),
+        "BEATS": timing.beats,
+        "TAIL": timing.tail_cycles,
+        "PLACES": timing.places,
+    }
 
 
 def _result_bits(modules: list[Module]) -> int:

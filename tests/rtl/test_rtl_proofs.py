@@ -1,0 +1,104 @@
+"""Proofs: the assertions that the simulation checks hold in every clock, whatever comes and whenever it comes."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import sparsepix as sp
+import sparsepix_hls as hls
+from proofs import design_sources, formulas, module_sources, prove, solve
+from sparsepix_hls.rtl.emit.properties import checked_modules
+from sparsepix_ops import reference
+
+pytestmark = pytest.mark.yosys
+
+IMAGE = {"HEIGHT": 2, "WIDTH": 3, "BITS": 2, "BEAT_PIXELS": 6, "COORD_BITS": 3, "SLOT_BITS": 2}
+STREAM = {"HEIGHT": 3, "WIDTH": 4, "BITS": 3, "COORD_BITS": 3, "COUNT_BITS": 3, "MAX_PIXELS": 4}
+# Module, parameters, steps of the induction: as many as what is in it can remember.
+CASES = [
+    ("valid_chain", {"DEPTH": 5}, 8),
+    ("result_queue", {"BITS": 4, "PLACES": 2}, 4),
+    ("result_queue", {"BITS": 4, "PLACES": 5}, 4),
+    ("event_gate", {"BEATS": 1, "HOLD": 0, "INTERVAL": 1, "PLACES": 2}, 4),
+    ("event_gate", {"BEATS": 3, "HOLD": 2, "INTERVAL": 7, "PLACES": 3}, 4),
+    ("event_gate", {"BEATS": 1, "HOLD": 12, "INTERVAL": 13, "PLACES": 4}, 4),
+    ("event_gate", {"BEATS": 63, "HOLD": 0, "INTERVAL": 63, "PLACES": 2}, 4),
+    ("loop_control", {"ROUNDS": 1, "DEPTH": 2, "ROUND_BITS": 1}, 5),
+    ("loop_control", {"ROUNDS": 3, "DEPTH": 1, "ROUND_BITS": 2}, 6),
+    ("loop_control", {"ROUNDS": 4, "DEPTH": 3, "ROUND_BITS": 2}, 9),
+    ("handed_on", {"BITS": 4, "SLOTS": 1, "SLOT_BITS": 1}, 4),
+    ("handed_on", {"BITS": 4, "SLOTS": 3, "SLOT_BITS": 2}, 4),
+    ("image_beats", {"IMAGE_BITS": 11, "BEAT_BITS": 3, "BEATS": 4}, 7),
+    ("reduce_scan", IMAGE | {"LANES": 1, "MAX_PIXELS": 4}, 10),
+    ("reduce_scan", IMAGE | {"LANES": 2, "MAX_PIXELS": 5}, 10),
+    ("reduce_stream", STREAM | {"BEAT_PIXELS": 5, "BEATS": 3}, 9),
+    ("reduce_stream", STREAM | {"BEAT_PIXELS": 4, "BEATS": 3}, 9),
+]
+# What one could get wrong: the proof has to find it.
+FAULTS = [
+    ("result_queue", "waiting ? kept[reading] : in_result", "in_result", {"BITS": 4, "PLACES": 3}),
+    ("result_queue", "if (moves) out_result <=", "out_result <=", {"BITS": 4, "PLACES": 3}),
+    ("event_gate", "WAIT_BITS'(INTERVAL - 1);", "WAIT_BITS'(INTERVAL - 2);", {"INTERVAL": 5}),
+    ("event_gate", "next_free != '0", "free != '0", {"PLACES": 2}),
+    ("loop_control", "else if (at_end) busy", "else if (issued && DEPTH == 1) busy", {"DEPTH": 2}),
+    ("handed_on", "if (issued) kept[writing] <= in;", "kept[writing] <= in;", {"SLOTS": 2, "SLOT_BITS": 1}),
+    ("image_beats", "else held <= held >> BEAT_BITS;", "else held <= held >> 1;", {"BEATS": 3, "BEAT_BITS": 2, "IMAGE_BITS": 6}),
+    ("reduce_scan", "2'(LANES + 1)", "2'(LANES)", IMAGE | {"LANES": 1, "MAX_PIXELS": 4}),
+    ("reduce_stream", "first_2 ? '0 : count", "count", STREAM | {"BEAT_PIXELS": 4, "BEATS": 3}),
+]
+
+
+@pytest.mark.parametrize(("module", "parameters", "steps"), CASES)
+def test_a_module_keeps_to_its_properties(module, parameters, steps, tmp_path):
+    prove(formulas(tmp_path, module_sources(module), module, parameters), steps)
+
+
+def test_every_checked_module_is_proved():
+    assert {module for module, _, _ in CASES} == set(checked_modules())
+
+
+@pytest.mark.parametrize(("module", "right", "wrong", "parameters"), FAULTS)
+def test_a_fault_is_found(module, right, wrong, parameters, tmp_path):
+    first, *others = module_sources(module)
+    assert first.count(right) == 1
+    circuit = formulas(tmp_path, [first.replace(right, wrong), *others], module, parameters)
+    good, said = solve(circuit, "-t", "20")
+    assert not good
+    assert "Assert failed" in said
+
+
+# A scan for ever. A stream of beats within a design for so many clocks only: that its beats are counted alike in two
+# modules follows from the reset, and no assertion says so.
+DESIGNS = [
+    (hls.Options(reduce="scan"), 13, True),
+    (hls.Options(reduce="stream", pixels_per_cycle=3), 13, False),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("options", "steps", "for_ever"), DESIGNS)
+def test_a_small_design(options, steps, for_ever, tmp_path):
+    """Ports and pace; and one event among any others, with any stalls and resets, for so many clocks."""
+    torch.manual_seed(0)
+    bits = sp.FixedPoint(3, 2)
+    model = nn.Sequential(
+        sp.QuantIdentity(sp.FixedPoint(2, 2, signed=False)),
+        sp.SparseInputReduce(2, 0.0),
+        sp.SparseConv2d(1, 1, 3, weight_format=bits),
+        sp.SparseReLU(sp.FixedPoint(3, 2, signed=False)),
+        sp.SparseFlatten(),
+        sp.QuantLinear(6, 1, weight_format=bits),
+    ).eval()
+    exported = sp.export_onnx(model, tmp_path / "net.onnx", (1, 2, 3))
+    project = hls.translate(tmp_path / "net.onnx", tmp_path / "net", backend="rtl", options=options)
+    image = np.array([[[[1, 0, 3], [0, 2, 0]]]])
+    (result,) = reference.run(exported, image.astype(np.float64)).raw.ravel()
+    word = sum(int(value) << 2 * place for place, value in enumerate(image.ravel()))
+    width = project.graph.outputs[0].type.width
+    sources = design_sources(project.directory, "net", f"16'd{word}", f"8'd{int(result) % (1 << width)}")
+    timing, followed = tmp_path / "timing", tmp_path / "followed"
+    timing.mkdir()
+    followed.mkdir()
+    prove(formulas(timing, sources.checked, "net", {}), steps, for_ever)
+    prove(formulas(followed, sources.followed, "net", {}), steps + 3, for_ever=False)
