@@ -203,7 +203,8 @@ def _execute(command: list[str], directory: Path, run: Run = processes.run) -> s
 
 def _reason(done: subprocess.CompletedProcess[str]) -> str:
     """Why a simulation failed."""
-    said = toolchain.first_lines(done.stderr)
+    failed = [line for line in done.stdout.splitlines() if "Assertion failed" in line]  # Verilator says it there
+    said = toolchain.first_lines("\n".join(failed) or done.stderr)
     if said or done.returncode >= 0:
         return said or f"exit status {done.returncode}"
     return f"ended by signal {-done.returncode}; if another machine built it, run 'make clean' and compile() again"
