@@ -31,6 +31,7 @@ from sparsepix_hls.flow.report import read_report
 from sparsepix_hls.flow.rtl import RTL
 from sparsepix_hls.frontend.reader import read_model
 from sparsepix_hls.ir.graph import Graph
+from sparsepix_hls.project.parts import find_part
 from sparsepix_hls.project.testbench_data import synthetic_events
 from sparsepix_hls.reference.published_models import PUBLISHED_MODELS, PublishedModel
 from sparsepix_ops import reference
@@ -50,7 +51,7 @@ def choose(graph: Graph, published: PublishedModel) -> Options:
             # The scan itself takes longer; a target makes the layers after it quicker, at more area.
             rounds = Options(reduce="scan", scan_pixels=lanes, reuse_factor=target)
             design, _ = backend_design(graph, rounds, CLOCK_NS, RTL)
-            total = RTL.lower(design, CLOCK_NS).estimate().total
+            total = RTL.lower(design, CLOCK_NS, find_part(PART)).estimate().total
             found.append((total.lut > SHARE * published.lut, total.latency_cycles, total.lut, rounds))
     return min(found, key=lambda point: point[:3])[3]
 

@@ -46,6 +46,7 @@ from sparsepix_hls.flow.backends import backend_design
 from sparsepix_hls.flow.rtl import RTL
 from sparsepix_hls.frontend.reader import read_model
 from sparsepix_hls.ir.graph import Graph
+from sparsepix_hls.project.parts import find_part
 from sparsepix_hls.reference.published_models import PUBLISHED_MODELS, PublishedModel
 from sparsepix_ops.system.files import atomic_write
 
@@ -154,7 +155,7 @@ def smallest(graph: Graph, published: PublishedModel) -> tuple[int, int, int]:
     found = []
     for lanes, target in product((2, 1), (3, 4, 5, 6, 8, 10, 12, 16, 20, 24)):
         options = Options(reduce="scan", scan_pixels=lanes, reuse_factor=target)
-        total = RTL.lower(backend_design(graph, options, CLOCK_NS, RTL)[0], CLOCK_NS).estimate().total
+        total = RTL.lower(backend_design(graph, options, CLOCK_NS, RTL)[0], CLOCK_NS, find_part("xcvu9p")).estimate().total
         if total.latency_cycles <= published.latency_cycles:
             found.append((total.lut, total.latency_cycles, total.interval_cycles))
     lut, latency, interval = min(found)

@@ -33,7 +33,8 @@ CASES = [
     ("reduce_scan", IMAGE | {"LANES": 1, "MAX_PIXELS": 4}, 10),
     ("reduce_scan", IMAGE | {"LANES": 2, "MAX_PIXELS": 5}, 10),
     ("reduce_stream", STREAM | {"BEAT_PIXELS": 5, "BEATS": 3}, 9),
-    ("reduce_stream", STREAM | {"BEAT_PIXELS": 4, "BEATS": 3}, 9),
+    ("reduce_stream", STREAM | {"BEAT_PIXELS": 4, "BEATS": 3, "CUTS": 1}, 9),
+    ("reduce_stream", STREAM | {"BEAT_PIXELS": 4, "BEATS": 3, "CUTS": 2}, 9),
 ]
 # What one could get wrong: the proof has to find it.
 FAULTS = [

@@ -131,7 +131,7 @@ def _explore(arguments: Translate) -> int:
         _commands(arguments.backend).check(arguments)
     place = output_folder(target, "set of designs", arguments.force)
     graph = read_model(model, arguments.keep_head).graph
-    points = explore(graph, _options(arguments), arguments.clock, console, arguments.backend)
+    points = explore(graph, _options(arguments), arguments.clock, console, arguments.backend, part)
     if arguments.schedule:
         from sparsepix_hls.flow.scheduled_points import schedule_points
 

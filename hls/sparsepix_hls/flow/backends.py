@@ -71,8 +71,8 @@ class Backend:
         found_later: keys of ``report.json`` for what its simulation and its synthesis find.
         problems: what it cannot build of a model with some options, before there is a design, each with the fix.
         design_problems: what it cannot build of a design that was made by some options, each with the fix.
-        lower: a design in its language, at a clock period in nanoseconds. That of RTL is traced here, once, which takes
-            a second or so; raises SparsePixError if it is too large for that.
+        lower: a design in its language, at a clock period in nanoseconds, for a part. That of RTL is traced here, once,
+            which takes a second or so; raises SparsePixError if it is too large for that, or cannot be for the part.
     """
 
     name: BackendName
@@ -83,7 +83,7 @@ class Backend:
     found_later: tuple[str, ...]
     problems: Callable[[Graph, Options], list[str]]
     design_problems: Callable[[Design, Options], list[str]]
-    lower: Callable[[Design, float], Firmware]
+    lower: Callable[[Design, float, Part], Firmware]
 
 
 def find_backend(name: str) -> Backend:

@@ -19,6 +19,7 @@ from sparsepix_hls.layers.sparse_avg_pool2d import SparseAvgPool2d
 from sparsepix_hls.layers.sparse_conv2d import SparseConv2d
 from sparsepix_hls.layers.sparse_flatten import SparseFlatten
 from sparsepix_hls.layers.sparse_max_pool2d import SparseMaxPool2d
+from sparsepix_hls.project.parts import Part, find_part
 from sparsepix_hls.reference.published import PublishedLayer, predict
 from sparsepix_hls.reference.published_models import find_published
 from sparsepix_ops.errors import SparsePixError
@@ -67,6 +68,7 @@ def explore(
     clock_ns: float,
     console: Console | None = None,
     backend: BackendName = DEFAULT_BACKEND,
+    part: Part | None = None,
 ) -> tuple[Point, ...]:
     """Estimate every way to reduce the input, with equal reuse of all layers and with matched stages.
 
@@ -76,6 +78,7 @@ def explore(
         clock_ns: clock period.
         console: where progress is shown; nowhere if None.
         backend: that has to be able to write them.
+        part: the FPGA; None: one of UltraScale+.
 
     Returns:
         The designs by latency; those that cannot be built are left out.
@@ -83,7 +86,7 @@ def explore(
     Raises:
         SparsePixError: none of them can be built; why the first one cannot.
     """
-    way = find_backend(backend)
+    way, part = find_backend(backend), part or find_part("xcvu9p")
     lanes = way.scan_pixels if options.scan_pixels is None else (options.scan_pixels,)
     wanted = [
         replace(variant, scan_pixels=number)
@@ -104,7 +107,7 @@ def explore(
         if layout in seen:  # another way to ask for it
             continue
         seen.append(layout)
-        total = way.lower(design, clock_ns).estimate().total
+        total = way.lower(design, clock_ns, part).estimate().total
         points.append(Point(variant, command(variant, backend), total))
     if not points:
         assert first_error is not None

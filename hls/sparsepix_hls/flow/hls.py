@@ -14,6 +14,7 @@ from sparsepix_hls.design.options import REDUCTIONS
 from sparsepix_hls.flow.backends import Backend
 from sparsepix_hls.ir.graph import Graph
 from sparsepix_hls.project.parts import Part
+from sparsepix_ops.errors import SparsePixError
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,14 @@ class HlsFirmware:
         return Project(directory, graph)
 
 
+def _lower(design: Design, clock_ns: float, part: Part) -> HlsFirmware:
+    if part.fabric != "amd":
+        raise SparsePixError(
+            f"part {part.full_name}: Vitis HLS compiles for AMD's FPGAs only, found {part.family}: use --backend rtl"
+        )
+    return HlsFirmware(design, clock_ns)
+
+
 HLS = Backend(
     name="hls",
     language="HLS C++",
@@ -45,5 +54,5 @@ HLS = Backend(
     found_later=("csim",),
     problems=lambda graph, options: [],
     design_problems=lambda design, options: [],
-    lower=HlsFirmware,
+    lower=_lower,
 )

@@ -12,7 +12,7 @@ from sparsepix_hls.flow.backends import Backend
 from sparsepix_hls.ir.graph import Graph
 from sparsepix_hls.layers.head import Head
 from sparsepix_hls.layers.input_reduce import input_reduce
-from sparsepix_hls.project.parts import Part
+from sparsepix_hls.project.parts import Fabric, Part
 from sparsepix_hls.rtl.emit.reductions import scan_interval
 from sparsepix_hls.rtl.emit.stages import Module
 from sparsepix_hls.rtl.emit.writer import ports_name, rtl_modules, write_rtl_project
@@ -26,11 +26,12 @@ class RtlFirmware:
 
     design: Design
     clock_ns: float
+    fabric: Fabric
     modules: list[Module]
 
     def estimate(self) -> DesignEstimate:
         """Counted in the traced circuit."""
-        return estimate_rtl(self.design, self.modules)
+        return estimate_rtl(self.design, self.modules, self.fabric)
 
     def write(self, directory: Path, part: str, inputs: np.ndarray, outputs: dict[str, np.ndarray]) -> None:
         """Write the project; see ``write_rtl_project``."""
@@ -71,8 +72,8 @@ def _design_problems(design: Design, options: Options) -> list[str]:
     ]
 
 
-def _lower(design: Design, clock_ns: float) -> RtlFirmware:
-    return RtlFirmware(design, clock_ns, rtl_modules(design, clock_ns))
+def _lower(design: Design, clock_ns: float, part: Part) -> RtlFirmware:
+    return RtlFirmware(design, clock_ns, part.fabric, rtl_modules(design, clock_ns, part.fabric))
 
 
 RTL = Backend(

@@ -50,6 +50,6 @@ def _schedule(graph: Graph, point: Point, clock_ns: float, part: Part) -> tuple[
     images = np.zeros((1, *graph.input.shape), np.int64)
     results = {tensor.name: np.zeros((1, *tensor.shape), np.int64) for tensor in graph.outputs}
     with temporary_folder() as folder:
-        way.lower(design, clock_ns).write(folder, part.full_name, images, results)
+        way.lower(design, clock_ns, part).write(folder, part.full_name, images, results)
         whole = schedule_json(schedule_project(folder, graph.name, clock_ns, design.clock_uncertainty))
     return whole["latency_cycles"], whole["interval_cycles"]

@@ -38,6 +38,8 @@ PRODUCTS = (
     "build/make.*/",
     "build/yosys.*/",
     "build/yosys/",
+    "build/place*",
+    "build/*_shell.*",
     "build/sim",
     "build/*_tb",
     "build/*.so",
@@ -94,7 +96,7 @@ def translate(
     given = None if testbench_inputs is None else given_events(graph, testbench_inputs)
     check_memory(graph, EVENTS if given is None else len(given))
     design, chosen = backend_design(graph, options, clock_ns, way)
-    firmware = way.lower(design, clock_ns)
+    firmware = way.lower(design, clock_ns, device)
     notices = read.notices + chosen
     if not device.known:
         notices += (f"{device.full_name}: the table of parts has no such device; its utilization is unknown",)

@@ -2,14 +2,19 @@
 
 Figures from AMD's data sheets: UltraScale and UltraScale+ overview (DS890), Alveo U200/U250 (DS962),
 U280 (DS963), U50 (DS965), U55C (DS978), Kria K26 (DS987), Versal overview (DS950), 7 series overview
-(DS180) and Zynq-7000 overview (DS190).
+(DS180) and Zynq-7000 overview (DS190); Lattice: ECP5 family (FPGA-DS-02012); Gowin: GW2A (DS102), GW5A (DS1103) and
+GW5AST (DS1104). Lattice and Gowin count look-up tables of four inputs, and memory blocks of 18 Kib: two are one
+``bram36`` here.
 """
 
 import difflib
 import re
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from sparsepix_ops.errors import SparsePixError
+
+Fabric = Literal["amd", "ecp5", "gowin"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,11 @@ class Part:
     slrs: int = 0
 
     @property
+    def fabric(self) -> Fabric:
+        """What its cells are like: 'amd' has look-up tables of six inputs, 'ecp5' and 'gowin' of four."""
+        return "ecp5" if "ECP5" in self.family else "gowin" if "Gowin" in self.family else "amd"
+
+    @property
     def known(self) -> bool:
         """Whether the table has the device's resources."""
         return self.luts > 0
@@ -65,11 +75,22 @@ PARTS: tuple[Part, ...] = (
     Part("xc7vx690t", "xc7vx690tffg1927-2", "Virtex-7", 433_200, 866_400, 3_600, 1_470, 0, 1),
     Part("xc7k325t", "xc7k325tffg900-2", "Kintex-7", 203_800, 407_600, 840, 445, 0, 1),
     Part("xc7z020", "xc7z020clg400-1", "Zynq-7000", 53_200, 106_400, 220, 140, 0, 1),
+    Part("lfe5u-25f", "LFE5U-25F-8BG381C", "Lattice ECP5", 24_288, 24_288, 28, 28, 0, 1),
+    Part("lfe5u-45f", "LFE5U-45F-8BG381C", "Lattice ECP5", 43_848, 43_848, 72, 54, 0, 1),
+    Part("lfe5u-85f", "LFE5U-85F-8BG381C", "Lattice ECP5", 83_640, 83_640, 156, 104, 0, 1),
+    Part("lfe5um5g-85f", "LFE5UM5G-85F-8BG381C", "Lattice ECP5-5G", 83_640, 83_640, 156, 104, 0, 1),
+    Part("gw2a-18", "GW2A-LV18PG256C8/I7", "Gowin GW2A", 20_736, 15_552, 48, 23, 0, 1),
+    Part("gw5a-25", "GW5A-LV25MG121NC1/I0", "Gowin GW5A", 23_040, 23_040, 28, 28, 0, 1),
+    Part("gw5ast-138", "GW5AST-LV138PG484AC1/I0", "Gowin GW5AST", 138_240, 138_240, 298, 170, 0, 1),
 )
 # A word in the family of a part, the first that fits, and the name that Yosys has for it.
 _FAMILIES = (("UltraScale+", "xcup"), ("Alveo", "xcup"), ("Kria", "xcup"), ("UltraScale", "xcu"), ("7", "xc7"))
 _BY_NAME = {part.name: part for part in PARTS}
 # Device, package, then speed grade and the rest; series 7 writes no '-' between device and package.
+_OTHER_CODES = (
+    re.compile(r"(?P<family>lfe5(?:u|um|um5g))-(?P<size>\d+)f-[678][a-z]{2}\d{3}[ci]", re.IGNORECASE | re.ASCII),
+    re.compile(r"(?P<family>gw\d[a-z]+)-[a-z]v(?P<size>\d+)[a-z]+\d+\w*(?:/i\d)?", re.IGNORECASE | re.ASCII),
+)
 _ORDERING_CODE = re.compile(
     r"(x[acq][a-z0-9]+?)-?([a-z]{3,4}\d{3,4})-(\d[a-z0-9]*(?:-[a-z0-9]+)*)", re.IGNORECASE | re.ASCII
 )
@@ -87,6 +108,10 @@ def find_part(text: str) -> Part:
     short = text.lower()
     if short in _BY_NAME:
         return _BY_NAME[short]
+    for code in _OTHER_CODES:
+        if other := code.fullmatch(text):
+            device = f"{other['family']}-{other['size']}{'f' if 'lfe5' in short else ''}".lower()
+            return replace(_BY_NAME[device], full_name=text) if device in _BY_NAME else Part(device, text)
     if _ORDERING_CODE.fullmatch(text):
         devices = [part for part in PARTS if re.match(rf"{part.name}-?[a-z]{{3,4}}\d{{3,4}}-", short)]
         if devices:
@@ -117,4 +142,5 @@ def known_family(part: Part) -> str:
 def no_family(part: Part) -> str:
     """What to say of a part without a family, with the fix."""
     found = part.family or "a part that is not in the table"
-    return f"{part.full_name}: Yosys maps to UltraScale+, UltraScale and 7 series, found {found}: use another --part"
+    what = f"{part.full_name}: Yosys maps stages to UltraScale+, UltraScale and 7 series, found {found}"
+    return f"{what}: use --place, which maps the whole design" if part.fabric != "amd" else f"{what}: use another --part"

@@ -18,16 +18,20 @@ from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.tensors import KernelMap
 from sparsepix_hls.layers.input_reduce import key_digits
 from sparsepix_hls.layers.kernel_map import MakeKernelMap
+from sparsepix_hls.project.parts import Fabric
 from sparsepix_hls.rtl.emit.cycles import OUTPUT_CYCLES, pace, stage_cycles
 from sparsepix_hls.rtl.emit.stages import Module
 from sparsepix_hls.rtl.emit.verilog import register_bits
-from sparsepix_hls.rtl.lower.function import BINARY as BITWISE
-from sparsepix_hls.rtl.lower.function import INPUT, LOOKUP, MUX, PRODUCT, UNARY, Field, Function, operands
+from sparsepix_hls.rtl.lower.function import Field, Function
+from sparsepix_hls.rtl.lower.operations import BINARY as BITWISE
+from sparsepix_hls.rtl.lower.operations import INPUT, LOOKUP, MUX, PRODUCT, UNARY, operands
 from sparsepix_hls.rtl.lower.products import product_luts
 
 KIND = "estimate of the RTL: cycles exact, LUTs counted, not synthesized"
 # LUTs a bit for each kind of work; a selection between a value and 0 fits into the LUTs of the adder after it.
 FACTORS = {"adder": 1.0, "constant": 0.4, "product": 1.0, "table": 1.0, "select": 0.1, "logic": 0.4, "pick": 1.0}
+# Look-up tables for one of six inputs: those of four take more. Set by a model of 24 x 24 pixels, N = 8, mapped by Yosys.
+LUTS: dict[Fabric, float] = {"amd": 1.0, "ecp5": 1.75, "gowin": 1.75}
 
 
 @dataclass(frozen=True)
@@ -147,13 +151,13 @@ def _queue(design: Design, modules: list[Module]) -> Estimate:
     return Estimate(OUTPUT_CYCLES, 1, lut, bits + 30)
 
 
-def estimate_rtl(design: Design, modules: list[Module]) -> DesignEstimate:
-    """Estimated cost of the modules of a design."""
+def estimate_rtl(design: Design, modules: list[Module], fabric: Fabric = "amd") -> DesignEstimate:
+    """Estimated cost of the modules of a design, in the look-up tables of a fabric."""
     rows, stages = [], []
     for module in modules:
         latency, interval = stage_cycles(module, design)
         counts = module_counts(module, design)
-        lut = sum(FACTORS[kind] * amount for kind, amount in counts.work.items())
+        lut = LUTS[fabric] * sum(FACTORS[kind] * amount for kind, amount in counts.work.items())
         cost = Estimate(latency, interval, round(lut), counts.registers)
         rows.append(Row(module.stage.name, _names(module), module.stage.kind, cost))
         stages.append(StageEstimate(module.stage.name, latency, interval))

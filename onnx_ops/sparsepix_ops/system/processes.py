@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import IO
 
 from sparsepix_ops.system.signals import held, temporary_folder
 
@@ -54,7 +55,12 @@ class ProcessGroup:
         _groups.add(self)
 
     def run(
-        self, command: Sequence[str | Path], cwd: Path | None = None, capture: bool = True
+        self,
+        command: Sequence[str | Path],
+        cwd: Path | None = None,
+        capture: bool = True,
+        log: Path | None = None,
+        seconds: float | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command to its end; several threads may do so at once.
 
@@ -64,15 +70,24 @@ class ProcessGroup:
             command: the program and its arguments. Its standard input is empty.
             cwd: folder to run it in.
             capture: return what it prints; otherwise it goes where this process prints.
+            log: a file that gets what it prints instead, while it runs.
+            seconds: that it may take.
 
         Returns:
             Exit status, standard output and standard error. The status is negative after a signal.
 
         Raises:
             OSError: it cannot be started.
+            subprocess.TimeoutExpired: it took longer; whoever has the group ends it.
             InterruptedError: the group was ended.
         """
-        output = subprocess.PIPE if capture else None
+        with contextlib.ExitStack() as files:
+            output = files.enter_context(log.open("wb")) if log is not None else subprocess.PIPE if capture else None
+            return self._run(command, cwd, output, seconds)
+
+    def _run(
+        self, command: Sequence[str | Path], cwd: Path | None, output: IO[bytes] | int | None, seconds: float | None
+    ) -> subprocess.CompletedProcess[str]:
         with self._lock, held():
             if self._ended:
                 raise InterruptedError(f"{command[0]}: not started, the others of its group were ended")
@@ -90,7 +105,7 @@ class ProcessGroup:
             )
             self._children.append(child)
         try:
-            out, errors = child.communicate()
+            out, errors = child.communicate(timeout=seconds)
         finally:
             for pipe in (child.stdout, child.stderr):
                 if pipe is not None:

@@ -20,7 +20,7 @@ def stage_cycles(module: Module, design: Design) -> tuple[int, int]:
         latency = scan_start(design) + 3 + design.scan_pixels - 1 + stage.rounds + depth
         return latency, scan_interval(design)
     image = 1 if design.io == "parallel" and design.beats > 1 else 0
-    return design.beats - 1 + 3 + image, design.beats
+    return design.beats - 1 + 3 + image + module.cuts, design.beats
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,13 @@
 """The input reduction by stream, and what it has in common with the scan."""
 
+import math
+
 from sparsepix_hls.design.layout import Design
 from sparsepix_hls.design.schedule import Stage
 from sparsepix_hls.layers.input_reduce import key_digits
 from sparsepix_hls.rtl.emit.arrays import Arrays
 from sparsepix_hls.rtl.emit.text import bits_for, instance, module_text, port, ports
-from sparsepix_hls.rtl.lower.function import Field, Function
+from sparsepix_hls.rtl.lower.function import Field
 from sparsepix_hls.rtl.lower.ports import title
 
 RULES = {"first": 0, "any": 1, "sum": 2}
@@ -66,9 +68,19 @@ def scan_interval(design: Design) -> int:
     return scan_hold(design) + (design.beats if design.io == "stream" else 1)
 
 
-def stream_module(
-    name: str, arrays: Arrays, stage: Stage, levels: float
-) -> tuple[tuple[Field, ...], list[Function], str]:
+def stream_cuts(arrays: Arrays, levels: float) -> int:
+    """Registers within the last clock of a stream, so that none of its steps has more levels of LUTs than that.
+
+    The number of the first slot is an adder and a comparison; what comes to a slot is picked from the entries of a
+    beat, and its row is an adder; then it is joined to the list.
+    """
+    place, pick, join = 2.9, math.log(max(arrays.design.pixels_per_cycle, 2), 6) + 1.9, 0.6
+    if place + pick + join <= levels:
+        return 0
+    return 1 if pick + join <= levels else 2
+
+
+def stream_module(name: str, arrays: Arrays, stage: Stage, cuts: int) -> tuple[tuple[Field, ...], str]:
     """A streaming reduction; a whole image at once is cut into beats first."""
     reduce = arrays.design.input_reduce
     pixels = arrays.design.pixels_per_cycle
@@ -99,6 +111,7 @@ def stream_module(
         "BEAT_PIXELS": pixels,
         "BEATS": beats,
         "COUNT_BITS": bits_for(size + 1),
+        "CUTS": cuts,
     }
     lines += instance(
         "reduce_stream",
@@ -115,4 +128,4 @@ def stream_module(
     )
     lines += [f"  assign out_{field.name} = list_{field.name};" for field in outputs]
     text = module_text(name, f"Input reduction by stream: {title(stage.steps)}", ports([given], outputs), lines)
-    return (given,), [], text
+    return (given,), text

@@ -7,7 +7,7 @@ import numpy as np
 from sparsepix_hls.design.schedule import Stage
 from sparsepix_hls.rtl.emit.arrays import Arrays
 from sparsepix_hls.rtl.emit.loops import loop_module
-from sparsepix_hls.rtl.emit.reductions import stream_module
+from sparsepix_hls.rtl.emit.reductions import stream_cuts, stream_module
 from sparsepix_hls.rtl.emit.scan import scan_module
 from sparsepix_hls.rtl.emit.text import connected, instance, module_text, port, ports, unused
 from sparsepix_hls.rtl.emit.verilog import function_source
@@ -26,6 +26,7 @@ class Module:
         outputs: what it gives to the next stage.
         functions: what it computes.
         source: of all its modules.
+        cuts: registers that the clock asks for in a module of ``verilog/``.
         registered: whether there are registers after its last function; a pipeline before a loop or before the output
             has none, since these load the results.
     """
@@ -37,6 +38,7 @@ class Module:
     functions: tuple[Function, ...]
     source: str
     registered: bool
+    cuts: int = 0
 
 
 def stage_modules(arrays: Arrays, stages: tuple[Stage, ...], levels: float) -> list[Module]:
@@ -55,9 +57,13 @@ def stage_modules(arrays: Arrays, stages: tuple[Stage, ...], levels: float) -> l
         name = f"{design.graph.name}_stage_{stage.name}"
         outputs = tuple(arrays.field(array) for array in stage.outputs)
         registered = number + 1 < len(stages) and stages[number + 1].kind != "loop"
-        if stage.kind in ("scan", "stream"):
-            build = scan_module if stage.kind == "scan" else stream_module
-            inputs, functions, source = build(name, arrays, stage, levels)
+        cuts = 0
+        if stage.kind == "scan":
+            inputs, functions, source = scan_module(name, arrays, stage, levels)
+        elif stage.kind == "stream":
+            cuts = stream_cuts(arrays, levels)
+            inputs, source = stream_module(name, arrays, stage, cuts)
+            functions = []
         else:
             inputs = tuple(arrays.field(array) for array in stage.inputs)
             if stage.kind == "loop":
@@ -67,7 +73,7 @@ def stage_modules(arrays: Arrays, stages: tuple[Stage, ...], levels: float) -> l
         texts = [function_source(function) for function in functions]
         if texts:  # one waiver, of one message: the file of a stage holds what the stage is made of
             texts = ["// verilator lint_off DECLFILENAME", *texts, "// verilator lint_on DECLFILENAME", ""]
-        made.append(Module(name, stage, inputs, outputs, tuple(functions), "\n".join([source, *texts]), registered))
+        made.append(Module(name, stage, inputs, outputs, tuple(functions), "\n".join([source, *texts]), registered, cuts))
     return made
 
 

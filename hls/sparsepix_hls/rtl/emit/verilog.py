@@ -4,7 +4,8 @@ import numpy as np
 from da4ml.types import CombLogic, Op, minimal_kif
 
 from sparsepix_hls.rtl.emit.text import instance, unused
-from sparsepix_hls.rtl.lower.function import CONSTANT, INPUT, LOOKUP, PRODUCT, Function, operands
+from sparsepix_hls.rtl.lower.function import Function
+from sparsepix_hls.rtl.lower.operations import CONSTANT, INPUT, LOOKUP, PRODUCT, operands
 from sparsepix_hls.rtl.lower.products import in_digits
 
 _SYMBOLS = {0: "&", 1: "|", 2: "^"}

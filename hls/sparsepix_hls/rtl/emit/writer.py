@@ -10,34 +10,34 @@ import numpy as np
 from sparsepix_hls.design.layout import Design
 from sparsepix_hls.ir.dims import dims
 from sparsepix_hls.ir.graph import Graph
-from sparsepix_hls.project.parts import find_part, no_family, yosys_family
-from sparsepix_hls.project.results import packed, result_size
+from sparsepix_hls.project.parts import Fabric, find_part
+from sparsepix_hls.project.results import packed
 from sparsepix_hls.project.size_checks import check_rtl_memory
 from sparsepix_hls.project.testbench_data import data_text
 from sparsepix_hls.rtl.emit.arrays import Arrays
 from sparsepix_hls.rtl.emit.cycles import pace
 from sparsepix_hls.rtl.emit.ports import ports_module
 from sparsepix_hls.rtl.emit.properties import properties_source
-from sparsepix_hls.rtl.emit.reductions import input_pixels
+from sparsepix_hls.rtl.emit.scripts import beat_bytes, image_beats, scripts
 from sparsepix_hls.rtl.emit.stages import Module, stage_modules
 from sparsepix_hls.rtl.emit.text import instance, module_text, port, unused
 from sparsepix_hls.rtl.lower.ports import title
 
-# Levels of LUTs that a stage may have at so many nanoseconds a clock, as the scheduler counts them: 8.5 at 5 ns leave
-# room for what its counting misses, so that synthesis ends at 10 or fewer.
-LEVELS_PER_NS = 1.7
-_ANY_FAMILY = "xcup"  # in the script for parts that Yosys does not know
+# Levels of LUTs that a stage may have at so many nanoseconds a clock, as the scheduler counts them. For UltraScale+ 8.5
+# at 5 ns leave room for what its counting misses, so that synthesis ends at 10 or fewer. ECP5 and Gowin: what nextpnr
+# made of placed designs, where two thirds of a clock are wires.
+LEVELS_PER_NS: dict[Fabric, float] = {"amd": 1.7, "ecp5": 0.6, "gowin": 0.6}
 _PACKAGE = Path(__file__).parent
 VERILOG = _PACKAGE / "verilog"
-_TEMPLATES = _PACKAGE / "templates"
 
 
-def rtl_modules(design: Design, clock_ns: float) -> list[Module]:
+def rtl_modules(design: Design, clock_ns: float, fabric: Fabric = "amd") -> list[Module]:
     """The stages of a design as modules.
 
     Args:
         design: with ``sums_apart``: a loop here has no place for what comes after its sums.
         clock_ns: clock period.
+        fabric: of the part.
 
     Raises:
         SparsePixError: there is not enough memory to trace it.
@@ -45,7 +45,7 @@ def rtl_modules(design: Design, clock_ns: float) -> list[Module]:
     if not design.sums_apart:
         raise ValueError("expected a design with sums_apart, as backend_design makes it for RTL")
     check_rtl_memory(design)
-    return stage_modules(Arrays(design), design.stages, max(clock_ns * LEVELS_PER_NS, 3.0))
+    return stage_modules(Arrays(design), design.stages, max(clock_ns * LEVELS_PER_NS[fabric], 3.0))
 
 
 def write_rtl_project(
@@ -57,7 +57,7 @@ def write_rtl_project(
     testbench_inputs: np.ndarray,
     testbench_outputs: np.ndarray | Mapping[str, np.ndarray],
 ) -> None:
-    """Write a project that needs nothing else: Verilator simulates it, Yosys and Vivado synthesize it.
+    """Write a project that needs nothing else: Verilator simulates it, Yosys and the tools of its part build it.
 
     Args:
         design: the model and its layout.
@@ -70,49 +70,27 @@ def write_rtl_project(
             outputs, if the model has several.
     """
     graph = design.graph
-    for folder in ("rtl", "tb/data"):
-        (directory / folder).mkdir(parents=True)
     ports = ports_module(ports_name(graph), pace(design, modules), _result_bits(modules))
     shared = sorted(_used([*(module.source for module in modules), ports]))
     prefix = f"{graph.name}_"
-    values = _values(design, part, clock_ns)
-    values["sources"] = " ".join(
-        [
-            *(f"rtl/{prefix}{name}.sv" for name in shared),
-            *(f"rtl/{module.name}.sv" for module in modules),
-            f"rtl/{ports_name(graph)}.sv",
-            _top(graph),
-        ]
-    )
-    files = {_top(graph): top_source(design, modules)}
-    files |= {f"rtl/{module.name}.sv": with_prefix(module.source, prefix, shared) for module in modules}
-    files[f"rtl/{ports_name(graph)}.sv"] = with_prefix(ports, prefix, shared)
+    # In this order: what a module is made of comes before it.
+    files: dict[str, str] = {}
     for name in shared:
         text = (VERILOG / f"{name}.sv").read_text(encoding="utf-8")
         files[f"rtl/{prefix}{name}.sv"] = with_prefix(text, prefix, shared)
+    files |= {f"rtl/{module.name}.sv": with_prefix(module.source, prefix, shared) for module in modules}
+    files[f"rtl/{ports_name(graph)}.sv"] = with_prefix(ports, prefix, shared)
+    files[f"rtl/{graph.name}.sv"] = top_source(design, modules)
     files[f"tb/{graph.name}_properties.sv"] = properties_source(
         graph.name, prefix, shared, _port_values(design, modules)
     )
     files["tb/data/inputs.dat"] = data_text(f"images of {graph.name}", [graph.input], testbench_inputs)
     results = packed(graph, testbench_outputs, "testbench_outputs")
     files["tb/data/outputs.dat"] = data_text(f"expected results of {graph.name}", graph.outputs, results)
-    for template, target in (
-        ("simulation.cpp", f"tb/{graph.name}_sim.cpp"),
-        ("constraints.xdc", "constraints.xdc"),
-        ("build_vivado.tcl", "build_vivado.tcl"),
-        ("synth.ys", "synth.ys"),
-        ("Makefile", "Makefile"),
-    ):
-        text = (_TEMPLATES / f"{template}.in").read_text(encoding="utf-8")
-        for key, value in values.items():
-            text = text.replace(f"@{key}@", value)
-        files[target] = text
+    files |= scripts(design, files, find_part(part), clock_ns, _result_bits(modules))
     for name, text in files.items():
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
         (directory / name).write_text(text, encoding="utf-8")
-
-
-def _top(graph: Graph) -> str:
-    return f"rtl/{graph.name}.sv"
 
 
 def ports_name(graph: Graph) -> str:
@@ -160,42 +138,6 @@ def with_prefix(text: str, prefix: str, names: Iterable[str]) -> str:
     return re.sub(rf"^(module |\s*)({either})(?= #?\()", rf"\g<1>{prefix}\g<2>", text, flags=re.MULTILINE)
 
 
-def beat_bytes(bits: int) -> int:
-    """Bytes of TDATA that hold so many bits."""
-    return -(-bits // 8)
-
-
-def _beats(design: Design) -> int:
-    """Beats of an image at the input port."""
-    _, height, width = design.graph.input.shape
-    return -(-height * width // input_pixels(Arrays(design)))
-
-
-def _values(design: Design, part: str, clock_ns: float) -> dict[str, str]:
-    graph = design.graph
-    channels, height, width = graph.input.shape
-    device = find_part(part)
-    family = yosys_family(device)
-    note = f"{device.family} as {family}" if family else f"UltraScale+ as {_ANY_FAMILY}: {no_family(device)}"
-    return {
-        "top": graph.name,
-        "part": part,
-        "family": family or _ANY_FAMILY,
-        "family_note": note,
-        "clock_ns": f"{clock_ns:g}",
-        "channels": str(channels),
-        "image_pixels": str(height * width),
-        "beat_pixels": str(input_pixels(Arrays(design))),
-        "beats": str(_beats(design)),
-        "input_bits": str(graph.input.type.width),
-        "output_size": str(result_size(graph)),
-        "outputs": ", ".join(
-            f"{{{math.prod(tensor.shape)}, {tensor.type.width}, {str(tensor.type.signed).lower()}}}"
-            for tensor in graph.outputs
-        ),
-    }
-
-
 def _result_comment(graph: Graph) -> list[str]:
     """Where the results are in a beat: side by side, the first one in the low bits."""
     lines, start = [], 0
@@ -217,7 +159,7 @@ def top_source(design: Design, modules: list[Module]) -> str:
         [
             f"{graph.name}: {len(modules)} stages between two AXI4-Stream ports. An event every "
             f"{timing.interval_cycles} clocks; its result {timing.tail_cycles} clocks after its last beat, always.",
-            f"s_axis: {first.shape[0]} pixels a beat in row-major order, {_beats(design)} beats an "
+            f"s_axis: {first.shape[0]} pixels a beat in row-major order, {image_beats(design)} beats an "
             "event; TLAST is not needed.",
             f"  Pixel k, channel c is at bit (k * {channels} + c) * {graph.input.type.width}; {graph.input.type}.",
             *_result_comment(graph),

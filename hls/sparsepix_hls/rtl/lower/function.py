@@ -14,11 +14,12 @@ from da4ml.trace import FixedVariable, comb_trace
 from da4ml.types import CombLogic, Op, minimal_kif
 
 from sparsepix_hls.rtl.lower.arithmetic import as_variable, variable
+from sparsepix_hls.rtl.lower.operations import BINARY, CONSTANT, INPUT, LOOKUP, MUX, PRODUCT, UNARY, operands
 from sparsepix_hls.rtl.lower.products import Kif, product_levels
+from sparsepix_hls.rtl.lower.split import split_products
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedPoint
 
-INPUT, CONSTANT, MUX, PRODUCT, LOOKUP, UNARY, BINARY = -1, 5, 6, 7, 8, 9, 10
 ADDER_LEVELS = 2.0  # of the adders after a function whose results are added up over time
 
 
@@ -119,6 +120,7 @@ def trace(
             f"{name} ({title[:60]} ...): its chain of operations is too long for da4ml to follow: give layers in it a "
             "reuse_factor of 2 or more, which ends the chain there, or use --backend hls"
         ) from error
+    logic = split_products(logic, levels)
     stage, depth = schedule(logic, levels, late)
     return Function(name, title, tuple(inputs), tuple(outputs), logic, stage, depth)
 
@@ -135,14 +137,6 @@ def _traced(name: str, inputs: Sequence[Field], outputs: Sequence[Field], body: 
     flat = [value for field in inputs for value in arrays[field.name].ravel()]
     # A variable that is read nowhere has no operation: the tracer drops it.
     return comb_trace(flat, results) if results else comb_trace(flat[:1], flat[:1])
-
-
-def operands(op: Op) -> list[int]:
-    """Operations that an operation reads."""
-    if op.opcode in (INPUT, CONSTANT):
-        return []
-    found = [op.id0, op.id1] if op.opcode in (0, 1, PRODUCT, BINARY) or abs(op.opcode) == MUX else [op.id0]
-    return [*found, op.data & 0xFFFFFFFF] if abs(op.opcode) == MUX else found
 
 
 def levels_of(op: Op, kifs: Sequence[Kif], width: int) -> float:

@@ -1,4 +1,4 @@
-// reduce_stream: a list three clocks after the last beat of each image; and it is the list of the active pixels.
+// reduce_stream: a list 3 + CUTS clocks after the last beat of each image; and it is the list of the active pixels.
 module reduce_stream_properties #(
     parameter int HEIGHT = 1,
     parameter int WIDTH = 1,
@@ -12,6 +12,7 @@ module reduce_stream_properties #(
     parameter int BEATS = 1,
     parameter int COORD_BITS = 8,
     parameter int COUNT_BITS = 1,
+    parameter int CUTS = 0,
     parameter int BEAT_BITS = 1,
     parameter int PLACE_BITS = 1
 ) (
@@ -29,13 +30,13 @@ module reduce_stream_properties #(
 );
   int beats;
   logic known = 0;
-  logic [2:0] ended;  // bit k: a last beat came k + 1 clocks ago
+  logic [CUTS+2:0] ended;  // bit k: a last beat came k + 1 clocks ago
   wire ends = in_valid && beats == BEATS - 1;
   always_ff @(posedge clk) begin
     known <= known || !rst_n;
     if (!rst_n) beats <= 0;
     else if (in_valid) beats <= ends ? 0 : beats + 1;
-    ended <= rst_n ? 3'({ended, ends}) : '0;
+    ended <= rst_n ? (CUTS + 3)'({ended, ends}) : '0;
 `ifdef FORMAL
     if (!known) assume (!rst_n);
 `endif
@@ -43,7 +44,7 @@ module reduce_stream_properties #(
       place: assert (row_0 == COORD_BITS'(beats * BEAT_PIXELS / WIDTH)
                      && column_0 == PLACE_BITS'(beats * BEAT_PIXELS % WIDTH));
       counts: assert (int'(beat) == beats && beats >= 0 && beats < BEATS);
-      in_time: assert (out_valid == ended[2]);
+      in_time: assert (out_valid == ended[CUTS+2]);
     end
   end
 
@@ -52,10 +53,14 @@ module reduce_stream_properties #(
   localparam int PIXEL_BITS = CHANNELS * BITS;
   generate
     if (RULE == 0 && !IS_SIGNED && THRESHOLD == 0) begin : gen_list
-      logic [MAX_PIXELS*PIXEL_BITS-1:0] list, next_list, list_1, list_2;
-      logic [MAX_PIXELS*2*COORD_BITS-1:0] places, next_places, places_1, places_2;
+      localparam int LATE = CUTS + 2;  // clocks that the list is behind this one
+      localparam int ALL = MAX_PIXELS * (PIXEL_BITS + 2 * COORD_BITS);
+      logic [MAX_PIXELS*PIXEL_BITS-1:0] list, next_list;
+      logic [MAX_PIXELS*2*COORD_BITS-1:0] places, next_places;
+      logic [LATE*ALL-1:0] late;
+      logic [LATE-1:0] begun_late;
       int n, next_n, n_1, n_2;
-      logic begun, begun_1, begun_2, empty;  // empty: the slots after the last pixel
+      logic begun, empty;  // empty: the slots after the last pixel
       always_comb begin
         empty = 1'b1;
         for (int m = 0; m < MAX_PIXELS; m++)
@@ -85,15 +90,12 @@ module reduce_stream_properties #(
         n_1 <= n;
         n_2 <= n_1;
         begun <= rst_n && (begun || in_valid);
-        begun_1 <= rst_n && begun;
-        begun_2 <= rst_n && begun_1;
-        list_1 <= list;
-        list_2 <= list_1;
-        places_1 <= places;
-        places_2 <= places_1;
+        begun_late <= rst_n ? LATE'({begun_late, begun}) : '0;
+        late <= (LATE * ALL)'({late, list, places});
         if (known && rst_n) begin
-          one: assert (!out_valid || begun_2);
-          listed: assert (!begun_2 || (features == list_2 && coords == places_2 && int'(count) == n_2));
+          one: assert (!out_valid || begun_late[LATE-1]);
+          listed: assert (!begun_late[LATE-1] || {features, coords} == late[LATE*ALL-1-:ALL]);
+          counted: assert (!begun_late[1] || int'(count) == n_2);
           begins: assert (begun || beats == 0);
           rest: assert (!begun || (n >= 0 && n <= MAX_PIXELS && empty));
         end

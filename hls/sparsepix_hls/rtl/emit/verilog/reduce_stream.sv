@@ -2,7 +2,8 @@
 //
 // A beat is cut into groups of pixels that one LUT counts. Clock 1: each pixel learns how many active ones its group has
 // before it. Clock 2: each group learns how many the groups before it have, and packs its own ones to its front ('entry'
-// v is its active pixel of number v). Clock 3: the groups are put into the list, each after the ones before it.
+// v is its active pixel of number v). Clock 3: each group learns the slot that it begins at. What comes to each slot is
+// collected, and joined to the list; with CUTS = 1 that is a clock of its own, with CUTS = 2 it is two.
 // With the last beat the list is complete; the first beat of the next event may follow at once.
 module reduce_stream #(
     parameter int HEIGHT = 1,
@@ -16,7 +17,8 @@ module reduce_stream #(
     parameter int BEAT_PIXELS = 1,
     parameter int BEATS = 1,
     parameter int COORD_BITS = 8,
-    parameter int COUNT_BITS = 1  // holds 0 ... MAX_PIXELS
+    parameter int COUNT_BITS = 1,  // holds 0 ... MAX_PIXELS
+    parameter int CUTS = 0  // registers within clock 3
 ) (
     input  logic clk,
     input  logic rst_n,
@@ -141,43 +143,65 @@ module reduce_stream #(
     last_2 <= last_1;
   end
 
-  // --- clock 3: the list. What has not come is 0, so new entries are joined by 'or'; coords are held inverted for it.
+  // --- clock 3: where each group begins in the list
+  localparam int FLAG_BITS = COORD_BITS + 3;
   logic [COUNT_BITS-1:0] count;
-  logic [MAX_PIXELS*2*COORD_BITS-1:0] inverted, next_inverted;
-  logic [MAX_PIXELS*PIXEL_BITS-1:0] next_features;
   wire [COUNT_BITS-1:0] kept = first_2 ? '0 : count;
   wire [SUM_BITS-1:0] together = SUM_BITS'(kept) + earlier_2[GROUPS*SUM_BITS+:SUM_BITS];
-  logic [GROUPS*MAX_PIXELS-1:0] begins;  // slot of the first entry of each group
-  always_comb begin
+  logic [GROUPS*MAX_PIXELS-1:0] begins, begins_3;  // slot of the first entry of each group
+  logic [GROUPS*GROUP*ENTRY_BITS-1:0] entries_3;
+  logic [COORD_BITS-1:0] row_3;
+  logic valid_3, first_3, last_3;
+  always_comb
     for (int g = 0; g < GROUPS; g++) begin
       logic [SUM_BITS-1:0] start;
       start = SUM_BITS'(kept) + earlier_2[g*SUM_BITS+:SUM_BITS];
       for (int m = 0; m < MAX_PIXELS; m++) begins[g*MAX_PIXELS+m] = start == SUM_BITS'(m);
     end
-    next_features = first_2 ? '0 : features;
-    next_inverted = first_2 ? '0 : inverted;
+  always_ff @(posedge clk)
+    if (valid_2) count <= together > SUM_BITS'(MAX_PIXELS) ? COUNT_BITS'(MAX_PIXELS) : COUNT_BITS'(together);
+
+  register_or_wire #(
+      .BITS(GROUPS * MAX_PIXELS + GROUPS * GROUP * ENTRY_BITS), .FLAGS(FLAG_BITS), .IS_REGISTER(CUTS > 0)
+  ) cut_3 (
+      .clk(clk), .rst_n(rst_n), .in({begins, entries_2}), .in_flags({row_2, first_2, last_2, valid_2}),
+      .out({begins_3, entries_3}), .out_flags({row_3, first_3, last_3, valid_3})
+  );
+
+  // --- what comes to each slot; coords are held inverted, so that nothing is 0
+  logic [MAX_PIXELS*PIXEL_BITS-1:0] new_features, new_features_4;
+  logic [MAX_PIXELS*2*COORD_BITS-1:0] new_inverted, new_inverted_4;
+  logic valid_4, first_4, last_4;
+  always_comb
     for (int m = 0; m < MAX_PIXELS; m++) begin
       logic [ENTRY_BITS-1:0] entry;
       logic [COORD_BITS-1:0] row;
       entry = '0;
       for (int g = 0; g < GROUPS; g++)
         for (int v = 0; v < GROUP && v <= m; v++)
-          entry |= entries_2[(g*GROUP+v)*ENTRY_BITS+:ENTRY_BITS] & {ENTRY_BITS{begins[g*MAX_PIXELS+m-v]}};
-      row = row_2 + COORD_BITS'(entry[PIXEL_BITS+COORD_BITS+:DROP_BITS]);
-      next_features[m*PIXEL_BITS+:PIXEL_BITS] |= entry[PIXEL_BITS-1:0];
-      next_inverted[m*2*COORD_BITS+:2*COORD_BITS] |=
+          entry |= entries_3[(g*GROUP+v)*ENTRY_BITS+:ENTRY_BITS] & {ENTRY_BITS{begins_3[g*MAX_PIXELS+m-v]}};
+      row = row_3 + COORD_BITS'(entry[PIXEL_BITS+COORD_BITS+:DROP_BITS]);
+      new_features[m*PIXEL_BITS+:PIXEL_BITS] = entry[PIXEL_BITS-1:0];
+      new_inverted[m*2*COORD_BITS+:2*COORD_BITS] =
           {~entry[PIXEL_BITS+:COORD_BITS], ~row} & {(2 * COORD_BITS) {entry[ENTRY_BITS-1]}};
     end
-  end
-  assign coords = ~inverted;
 
+  register_or_wire #(
+      .BITS(MAX_PIXELS * (PIXEL_BITS + 2 * COORD_BITS)), .FLAGS(3), .IS_REGISTER(CUTS > 1)
+  ) cut_4 (
+      .clk(clk), .rst_n(rst_n), .in({new_features, new_inverted}), .in_flags({first_3, last_3, valid_3}),
+      .out({new_features_4, new_inverted_4}), .out_flags({first_4, last_4, valid_4})
+  );
+
+  // --- the list: what has not come is 0, so what is new is joined by 'or'
+  logic [MAX_PIXELS*2*COORD_BITS-1:0] inverted;
+  assign coords = ~inverted;
   always_ff @(posedge clk) begin
     if (!rst_n) out_valid <= 1'b0;
-    else out_valid <= valid_2 && last_2;
-    if (valid_2) begin
-      features <= next_features;
-      inverted <= next_inverted;
-      count <= together > SUM_BITS'(MAX_PIXELS) ? COUNT_BITS'(MAX_PIXELS) : COUNT_BITS'(together);
+    else out_valid <= valid_4 && last_4;
+    if (valid_4) begin
+      features <= (first_4 ? '0 : features) | new_features_4;
+      inverted <= (first_4 ? '0 : inverted) | new_inverted_4;
     end
   end
 endmodule
