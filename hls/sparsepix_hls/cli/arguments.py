@@ -26,6 +26,9 @@ examples:
   makes the folder model_rtl: SystemVerilog, testbench with data, scripts for Yosys and Vivado, a Makefile, report.json;
   then compares every output bit in Verilator, measures latency and interval, and counts LUTs with Yosys.
 
+  sparsepix-hls model.onnx --backend rtl --part lfe5u-85f --clock 10 --place
+  places and routes the design on a Lattice ECP5 (or a Gowin) with Yosys and nextpnr, which come from PyPI.
+
   sparsepix-hls model.onnx --explore
   estimates many designs instead: a table, and a picture of latency against area.
 
@@ -70,6 +73,15 @@ class Translate:
         False, "rtl: build with Verilator, run the testbench, compare every bit; measure latency and interval"
     )
     synthesize: bool = option(False, "rtl: map to the part with Yosys; LUTs, flip-flops, logic levels")
+    place: bool = option(
+        False, "rtl: place and route on ECP5 or Gowin with Yosys and nextpnr; the clock, the cells, the longest path"
+    )
+    pins: str | None = option(
+        None, "pins of the ports of the shell, for --place: makes a bitstream too", metavar="FILE.lpf|FILE.cst"
+    )
+    place_minutes: float | None = option(
+        None, "minutes that --place may take (default: as long as it takes)", metavar="M"
+    )
     force: bool = option(False, "replace an existing project in the output folder")
     keep_head: bool = option(
         False, "translate a Sigmoid or Softmax at the end as an exact table (default: leave it out, return logits)"

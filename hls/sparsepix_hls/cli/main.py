@@ -120,6 +120,7 @@ def _explore(arguments: Translate) -> int:
         "--csim": arguments.csim,
         "--simulate": arguments.simulate,
         "--synthesize": arguments.synthesize,
+        "--place": arguments.place,
         "--testbench-data": arguments.testbench_data is not None,
     }
     if any(given.values()):

@@ -5,9 +5,11 @@ from typing import Any
 
 from rich.console import Console
 
-from sparsepix_hls.cli.tables import show_estimate, show_measured, show_synthesis
+from sparsepix_hls.cli.tables import show_estimate, show_measured, show_placed, show_synthesis
 from sparsepix_hls.flow.report import add_to_report, read_report
+from sparsepix_hls.project.parts import find_part
 from sparsepix_hls.rtl.tools.measurement import measured_json
+from sparsepix_hls.rtl.tools.place import find_placer, placed_json
 from sparsepix_hls.rtl.tools.project import RtlProject, find_simulator, find_synthesizer
 from sparsepix_hls.rtl.tools.synthesis import synthesis_json
 from sparsepix_ops.errors import SparsePixError
@@ -30,6 +32,12 @@ def check(arguments: Any) -> None:
         find_simulator()
     if arguments.synthesize:
         find_synthesizer(arguments.part)
+    if arguments.place:
+        find_placer(find_part(arguments.part), arguments.pins)
+    elif arguments.pins is not None or arguments.place_minutes is not None:
+        raise SparsePixError("--pins and --place-minutes are for --place, which is not given")
+    if arguments.place_minutes is not None and not arguments.place_minutes > 0:
+        raise SparsePixError(f"--place-minutes: expected minutes above 0, found {arguments.place_minutes:g}")
 
 
 def verify(console: Console, project: RtlProject, arguments: Any) -> int:
@@ -49,6 +57,8 @@ def verify(console: Console, project: RtlProject, arguments: Any) -> int:
     wrong = _simulate(console, project) if arguments.simulate else 0
     if arguments.synthesize:
         _synthesize(console, project)
+    if arguments.place:
+        _place(console, project, arguments)
     return wrong
 
 
@@ -59,9 +69,11 @@ def next_command(arguments: Any, folder: str) -> str:
         arguments: of the command.
         folder: of the project, as a word of a shell.
     """
-    return (
-        f"cd {folder} && vivado -mode batch -source build_vivado.tcl" if arguments.simulate else f"make -C {folder} sim"
-    )
+    if not arguments.simulate:
+        return f"make -C {folder} sim"
+    if find_part(arguments.part).fabric == "amd":
+        return f"cd {folder} && vivado -mode batch -source build_vivado.tcl"
+    return f"make -C {folder} place"
 
 
 def show(console: Console, directory: Path, report: dict[str, Any]) -> None:
@@ -69,6 +81,7 @@ def show(console: Console, directory: Path, report: dict[str, Any]) -> None:
     show_estimate(console, report)
     show_measured(console, report)
     show_synthesis(console, report)
+    show_placed(console, report)
 
 
 def _simulate(console: Console, project: RtlProject) -> int:
@@ -90,3 +103,13 @@ def _synthesize(console: Console, project: RtlProject) -> None:
     directory = project.directory
     add_to_report(directory, "synthesis", synthesis_json(project.synthesize(console), project.part))
     show_synthesis(console, read_report(directory))
+
+
+def _place(console: Console, project: RtlProject, arguments: Any) -> None:
+    """Place and route the whole design."""
+    directory = project.directory
+    report = read_report(directory)
+    pins = None if arguments.pins is None else Path(arguments.pins).absolute()
+    found = project.place(report["clock_ns"], pins, arguments.place_minutes, console)
+    add_to_report(directory, "placed", placed_json(found, report))
+    show_placed(console, read_report(directory))

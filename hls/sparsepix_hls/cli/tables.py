@@ -164,7 +164,7 @@ def show_synthesis(console: Console, report: dict[str, Any]) -> None:
     for heading in ("LUT", "FF", "DSP", "BRAM", "levels", "estimated LUT", "FF"):
         table.add_column(heading, justify="right", no_wrap=True)
     for module, area in found["modules"].items():
-        stage = module.removeprefix(f"{report['top_function']}_")
+        stage = module.removeprefix(f"{report['top_function']}_").removeprefix("stage_")
         own = [row for row in estimate["rows"] if row["stage"] == stage]
         guess = [f"{sum(row[key] for row in own):,}" if own else "" for key in ("lut", "ff")]
         table.add_row(stage, *(f"{area[key]:,}" for key in _AREA), f"{area['levels']:.1f}", *guess)
@@ -178,3 +178,32 @@ def show_synthesis(console: Console, report: dict[str, Any]) -> None:
     console.print(table)
     console.print(f"deepest path: {deepest['levels']:.1f} levels of LUTs in {deepest['module']}, to {deepest['end']}")
     console.print(f"({found['method']})")
+
+
+def show_placed(console: Console, report: dict[str, Any]) -> None:
+    """Print what nextpnr made of an RTL project, if it was placed."""
+    found = report.get("placed")
+    if found is None:
+        return
+    table = _table(f"{report['top_function']}: placed and routed on {report['part']['full_name']}")
+    table.add_column("")
+    for heading in ("LUT", "FF", "DSP", "BRAM"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    cells = [found["cells"][key] for key in ("lut", "ff", "dsp", "bram")]
+    table.add_row("used", *(f"{used:,}" for used, _ in cells))
+    table.add_row("share", *(f"{used / there:.1%}" if there else "" for used, there in cells))
+    console.print(table)
+    path = found["path"]
+    where = f"stage {path['stage']} ({path['layers']})" if path["stage"] else "the shell"
+    console.print(
+        f"clock: {found['fmax_mhz']:.1f} MHz, asked for {found['asked_mhz']:.1f} MHz"
+        f"{'' if found['fmax_mhz'] >= found['asked_mhz'] else ': MISSED'}"
+    )
+    console.print(
+        f"longest path: {path['ns']:.2f} ns, {path['routing_ns']:.2f} of them wires, in {where}, to {path['end']}",
+        markup=False,
+        soft_wrap=True,
+    )
+    if found["bitstream"]:
+        console.print(f"bitstream: {found['bitstream']}", markup=False, soft_wrap=True)
+    console.print(f"({found['method']}; {found['seconds']:.0f} s)")

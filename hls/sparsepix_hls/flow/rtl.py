@@ -1,4 +1,5 @@
-"""The backend that writes SystemVerilog; Verilator verifies and measures a project, Yosys synthesizes it."""
+"""The backend that writes SystemVerilog; Verilator verifies and measures a project, Yosys synthesizes it,
+nextpnr places it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +83,7 @@ RTL = Backend(
     reductions=tuple(how for how in REDUCTIONS if how != "tree"),
     scan_pixels=(1, 2),
     sums_apart=True,
-    found_later=("measured", "synthesis"),
+    found_later=("measured", "synthesis", "placed"),
     problems=_problems,
     design_problems=_design_problems,
     lower=_lower,

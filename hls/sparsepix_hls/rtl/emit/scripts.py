@@ -99,7 +99,8 @@ def nextpnr(device: Part, clock_ns: float) -> tuple[str, list[str]]:
     """
     frequency = ["--freq", f"{1000 / clock_ns:.3f}"]
     if device.fabric == "gowin":
-        return "nextpnr-himbaechel", ["--device", device.full_name, *frequency]
+        kind = ["--vopt", "family=GW2A-18"] if device.full_name.upper().startswith("GW2A-") else []
+        return "nextpnr-himbaechel", ["--device", device.full_name, *kind, *frequency]
     code = _LATTICE.fullmatch(device.full_name)
     if code is None or code[4].upper() not in _PACKAGES:
         raise SparsePixError(f"part {device.full_name}: expected an ordering code such as LFE5U-85F-8BG381C")

@@ -16,6 +16,7 @@ from sparsepix_hls.project.inputs import checked_threads, quantized_images, raw_
 from sparsepix_hls.project.parts import Part, find_part, known_family
 from sparsepix_hls.project.results import Results, result_size, unpacked
 from sparsepix_hls.rtl.tools.measurement import Measurement
+from sparsepix_hls.rtl.tools.place import Placed, find_placer, place
 from sparsepix_hls.rtl.tools.synthesis import Synthesis, synthesize, yosys_command
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.system import processes
@@ -184,6 +185,23 @@ class RtlProject(BaseProject):
         """
         find_synthesizer(self.part.full_name)
         return synthesize(self.directory, self.modules, self.graph.name, self.part, console)
+
+    def place(
+        self, clock_ns: float, pins: Path | None = None, minutes: float | None = None, console: Console | None = None
+    ) -> Placed:
+        """Place and route the whole design on ECP5 or Gowin; see ``rtl.tools.place.place``.
+
+        Args:
+            clock_ns: clock period in nanoseconds.
+            pins: file of the pins of the shell's ports.
+            minutes: that it may take.
+            console: where progress is shown.
+
+        Raises:
+            SparsePixError: the part is of neither, a tool is missing or refuses the design, or time is over.
+        """
+        find_placer(self.part, None if pins is None else str(pins))
+        return place(self.directory, self.graph.name, self.part, clock_ns, pins, minutes, console)
 
 
 def _execute(command: list[str], directory: Path, run: Run = processes.run) -> subprocess.CompletedProcess[str]:

