@@ -155,7 +155,9 @@ def smallest(graph: Graph, published: PublishedModel) -> tuple[int, int, int]:
     found = []
     for lanes, target in product((2, 1), (3, 4, 5, 6, 8, 10, 12, 16, 20, 24)):
         options = Options(reduce="scan", scan_pixels=lanes, reuse_factor=target)
-        total = RTL.lower(backend_design(graph, options, CLOCK_NS, RTL)[0], CLOCK_NS, find_part("xcvu9p")).estimate().total
+        total = (
+            RTL.lower(backend_design(graph, options, CLOCK_NS, RTL)[0], CLOCK_NS, find_part("xcvu9p")).estimate().total
+        )
         if total.latency_cycles <= published.latency_cycles:
             found.append((total.lut, total.latency_cycles, total.interval_cycles))
     lut, latency, interval = min(found)

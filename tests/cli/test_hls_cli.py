@@ -86,6 +86,7 @@ def test_no_module_of_the_translator_names_torch():
     """Nor anything else but its dependencies, not even inside a function."""
     own = {"sparsepix_hls", "sparsepix_ops"}
     allowed = {
+        "apycula",  # of the extra 'place'
         "da4ml",
         "google",
         "llvmlite",

@@ -28,10 +28,9 @@ def tiny(tmp_path):
 def test_ecp5(tmp_path, capsys):
     """The whole way, with pins and a bitstream; the table and the report say the same."""
     (tmp_path / "pins.lpf").write_text(PINS)
-    status = main(
-        [str(tiny(tmp_path)), "--backend", "rtl", "--part", "lfe5u-25f", "--clock", "10", "--place", "--reuse-factor", "2"]
-        + ["--pins", str(tmp_path / "pins.lpf"), "-o", str(tmp_path / "net")]
-    )
+    words = ["--backend", "rtl", "--part", "lfe5u-25f", "--clock", "10", "--place", "--reuse-factor", "2"]
+    files = ["--pins", str(tmp_path / "pins.lpf"), "-o", str(tmp_path / "net")]
+    status = main([str(tiny(tmp_path)), *words, *files])
     shown = " ".join(capsys.readouterr().out.split())
     assert status == 0
     report = json.loads((tmp_path / "net" / "report.json").read_text())

@@ -27,7 +27,11 @@ def project_of(tmp_path, options):
 def netlist_of(project):
     """The whole design as one flat module, mapped to an AMD family."""
     sources = " ".join(f"rtl/{path.name}" for path in (project.directory / "rtl").glob("*.sv"))
-    script = [f"read_verilog -sv {sources}", "synth_xilinx -family xcup -top net -flatten -noiopad", "write_json net.json"]
+    script = [
+        f"read_verilog -sv {sources}",
+        "synth_xilinx -family xcup -top net -flatten -noiopad",
+        "write_json net.json",
+    ]
     done = subprocess.run(yosys_command(script), cwd=project.directory, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:]
     return json.loads((project.directory / "net.json").read_text())["modules"]["net"]
@@ -39,7 +43,12 @@ def reached(netlist, port):
     for cell in netlist["cells"].values():
         if cell["type"].startswith("FD"):
             continue  # everything else may be asynchronous: a memory's read port is
-        ins = [bit for name, bits in cell["connections"].items() if cell["port_directions"][name] == "input" for bit in bits]
+        ins = [
+            bit
+            for name, bits in cell["connections"].items()
+            if cell["port_directions"][name] == "input"
+            for bit in bits
+        ]
         for name, bits in cell["connections"].items():
             if cell["port_directions"][name] == "output":
                 sources |= dict.fromkeys(bits, ins)
@@ -61,7 +70,7 @@ def test_no_path_from_port_to_port(options, tmp_path):
     netlist = netlist_of(project_of(tmp_path, options))
     outputs = [name for name, found in netlist["ports"].items() if found["direction"] == "output"]
     assert len(outputs) == 4
-    assert {name: reached(netlist, name) for name in outputs} == dict.fromkeys(outputs, set())
+    assert {name: reached(netlist, name) for name in outputs} == {name: set() for name in outputs}
 
 
 @pytest.mark.yosys
@@ -82,5 +91,8 @@ def test_the_simulation_watches(tmp_path):
     assert text.count("if (ends) next_waits = WAIT_BITS'(INTERVAL - 1);") == 1
     gate.write_text(text.replace("next_waits = WAIT_BITS'(INTERVAL - 1);", "next_waits = WAIT_BITS'(INTERVAL - 2);"))
     project.compile()
-    with pytest.raises(SparsePixError, match=r"\[\d+\] %Error: net_properties.sv:\d+: Assertion failed in TOP\.net\.ports\.gate\.properties\.\w+"):
+    with pytest.raises(
+        SparsePixError,
+        match=r"\[\d+\] %Error: net_properties.sv:\d+: Assertion failed in TOP\.net\.ports\.gate\.properties\.\w+",
+    ):
         project.measure()

@@ -44,7 +44,12 @@ FAULTS = [
     ("event_gate", "next_free != '0", "free != '0", {"PLACES": 2}),
     ("loop_control", "else if (at_end) busy", "else if (issued && DEPTH == 1) busy", {"DEPTH": 2}),
     ("handed_on", "if (issued) kept[writing] <= in;", "kept[writing] <= in;", {"SLOTS": 2, "SLOT_BITS": 1}),
-    ("image_beats", "else held <= held >> BEAT_BITS;", "else held <= held >> 1;", {"BEATS": 3, "BEAT_BITS": 2, "IMAGE_BITS": 6}),
+    (
+        "image_beats",
+        "else held <= held >> BEAT_BITS;",
+        "else held <= held >> 1;",
+        {"BEATS": 3, "BEAT_BITS": 2, "IMAGE_BITS": 6},
+    ),
     ("reduce_scan", "2'(LANES + 1)", "2'(LANES)", IMAGE | {"LANES": 1, "MAX_PIXELS": 4}),
     ("reduce_stream", "first_2 ? '0 : count", "count", STREAM | {"BEAT_PIXELS": 4, "BEATS": 3}),
 ]

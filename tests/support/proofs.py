@@ -38,7 +38,13 @@ def formulas(folder, sources, top, parameters):
         (folder / f"source{number}.sv").write_text(text)
     chosen = " ".join(f"-chparam {name} {value}" for name, value in parameters.items())
     script = [f"read_verilog -sv -formal source{number}.sv" for number in range(len(sources))]
-    script += [f"hierarchy -top {top} {chosen}", "proc", "memory -nordff -nomap", *_LOWER, "write_smt2 -wires circuit.smt2"]
+    script += [
+        f"hierarchy -top {top} {chosen}",
+        "proc",
+        "memory -nordff -nomap",
+        *_LOWER,
+        "write_smt2 -wires circuit.smt2",
+    ]
     done = subprocess.run(yosys_command(script), cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     return folder / "circuit.smt2"
@@ -126,11 +132,17 @@ def design_sources(directory, top, image, result):
     bound = (directory / "tb" / f"{top}_properties.sv").read_text().splitlines()[-1]
     inside = bound.removeprefix(f"bind {top} {top}_").replace("properties (", f"properties ({_connected(_SEEN)}, ")
     checked = {name: _checked(name.removeprefix(f"{top}_"), text, f"{top}_") for name, text in sources.items()}
-    checked[top] = _seen(checked[top].replace("  wire stages_rst_n", "  int stored, free;\n  wire returned;\n  wire stages_rst_n"))
+    checked[top] = _seen(
+        checked[top].replace("  wire stages_rst_n", "  int stored, free;\n  wire returned;\n  wire stages_rst_n")
+    )
     checked[top] = checked[top].replace("endmodule", f"  {inside}\nendmodule\n{checker('axis')}")
     ports = checked[f"{top}_ports"].replace("  wire returned;\n", "")
-    ports = ports.replace("    input  logic clk", "    output int stored, free,\n    output logic returned,\n    input  logic clk")
-    ports = ports.replace("queue (", "queue (.stored_of_proof(stored), ").replace("gate (", "gate (.free_of_proof(free), ")
+    ports = ports.replace(
+        "    input  logic clk", "    output int stored, free,\n    output logic returned,\n    input  logic clk"
+    )
+    ports = ports.replace("queue (", "queue (.stored_of_proof(stored), ").replace(
+        "gate (", "gate (.free_of_proof(free), "
+    )
     checked[f"{top}_ports"] = ports
     for name, value in (("result_queue", "stored"), ("event_gate", "free")):
         text = checked[f"{top}_{name}"]
@@ -149,9 +161,11 @@ def _seen(top):
 
 
 def _checked(name, text, prefix):
-    """A module of a design with its properties, if it has any; what they assume of the modules around it is asserted."""
+    """A module of a design with its properties, if it has any; what they assume of others is asserted here."""
     if name not in checked_modules():
         return text
-    control = re.sub(r"^`ifdef FORMAL\n(?! *if \(!known\)).*?^`endif\n", "", checker(name), flags=re.MULTILINE | re.DOTALL)
+    control = re.sub(
+        r"^`ifdef FORMAL\n(?! *if \(!known\)).*?^`endif\n", "", checker(name), flags=re.MULTILINE | re.DOTALL
+    )
     lines = [line if "if (!known)" in line else line.replace("assume (", "assert (") for line in control.splitlines()]
     return text.replace("endmodule", f"  {checker_instance(name)}\nendmodule\n" + "\n".join(lines), 1)

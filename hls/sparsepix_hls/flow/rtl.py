@@ -1,5 +1,6 @@
 """The backend that writes SystemVerilog; Verilator verifies and measures a project, Yosys synthesizes it,
-nextpnr places it."""
+nextpnr places it.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -143,4 +143,6 @@ def no_family(part: Part) -> str:
     """What to say of a part without a family, with the fix."""
     found = part.family or "a part that is not in the table"
     what = f"{part.full_name}: Yosys maps stages to UltraScale+, UltraScale and 7 series, found {found}"
-    return f"{what}: use --place, which maps the whole design" if part.fabric != "amd" else f"{what}: use another --part"
+    return (
+        f"{what}: use --place, which maps the whole design" if part.fabric != "amd" else f"{what}: use another --part"
+    )

@@ -30,7 +30,7 @@ from sparsepix_hls.rtl.lower.products import product_luts
 KIND = "estimate of the RTL: cycles exact, LUTs counted, not synthesized"
 # LUTs a bit for each kind of work; a selection between a value and 0 fits into the LUTs of the adder after it.
 FACTORS = {"adder": 1.0, "constant": 0.4, "product": 1.0, "table": 1.0, "select": 0.1, "logic": 0.4, "pick": 1.0}
-# Look-up tables for one of six inputs: those of four take more. Set by a model of 24 x 24 pixels, N = 8, mapped by Yosys.
+# Look-up tables for one of six inputs: those of four take more. Set by a model of 24 x 24 pixels that Yosys mapped.
 LUTS: dict[Fabric, float] = {"amd": 1.0, "ecp5": 1.75, "gowin": 1.75}
 
 

@@ -26,7 +26,7 @@ def ports_module(name: str, pace: Pace, result_bits: int) -> str:
         f"output logic [{result_bits - 1}:0] m_result",
     ]
     lines = [
-        "  // The stages hear of a reset a clock later, so that it may fan out from a register; the ports wait for them.",
+        "  // The stages hear of a reset a clock later, from a register that may fan out; the ports wait for them.",
         "  logic running;",
         "  wire open = rst_n && running;",
         "  wire returned;",
@@ -44,8 +44,7 @@ def ports_module(name: str, pace: Pace, result_bits: int) -> str:
         "event_gate",
         "gate",
         gate,
-        shared
-        | {"in_valid": "s_valid", "in_ready": "s_ready", "beat_valid": "beat_valid", "returned": "returned"},
+        shared | {"in_valid": "s_valid", "in_ready": "s_ready", "beat_valid": "beat_valid", "returned": "returned"},
     )
     lines += instance(
         "result_queue",

@@ -15,7 +15,9 @@ _SUFFIX = "_properties"
 
 def checked_modules() -> tuple[str, ...]:
     """The modules of ``verilog/`` that have properties."""
-    return tuple(sorted(path.stem.removesuffix(_SUFFIX) for path in PROPERTIES.glob("*.sv") if path.stem != "axis_properties"))
+    return tuple(
+        sorted(path.stem.removesuffix(_SUFFIX) for path in PROPERTIES.glob("*.sv") if path.stem != "axis_properties")
+    )
 
 
 def checker(module: str) -> str:

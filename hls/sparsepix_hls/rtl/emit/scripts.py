@@ -29,9 +29,7 @@ def image_beats(design: Design) -> int:
     return -(-height * width // input_pixels(Arrays(design)))
 
 
-def scripts(
-    design: Design, sources: Iterable[str], device: Part, clock_ns: float, result_bits: int
-) -> dict[str, str]:
+def scripts(design: Design, sources: Iterable[str], device: Part, clock_ns: float, result_bits: int) -> dict[str, str]:
     """The files beside the sources, by their names in the project.
 
     Args:
@@ -59,16 +57,18 @@ def scripts(
     else:
         targets += [("shell.sv", f"place/{graph.name}_shell.sv"), ("place.ys", "place/place.ys")]
         program, arguments = nextpnr(device, clock_ns)
+        pixels = input_pixels(Arrays(design))
         netlist = f"build/{graph.name}_shell.json"
         values |= {
-            "in_bits": str(8 * beat_bytes(input_pixels(Arrays(design)) * graph.input.shape[0] * graph.input.type.width)),
+            "in_bits": str(8 * beat_bytes(pixels * graph.input.shape[0] * graph.input.type.width)),
             "out_bits": str(8 * beat_bytes(result_bits)),
             "fabric": device.fabric,
             "synth_options": synthesis_options(device),
             "synth": f"synth_{device.fabric} -top {graph.name} {synthesis_options(device)}",
             "tools": "place",
             "tools_note": "make place: Yosys and nextpnr",
-            "tools_rules": f"NEXTPNR ?= {program}\nplace:\n\tmkdir -p build && $(YOSYS) -q place/place.ys\n\t$(NEXTPNR) "
+            "tools_rules": f"NEXTPNR ?= {program}\nplace:\n\tmkdir -p build && $(YOSYS) -q place/place.ys\n"
+            f"\t$(NEXTPNR) "
             f"{' '.join(arguments)} --json {netlist} --report build/place.json --timing-allow-fail\n",
         }
     found = {}

@@ -73,7 +73,9 @@ def stage_modules(arrays: Arrays, stages: tuple[Stage, ...], levels: float) -> l
         texts = [function_source(function) for function in functions]
         if texts:  # one waiver, of one message: the file of a stage holds what the stage is made of
             texts = ["// verilator lint_off DECLFILENAME", *texts, "// verilator lint_on DECLFILENAME", ""]
-        made.append(Module(name, stage, inputs, outputs, tuple(functions), "\n".join([source, *texts]), registered, cuts))
+        made.append(
+            Module(name, stage, inputs, outputs, tuple(functions), "\n".join([source, *texts]), registered, cuts)
+        )
     return made
 
 

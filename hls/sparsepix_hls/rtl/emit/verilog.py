@@ -57,10 +57,8 @@ class _Writer:
         here = self.widths[index]
         if here == 0:
             return f"{width}'d0"
-        if width <= here:
-            text = self._bits(index, stage, 0, width)
-        else:
-            text = f"{width}'({self._bits(index, stage)})"
+        text = self._bits(index, stage, 0, min(width, here))
+        text = text if width <= here else f"{width}'({text})"
         return f"-{text}" if negated else text
 
     def _type(self, index: int) -> str:
@@ -216,7 +214,9 @@ class _Writer:
         if drop == 0:
             return self._wide(op.id0, stage, width)
         if drop >= here:  # nothing but copies of the sign
-            return f"{{{width}{{{self._bits(op.id0, stage, here - 1, here)}}}}}" if self.kifs[op.id0][0] else f"{width}'d0"
+            return (
+                f"{{{width}{{{self._bits(op.id0, stage, here - 1, here)}}}}}" if self.kifs[op.id0][0] else f"{width}'d0"
+            )
         rest = self._bits(op.id0, stage, drop, here)
         return f"{width}'($signed({rest}))" if self.kifs[op.id0][0] else f"{width}'({rest})"
 

@@ -14,7 +14,7 @@ from da4ml.trace import FixedVariable, comb_trace
 from da4ml.types import CombLogic, Op, minimal_kif
 
 from sparsepix_hls.rtl.lower.arithmetic import as_variable, variable
-from sparsepix_hls.rtl.lower.operations import BINARY, CONSTANT, INPUT, LOOKUP, MUX, PRODUCT, UNARY, operands
+from sparsepix_hls.rtl.lower.operations import CONSTANT, INPUT, operands
 from sparsepix_hls.rtl.lower.products import Kif, product_levels
 from sparsepix_hls.rtl.lower.split import split_products
 from sparsepix_ops.errors import SparsePixError

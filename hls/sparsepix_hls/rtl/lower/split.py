@@ -8,6 +8,7 @@ from sparsepix_hls.rtl.lower.operations import PRODUCT, moved
 from sparsepix_hls.rtl.lower.products import in_digits, product_levels
 
 _ADD, _BITS = 0, 3
+_SLACK = 1.0  # levels that a product may have more: a stage more for it costs a clock and its registers
 
 
 def split_products(logic: CombLogic, levels: float) -> CombLogic:
@@ -29,7 +30,7 @@ def split_products(logic: CombLogic, levels: float) -> CombLogic:
 
 def _splits(op: Op, kifs: Sequence[tuple[int, int, int]], levels: float) -> bool:
     factors = [kifs[op.id0], kifs[op.id1]]
-    return product_levels(factors) > levels and sum(factors[in_digits(factors)]) > 3
+    return product_levels(factors) > levels + _SLACK and sum(factors[in_digits(factors)]) > 3
 
 
 def _split(logic: CombLogic, deep: set[int]) -> CombLogic:

@@ -167,7 +167,9 @@ def place(
         shutil.copyfile(pins, build / "place_pins")
     elif part.fabric == "gowin":
         (build / "place_pins").write_text(_any_pins(part), encoding="utf-8")
-    script = [line for line in (directory / "place" / "place.ys").read_text("utf-8").splitlines() if line[:1] not in "#"]
+    script = [
+        line for line in (directory / "place" / "place.ys").read_text("utf-8").splitlines() if line[:1] not in "#"
+    ]
     command = [*_placer(program), *arguments, "--json", netlist, "--report", "build/place.json"]
     command += ["--timing-allow-fail", *_pin_options(part, pins is not None, routed)]
     deadline = None if minutes is None else begin + 60 * minutes
@@ -289,7 +291,14 @@ def placed_from(report: dict[str, Any], asked_mhz: float, seconds: float, bitstr
         )
         for name, kinds in _KINDS.items()
     }
-    return Placed(round(fmax["achieved"], 2), round(asked_mhz, 2), cells, _longest(report["critical_paths"]), round(seconds, 1), bitstream)
+    return Placed(
+        round(fmax["achieved"], 2),
+        round(asked_mhz, 2),
+        cells,
+        _longest(report["critical_paths"]),
+        round(seconds, 1),
+        bitstream,
+    )
 
 
 def _longest(paths: list[dict[str, Any]]) -> PlacedPath:
