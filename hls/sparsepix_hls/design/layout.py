@@ -26,6 +26,7 @@ class Design:
         layers: by name, for each layer but the input reduction.
         scan_pixels: active pixels that a scan lists a clock.
         clock_uncertainty: percent of the clock that are kept free.
+        dsp: products that DSP slices may compute, in RTL.
         sums_apart: an activation after sums that grow from round to round is a stage of its own: it has work to do in
             the last round only. The backend says so, see ``Backend`` in ``flow``.
     """
@@ -37,6 +38,7 @@ class Design:
     layers: Mapping[str, LayerDesign]
     scan_pixels: int = 1
     clock_uncertainty: int = CLOCK_UNCERTAINTY
+    dsp: int = 0
     sums_apart: bool = False
 
     @cached_property

@@ -86,6 +86,9 @@ class Options:
     clock_uncertainty: int | None = option(
         None, "hls: part of the clock that is kept free for routing, in percent (default: 27)", metavar="PERCENT"
     )
+    dsp: int | None = option(
+        None, "rtl: products in DSP slices, at most so many; the others in LUTs (default: 0)", metavar="D"
+    )
     target_interval: int | None = option(None, "choose each layer's reuse: no stage slower than C cycles", metavar="C")
     layers: Mapping[str, LayerOptions] = field(default_factory=dict)
 

@@ -75,7 +75,7 @@ def make_design(
         chosen[layer.name] = min(designs, key=_area_of(layer, time))
         notices += _reuse_notices(layer, options, chosen[layer.name])
     _follow_up(graph, chosen)
-    design = Design(graph, reduce, options.io, pixels, chosen, options.scan_pixels or 1, uncertainty)
+    design = Design(graph, reduce, options.io, pixels, chosen, options.scan_pixels or 1, uncertainty, options.dsp or 0)
     return design, tuple(notices)
 
 
@@ -261,6 +261,8 @@ def _option_problems(graph: Graph, options: Options, logic_ns: float, reductions
         problems.append(f"pixels_per_cycle: only a stream has it, found reduce {options.reduce!r} and parallel io")
     if options.scan_pixels not in (None, 1, 2):
         problems.append(f"scan_pixels: expected 1 or 2, found {options.scan_pixels}")
+    if (options.dsp or 0) < 0:
+        problems.append(f"dsp: expected 0 DSP slices or more, found {options.dsp}")
     if options.scan_pixels == 2 and options.reduce not in ("scan", AUTO):
         problems.append(f"scan_pixels: only a scan has it, found reduce {options.reduce!r}")
     for name, own in options.layers.items():

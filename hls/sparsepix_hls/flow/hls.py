@@ -10,7 +10,7 @@ from sparsepix_hls.cpp.estimate import estimate_design
 from sparsepix_hls.cpp.project import Project
 from sparsepix_hls.cpp.writer import write_project
 from sparsepix_hls.design.layout import Design
-from sparsepix_hls.design.options import REDUCTIONS
+from sparsepix_hls.design.options import REDUCTIONS, Options
 from sparsepix_hls.flow.backends import Backend
 from sparsepix_hls.ir.graph import Graph
 from sparsepix_hls.project.parts import Part
@@ -37,6 +37,13 @@ class HlsFirmware:
         return Project(directory, graph)
 
 
+def _problems(graph: Graph, options: Options) -> list[str]:
+    """What is not for C++, with the fix."""
+    if options.dsp is None:
+        return []
+    return ["dsp: Vitis HLS decides itself what goes into DSP slices, leave it out, or use --backend rtl"]
+
+
 def _lower(design: Design, clock_ns: float, part: Part) -> HlsFirmware:
     if part.fabric != "amd":
         raise SparsePixError(
@@ -52,7 +59,7 @@ HLS = Backend(
     scan_pixels=(None, 2),
     sums_apart=False,
     found_later=("csim",),
-    problems=lambda graph, options: [],
+    problems=_problems,
     design_problems=lambda design, options: [],
     lower=_lower,
 )

@@ -75,7 +75,8 @@ def function_work(function: Function) -> Counter[str]:
             case k if k == MUX:
                 found["select"] += widths[i]
             case k if k == PRODUCT:
-                found["product"] += product_luts([kifs[k] for k in operands(op)])
+                if i not in function.in_dsp:
+                    found["product"] += product_luts([kifs[k] for k in operands(op)])
             case k if k == LOOKUP:
                 found["table"] += widths[i] * (2.0 ** (reads[0] - 6) if reads[0] > 5 else 0.6)
             case k if k == UNARY:
@@ -158,7 +159,8 @@ def estimate_rtl(design: Design, modules: list[Module], fabric: Fabric = "amd") 
         latency, interval = stage_cycles(module, design)
         counts = module_counts(module, design)
         lut = LUTS[fabric] * sum(FACTORS[kind] * amount for kind, amount in counts.work.items())
-        cost = Estimate(latency, interval, round(lut), counts.registers)
+        dsp = sum(len(function.in_dsp) for function in module.functions)
+        cost = Estimate(latency, interval, round(lut), counts.registers, dsp)
         rows.append(Row(module.stage.name, _names(module), module.stage.kind, cost))
         stages.append(StageEstimate(module.stage.name, latency, interval))
     rows.append(Row("ports", "results", "queue", _queue(design, modules)))
@@ -169,5 +171,6 @@ def estimate_rtl(design: Design, modules: list[Module], fabric: Fabric = "amd") 
         interval_cycles=at_most.interval_cycles,
         lut=sum(row.cost.lut for row in rows),
         ff=sum(row.cost.ff for row in rows),
+        dsp=sum(row.cost.dsp for row in rows),
     )
     return DesignEstimate(tuple(rows), tuple(stages), total, KIND)

@@ -9,11 +9,13 @@ from sparsepix_hls.ir.graph import Layer
 from sparsepix_hls.rtl.emit.arrays import Arrays
 from sparsepix_hls.rtl.emit.rounds import Reader
 from sparsepix_hls.rtl.emit.text import bits_for, connected, instance, module_text, port, ports
-from sparsepix_hls.rtl.lower.function import ADDER_LEVELS, Field, Function, trace
+from sparsepix_hls.rtl.lower.function import ADDER_LEVELS, Field, Function, Slices, trace
 from sparsepix_hls.rtl.lower.ports import title
 
 
-def loop_module(name: str, arrays: Arrays, stage: Stage, levels: float) -> tuple[list[Function], str]:
+def loop_module(
+    name: str, arrays: Arrays, stage: Stage, levels: float, slices: Slices
+) -> tuple[list[Function], str]:
     """A stage that computes its first layer in rounds, and the activations after it in each round."""
     layer = stage.steps[0]
     how = arrays.design.layers[layer.name]
@@ -34,7 +36,8 @@ def loop_module(name: str, arrays: Arrays, stage: Stage, levels: float) -> tuple
 
     limit = levels - ADDER_LEVELS if sums else levels
     picking = 0.5 + 0.5 * math.log2(how.reuse_factor)  # levels of the multiplexer that picks a round's part
-    function = trace(f"{name}_logic", title(stage.steps), [v.field for v in views], results, whole, limit, picking)
+    fields = [view.field for view in views]
+    function = trace(f"{name}_logic", title(stage.steps), fields, results, whole, limit, picking, slices)
 
     rounds, depth, number = how.reuse_factor, function.depth, bits_for(how.reuse_factor)
     read = {"issued": stage.handed_on and depth > 1, "store": True, "first": sums, "last": stage.handed_on}

@@ -14,13 +14,13 @@ from sparsepix_hls.rtl.emit.reductions import beat_field, image_parameters, inpu
 from sparsepix_hls.rtl.emit.text import bits_for, connected, instance, module_text, port, ports
 from sparsepix_hls.rtl.lower.arithmetic import Number, aligned, any_of, as_variable, inverse, negative, select, total
 from sparsepix_hls.rtl.lower.convolution import weighted
-from sparsepix_hls.rtl.lower.function import ADDER_LEVELS, Field, Function, trace, unsigned
+from sparsepix_hls.rtl.lower.function import ADDER_LEVELS, Field, Function, Slices, trace, unsigned
 from sparsepix_hls.rtl.lower.pairs import code_of
 from sparsepix_hls.rtl.lower.ports import title
 
 
 def scan_module(
-    name: str, arrays: Arrays, stage: Stage, levels: float
+    name: str, arrays: Arrays, stage: Stage, levels: float, slices: Slices
 ) -> tuple[tuple[Field, ...], list[Function], str]:
     """A scan, and the kernel maps and the convolution that grow with its list."""
     reduce = arrays.design.input_reduce
@@ -32,7 +32,7 @@ def scan_module(
     outputs = [arrays.field(array) for array in stage.outputs]
     maps = [step.map for step in stage.steps if isinstance(step, MakeKernelMap)]
     convs = [step for step in stage.steps if isinstance(step, SparseConv2d)]
-    function = _arrival(f"{name}_arrival", arrays, stage, steps, levels)
+    function = _arrival(f"{name}_arrival", arrays, stage, steps, levels, slices)
 
     lines = ["  wire pixel_valid, pixel_last;", f"  wire [{steps.bits - 1}:0] pixel_slot;"]
     pixel, place = function.inputs[2], function.inputs[3]
@@ -102,7 +102,9 @@ class Steps:
         return bits_for(self.number)
 
 
-def _arrival(name: str, arrays: Arrays, stage: Stage, steps: Steps, levels: float) -> Function:
+def _arrival(
+    name: str, arrays: Arrays, stage: Stage, steps: Steps, levels: float, slices: Slices
+) -> Function:
     """What new pixels and the earlier ones of the list are to each other."""
     reduce, lanes, earlier = arrays.design.input_reduce, steps.lanes, steps.earlier
     maps = [step.map for step in stage.steps if isinstance(step, MakeKernelMap)]
@@ -142,7 +144,8 @@ def _arrival(name: str, arrays: Arrays, stage: Stage, steps: Steps, levels: floa
             found[f"{conv.name}_shares"], found[f"{conv.name}_own"] = shares, own
         return found
 
-    return trace(name, f"new pixels: {title(stage.steps)}", inputs, outputs, body, levels - ADDER_LEVELS)
+    what = f"new pixels: {title(stage.steps)}"
+    return trace(name, what, inputs, outputs, body, levels - ADDER_LEVELS, slices=slices)
 
 
 def _meeting(

@@ -11,7 +11,7 @@ from sparsepix_hls.rtl.emit.reductions import stream_cuts, stream_module
 from sparsepix_hls.rtl.emit.scan import scan_module
 from sparsepix_hls.rtl.emit.text import connected, instance, module_text, port, ports, unused
 from sparsepix_hls.rtl.emit.verilog import function_source
-from sparsepix_hls.rtl.lower.function import Field, Function, trace
+from sparsepix_hls.rtl.lower.function import Field, Function, Slices, trace
 from sparsepix_hls.rtl.lower.ports import title
 
 
@@ -50,7 +50,7 @@ def stage_modules(arrays: Arrays, stages: tuple[Stage, ...], levels: float) -> l
         levels: of LUTs that a pipeline stage may have.
     """
     design = arrays.design
-    made = []
+    made, slices = [], Slices(design.dsp)
     for number, stage in enumerate(stages):
         if stage.kind == "receive":
             continue  # the reduction itself collects the beats
@@ -59,7 +59,7 @@ def stage_modules(arrays: Arrays, stages: tuple[Stage, ...], levels: float) -> l
         registered = number + 1 < len(stages) and stages[number + 1].kind != "loop"
         cuts = 0
         if stage.kind == "scan":
-            inputs, functions, source = scan_module(name, arrays, stage, levels)
+            inputs, functions, source = scan_module(name, arrays, stage, levels, slices)
         elif stage.kind == "stream":
             cuts = stream_cuts(arrays, levels)
             inputs, source = stream_module(name, arrays, stage, cuts)
@@ -67,9 +67,9 @@ def stage_modules(arrays: Arrays, stages: tuple[Stage, ...], levels: float) -> l
         else:
             inputs = tuple(arrays.field(array) for array in stage.inputs)
             if stage.kind == "loop":
-                functions, source = loop_module(name, arrays, stage, levels)
+                functions, source = loop_module(name, arrays, stage, levels, slices)
             else:
-                functions, source = _pipeline_module(name, arrays, stage, levels, registered)
+                functions, source = _pipeline_module(name, arrays, stage, levels, registered, slices)
         texts = [function_source(function) for function in functions]
         if texts:  # one waiver, of one message: the file of a stage holds what the stage is made of
             texts = ["// verilator lint_off DECLFILENAME", *texts, "// verilator lint_on DECLFILENAME", ""]
@@ -80,7 +80,7 @@ def stage_modules(arrays: Arrays, stages: tuple[Stage, ...], levels: float) -> l
 
 
 def _pipeline_module(
-    name: str, arrays: Arrays, stage: Stage, levels: float, registered: bool
+    name: str, arrays: Arrays, stage: Stage, levels: float, registered: bool, slices: Slices
 ) -> tuple[list[Function], str]:
     """A pipeline: one function, and registers after it unless whatever comes next loads the results itself."""
     inputs = [arrays.field(array) for array in stage.inputs]
@@ -91,7 +91,7 @@ def _pipeline_module(
             values |= step.lower(values, arrays.design.how(step), arrays.ports)
         return values
 
-    function = trace(f"{name}_logic", title(stage.steps), inputs, outputs, body, levels)
+    function = trace(f"{name}_logic", title(stage.steps), inputs, outputs, body, levels, slices=slices)
     depth = function.depth if registered else function.depth - 1
     if depth:
         signals = ("clk", "rst_n", "in_valid", "out_valid")

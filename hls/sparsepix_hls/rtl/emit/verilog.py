@@ -131,7 +131,7 @@ class _Writer:
             address = self._bits(op.id0, stage)
             return [f"  wire {kind} {name};", f"  {self._table_name(op)} {name}_table ({address}, {name});"]
         if op.opcode == PRODUCT or self._long_sum(i, op):
-            module = "product" if op.opcode == PRODUCT else "adder"
+            module = ("multiplier" if i in self.function.in_dsp else "product") if op.opcode == PRODUCT else "adder"
             return [f"  wire {kind} {name};", *self._module_of_two(module, i, op, stage)]
         return [f"  wire {kind} {name} = {self._expression(i, op, stage)};"]
 

@@ -14,13 +14,15 @@ from da4ml.trace import FixedVariable, comb_trace
 from da4ml.types import CombLogic, Op, minimal_kif
 
 from sparsepix_hls.rtl.lower.arithmetic import as_variable, variable
-from sparsepix_hls.rtl.lower.operations import CONSTANT, INPUT, operands
-from sparsepix_hls.rtl.lower.products import Kif, product_levels
+from sparsepix_hls.rtl.lower.operations import CONSTANT, INPUT, PRODUCT, operands
+from sparsepix_hls.rtl.lower.products import Kif, product_levels, product_luts
 from sparsepix_hls.rtl.lower.split import split_products
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedPoint
 
 ADDER_LEVELS = 2.0  # of the adders after a function whose results are added up over time
+DSP_LEVELS = 5.0  # of a multiplier without registers: 2 to 2.5 ns in the data sheets (AMD DS923)
+DSP_BITS = 18  # of either factor, so that one slice does
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class Function:
         logic: operations, as da4ml records them; inputs and outputs flattened and joined in order.
         stage: of each operation, from 0.
         depth: number of stages.
+        in_dsp: the products that DSP slices compute.
     """
 
     name: str
@@ -85,6 +88,14 @@ class Function:
     logic: CombLogic
     stage: tuple[int, ...]
     depth: int
+    in_dsp: frozenset[int] = frozenset()
+
+
+@dataclass
+class Slices:
+    """DSP slices that a design may still take."""
+
+    left: int = 0
 
 
 Body = Callable[..., Mapping[str, np.ndarray]]
@@ -98,6 +109,7 @@ def trace(
     body: Body,
     levels: float,
     late: float = 0.0,
+    slices: Slices | None = None,
 ) -> Function:
     """Record a computation and cut it into stages.
 
@@ -109,6 +121,7 @@ def trace(
         body: the computation.
         levels: of LUTs that a stage may have.
         late: levels of what is between registers and the inputs.
+        slices: for products, the largest ones first.
 
     Raises:
         SparsePixError: a chain of operations that is longer than da4ml's recursion.
@@ -120,9 +133,19 @@ def trace(
             f"{name} ({title[:60]} ...): its chain of operations is too long for da4ml to follow: give layers in it a "
             "reuse_factor of 2 or more, which ends the chain there, or use --backend hls"
         ) from error
-    logic = split_products(logic, levels)
-    stage, depth = schedule(logic, levels, late)
-    return Function(name, title, tuple(inputs), tuple(outputs), logic, stage, depth)
+    logic, in_dsp = split_products(logic, levels, _in_slices(logic, slices or Slices()))
+    stage, depth = schedule(logic, levels, late, in_dsp)
+    return Function(name, title, tuple(inputs), tuple(outputs), logic, stage, depth, in_dsp)
+
+
+def _in_slices(logic: CombLogic, slices: Slices) -> frozenset[int]:
+    """The products that DSP slices compute, those first that take the most LUTs."""
+    kifs = [minimal_kif(op.qint) for op in logic.ops]
+    luts = {i: product_luts([kifs[op.id0], kifs[op.id1]]) for i, op in enumerate(logic.ops) if op.opcode == PRODUCT}
+    fits = [i for i in luts if max(sum(kifs[k]) for k in (logic.ops[i].id0, logic.ops[i].id1)) <= DSP_BITS]
+    chosen = sorted(fits, key=lambda i: (-luts[i], i))[: slices.left]
+    slices.left -= len(chosen)
+    return frozenset(chosen)
 
 
 def _traced(name: str, inputs: Sequence[Field], outputs: Sequence[Field], body: Body) -> CombLogic:
@@ -168,13 +191,16 @@ def levels_of(op: Op, kifs: Sequence[Kif], width: int) -> float:
     return 0.0
 
 
-def schedule(logic: CombLogic, levels: float, late: float = 0.0) -> tuple[tuple[int, ...], int]:
+def schedule(
+    logic: CombLogic, levels: float, late: float = 0.0, in_dsp: frozenset[int] = frozenset()
+) -> tuple[tuple[int, ...], int]:
     """A stage for each operation: as few stages as the levels allow, then as balanced as these stages allow.
 
     Args:
         logic: the operations.
         levels: that a stage may have.
         late: levels in front of the inputs.
+        in_dsp: products that DSP slices compute.
     """
     kifs = [minimal_kif(op.qint) for op in logic.ops]
     reads = [operands(op) for op in logic.ops]
@@ -182,6 +208,7 @@ def schedule(logic: CombLogic, levels: float, late: float = 0.0) -> tuple[tuple[
         late if op.opcode == INPUT else levels_of(op, [kifs[i] for i in read] or [(0, 0, 0)], sum(kifs[k]))
         for k, (op, read) in enumerate(zip(logic.ops, reads, strict=True))
     ]
+    delays = [DSP_LEVELS if k in in_dsp else delay for k, delay in enumerate(delays)]
     slowest = max(delays, default=0.0)
     low, high = slowest, max(levels, slowest)
     best = _as_soon_as_possible(logic, reads, delays, high)

@@ -11,7 +11,9 @@ _ADD, _BITS = 0, 3
 _SLACK = 1.0  # levels that a product may have more: a stage more for it costs a clock and its registers
 
 
-def split_products(logic: CombLogic, levels: float) -> CombLogic:
+def split_products(
+    logic: CombLogic, levels: float, whole: frozenset[int] = frozenset()
+) -> tuple[CombLogic, frozenset[int]]:
     """The same computation with every product of more levels than that split.
 
     A factor y of two digits or more is ``low + 2**k * high``, so that ``x * y`` is ``x * low + 2**k * (x * high)``.
@@ -19,13 +21,19 @@ def split_products(logic: CombLogic, levels: float) -> CombLogic:
     Args:
         logic: the operations.
         levels: of LUTs that a product may have.
+        whole: products that stay as they are.
+
+    Returns:
+        The operations, and where those products are among them.
     """
     while True:
         kifs = [minimal_kif(op.qint) for op in logic.ops]
-        deep = {i for i, op in enumerate(logic.ops) if op.opcode == PRODUCT and _splits(op, kifs, levels)}
+        products = {i for i, op in enumerate(logic.ops) if op.opcode == PRODUCT} - whole
+        deep = {i for i in products if _splits(logic.ops[i], kifs, levels)}
         if not deep:
-            return logic
-        logic = _split(logic, deep)
+            return logic, whole
+        logic, place = _split(logic, deep)
+        whole = frozenset(place[i] for i in whole)
 
 
 def _splits(op: Op, kifs: Sequence[tuple[int, int, int]], levels: float) -> bool:
@@ -33,8 +41,8 @@ def _splits(op: Op, kifs: Sequence[tuple[int, int, int]], levels: float) -> bool
     return product_levels(factors) > levels + _SLACK and sum(factors[in_digits(factors)]) > 3
 
 
-def _split(logic: CombLogic, deep: set[int]) -> CombLogic:
-    """Each of some products as a sum of two."""
+def _split(logic: CombLogic, deep: set[int]) -> tuple[CombLogic, dict[int, int]]:
+    """Each of some products as a sum of two; and where every operation is now."""
     ops: list[Op] = []
     place: dict[int, int] = {}  # of each operation among the new ones
 
@@ -61,7 +69,7 @@ def _split(logic: CombLogic, deep: set[int]) -> CombLogic:
         else:
             place[i] = add(op)
     outputs = [place[index] if index >= 0 else index for index in logic.out_idxs]
-    return logic._replace(ops=ops, out_idxs=outputs)
+    return logic._replace(ops=ops, out_idxs=outputs), place
 
 
 def _product(first: QInterval, second: QInterval) -> QInterval:

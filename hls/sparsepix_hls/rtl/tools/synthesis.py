@@ -22,14 +22,14 @@ METHOD = (
     "Yosys synth_xilinx, each stage for itself and a column of the image once for all columns: nothing is shared or "
     "optimized across them, and nothing is placed"
 )
-OPTIONS = "-noiopad -abc9 -nodsp -flatten"
+OPTIONS = "-noiopad -abc9 -flatten"  # nothing but 'multiplier' multiplies, which shall be a DSP slice
 # Multiplexers of 5 values and more use MUXF7 and MUXF8. Without it a row of an image takes twice the LUTs; with it the
 # tables of weights take more.
 WIDE = "-widemux 5"
 # Modules that are used many times are mapped once: columns of an image (63 x 63 pixels take half a minute; as part of
 # their stage eleven), what finds the largest pixels in each, products, and tables of weights, whose levels abc would
 # give away where it sees no need for them.
-REPEATED = "*image_column* *largest_column* *product* *adder* *_table*"
+REPEATED = "*image_column* *largest_column* *product* *adder* *multiplier* *_table*"
 RESOURCES = ("lut", "ff", "dsp", "bram")
 # LUTs of a memory made of them, as AMD's libraries guide (UG974) draws it.
 _MEMORIES = {
