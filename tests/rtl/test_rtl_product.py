@@ -1,11 +1,18 @@
-"""The multiplier in LUTs: every pair of factors, against Verilog's own product."""
+"""Products: in LUTs every pair of factors against Verilog's own, in DSP slices, and as sums of smaller ones."""
 
 import itertools
+import re
 import subprocess
+from dataclasses import replace
 
 import pytest
 
+import sparsepix_hls as hls
+from onnx_models import ModelBuilder
+from sparsepix_hls.design.options import Options
+from sparsepix_hls.flow.report import read_report
 from sparsepix_hls.rtl.emit.writer import VERILOG
+from sparsepix_ops.errors import SparsePixError
 
 WIDTHS = [(a, b) for a, b in itertools.product(range(1, 13), repeat=2) if a + b <= 14] + [(5, 18), (18, 5), (3, 20)]
 CASES = [(a, b, a_signed, b_signed) for a, b in WIDTHS for a_signed in (0, 1) for b_signed in (0, 1)]
@@ -77,3 +84,54 @@ def test_every_product(tmp_path, small):
     subprocess.run([*command, str(VERILOG / "product.sv"), "main.cpp"], cwd=tmp_path, check=True, capture_output=True)
     done = subprocess.run([tmp_path / "build" / "Vall"], capture_output=True, text=True)
     assert done.returncode == 0, cases[int(done.stdout.split()[1].rstrip(","))]
+
+
+def model_of_products(tmp_path):
+    """Two layers whose weights are looked up, and so are multiplied."""
+    builder = ModelBuilder(1, 4, 5, seed=3).image().reduce(4).conv("conv", 2).flatten().dense("dense", 3)
+    return builder.save(tmp_path / "net.onnx")
+
+
+def multipliers(project):
+    text = "\n".join(path.read_text() for path in (project.directory / "rtl").glob("*.sv"))
+    return len(re.findall(r"^  net_multiplier #", text, re.MULTILINE)), len(
+        re.findall(r"^  net_product #", text, re.MULTILINE)
+    )
+
+
+@pytest.mark.verilator
+@pytest.mark.parametrize("clock", [5.0, 1.5])
+def test_products_in_dsp_slices_and_in_parts(tmp_path, clock):
+    """As many as are allowed are in slices; at a fast clock the others are sums of products of fewer bits."""
+    options = Options(reduce="scan", flatten="lookup", conv="pairs")
+    path = model_of_products(tmp_path)
+    plain = hls.translate(path, tmp_path / "plain", clock_ns=5.0, backend="rtl", options=options)
+    slices, products = multipliers(plain)
+    assert slices == 0 < 10 < products
+    project = hls.translate(path, tmp_path / "dsp", clock_ns=clock, backend="rtl", options=replace(options, dsp=7))
+    slices, rest = multipliers(project)
+    assert slices == 7 == read_report(project.directory)["estimate"]["total"]["dsp"]
+    assert rest == products - 7 if clock == 5.0 else rest > products
+    project.compile()
+    assert project.simulate().mismatches == 0
+    assert sum(project.measure().mismatches.values()) == 0
+
+
+@pytest.mark.yosys
+@pytest.mark.parametrize("dsp", [0, 5])
+def test_yosys_counts_the_slices(tmp_path, dsp):
+    options = Options(reduce="scan", flatten="lookup", conv="pairs", dsp=dsp)
+    project = hls.translate(model_of_products(tmp_path), tmp_path / "net", backend="rtl", options=options)
+    assert project.synthesize().total("dsp") == dsp
+
+
+@pytest.mark.parametrize(
+    ("backend", "dsp", "message"),
+    [
+        ("hls", 5, "dsp: Vitis HLS decides itself what goes into DSP slices, leave it out, or use --backend rtl"),
+        ("rtl", -1, "dsp: expected 0 DSP slices or more, found -1"),
+    ],
+)
+def test_dsp_that_cannot_be(tmp_path, backend, dsp, message):
+    with pytest.raises(SparsePixError, match=message):
+        hls.translate(model_of_products(tmp_path), tmp_path / "net", backend=backend, options=Options(dsp=dsp))
