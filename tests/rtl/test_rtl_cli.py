@@ -161,7 +161,10 @@ def test_force_replaces_either_backend(tmp_path, capsys, model):
         (["--backend", "rtl", "--csim"], "with --backend rtl use --simulate"),
         (["--simulate"], "--simulate is for --backend rtl: with --backend hls use --csim"),
         (["--backend", "hls", "--synthesize"], "--synthesize is for --backend rtl: add --backend rtl"),
-        (["--backend", "rtl", "--reduce", "tree"], "reduce 'tree' has no RTL: use 'scan' or 'stream'"),
+        (
+            ["--backend", "rtl", "--reduce", "tree", "--io", "stream"],
+            "takes a whole image a clock as RTL, found io 'stream'",
+        ),
         (["--backend", "rtl", "--target-interval", "2", "--io", "parallel"], "or a larger target"),
         (["--backend", "rtl", "--explore", "--simulate"], "--explore makes no project: leave out --simulate"),
         (["--backend", "rtl", "--part", "xcvu9"], "did you mean xcvu9p"),
@@ -185,12 +188,21 @@ def test_unknown_backend(tmp_path, model):
 def test_all_problems_at_once(tmp_path, capsys):
     builder = ModelBuilder(1, 4, 4).image().reduce(selection="magnitude").conv().flatten().dense("dense1", 2)
     model = builder.head("Softmax").save(tmp_path / "net.onnx")
-    flags = ("--backend", "rtl", "--reduce", "tree", "--keep-head", "--simulate" if shutil.which("verilator") else "")
+    flags = (
+        "--backend",
+        "rtl",
+        "--reduce",
+        "tree",
+        "--io",
+        "stream",
+        "--keep-head",
+        "--simulate" if shutil.which("verilator") else "",
+    )
     status, _, message = run(capsys, model, *filter(None, flags), "--reuse-factor", "0")
     assert status == 2
     for part in (
         "cannot be built this way as RTL",
-        "reduce 'tree' has no RTL: use 'scan' or 'stream'",
+        "reduce 'tree' takes a whole image a clock as RTL, found io 'stream': use reduce 'stream'",
         "has no RTL: leave it out (do not --keep-head)",
         "reuse_factor: expected 1 or more, found 0",
     ):

@@ -16,6 +16,7 @@ DESIGNS = [
     hls.Options(reduce="scan", io="stream", pixels_per_cycle=3, reuse_factor=2),
     hls.Options(reduce="stream", io="stream", pixels_per_cycle=3),
     hls.Options(reduce="stream", pixels_per_cycle=2, reuse_factor=100),
+    hls.Options(reduce="tree"),
 ]
 
 

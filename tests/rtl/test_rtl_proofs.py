@@ -15,6 +15,7 @@ pytestmark = pytest.mark.yosys
 
 IMAGE = {"HEIGHT": 2, "WIDTH": 3, "BITS": 2, "BEAT_PIXELS": 6, "COORD_BITS": 3, "SLOT_BITS": 2}
 STREAM = {"HEIGHT": 3, "WIDTH": 4, "BITS": 3, "COORD_BITS": 3, "COUNT_BITS": 3, "MAX_PIXELS": 4}
+TREE = {"HEIGHT": 3, "WIDTH": 4, "BITS": 2, "COORD_BITS": 3}
 # Module, parameters, steps of the induction: as many as what is in it can remember.
 CASES = [
     ("valid_chain", {"DEPTH": 5}, 8),
@@ -35,6 +36,8 @@ CASES = [
     ("reduce_stream", STREAM | {"BEAT_PIXELS": 5, "BEATS": 3}, 9),
     ("reduce_stream", STREAM | {"BEAT_PIXELS": 4, "BEATS": 3, "CUTS": 1}, 9),
     ("reduce_stream", STREAM | {"BEAT_PIXELS": 4, "BEATS": 3, "CUTS": 2}, 9),
+    ("reduce_tree", TREE | {"STEP": 1, "DEPTH": 5, "MAX_PIXELS": 3}, 7),
+    ("reduce_tree", TREE | {"STEP": 2, "DEPTH": 3, "MAX_PIXELS": 13}, 5),
 ]
 # What one could get wrong: the proof has to find it.
 FAULTS = [
@@ -52,6 +55,12 @@ FAULTS = [
     ),
     ("reduce_scan", "2'(LANES + 1)", "2'(LANES)", IMAGE | {"LANES": 1, "MAX_PIXELS": 4}),
     ("reduce_stream", "first_2 ? '0 : count", "count", STREAM | {"BEAT_PIXELS": 4, "BEATS": 3}),
+    (
+        "reduce_tree",
+        "(k + 1) % STEP == 0",
+        "(k + 1) % (STEP + 1) == 0",
+        TREE | {"STEP": 2, "DEPTH": 3, "MAX_PIXELS": 4},
+    ),
 ]
 
 

@@ -36,6 +36,8 @@ DESIGNS = [
     Options(reduce="scan", io="stream", pixels_per_cycle=7, conv="pairs", reuse_factor=2),
     Options(reduce="scan", conv="gather", dense="adders", flatten="scatter"),
     Options(reduce="scan", conv="overlap", reuse_factor=100, flatten="lookup"),
+    Options(reduce="tree", flatten="lookup"),
+    Options(reduce="tree", conv="gather", reuse_factor=2),
 ]
 # The trade-off of the README: two pixels a clock, what follows in four rounds.
 NEUTRINO = Options(

@@ -18,7 +18,7 @@ from sparsepix_hls.layers.kernel_map import MakeKernelMap
 from sparsepix_hls.layers.sparse_conv2d import SparseConv2d
 
 _OURS = re.compile(r"(receive|reduce|layers|pairs)(_.*)?", re.IGNORECASE)  # stages without a layer's name
-Kind = Literal["receive", "scan", "stream", "pipeline", "loop"]
+Kind = Literal["receive", "scan", "stream", "tree", "pipeline", "loop"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class Stage:
 
     Args:
         name: identifier, unique in the design.
-        kind: 'receive' collects a streamed image; 'scan' and 'stream' are loops that list the active pixels;
+        kind: 'receive' collects a streamed image; 'scan' and 'stream' are loops that list the active pixels, 'tree' is
+            a pipeline that does;
             'pipeline' takes an event every clock; 'loop' computes its first layer in rounds.
         steps: what it computes, in order.
         rounds: iterations of its loop over time; 1 for a pipeline.
@@ -106,7 +107,8 @@ def _front(design: Design) -> list[_Draft]:
     if design.io == "stream" and design.reduce != "stream":
         drafts.append(_Draft("receive", "receive", [], design.beats))
     if design.reduce == "tree":
-        return [*drafts, _Draft("reduce", "pipeline", [reduce])]
+        # In C++ the layers after it are part of the same pipeline; in RTL the tree is a module of its own.
+        return [*drafts, _Draft("reduce", "tree" if design.sums_apart else "pipeline", [reduce])]
     if design.reduce == "stream":
         return [*drafts, _Draft("reduce", "stream", [reduce], design.beats)]
     # Pixels arrive one by one: each finds its place in the windows of the earlier ones as it comes.

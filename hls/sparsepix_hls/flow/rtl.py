@@ -48,8 +48,8 @@ class RtlFirmware:
 def _problems(graph: Graph, options: Options) -> list[str]:
     """What has no RTL, with the fix."""
     reduce, problems = input_reduce(graph), []
-    if options.reduce == "tree":
-        problems.append("reduce 'tree' has no RTL: use 'scan' or 'stream'")
+    if options.reduce == "tree" and options.io == "stream":
+        problems.append("reduce 'tree' takes a whole image a clock as RTL, found io 'stream': use reduce 'stream'")
     if options.clock_uncertainty is not None:
         problems.append("clock_uncertainty: only C++ for Vitis HLS has it, leave it out")
     if reduce.image.type != reduce.features.type:
@@ -81,7 +81,7 @@ def _lower(design: Design, clock_ns: float, part: Part) -> RtlFirmware:
 RTL = Backend(
     name="rtl",
     language="RTL",
-    reductions=tuple(how for how in REDUCTIONS if how != "tree"),
+    reductions=REDUCTIONS,
     scan_pixels=(1, 2),
     sums_apart=True,
     found_later=("measured", "synthesis", "placed"),

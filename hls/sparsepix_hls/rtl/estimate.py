@@ -21,6 +21,7 @@ from sparsepix_hls.layers.kernel_map import MakeKernelMap
 from sparsepix_hls.project.parts import Fabric
 from sparsepix_hls.rtl.emit.cycles import OUTPUT_CYCLES, pace, stage_cycles
 from sparsepix_hls.rtl.emit.stages import Module
+from sparsepix_hls.rtl.emit.tree import tree_levels
 from sparsepix_hls.rtl.emit.verilog import register_bits
 from sparsepix_hls.rtl.lower.function import Field, Function
 from sparsepix_hls.rtl.lower.operations import BINARY as BITWISE
@@ -99,6 +100,10 @@ def module_counts(module: Module, design: Design) -> Counts:
             if field.bits != whole.get(field.name):  # a part of the event, which depends on the round
                 work["pick"] += field.bits * mux_luts(stage.rounds)
         registers += held + given
+    elif stage.kind == "tree":
+        amount, between = _tree(design, module.cuts)
+        work["pick"] += amount
+        registers += between + given
     elif stage.kind == "pipeline":
         registers += given if module.registered else 0
     else:
@@ -125,6 +130,20 @@ def module_counts(module: Module, design: Design) -> Counts:
             work["pick"] += entry * (0.4 * size * beat + beat + 3.5 * size)
             registers += 2 * beat * entry + given
     return Counts(dict(work), registers)
+
+
+def _tree(design: Design, cuts: int) -> tuple[float, int]:
+    """LUTs and registers of a tree: slot m of a node picks from the m entries before it."""
+    reduce, levels = design.input_reduce, tree_levels(design)
+    channels, height, width = reduce.image.shape
+    pixel, step = channels * reduce.image.type.width, -(-levels // (cuts + 1)) if cuts else levels + 1
+    luts, registers = height * width * pixel / 2, 0
+    for level in range(levels + 1):
+        nodes, slots = height * width / 2**level, min(reduce.max_pixels, 2**level)
+        bits, before = 1 + pixel + level, min(reduce.max_pixels, 2 ** max(level - 1, 0))
+        luts += nodes * bits * sum(0.4 * min(m + 1, before) for m in range(slots)) if level else 0
+        registers += round(nodes * slots * bits) if level < levels and (level + 1) % step == 0 else 0
+    return luts, registers
 
 
 def _sums(module: Module) -> set[str]:

@@ -14,6 +14,8 @@ def stage_cycles(module: Module, design: Design) -> tuple[int, int]:
     stage, depth = module.stage, module.functions[0].depth if module.functions else 1
     if stage.kind == "loop":
         return stage.rounds + depth, stage.rounds
+    if stage.kind == "tree":
+        return module.cuts + 1, 1
     if stage.kind == "pipeline":
         return depth if module.registered else depth - 1, 1
     if stage.kind == "scan":

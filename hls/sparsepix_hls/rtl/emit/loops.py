@@ -13,9 +13,7 @@ from sparsepix_hls.rtl.lower.function import ADDER_LEVELS, Field, Function, Slic
 from sparsepix_hls.rtl.lower.ports import title
 
 
-def loop_module(
-    name: str, arrays: Arrays, stage: Stage, levels: float, slices: Slices
-) -> tuple[list[Function], str]:
+def loop_module(name: str, arrays: Arrays, stage: Stage, levels: float, slices: Slices) -> tuple[list[Function], str]:
     """A stage that computes its first layer in rounds, and the activations after it in each round."""
     layer = stage.steps[0]
     how = arrays.design.layers[layer.name]

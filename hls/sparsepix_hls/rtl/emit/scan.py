@@ -102,9 +102,7 @@ class Steps:
         return bits_for(self.number)
 
 
-def _arrival(
-    name: str, arrays: Arrays, stage: Stage, steps: Steps, levels: float, slices: Slices
-) -> Function:
+def _arrival(name: str, arrays: Arrays, stage: Stage, steps: Steps, levels: float, slices: Slices) -> Function:
     """What new pixels and the earlier ones of the list are to each other."""
     reduce, lanes, earlier = arrays.design.input_reduce, steps.lanes, steps.earlier
     maps = [step.map for step in stage.steps if isinstance(step, MakeKernelMap)]

@@ -9,6 +9,7 @@ from sparsepix_hls.rtl.emit.arrays import Arrays
 from sparsepix_hls.rtl.emit.loops import loop_module
 from sparsepix_hls.rtl.emit.reductions import stream_cuts, stream_module
 from sparsepix_hls.rtl.emit.scan import scan_module
+from sparsepix_hls.rtl.emit.tree import tree_depth, tree_module, tree_step
 from sparsepix_hls.rtl.emit.text import connected, instance, module_text, port, ports, unused
 from sparsepix_hls.rtl.emit.verilog import function_source
 from sparsepix_hls.rtl.lower.function import Field, Function, Slices, trace
@@ -64,6 +65,10 @@ def stage_modules(arrays: Arrays, stages: tuple[Stage, ...], levels: float) -> l
             cuts = stream_cuts(arrays, levels)
             inputs, source = stream_module(name, arrays, stage, cuts)
             functions = []
+        elif stage.kind == "tree":
+            step = tree_step(design, levels)
+            inputs, source = tree_module(name, arrays, stage, step)
+            functions, cuts = [], tree_depth(design, step) - 1
         else:
             inputs = tuple(arrays.field(array) for array in stage.inputs)
             if stage.kind == "loop":
