@@ -9,8 +9,8 @@ from sparsepix_hls.rtl.emit.arrays import Arrays
 from sparsepix_hls.rtl.emit.loops import loop_module
 from sparsepix_hls.rtl.emit.reductions import stream_cuts, stream_module
 from sparsepix_hls.rtl.emit.scan import scan_module
-from sparsepix_hls.rtl.emit.tree import tree_depth, tree_module, tree_step
 from sparsepix_hls.rtl.emit.text import connected, instance, module_text, port, ports, unused
+from sparsepix_hls.rtl.emit.tree import tree_depth, tree_module, tree_step
 from sparsepix_hls.rtl.emit.verilog import function_source
 from sparsepix_hls.rtl.lower.function import Field, Function, Slices, trace
 from sparsepix_hls.rtl.lower.ports import title
