@@ -73,7 +73,6 @@ def write_rtl_project(
     ports = ports_module(ports_name(graph), pace(design, modules), _result_bits(modules))
     shared = sorted(_used([*(module.source for module in modules), ports]))
     prefix = f"{graph.name}_"
-    # In this order: what a module is made of comes before it.
     files: dict[str, str] = {}
     for name in shared:
         text = (VERILOG / f"{name}.sv").read_text(encoding="utf-8")
