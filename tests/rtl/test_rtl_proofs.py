@@ -41,8 +41,8 @@ CASES = [
 ]
 # What one could get wrong: the proof has to find it.
 FAULTS = [
-    ("result_queue", "waiting ? kept[reading] : in_result", "in_result", {"BITS": 4, "PLACES": 3}),
-    ("result_queue", "if (moves) out_result <=", "out_result <=", {"BITS": 4, "PLACES": 3}),
+    ("result_queue", "waiting ? kept[reading] : coming", "coming", {"BITS": 4, "PLACES": 3}),
+    ("result_queue", "if (moves) leaving <=", "leaving <=", {"BITS": 4, "PLACES": 3}),
     ("event_gate", "WAIT_BITS'(INTERVAL - 1);", "WAIT_BITS'(INTERVAL - 2);", {"INTERVAL": 5}),
     ("event_gate", "next_free != '0", "free != '0", {"PLACES": 2}),
     ("loop_control", "else if (at_end) busy", "else if (issued && DEPTH == 1) busy", {"DEPTH": 2}),

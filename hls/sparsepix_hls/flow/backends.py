@@ -66,6 +66,7 @@ class Backend:
         name: of ``BACKENDS``.
         language: for messages.
         reductions: that it has, of ``REDUCTIONS``.
+        streamed: of them, those of an image that comes in beats.
         scan_pixels: numbers of pixels a clock that an exploration tries for a scan; None: as the options say.
         sums_apart: see ``Design``.
         found_later: keys of ``report.json`` for what its simulation and its synthesis find.
@@ -78,6 +79,7 @@ class Backend:
     name: BackendName
     language: str
     reductions: tuple[str, ...]
+    streamed: tuple[str, ...]
     scan_pixels: tuple[int | None, ...]
     sums_apart: bool
     found_later: tuple[str, ...]
@@ -117,7 +119,8 @@ def backend_design(
     options = options or Options()
     problems = backend.problems(graph, options)
     try:
-        design, notices = make_design(graph, options, clock_ns, backend.reductions)
+        reductions = backend.streamed if options.io == "stream" else backend.reductions
+        design, notices = make_design(graph, options, clock_ns, reductions)
     except SparsePixError as error:
         problems = [*error.problems, *problems]
     else:

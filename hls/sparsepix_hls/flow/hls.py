@@ -56,6 +56,7 @@ HLS = Backend(
     name="hls",
     language="HLS C++",
     reductions=REDUCTIONS,
+    streamed=REDUCTIONS,
     scan_pixels=(None, 2),
     sums_apart=False,
     found_later=("csim",),

@@ -82,6 +82,7 @@ RTL = Backend(
     name="rtl",
     language="RTL",
     reductions=REDUCTIONS,
+    streamed=tuple(how for how in REDUCTIONS if how != "tree"),
     scan_pixels=(1, 2),
     sums_apart=True,
     found_later=("measured", "synthesis", "placed"),

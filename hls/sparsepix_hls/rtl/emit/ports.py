@@ -53,10 +53,10 @@ def ports_module(name: str, pace: Pace, result_bits: int) -> str:
         shared
         | {
             "in_valid": "result_valid",
-            "in_result": "result",
+            "coming": "result",
             "out_valid": "m_valid",
             "out_ready": "m_ready",
-            "out_result": "m_result",
+            "leaving": "m_result",
             "returned": "returned",
         },
     )

@@ -9,10 +9,10 @@ module result_queue_properties #(
     input logic clk,
     input logic rst_n,
     input logic in_valid,
-    input logic [BITS-1:0] in_result,
+    input logic [BITS-1:0] coming,
     input logic out_valid,
     input logic out_ready,
-    input logic [BITS-1:0] out_result,
+    input logic [BITS-1:0] leaving,
     input logic returned,
 `ifdef FORMAL
     output logic [SLOT_BITS-1:0] slot,  // of the memory, whose content is
@@ -29,7 +29,7 @@ module result_queue_properties #(
     known <= known || !rst_n;
     offered <= rst_n && out_valid && !out_ready;
     taken <= rst_n && out_valid && out_ready;
-    held_back <= out_result;
+    held_back <= leaving;
     if (!rst_n) stored <= 0;
     else stored <= stored + (in_valid ? 1 : 0) - (out_valid && out_ready ? 1 : 0);
 `ifdef FORMAL
@@ -37,7 +37,7 @@ module result_queue_properties #(
 `endif
     if (known && rst_n) begin
       place: assume (!in_valid || stored < PLACES);
-      stays: assert (!offered || (out_valid && out_result == held_back));
+      stays: assert (!offered || (out_valid && leaving == held_back));
       gives_back: assert (returned == taken);
       counts: assert (stored == int'(count) + (out_valid ? 1 : 0) && stored >= 0 && stored <= PLACES
                       && int'(count) <= SLOTS && (count == '0 || out_valid));
@@ -61,13 +61,13 @@ module result_queue_properties #(
       if (leaves && ahead == 0) followed <= 1'b0;
     end else if (follow && in_valid) begin
       followed <= 1'b1;
-      its <= in_result;
+      its <= coming;
       ahead <= stored - (leaves ? 1 : 0);
     end
   always_ff @(posedge clk)
     if (known && rst_n && followed) begin
       waits: assert (ahead >= 0 && ahead < stored);
-      if (ahead == 0) arrives: assert (out_result == its);
+      if (ahead == 0) arrives: assert (leaving == its);
       else kept_for_it: assert (kept_there == its);
     end
 `endif

@@ -30,7 +30,7 @@ module image_column #(
 
   activity #(
       .PIXELS(HEIGHT), .CHANNELS(CHANNELS), .BITS(BITS), .IS_SIGNED(IS_SIGNED), .THRESHOLD(THRESHOLD), .RULE(RULE)
-  ) column_activity (
+  ) flag_pixels (
       .pixels(pixels),
       .active(active)
   );

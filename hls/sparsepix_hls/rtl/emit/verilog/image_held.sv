@@ -52,16 +52,16 @@ module image_held #(
       wire unused = &{1'b0, rst_n, held, selected};
     end else begin : gen_beats
       logic [BEAT_BITS-1:0] beat;
-      logic all_here, complete;  // only those pixels are flagged that count
+      logic whole, complete;  // only those pixels are flagged that count
       assign start = complete;
       assign write = BEATS'(in_valid) << beat;
-      assign held = all_here;
+      assign held = whole;
       always_ff @(posedge clk)
         if (!rst_n) begin
           beat <= '0;
-          all_here <= 1'b0;
+          whole <= 1'b0;
         end else begin
-          all_here <= in_valid && beat == BEAT_BITS'(BEATS - 1);
+          whole <= in_valid && beat == BEAT_BITS'(BEATS - 1);
           if (in_valid) beat <= beat == BEAT_BITS'(BEATS - 1) ? '0 : beat + 1'b1;
         end
       if (LARGEST == 0) begin : gen_all

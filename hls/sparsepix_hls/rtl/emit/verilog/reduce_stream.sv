@@ -47,7 +47,7 @@ module reduce_stream #(
   wire [BEAT_PIXELS-1:0] beat_flags;
   activity #(
       .PIXELS(BEAT_PIXELS), .CHANNELS(CHANNELS), .BITS(BITS), .IS_SIGNED(IS_SIGNED), .THRESHOLD(THRESHOLD), .RULE(RULE)
-  ) beat_activity (
+  ) flag_pixels (
       .pixels(in_pixels),
       .active(beat_flags)
   );
@@ -164,8 +164,8 @@ module reduce_stream #(
   register_or_wire #(
       .BITS(GROUPS * MAX_PIXELS + GROUPS * GROUP * ENTRY_BITS), .FLAGS(FLAG_BITS), .IS_REGISTER(CUTS > 0)
   ) cut_3 (
-      .clk(clk), .rst_n(rst_n), .in({begins, entries_2}), .in_flags({row_2, first_2, last_2, valid_2}),
-      .out({begins_3, entries_3}), .out_flags({row_3, first_3, last_3, valid_3})
+      .clk(clk), .rst_n(rst_n), .in({begins, entries_2}), .marks({row_2, first_2, last_2, valid_2}),
+      .out({begins_3, entries_3}), .marks_out({row_3, first_3, last_3, valid_3})
   );
 
   // --- what comes to each slot; coords are held inverted, so that nothing is 0
@@ -189,8 +189,8 @@ module reduce_stream #(
   register_or_wire #(
       .BITS(MAX_PIXELS * (PIXEL_BITS + 2 * COORD_BITS)), .FLAGS(3), .IS_REGISTER(CUTS > 1)
   ) cut_4 (
-      .clk(clk), .rst_n(rst_n), .in({new_features, new_inverted}), .in_flags({first_3, last_3, valid_3}),
-      .out({new_features_4, new_inverted_4}), .out_flags({first_4, last_4, valid_4})
+      .clk(clk), .rst_n(rst_n), .in({new_features, new_inverted}), .marks({first_3, last_3, valid_3}),
+      .out({new_features_4, new_inverted_4}), .marks_out({first_4, last_4, valid_4})
   );
 
   // --- the list: what has not come is 0, so what is new is joined by 'or'

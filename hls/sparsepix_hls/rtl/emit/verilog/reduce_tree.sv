@@ -29,7 +29,7 @@ module reduce_tree #(
   wire [HEIGHT*WIDTH-1:0] active;
   activity #(
       .PIXELS(HEIGHT * WIDTH), .CHANNELS(CHANNELS), .BITS(BITS), .IS_SIGNED(IS_SIGNED), .THRESHOLD(THRESHOLD), .RULE(RULE)
-  ) image_activity (
+  ) flag_pixels (
       .pixels(in_pixels),
       .active(active)
   );

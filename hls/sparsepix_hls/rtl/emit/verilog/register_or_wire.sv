@@ -7,20 +7,20 @@ module register_or_wire #(
     input  logic clk,
     input  logic rst_n,
     input  logic [BITS-1:0] in,
-    input  logic [FLAGS-1:0] in_flags,
+    input  logic [FLAGS-1:0] marks,
     output logic [BITS-1:0] out,
-    output logic [FLAGS-1:0] out_flags
+    output logic [FLAGS-1:0] marks_out
 );
   generate
     if (IS_REGISTER) begin : gen_register
       always_ff @(posedge clk) begin
         out <= in;
-        out_flags <= in_flags;
-        if (!rst_n) out_flags[0] <= 1'b0;
+        marks_out <= marks;
+        if (!rst_n) marks_out[0] <= 1'b0;
       end
     end else begin : gen_wire
       assign out = in;
-      assign out_flags = in_flags;
+      assign marks_out = marks;
       wire unused = &{1'b0, clk, rst_n};
     end
   endgenerate

@@ -9,10 +9,10 @@ module result_queue #(
     input  logic clk,
     input  logic rst_n,
     input  logic in_valid,
-    input  logic [BITS-1:0] in_result,
+    input  logic [BITS-1:0] coming,
     output logic out_valid,
     input  logic out_ready,
-    output logic [BITS-1:0] out_result,
+    output logic [BITS-1:0] leaving,
     output logic returned  // a place has become free, a clock ago
 );
   localparam int SLOTS = PLACES - 1;
@@ -45,7 +45,7 @@ module result_queue #(
     end
 
   always_ff @(posedge clk) begin
-    if (moves) out_result <= waiting ? kept[reading] : in_result;
-    if (push) kept[writing] <= in_result;
+    if (moves) leaving <= waiting ? kept[reading] : coming;
+    if (push) kept[writing] <= coming;
   end
 endmodule
