@@ -69,6 +69,13 @@ def test_a_module_keeps_to_its_properties(module, parameters, steps, tmp_path):
     prove(formulas(tmp_path, module_sources(module), module, parameters), steps)
 
 
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_a_scan_of_an_image_in_beats(lanes, tmp_path):
+    """Two images: the next one may begin to come while the last pixels of one are listed."""
+    parameters = IMAGE | {"LANES": lanes, "MAX_PIXELS": 3, "BEAT_PIXELS": 4, "BEATS": 2}
+    prove(formulas(tmp_path, module_sources("reduce_scan"), "reduce_scan", parameters), 16, for_ever=False)
+
+
 def test_every_checked_module_is_proved():
     assert {module for module, _, _ in CASES} == set(checked_modules())
 

@@ -44,7 +44,9 @@ module reduce_scan_properties #(
     if (!known) assume (!rst_n);
 `endif
     if (known && rst_n) begin
-      distance: assume (!start || began[ALL-3:0] == '0);
+      distance: assert (!start || began[ALL-3:0] == '0);
+      held: assume (BEATS == 1 && LARGEST == 0 ? !in_valid || began[ALL-3:0] == '0
+                    : !in_valid || (!start && began[LANES+STEPS-2:0] == '0));
       scans: assert (scanning == (began[ALL-2:0] != '0));
       begins_in: assert (waits == '0 ? begins == '0 : waits == (LANES + 1)'(1) << (LANES + 1 - int'(begins)));
       next_slot: assert (leaves == '0 ? slot == '0 : leaves == STEPS'(1) << slot);
@@ -58,16 +60,28 @@ module reduce_scan_properties #(
   // The image of a scan, and its list as one would write it down.
   localparam int PIXEL_BITS = CHANNELS * BITS;
   generate
-    if (BEATS == 1 && LARGEST == 0 && RULE == 0 && !IS_SIGNED && THRESHOLD == 0) begin : gen_list
-      logic [HEIGHT*WIDTH*PIXEL_BITS-1:0] image, image_before;
+    if (LARGEST == 0 && RULE == 0 && !IS_SIGNED && THRESHOLD == 0) begin : gen_list
+      localparam int WORD = BEAT_PIXELS * PIXEL_BITS;
+      logic [BEATS*WORD-1:0] gathered, next_gathered;  // the image as it arrives
+      logic [HEIGHT*WIDTH*PIXEL_BITS-1:0] image, image_before;  // that is scanned, and the one before it
+      int beats;
       logic [PIXEL_BITS-1:0] features[STEPS*LANES];
       logic [COORD_BITS-1:0] rows[STEPS*LANES], columns[STEPS*LANES];
       int n;
-      always_ff @(posedge clk)
-        if (in_valid) begin
-          image <= in_pixels;
+      always_comb begin
+        next_gathered = gathered;
+        for (int b = 0; b < BEATS; b++) if (in_valid && beats == b) next_gathered[b*WORD+:WORD] = in_pixels;
+      end
+      always_ff @(posedge clk) begin
+        gathered <= next_gathered;
+        if (!rst_n) beats <= 0;
+        else if (in_valid) beats <= beats == BEATS - 1 ? 0 : beats + 1;
+        if (start) begin
+          image <= BEATS == 1 ? in_pixels : gathered[HEIGHT*WIDTH*PIXEL_BITS-1:0];
           image_before <= image;
         end
+        if (known && rst_n) counts: assert (beats >= 0 && beats < BEATS);
+      end
       // The next image may come while the last steps of this one leave.
       wire [HEIGHT*WIDTH*PIXEL_BITS-1:0] its = began[FIRST-1:0] != '0 ? image_before : image;
       always_comb begin
