@@ -211,6 +211,27 @@ def test_all_problems_at_once(tmp_path, capsys):
     assert names(tmp_path) == ["net.onnx"]
 
 
+def test_auto_is_fast_enough(tmp_path, capsys):
+    """For a target that a scan misses; where nothing reaches it, that is said."""
+    model = whole_model().save(tmp_path / "net.onnx")
+    found = {}
+    for backend in ("hls", "rtl"):
+        for target, pixels in ((3, 32), (9, 8)):
+            options = Options(target_interval=target, pixels_per_cycle=pixels)
+            project = hls.translate(model, tmp_path / "out", backend=backend, options=options, force=True)
+            found[backend, target] = read_report(project.directory)["design"]["reduce"]
+    assert found["hls", 3] in ("stream", "tree")
+    assert found["rtl", 3] in ("stream", "tree")
+    assert found["rtl", 9] in ("scan", "stream")
+    flags = ("--backend", "rtl", "--target-interval", "3")
+    status, _, message = run(capsys, model, "-o", tmp_path / "no", *flags, "--io", "stream", "--pixels-per-cycle", "8")
+    assert status == 2
+    assert "target_interval: " in message
+    assert "found a target of 3" in message
+    assert main([str(model), "-o", str(tmp_path / "yes"), *flags]) == 0
+    assert main([str(model), "-o", str(tmp_path / "hls"), "--target-interval", "3"]) == 0
+
+
 def test_auto_never_chooses_what_has_no_rtl(tmp_path):
     """The tree takes a whole image at once as RTL: not where it comes in beats."""
     model = whole_model().save(tmp_path / "net.onnx")

@@ -15,11 +15,11 @@ _SCRIPTS = Path(sysconfig.get_path("scripts"))
 _LOWER = ["flatten", "opt -full", "async2sync", "dffunmap", "setundef -undriven -anyseq", "check -assert"]
 
 
-def with_checker(source, module, values=None):
+def with_checker(source, module):
     """A module with its properties inside, where 'bind' would put them: Yosys has none."""
     head, end, tail = source.rpartition("endmodule")
     assert end
-    inside, text = checker_instance(module, values), checker(module)
+    inside, text = checker_instance(module), checker(module)
     if "kept_there" in text:  # the proof looks into the memory, through ports that a simulation does not need
         head += "  wire [SLOT_BITS-1:0] slot_of_proof;\n  wire [BITS-1:0] kept_of_proof = kept[slot_of_proof];\n"
         inside = inside.replace(");", ", .slot(slot_of_proof), .kept_there(kept_of_proof));")

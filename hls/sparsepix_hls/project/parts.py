@@ -86,11 +86,12 @@ PARTS: tuple[Part, ...] = (
 # A word in the family of a part, the first that fits, and the name that Yosys has for it.
 _FAMILIES = (("UltraScale+", "xcup"), ("Alveo", "xcup"), ("Kria", "xcup"), ("UltraScale", "xcu"), ("7", "xc7"))
 _BY_NAME = {part.name: part for part in PARTS}
-# Device, package, then speed grade and the rest; series 7 writes no '-' between device and package.
+# Ordering codes of Lattice, then of Gowin.
 _OTHER_CODES = (
     re.compile(r"(?P<family>lfe5(?:u|um|um5g))-(?P<size>\d+)f-[678][a-z]{2}\d{3}[ci]", re.IGNORECASE | re.ASCII),
     re.compile(r"(?P<family>gw\d[a-z]+)-[a-z]v(?P<size>\d+)[a-z]+\d+\w*(?:/i\d)?", re.IGNORECASE | re.ASCII),
 )
+# Those of AMD: device, package, then speed grade and the rest; series 7 writes no '-' between device and package.
 _ORDERING_CODE = re.compile(
     r"(x[acq][a-z0-9]+?)-?([a-z]{3,4}\d{3,4})-(\d[a-z0-9]*(?:-[a-z0-9]+)*)", re.IGNORECASE | re.ASCII
 )

@@ -101,7 +101,7 @@ def module_counts(module: Module, design: Design) -> Counts:
                 work["pick"] += field.bits * mux_luts(stage.rounds)
         registers += held + given
     elif stage.kind == "tree":
-        amount, between = _tree(design, module.cuts)
+        amount, between = _tree(design, module.step)
         work["pick"] += amount
         registers += between + given
     elif stage.kind == "pipeline":
@@ -132,11 +132,11 @@ def module_counts(module: Module, design: Design) -> Counts:
     return Counts(dict(work), registers)
 
 
-def _tree(design: Design, cuts: int) -> tuple[float, int]:
+def _tree(design: Design, step: int) -> tuple[float, int]:
     """LUTs and registers of a tree: slot m of a node picks from the m entries before it."""
     reduce, levels = design.input_reduce, tree_levels(design)
     channels, height, width = reduce.image.shape
-    pixel, step = channels * reduce.image.type.width, -(-levels // (cuts + 1)) if cuts else levels + 1
+    pixel = channels * reduce.image.type.width
     luts, registers = height * width * pixel / 2, 0
     for level in range(levels + 1):
         nodes, slots = height * width / 2**level, min(reduce.max_pixels, 2**level)
@@ -164,9 +164,8 @@ def _names(module: Module) -> str:
     )
 
 
-def _queue(design: Design, modules: list[Module]) -> Estimate:
+def _queue(bits: int, places: int) -> Estimate:
     """The ports: a multiplexer and a register a bit of the result, and memory of LUTs, 32 places of 6 bits in 8."""
-    bits, places = _bits(modules[-1].outputs), pace(design, modules).places
     lut = bits + 8 * math.ceil(bits / 6) * math.ceil((places - 1) / 32) + 30
     return Estimate(OUTPUT_CYCLES, 1, lut, bits + 30)
 
@@ -182,9 +181,9 @@ def estimate_rtl(design: Design, modules: list[Module], fabric: Fabric = "amd") 
         cost = Estimate(latency, interval, round(lut), counts.registers, dsp)
         rows.append(Row(module.stage.name, _names(module), module.stage.kind, cost))
         stages.append(StageEstimate(module.stage.name, latency, interval))
-    rows.append(Row("ports", "results", "queue", _queue(design, modules)))
-    stages.append(StageEstimate("ports", OUTPUT_CYCLES, 1))
     at_most = pace(design, modules)
+    rows.append(Row("ports", "results", "queue", _queue(_bits(modules[-1].outputs), at_most.places)))
+    stages.append(StageEstimate("ports", OUTPUT_CYCLES, 1))
     total = Estimate(
         latency_cycles=at_most.latency_cycles,
         interval_cycles=at_most.interval_cycles,

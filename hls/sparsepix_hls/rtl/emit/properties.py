@@ -2,7 +2,7 @@
 
 ``properties/`` has a module for each module of ``verilog/`` that controls when something happens, and one for the ports
 of a whole design. They are written in the subset that Yosys reads too (immediate assertions, no 'bind'), so that the
-simulation checks what the proofs of ``rtl/tools/proofs.py`` prove.
+simulation checks what the proofs of ``tests/rtl/test_rtl_proofs.py`` prove.
 """
 
 import re

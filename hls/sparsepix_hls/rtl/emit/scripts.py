@@ -49,7 +49,7 @@ def scripts(design: Design, sources: Iterable[str], device: Part, clock_ns: floa
     if device.fabric == "amd":
         targets += [("constraints.xdc", "constraints.xdc"), ("build_vivado.tcl", "build_vivado.tcl")]
         values |= {
-            "synth": f"synth_xilinx -family {values['family']} -top {graph.name} -noiopad -abc9 -nodsp",
+            "synth": f"synth_xilinx -family {values['family']} -top {graph.name} -noiopad -abc9",
             "tools": "vivado",
             "tools_note": "make vivado: Vivado",
             "tools_rules": "vivado:\n\tvivado -mode batch -source build_vivado.tcl\n",
@@ -68,8 +68,7 @@ def scripts(design: Design, sources: Iterable[str], device: Part, clock_ns: floa
             "tools": "place",
             "tools_note": "make place: Yosys and nextpnr",
             "tools_rules": f"NEXTPNR ?= {program}\nplace:\n\tmkdir -p build && $(YOSYS) -q place/place.ys\n"
-            f"\t$(NEXTPNR) "
-            f"{' '.join(arguments)} --json {netlist} --report build/place.json --timing-allow-fail\n",
+            f"\t$(NEXTPNR) {' '.join(arguments)} --json {netlist} --report build/place.json --timing-allow-fail\n",
         }
     found = {}
     for template, target in (*targets, ("Makefile", "Makefile")):

@@ -28,6 +28,7 @@ class Module:
         functions: what it computes.
         source: of all its modules.
         cuts: registers that the clock asks for in a module of ``verilog/``.
+        step: levels of a tree between them; 0 where there is none.
         registered: whether there are registers after its last function; a pipeline before a loop or before the output
             has none, since these load the results.
     """
@@ -40,6 +41,7 @@ class Module:
     source: str
     registered: bool
     cuts: int = 0
+    step: int = 0
 
 
 def stage_modules(arrays: Arrays, stages: tuple[Stage, ...], levels: float) -> list[Module]:
@@ -58,7 +60,7 @@ def stage_modules(arrays: Arrays, stages: tuple[Stage, ...], levels: float) -> l
         name = f"{design.graph.name}_stage_{stage.name}"
         outputs = tuple(arrays.field(array) for array in stage.outputs)
         registered = number + 1 < len(stages) and stages[number + 1].kind != "loop"
-        cuts = 0
+        cuts = step = 0
         if stage.kind == "scan":
             inputs, functions, source = scan_module(name, arrays, stage, levels, slices)
         elif stage.kind == "stream":
@@ -79,7 +81,7 @@ def stage_modules(arrays: Arrays, stages: tuple[Stage, ...], levels: float) -> l
         if texts:  # one waiver, of one message: the file of a stage holds what the stage is made of
             texts = ["// verilator lint_off DECLFILENAME", *texts, "// verilator lint_on DECLFILENAME", ""]
         made.append(
-            Module(name, stage, inputs, outputs, tuple(functions), "\n".join([source, *texts]), registered, cuts)
+            Module(name, stage, inputs, outputs, tuple(functions), "\n".join([source, *texts]), registered, cuts, step)
         )
     return made
 

@@ -4,7 +4,7 @@ A LUT with the net after it counts 1. Carry chains are dedicated wires: entering
 block of 4 bits 0.1, leaving it 0.25; the multiplexers after LUTs (MUXF7 ... F9) count 0.25. These are about the
 ratios of the data sheet's switching characteristics (AMD DS923: a LUT 0.05 to 0.15 ns and a net of 0.3 to 0.4 ns
 after it, a carry block 0.02 to 0.05 ns with no net), so that 10 levels are 4 to 5 ns on a -2 part.
-Paths begin and end at flip-flops, memories and ports. A DSP slice without registers counts 5: 2 to 2.5 ns there.
+Paths begin and end at flip-flops, memories and ports. A DSP slice without registers counts 5 (DSP_LEVELS).
 """
 
 import json
@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sparsepix_hls.rtl.lower.function import DSP_LEVELS
+
 _MUX = {"MUXF7": 0.25, "MUXF8": 0.25, "MUXF9": 0.25}
 _FREE = {"INV", "GND", "VCC", "BUFG", "IBUF", "OBUF"}  # an inverter merges into the LUT after it
 _ENTER, _PASS, _LEAVE = 0.5, 0.1, 0.25
-_DSP = 5.0
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def _arcs(cell: dict[str, Any], port: str, bit: int) -> list[tuple[int, float]]:
         for name in ("CI", "CYINIT", "CI_TOP"):
             found += [(source, _PASS + leaving) for source in wires.get(name, [])]
     else:
-        cost = 0.0 if kind in _FREE else _DSP if kind.startswith("DSP") else _MUX.get(kind, 1.0)
+        cost = 0.0 if kind in _FREE else DSP_LEVELS if kind.startswith("DSP") else _MUX.get(kind, 1.0)
         for name, sources in wires.items():
             if cell["port_directions"][name] == "input":
                 found += [(source, cost) for source in sources]

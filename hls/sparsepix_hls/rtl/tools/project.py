@@ -17,7 +17,7 @@ from sparsepix_hls.project.parts import Part, find_part, known_family
 from sparsepix_hls.project.results import Results, result_size, unpacked
 from sparsepix_hls.rtl.tools.measurement import Measurement
 from sparsepix_hls.rtl.tools.place import Placed, find_placer, place
-from sparsepix_hls.rtl.tools.synthesis import Synthesis, synthesize, yosys_command
+from sparsepix_hls.rtl.tools.synthesis import Synthesis, find_yosys, synthesize
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.system import processes
 from sparsepix_ops.system.signals import temporary_folder
@@ -248,11 +248,7 @@ def find_synthesizer(part: str) -> None:
     Raises:
         SparsePixError: something is missing, and what to do.
     """
-    if yosys_command([]) is None:
-        raise SparsePixError(
-            "the RTL synthesis (--synthesize) needs Yosys, found none on this machine: pip install pyosys (or Debian, "
-            "Ubuntu: apt install yosys)"
-        )
+    find_yosys("the RTL synthesis (--synthesize)")
     known_family(find_part(part))
 
 

@@ -89,6 +89,22 @@ def yosys_command(script: list[str]) -> list[str] | None:
     return [path, "-q", "-p", "; ".join(script)] if path else None
 
 
+def find_yosys(asked: str) -> None:
+    """Look for Yosys.
+
+    Args:
+        asked: what needs it.
+
+    Raises:
+        SparsePixError: this machine has none; says how to install it.
+    """
+    if yosys_command([]) is None:
+        raise SparsePixError(
+            f"{asked} needs Yosys, found none on this machine: pip install pyosys (or Debian, Ubuntu: apt install "
+            "yosys)"
+        )
+
+
 _PYOSYS = """
 import sys
 from pyosys import libyosys
