@@ -12,6 +12,9 @@ from sparsepix_hls.design.options import LayerOptions, Options
 from sparsepix_hls.design.options_file import read_options
 from sparsepix_hls.design.schedule import plan
 from sparsepix_hls.design.select import make_design
+from sparsepix_hls.flow.backends import backend_design
+from sparsepix_hls.flow.hls import HLS
+from sparsepix_hls.flow.rtl import RTL
 from sparsepix_hls.frontend.reader import read_model
 from sparsepix_hls.ir.graph import Graph
 from sparsepix_hls.ir.tensors import Tensor
@@ -161,12 +164,27 @@ def test_everything_wrong_is_said_at_once(graph):
     assert len(caught.value.problems) == 5
 
 
-@pytest.mark.parametrize("reduce", ["stream", "tree"])
-def test_magnitude_can_only_be_scanned(tmp_path, reduce):
+@pytest.mark.parametrize(
+    ("reduce", "backend", "fix"),
+    [("stream", HLS, "'scan', or"), ("tree", HLS, "'scan', or"), ("tree", RTL, "'scan' or 'stream', or")],
+)
+def test_what_cannot_list_the_largest_pixels(tmp_path, reduce, backend, fix):
     graph = read_model(two_convs("magnitude").save(tmp_path / "net.onnx")).graph
-    assert make_design(graph, Options(io="stream"))[0].reduce == "scan"
-    with pytest.raises(SparsePixError, match=MAGNITUDE):
-        make_design(graph, Options(reduce=reduce))
+    with pytest.raises(SparsePixError, match=f"{MAGNITUDE}.*use reduce {fix} train"):
+        backend_design(graph, Options(reduce=reduce), 5.0, backend)
+
+
+def test_a_stream_lists_the_largest_pixels_as_rtl(tmp_path):
+    graph = read_model(two_convs("magnitude").save(tmp_path / "net.onnx")).graph
+
+    def reduction(backend, **options):
+        return backend_design(graph, Options(**options), 5.0, backend)[0].reduce
+
+    assert (reduction(HLS, io="stream"), reduction(RTL, io="stream")) == ("scan", "stream")
+    assert (reduction(HLS), reduction(RTL)) == ("scan", "scan")
+    assert reduction(RTL, target_interval=20) == "stream"
+    with pytest.raises(SparsePixError, match="takes 13 cycles by 'stream', found a target of 10"):
+        reduction(RTL, target_interval=10, reduce="stream")
 
 
 def test_lookup_needs_a_dense_layer(tmp_path):

@@ -276,7 +276,8 @@ def test_explore(tmp_path, capsys):
     assert main([str(magnitude), "--explore", "--backend", "rtl"]) == 0
     designs = (tmp_path / "large_designs" / "designs.csv").read_text()
     assert "--reduce scan --scan-pixels 2" in designs
-    assert "stream --" not in designs
+    assert "--reduce stream" in designs
+    assert "--reduce tree" not in designs
 
 
 @pytest.mark.parametrize(

@@ -16,13 +16,23 @@ from sparsepix_ops import reference
 
 pytestmark = pytest.mark.slow
 
-# Shape and format of the image, activity, slots, design: both scans, all scores, beats that do not fill the image; ties
+# Shape and format of the image, activity, slots, design: scans and streams, all scores, beats that do not fill the image; ties
 # come in all of them, since there are few different values.
 LARGEST = [
     ((1, 5, 7), sp.FixedPoint(3, 1, signed=False), "first", 6, Options(reduce="scan")),
     ((3, 3, 9), sp.FixedPoint(3, 2), "sum", 9, Options(reduce="scan", scan_pixels=2)),
     ((2, 6, 5), sp.FixedPoint(3, 1), "any", 4, Options(reduce="scan", io="stream", pixels_per_cycle=7)),
     ((1, 1, 9), sp.FixedPoint(2, 2), "first", 9, Options(reduce="scan")),
+    (
+        (1, 7, 9),
+        sp.FixedPoint(3, 1, signed=False),
+        "first",
+        5,
+        Options(reduce="stream", io="stream", pixels_per_cycle=1),
+    ),
+    ((3, 3, 9), sp.FixedPoint(3, 2), "sum", 9, Options(reduce="stream", pixels_per_cycle=4)),
+    ((2, 6, 5), sp.FixedPoint(3, 1), "any", 4, Options(reduce="stream", io="stream", pixels_per_cycle=11)),
+    ((2, 3, 4), sp.FixedPoint(4, 2), "first", 12, Options(reduce="stream", pixels_per_cycle=12)),
 ]
 CHOSEN = (0, 3, 5, 8)  # designs that cover both scans, the tree, rounds, and both ports
 

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.yosys
 IMAGE = {"HEIGHT": 2, "WIDTH": 3, "BITS": 2, "BEAT_PIXELS": 6, "COORD_BITS": 3, "SLOT_BITS": 2}
 STREAM = {"HEIGHT": 3, "WIDTH": 4, "BITS": 3, "COORD_BITS": 3, "COUNT_BITS": 3, "MAX_PIXELS": 4}
 TREE = {"HEIGHT": 3, "WIDTH": 4, "BITS": 2, "COORD_BITS": 3}
+LARGEST = {"HEIGHT": 2, "WIDTH": 3, "BITS": 2, "COORD_BITS": 3}
 # Module, parameters, steps of the induction: as many as what is in it can remember.
 CASES = [
     ("valid_chain", {"DEPTH": 5}, 8),
@@ -36,9 +37,13 @@ CASES = [
     ("reduce_stream", STREAM | {"BEAT_PIXELS": 5, "BEATS": 3}, 9),
     ("reduce_stream", STREAM | {"BEAT_PIXELS": 4, "BEATS": 3, "CUTS": 1}, 9),
     ("reduce_stream", STREAM | {"BEAT_PIXELS": 4, "BEATS": 3, "CUTS": 2}, 9),
+    ("reduce_largest", LARGEST | {"BEAT_PIXELS": 2, "BEATS": 3, "MAX_PIXELS": 2, "RULE": 1}, 10),
+    ("reduce_largest", LARGEST | {"BEAT_PIXELS": 5, "BEATS": 2, "MAX_PIXELS": 3, "RULE": 1}, 13),
+    ("reduce_largest", LARGEST | {"BEAT_PIXELS": 1, "BEATS": 6, "MAX_PIXELS": 1, "RULE": 1}, 9),
     ("reduce_tree", TREE | {"STEP": 1, "DEPTH": 5, "MAX_PIXELS": 3}, 7),
     ("reduce_tree", TREE | {"STEP": 2, "DEPTH": 3, "MAX_PIXELS": 13}, 5),
 ]
+TOP = LARGEST | {"BEAT_PIXELS": 3, "BEATS": 2, "MAX_PIXELS": 2}
 # What one could get wrong: the proof has to find it.
 FAULTS = [
     ("result_queue", "waiting ? kept[reading] : coming", "coming", {"BITS": 4, "PLACES": 3}),
@@ -54,6 +59,8 @@ FAULTS = [
         {"BEATS": 3, "BEAT_BITS": 2, "IMAGE_BITS": 6},
     ),
     ("reduce_scan", "2'(LANES + 1)", "2'(LANES)", IMAGE | {"LANES": 1, "MAX_PIXELS": 4}),
+    ("reduce_largest", "later[ENTRY_BITS-1-:RANK_BITS] >", "later[ENTRY_BITS-1-:RANK_BITS] >=", TOP),
+    ("reduce_largest", "starts[0]) left", "starts[0] && !busy) left", TOP | {"HEIGHT": 1, "BEATS": 1}),
     ("reduce_stream", "first_2 ? '0 : count", "count", STREAM | {"BEAT_PIXELS": 4, "BEATS": 3}),
     (
         "reduce_tree",
@@ -74,6 +81,12 @@ def test_a_scan_of_an_image_in_beats(lanes, tmp_path):
     """Two images: the next one may begin to come while the last pixels of one are listed."""
     parameters = IMAGE | {"LANES": lanes, "MAX_PIXELS": 3, "BEAT_PIXELS": 4, "BEATS": 2}
     prove(formulas(tmp_path, module_sources("reduce_scan"), "reduce_scan", parameters), 16, for_ever=False)
+
+
+def test_the_largest_pixels_of_a_stream(tmp_path):
+    """The list of two images of any values; that it comes in time is proved for ever above."""
+    parameters = LARGEST | {"BEAT_PIXELS": 3, "BEATS": 2, "MAX_PIXELS": 2}
+    prove(formulas(tmp_path, module_sources("reduce_largest"), "reduce_largest", parameters), 13, for_ever=False)
 
 
 def test_every_checked_module_is_proved():

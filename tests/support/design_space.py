@@ -61,15 +61,16 @@ def covering():
     return found
 
 
-def nearest(graph, options):
-    """The options with what a model cannot have left to the translator."""
+def nearest(graph, options, of_largest=("scan",)):
+    """The options with what a model cannot have left to the translator; ``of_largest`` as in ``Backend``."""
     flattens = [layer for layer in graph.layers if isinstance(layer, SparseFlatten)]
     if options.conv == "overlap" and overlap_candidate(graph) is None:
         options = replace(options, conv="auto")
     if options.flatten == "lookup" and not all(lookup_partner(graph, layer) for layer in flattens):
         options = replace(options, flatten="auto")
-    if options.reduce in ("stream", "tree") and input_reduce(graph).selection != "raster":
-        options = replace(options, reduce="scan")
+    if options.reduce not in (*of_largest, "auto") and input_reduce(graph).selection != "raster":
+        parallel = options.io == "parallel"
+        options = replace(options, reduce="scan", pixels_per_cycle=None if parallel else options.pixels_per_cycle)
     return options
 
 

@@ -24,8 +24,8 @@ from design_space import nearest
 from published_events import published_model
 from random_networks import differing, size
 from sparsepix_hls.design.options import LayerOptions, Options
+from sparsepix_hls.flow.rtl import RTL
 from sparsepix_hls.frontend.reader import read_model
-from sparsepix_hls.layers.input_reduce import input_reduce
 from sparsepix_ops import reference
 
 DESIGNS = [
@@ -52,20 +52,11 @@ def differences(path, images, expected, options, folder):
     _, height, width = graph.input.shape
     if options.pixels_per_cycle:
         options = replace(options, pixels_per_cycle=min(options.pixels_per_cycle, height * width))
-    project = sparsepix_hls.translate(path, folder, options=nearest(graph, options), backend="rtl")
+    project = sparsepix_hls.translate(path, folder, options=nearest(graph, options, RTL.of_largest), backend="rtl")
     project.compile()
     found = {"predict": differing(project.predict(images), expected)}
     measured = project.measure(images)  # against each other; 'alone' is what predict gave
     return found | measured.mismatches, measured, project
-
-
-def possible(path, options):
-    """The same options, by a scan if the model lists the largest pixels: nothing else does."""
-    if input_reduce(read_model(path).graph).selection == "raster":
-        return options
-    return replace(
-        options, reduce="scan", pixels_per_cycle=options.pixels_per_cycle if options.io == "stream" else None
-    )
 
 
 def main():
@@ -89,7 +80,7 @@ def main():
         folder = Path(name)
         for number in range(options.networks):
             path, images, expected = random_model(number, folder)
-            design = possible(path, DESIGNS[number % len(DESIGNS)])
+            design = DESIGNS[number % len(DESIGNS)]
             found, measured, _ = differences(path, images, expected, design, folder / f"rtl{number}")
             note(f"network {number}", found, measured, size(expected))
         if options.events:

@@ -33,7 +33,11 @@ _DSP_IN_LUTS = 100  # what a DSP slice counts when two implementations are compa
 
 
 def make_design(
-    graph: Graph, options: Options | None = None, clock_ns: float = 5.0, reductions: tuple[str, ...] = REDUCTIONS
+    graph: Graph,
+    options: Options | None = None,
+    clock_ns: float = 5.0,
+    reductions: tuple[str, ...] = REDUCTIONS,
+    of_largest: tuple[str, ...] = ("scan",),
 ) -> tuple[Design, tuple[str, ...]]:
     """Choose an implementation and a reuse for every layer.
 
@@ -42,6 +46,7 @@ def make_design(
         options: what the user asks for; None: the defaults.
         clock_ns: clock period, for the estimates that choices are made by.
         reductions: what 'auto' may choose from, of ``REDUCTIONS``.
+        of_largest: those that can list the largest pixels of an image, and not only the first.
 
     Returns:
         The design, and what the user should know of it, one line each.
@@ -52,7 +57,9 @@ def make_design(
     options = options if options is not None else Options()
     uncertainty = CLOCK_UNCERTAINTY if options.clock_uncertainty is None else options.clock_uncertainty
     time = usable_ns(check_clock(clock_ns), uncertainty)
-    problems = _option_problems(graph, options, time, reductions)
+    if input_reduce(graph).selection != "raster":
+        reductions = tuple(how for how in reductions if how in of_largest)
+    problems = _option_problems(graph, options, time, reductions, of_largest)
     if problems:
         raise SparsePixError(problems, f"model {graph.name} cannot be built this way")
     graph = with_activations_next(graph)
@@ -128,10 +135,10 @@ def _reduction(graph: Graph, options: Options, logic_ns: float, reductions: tupl
         return options.reduce
     if options.scan_pixels == 2:
         return "scan"
-    if options.io == "stream" and reduce.selection == "raster":
+    if options.io == "stream" and "stream" in reductions:
         return "stream"  # it works while the image arrives
     wanted = options.target_interval
-    if wanted is None or reduce.selection != "raster":
+    if wanted is None:
         return "scan"
     pixels = _pixels_per_cycle(graph, options, "stream")
     costs: dict[str, Estimate] = {how: reduce_cost(reduce, how, pixels, logic_ns) for how in reductions}
@@ -225,7 +232,9 @@ def _reuse_notices(layer: Layer, options: Options, how: LayerDesign) -> list[str
     return []
 
 
-def _option_problems(graph: Graph, options: Options, logic_ns: float, reductions: tuple[str, ...]) -> list[str]:
+def _option_problems(
+    graph: Graph, options: Options, logic_ns: float, reductions: tuple[str, ...], of_largest: tuple[str, ...]
+) -> list[str]:
     """Everything that was asked for and cannot be built."""
     problems = []
     _, height, width = graph.input.shape
@@ -270,10 +279,11 @@ def _option_problems(graph: Graph, options: Options, logic_ns: float, reductions
     if problems:
         return problems
     reduce = input_reduce(graph)
-    if reduce.selection != "raster" and options.reduce in ("stream", "tree"):
+    if reduce.selection != "raster" and options.reduce not in (*of_largest, AUTO):
         problems.append(
             f"{reduce.name}: selection {reduce.selection!r} needs the whole image before the first pixel is known, "
-            f"which {options.reduce!r} never sees at once: use reduce 'scan', or train with selection 'raster'"
+            f"and {options.reduce!r} here lists pixels as they come: use reduce {' or '.join(map(repr, of_largest))}, "
+            "or train with selection 'raster'"
         )
     problems += _overlap_problems(graph, options)
     problems += _lookup_problems(graph, options)
@@ -352,16 +362,17 @@ def _target_problems(graph: Graph, options: Options, logic_ns: float, reductions
             f"target_interval: an image of {height}x{width} takes {interval(beats)} cycles at {pixels} pixels a cycle, "
             f"found a target of {target}: give {enough} pixels_per_cycle or more"
         )
-    kind = options.reduce
-    if kind == AUTO:
-        kind = "scan" if reduce.selection != "raster" else ""
-    known = {"scan": interval(-(-reduce.max_pixels // (options.scan_pixels or 1))), "stream": interval(beats)}
-    if not kind and "tree" not in reductions:
-        kind = min(known, key=lambda how: known[how])  # the fastest that 'auto' can choose
-    cycles = known.get(kind, 0)
-    if reduce.selection != "raster" and "tree" in reductions:  # a kernel of HLS; that of RTL is looked at there
-        cycles = reduce_cost(reduce, "scan", 1, logic_ns, options.scan_pixels or 1).interval_cycles
-    if kind and cycles > target:
+    known = {
+        "scan": interval(-(-reduce.max_pixels // (options.scan_pixels or 1))),
+        "stream": interval(beats),
+        "tree": 1,
+    }
+    if reductions == ("scan",):  # of the largest pixels, by a kernel of HLS; that of RTL is looked at there
+        known["scan"] = reduce_cost(reduce, "scan", 1, logic_ns, options.scan_pixels or 1).interval_cycles
+    # With 'auto' the fastest that it can choose.
+    kind = options.reduce if options.reduce != AUTO else min(reductions, key=lambda how: known[how])
+    cycles = known[kind]
+    if cycles > target:
         problems.append(
             f"target_interval: {reduce.name} takes {cycles} cycles by {kind!r}, found a target of {target}: "
             "use another reduce, more pixels_per_cycle, fewer max_pixels, or a larger target"

@@ -67,6 +67,7 @@ class Backend:
         language: for messages.
         reductions: that it has, of ``REDUCTIONS``.
         streamed: of them, those of an image that comes in beats.
+        of_largest: of them, those that can list the largest pixels of an image, and not only the first.
         scan_pixels: numbers of pixels a clock that an exploration tries for a scan; None: as the options say.
         sums_apart: see ``Design``.
         found_later: keys of ``report.json`` for what its simulation and its synthesis find.
@@ -80,6 +81,7 @@ class Backend:
     language: str
     reductions: tuple[str, ...]
     streamed: tuple[str, ...]
+    of_largest: tuple[str, ...]
     scan_pixels: tuple[int | None, ...]
     sums_apart: bool
     found_later: tuple[str, ...]
@@ -120,7 +122,7 @@ def backend_design(
     problems = backend.problems(graph, options)
     try:
         reductions = backend.streamed if options.io == "stream" else backend.reductions
-        design, notices = make_design(graph, options, clock_ns, reductions)
+        design, notices = make_design(graph, options, clock_ns, reductions, backend.of_largest)
     except SparsePixError as error:
         problems = [*error.problems, *problems]
     else:

@@ -88,9 +88,10 @@ def explore(
     """
     way, part = find_backend(backend), part or find_part("xcvu9p")
     lanes = way.scan_pixels if options.scan_pixels is None else (options.scan_pixels,)
+    built = way.reductions if input_reduce(graph).selection == "raster" else way.of_largest
     wanted = [
         replace(variant, scan_pixels=number)
-        for variant in _variants(graph, options, way.reductions)
+        for variant in _variants(graph, options, built)
         for number in (lanes if variant.reduce == "scan" else (None,))
     ]
     points: list[Point] = []
@@ -117,12 +118,9 @@ def explore(
 
 
 def _variants(graph: Graph, options: Options, built: tuple[str, ...]) -> list[Options]:
-    reduce = input_reduce(graph)
-    slots = reduce.max_pixels
+    slots = input_reduce(graph).max_pixels
     _, height, width = graph.input.shape
     kinds = built if options.reduce == AUTO else (options.reduce,)
-    if options.reduce == AUTO and reduce.selection != "raster":
-        kinds = ("scan",)
     lanes = {max(width // 4, 1), width, min(4 * width, height * width)}
     if options.pixels_per_cycle is not None:
         lanes = {options.pixels_per_cycle}

@@ -57,6 +57,7 @@ HLS = Backend(
     language="HLS C++",
     reductions=REDUCTIONS,
     streamed=REDUCTIONS,
+    of_largest=("scan",),
     scan_pixels=(None, 2),
     sums_apart=False,
     found_later=("csim",),

@@ -83,6 +83,7 @@ RTL = Backend(
     language="RTL",
     reductions=REDUCTIONS,
     streamed=tuple(how for how in REDUCTIONS if how != "tree"),
+    of_largest=("scan", "stream"),
     scan_pixels=(1, 2),
     sums_apart=True,
     found_later=("measured", "synthesis", "placed"),

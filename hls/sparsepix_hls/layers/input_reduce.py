@@ -153,6 +153,21 @@ def _merge_tree(pixels: int, slots: int, bits: int) -> Cost:
     return total
 
 
+def _largest_stream_cost(layer: InputReduce, lanes: int, logic_ns: float) -> Estimate:
+    """A list in order for each pixel of a beat, a tournament of their first ones, and a list by place."""
+    channels, height, width = layer.image.shape
+    slots, beats = layer.max_pixels, -(-height * width // lanes)
+    held = score_bits(layer) + index_bits(beats) + (channels - 1) * layer.image.type.width
+    listed = _slot_bits(layer)
+    place = less_than(score_bits(layer)) | mux(3, held) | register(held)
+    lane = min(slots, beats) * (place + (mux(2, held) | register(held)))
+    winner = less_than(score_bits(layer) + index_bits(beats)) | mux(2, held) | register(held)
+    in_order = slots * (less_than(index_bits(height * width)) | mux(3, listed) | register(listed))
+    cost = _thresholds(layer, lanes) + lanes * lane + (lanes - 1) * winner + in_order
+    found = layer_estimate(cost, logic_ns, max(beats, slots), lanes * held)
+    return replace(found, latency_cycles=found.latency_cycles + slots + tree_levels(lanes))
+
+
 def reduce_cost(
     layer: InputReduce, reduce: str, pixels_per_cycle: int, logic_ns: float, scan_pixels: int = 1
 ) -> Estimate:
@@ -173,6 +188,8 @@ def reduce_cost(
         places = slots * constant_multiplier(index_bits(pixels), 2 * width + 1)
         cost = _thresholds(layer, pixels) + _merge_tree(pixels, slots, data) + places
         return layer_estimate(cost | listed, logic_ns, 1, slots * slot * 2)
+    if reduce == "stream" and layer.selection == "magnitude":
+        return _largest_stream_cost(layer, pixels_per_cycle, logic_ns)
     if reduce == "stream":
         lanes = pixels_per_cycle
         append = Cost()

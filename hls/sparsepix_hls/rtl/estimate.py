@@ -16,7 +16,7 @@ from sparsepix_hls.cost.result import DesignEstimate, Row, StageEstimate
 from sparsepix_hls.design.layout import Design
 from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.tensors import KernelMap
-from sparsepix_hls.layers.input_reduce import key_digits
+from sparsepix_hls.layers.input_reduce import key_digits, score_bits
 from sparsepix_hls.layers.kernel_map import MakeKernelMap
 from sparsepix_hls.project.parts import Fabric
 from sparsepix_hls.rtl.emit.cycles import OUTPUT_CYCLES, pace, stage_cycles
@@ -123,6 +123,10 @@ def module_counts(module: Module, design: Design) -> Counts:
                 work["pick"] += height * width * 2 * mux_luts(key_digits(reduce))
                 work["logic"] += height * width * 36
                 registers += height * width * 3 + 3 * width * place
+        elif reduce.selection == "magnitude":
+            amount, between = _largest(design)
+            work["pick"] += amount
+            registers += between + given
         else:
             beat, entry = design.pixels_per_cycle, pixel + place // 2 + 1  # a row is known for a whole beat
             work["logic"] += beat * pixel / 2
@@ -130,6 +134,21 @@ def module_counts(module: Module, design: Design) -> Counts:
             work["pick"] += entry * (0.4 * size * beat + beat + 3.5 * size)
             registers += 2 * beat * entry + given
     return Counts(dict(work), registers)
+
+
+def _largest(design: Design) -> tuple[float, int]:
+    """LUTs and registers of a stream of the largest pixels: lists in order, what is left of them, a tournament."""
+    reduce = design.input_reduce
+    channels, height, width = reduce.image.shape
+    lanes, pixel = design.pixels_per_cycle, channels * reduce.image.type.width
+    key, when = score_bits(reduce), (design.beats - 1).bit_length()
+    others = pixel - (reduce.image.type.width if reduce.activity == "first" or channels == 1 else 0)
+    held, kept = key + when + others, min(reduce.max_pixels, design.beats)
+    entry, listed = held + (lanes - 1).bit_length(), pixel + (height - 1).bit_length() + (width - 1).bit_length() + 1
+    # A place compares its key and takes what is new, what is before it, or nothing; then it is loaded or moves on.
+    luts = lanes * kept * (key / 2 + 2 * held) + (lanes - 1) * ((key + when) / 2 + entry)
+    luts += reduce.max_pixels * ((listed - pixel) / 2 + listed)
+    return luts, lanes * (2 * kept + 1) * held + (lanes - 1) * entry + reduce.max_pixels * listed
 
 
 def _tree(design: Design, step: int) -> tuple[float, int]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from sparsepix_hls.design.layout import Design
-from sparsepix_hls.rtl.emit.reductions import scan_hold, scan_interval, scan_start
+from sparsepix_hls.rtl.emit.reductions import largest_tail, scan_hold, scan_interval, scan_start
 from sparsepix_hls.rtl.emit.stages import Module
 
 OUTPUT_CYCLES = 1  # the register of the output port
@@ -22,6 +22,8 @@ def stage_cycles(module: Module, design: Design) -> tuple[int, int]:
         latency = scan_start(design) + 3 + design.scan_pixels - 1 + stage.rounds + depth
         return latency, scan_interval(design)
     image = 1 if design.io == "parallel" and design.beats > 1 else 0
+    if design.input_reduce.selection == "magnitude":
+        return design.beats - 1 + image + largest_tail(design), max(design.beats, design.input_reduce.max_pixels)
     return design.beats - 1 + 3 + image + module.cuts, design.beats
 
 

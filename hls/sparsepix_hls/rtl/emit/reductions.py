@@ -68,12 +68,19 @@ def scan_interval(design: Design) -> int:
     return scan_hold(design) + (design.beats if design.io == "stream" else 1)
 
 
+def largest_tail(design: Design) -> int:
+    """Clocks from the last beat of an image until a stream has the list of its largest pixels."""
+    return (design.pixels_per_cycle - 1).bit_length() + design.input_reduce.max_pixels + 4
+
+
 def stream_cuts(arrays: Arrays, levels: float) -> int:
     """Registers within the last clock of a stream, so that none of its steps has more levels of LUTs than that.
 
-    The number of the first slot is an adder and a comparison; what comes to a slot is picked from the entries of a
+    Of the first pixels; there are none in the selection of the largest. The number of the first slot is an adder and a comparison; what comes to a slot is picked from the entries of a
     beat, and its row is an adder; then it is joined to the list.
     """
+    if arrays.design.input_reduce.selection == "magnitude":
+        return 0
     place, pick, join = 2.9, math.log(max(arrays.design.pixels_per_cycle, 2), 6) + 1.9, 0.6
     if place + pick + join <= levels:
         return 0
@@ -107,14 +114,12 @@ def stream_module(name: str, arrays: Arrays, stage: Stage, cuts: int) -> tuple[t
         )
     features, coords = arrays.field(reduce.features), arrays.field(reduce.coords)
     lines += [f"  {port('wire', features, 'list_')};", f"  {port('wire', coords, 'list_')};"]
-    parameters = image_parameters(arrays) | {
-        "BEAT_PIXELS": pixels,
-        "BEATS": beats,
-        "COUNT_BITS": bits_for(size + 1),
-        "CUTS": cuts,
-    }
+    parameters = image_parameters(arrays) | {"BEAT_PIXELS": pixels, "BEATS": beats}
+    largest = reduce.selection == "magnitude"
+    if not largest:
+        parameters |= {"COUNT_BITS": bits_for(size + 1), "CUTS": cuts}
     lines += instance(
-        "reduce_stream",
+        "reduce_largest" if largest else "reduce_stream",
         "reduce",
         parameters,
         {

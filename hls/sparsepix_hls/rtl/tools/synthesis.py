@@ -29,7 +29,7 @@ WIDE = "-widemux 5"
 # Modules that are used many times are mapped once: columns of an image (63 x 63 pixels take half a minute; as part of
 # their stage eleven), what finds the largest pixels in each, products, and tables of weights, whose levels abc would
 # give away where it sees no need for them.
-REPEATED = "*image_column* *largest_column* *tree_node* *product* *adder* *multiplier* *_table*"
+REPEATED = "*image_column* *largest_column* *tree_node* *sorted_list* *product* *adder* *multiplier* *_table*"
 RESOURCES = ("lut", "ff", "dsp", "bram")
 # LUTs of a memory made of them, as AMD's libraries guide (UG974) draws it.
 _MEMORIES = {

@@ -11,7 +11,7 @@ module largest_column #(
     parameter int CHANNELS = 1,
     parameter int BITS = 8,  // of a channel
     parameter bit IS_SIGNED = 0,
-    parameter int RULE = 0,  // see activity: the score is the first channel, the largest channel, or the sum
+    parameter int RULE = 0,  // see scores
     parameter int SCORE_DIGITS = 4,
     parameter int ROW_DIGITS = 1,
     parameter int ROUND_BITS = 3,
@@ -51,23 +51,17 @@ module largest_column #(
   // --- the digit of each pixel that is read next
   logic [2*HEIGHT-1:0] next_digits;
   logic [2*DIGITS-1:0] key;  // digit 0, the highest, in the low bits
-  logic [SCORE_BITS-1:0] score, value;
+  wire [HEIGHT*SCORE_BITS-1:0] score;
+  scores #(
+      .PIXELS(HEIGHT), .CHANNELS(CHANNELS), .BITS(BITS), .IS_SIGNED(IS_SIGNED), .RULE(RULE), .SCORE_BITS(SCORE_BITS)
+  ) score_pixels (
+      .pixels(values), .found(score)
+  );
   always_comb
     for (int r = 0; r < HEIGHT; r++) begin
-      score = '0;
-      for (int channel = 0; channel < (RULE == 0 ? 1 : CHANNELS); channel++) begin
-        value = SCORE_BITS'($signed({
-          IS_SIGNED && values[(r*CHANNELS+channel)*BITS+BITS-1], values[(r*CHANNELS+channel)*BITS+:BITS]
-        }));
-        // Without a sign, so that numbers compare as they are.
-        value[SCORE_BITS-1] = value[SCORE_BITS-1] ^ IS_SIGNED;
-        if (channel == 0) score = value;
-        else if (RULE == 2) score = score + (value ^ {IS_SIGNED, {(SCORE_BITS - 1) {1'b0}}});
-        else if (value > score) score = value;
-      end
       key = {DIGITS{column_digit}};
       for (int d = 0; d < ROW_DIGITS; d++) key[2*(SCORE_DIGITS+d)+:2] = ~2'(r >> (2 * (ROW_DIGITS - 1 - d)));
-      for (int d = 0; d < SCORE_DIGITS; d++) key[2*d+:2] = score[2*(SCORE_DIGITS-1-d)+:2];
+      for (int d = 0; d < SCORE_DIGITS; d++) key[2*d+:2] = score[r*SCORE_BITS+2*(SCORE_DIGITS-1-d)+:2];
       next_digits[2*r+:2] = key[2*round+:2];
     end
 
