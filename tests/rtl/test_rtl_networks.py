@@ -16,8 +16,8 @@ from sparsepix_ops import reference
 
 pytestmark = pytest.mark.slow
 
-# Shape and format of the image, activity, slots, design: scans and streams, all scores, beats that do not fill the image; ties
-# come in all of them, since there are few different values.
+# Shape and format of the image, activity, slots, design: scans and streams, all scores, beats that do not fill the
+# image; ties come in all of them, since there are few different values.
 LARGEST = [
     ((1, 5, 7), sp.FixedPoint(3, 1, signed=False), "first", 6, Options(reduce="scan")),
     ((3, 3, 9), sp.FixedPoint(3, 2), "sum", 9, Options(reduce="scan", scan_pixels=2)),

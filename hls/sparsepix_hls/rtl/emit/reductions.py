@@ -76,8 +76,8 @@ def largest_tail(design: Design) -> int:
 def stream_cuts(arrays: Arrays, levels: float) -> int:
     """Registers within the last clock of a stream, so that none of its steps has more levels of LUTs than that.
 
-    Of the first pixels; there are none in the selection of the largest. The number of the first slot is an adder and a comparison; what comes to a slot is picked from the entries of a
-    beat, and its row is an adder; then it is joined to the list.
+    The number of the first slot is an adder and a comparison; what comes to a slot is picked from the entries of a
+    beat, and its row is an adder; then it is joined to the list. Lists of the largest pixels have none.
     """
     if arrays.design.input_reduce.selection == "magnitude":
         return 0
