@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparsepix_hls.design.schedule import Stage
+from sparsepix_hls.project.parts import Fabric
 from sparsepix_hls.rtl.emit.arrays import Arrays
 from sparsepix_hls.rtl.emit.loops import loop_module
 from sparsepix_hls.rtl.emit.reductions import stream_cuts, stream_module
@@ -44,16 +45,24 @@ class Module:
     step: int = 0
 
 
-def stage_modules(arrays: Arrays, stages: tuple[Stage, ...], levels: float) -> list[Module]:
+def stage_modules(arrays: Arrays, stages: tuple[Stage, ...], levels: float, fabric: Fabric) -> list[Module]:
     """A module for each stage.
 
     Args:
         arrays: of the design.
         stages: of the design, in order.
         levels: of LUTs that a pipeline stage may have.
+        fabric: of the part.
     """
-    design = arrays.design
-    made, slices = [], Slices(design.dsp)
+    slices = Slices(arrays.design.dsp)
+    made = _modules(arrays, stages, levels, slices)
+    if arrays.design.dsp and not slices.left and fabric == "amd":  # not enough: two products in one, where they fit
+        made = _modules(arrays, stages, levels, Slices(arrays.design.dsp, in_pairs=True))
+    return made
+
+
+def _modules(arrays: Arrays, stages: tuple[Stage, ...], levels: float, slices: Slices) -> list[Module]:
+    design, made = arrays.design, []
     for number, stage in enumerate(stages):
         if stage.kind == "receive":
             continue  # the reduction itself collects the beats

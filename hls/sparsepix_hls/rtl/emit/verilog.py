@@ -59,7 +59,7 @@ class _Writer:
             return f"{width}'d0"
         text = self._bits(index, stage, 0, min(width, here))
         text = text if width <= here else f"{width}'({text})"
-        return f"-{text}" if negated else text
+        return f"-({text})" if negated else text  # without brackets the sign would be that of a cast's width
 
     def _type(self, index: int) -> str:
         return f"{'signed ' if self.kifs[index][0] else ''}[{self.widths[index] - 1}:0]"
@@ -166,7 +166,7 @@ class _Writer:
         width, fraction = self.widths[i], self.kifs[i][2]
         match abs(op.opcode):
             case 0 | 1:
-                first, second = self._aligned(op, stage, op.data, width)
+                first, second = self._aligned(op, stage, op.data, width, fraction)
                 return f"{first} {'-' if op.opcode else '+'} {second}"
             case 4:
                 first = _shifted(self._wide(op.id0, stage, width), fraction - self.kifs[op.id0][2])
@@ -190,15 +190,18 @@ class _Writer:
             case 10:
                 assert not (op.data >> 32) & 3, "no bits of a negated value"
                 shift = ((op.data & 0xFFFFFFFF) + (1 << 31)) % (1 << 32) - (1 << 31)
-                first, second = self._aligned(op, stage, shift, width)
+                first, second = self._aligned(op, stage, shift, width, fraction)
                 return f"{first} {_SYMBOLS[(op.data >> 56) & 0xFF]} {second}"
         raise ValueError(f"da4ml: no such operation: {op}")
 
-    def _aligned(self, op: Op, stage: int, shift: int, width: int) -> tuple[str, str]:
-        """Two operands in the same units."""
-        shift += self.kifs[op.id0][2] - self.kifs[op.id1][2]
-        first = _shifted(self._wide(op.id0, stage, width), max(-shift, 0))
-        return first, _shifted(self._wide(op.id1, stage, width), max(shift, 0))
+    def _aligned(self, op: Op, stage: int, shift: int, width: int, fraction: int) -> tuple[str, str]:
+        """Two operands in units of the result; a constant 0 has no unit of its own."""
+        found = []
+        for index, places in ((op.id0, 0), (op.id1, shift)):
+            places += fraction - self.kifs[index][2]
+            found.append(_shifted(self._wide(index, stage, width), places if self.widths[index] else 0))
+            assert places >= 0 or not self.widths[index], "a sum is as fine as its terms"
+        return found[0], found[1]
 
     def _slice(self, i: int, op: Op, stage: int) -> str:
         """Some bits of a value, its sign repeated where they reach beyond."""

@@ -45,7 +45,7 @@ def rtl_modules(design: Design, clock_ns: float, fabric: Fabric = "amd") -> list
     if not design.sums_apart:
         raise ValueError("expected a design with sums_apart, as backend_design makes it for RTL")
     check_rtl_memory(design)
-    return stage_modules(Arrays(design), design.stages, max(clock_ns * LEVELS_PER_NS[fabric], 3.0))
+    return stage_modules(Arrays(design), design.stages, max(clock_ns * LEVELS_PER_NS[fabric], 3.0), fabric)
 
 
 def write_rtl_project(

@@ -15,6 +15,7 @@ from da4ml.types import CombLogic, Op, minimal_kif
 
 from sparsepix_hls.rtl.lower.arithmetic import as_variable, variable
 from sparsepix_hls.rtl.lower.operations import CONSTANT, INPUT, PRODUCT, operands
+from sparsepix_hls.rtl.lower.paired import pair_products, pairs_of
 from sparsepix_hls.rtl.lower.products import Kif, product_levels, product_luts
 from sparsepix_hls.rtl.lower.split import split_products
 from sparsepix_ops.errors import SparsePixError
@@ -93,9 +94,15 @@ class Function:
 
 @dataclass
 class Slices:
-    """DSP slices that a design may still take."""
+    """DSP slices that a design may still take.
+
+    Args:
+        left: how many.
+        in_pairs: two products in one slice where that can be.
+    """
 
     left: int = 0
+    in_pairs: bool = False
 
 
 Body = Callable[..., Mapping[str, np.ndarray]]
@@ -133,15 +140,31 @@ def trace(
             f"{name} ({title[:60]} ...): its chain of operations is too long for da4ml to follow: give layers in it a "
             "reuse_factor of 2 or more, which ends the chain there, or use --backend hls"
         ) from error
-    logic, in_dsp = split_products(logic, levels, _in_slices(logic, slices or Slices()))
+    slices = slices or Slices()
+    logic, pairs = _in_pairs(logic, slices) if slices.in_pairs else (logic, frozenset[int]())
+    logic, in_dsp = split_products(logic, levels, pairs | _in_slices(logic, slices, pairs))
     stage, depth = schedule(logic, levels, late, in_dsp)
     return Function(name, title, tuple(inputs), tuple(outputs), logic, stage, depth, in_dsp)
 
 
-def _in_slices(logic: CombLogic, slices: Slices) -> frozenset[int]:
-    """The products that DSP slices compute, those first that take the most LUTs."""
+def _luts(logic: CombLogic) -> dict[int, int]:
+    """LUTs of each product."""
     kifs = [minimal_kif(op.qint) for op in logic.ops]
-    luts = {i: product_luts([kifs[op.id0], kifs[op.id1]]) for i, op in enumerate(logic.ops) if op.opcode == PRODUCT}
+    return {i: product_luts([kifs[op.id0], kifs[op.id1]]) for i, op in enumerate(logic.ops) if op.opcode == PRODUCT}
+
+
+def _in_pairs(logic: CombLogic, slices: Slices) -> tuple[CombLogic, frozenset[int]]:
+    """Two products in one slice, those first that take the most LUTs."""
+    luts = _luts(logic)
+    pairs = sorted(pairs_of(logic), key=lambda pair: (-luts[pair.low] - luts[pair.high], pair.low))[: slices.left]
+    slices.left -= len(pairs)
+    return pair_products(logic, pairs)
+
+
+def _in_slices(logic: CombLogic, slices: Slices, pairs: frozenset[int]) -> frozenset[int]:
+    """The products that DSP slices compute, those first that take the most LUTs; without those that do already."""
+    kifs = [minimal_kif(op.qint) for op in logic.ops]
+    luts = {i: number for i, number in _luts(logic).items() if i not in pairs}
     fits = [i for i in luts if max(sum(kifs[k]) for k in (logic.ops[i].id0, logic.ops[i].id1)) <= DSP_BITS]
     chosen = sorted(fits, key=lambda i: (-luts[i], i))[: slices.left]
     slices.left -= len(chosen)

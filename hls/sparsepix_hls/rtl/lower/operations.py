@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from da4ml.types import Op
+from da4ml.types import Op, QInterval
 
 INPUT, CONSTANT, MUX, PRODUCT, LOOKUP, UNARY, BINARY = -1, 5, 6, 7, 8, 9, 10
 
@@ -30,3 +30,9 @@ def moved(op: Op, place: Mapping[int, int]) -> Op:
     if abs(op.opcode) == MUX:  # the place of the key is in the low bits
         data = (data >> 32 << 32) + place[data & 0xFFFFFFFF]
     return op._replace(id0=first, id1=second, data=data)
+
+
+def product_range(first: QInterval, second: QInterval) -> QInterval:
+    """What the product of two ranges can be."""
+    ends = [a * b for a in first[:2] for b in second[:2]]
+    return QInterval(min(ends), max(ends), first.step * second.step)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from da4ml.types import CombLogic, Op, QInterval, minimal_kif
 
-from sparsepix_hls.rtl.lower.operations import PRODUCT, moved
+from sparsepix_hls.rtl.lower.operations import PRODUCT, moved, product_range
 from sparsepix_hls.rtl.lower.products import in_digits, product_levels
 
 _ADD, _BITS = 0, 3
@@ -64,15 +64,9 @@ def _split(logic: CombLogic, deep: set[int]) -> tuple[CombLogic, dict[int, int]]
             parts = []
             for part in (low, high):
                 piece = add(Op(y, -1, _BITS, 0, part, op.latency, 0.0))
-                parts.append(add(Op(x, piece, PRODUCT, 0, _product(ops[x].qint, part), op.latency, 0.0)))
+                parts.append(add(Op(x, piece, PRODUCT, 0, product_range(ops[x].qint, part), op.latency, 0.0)))
             place[i] = add(Op(parts[0], parts[1], _ADD, 0, op.qint, op.latency, op.cost))
         else:
             place[i] = add(op)
     outputs = [place[index] if index >= 0 else index for index in logic.out_idxs]
     return logic._replace(ops=ops, out_idxs=outputs), place
-
-
-def _product(first: QInterval, second: QInterval) -> QInterval:
-    """What a product can be."""
-    ends = [a * b for a in first[:2] for b in second[:2]]
-    return QInterval(min(ends), max(ends), first.step * second.step)
