@@ -25,20 +25,21 @@ def show_estimate(console: Console, report: dict[str, Any]) -> None:
     table = _table(f"{report['top_function']} on {part['full_name']} at {report['clock_ns']:g} ns, estimated")
     for heading in ("stage", "layer", "op"):
         table.add_column(heading, overflow="fold")
-    for heading in ("cycles", "every", "LUT", "FF", "DSP"):
+    area = _AREA if estimate["total"]["bram"] else _AREA[:-1]
+    for heading in ("cycles", "every", *(key.upper() for key in area)):
         table.add_column(heading, justify="right", no_wrap=True)
     before = None
     for row in estimate["rows"]:
         stage = row["stage"] if row["stage"] != before else ""
         before = row["stage"]
-        counts = [f"{row[key]:,}" for key in ("latency_cycles", "interval_cycles", "lut", "ff", "dsp")]
+        counts = [f"{row[key]:,}" for key in ("latency_cycles", "interval_cycles", *area)]
         table.add_row(stage, row["name"], row["op"], *counts)
     table.add_section()
     total, used = estimate["total"], estimate["utilization"]
-    counts = [f"{total[key]:,}" for key in ("latency_cycles", "interval_cycles", "lut", "ff", "dsp")]
+    counts = [f"{total[key]:,}" for key in ("latency_cycles", "interval_cycles", *area)]
     table.add_row("total", "", "", *counts)
     if used:
-        table.add_row("share", "", "", "", "", *(f"{used[key]:.1%}" for key in ("lut", "ff", "dsp")))
+        table.add_row("share", "", "", "", "", *(f"{used[key]:.1%}" for key in area))
     console.print(table)
     console.print(
         f"estimated latency {estimate['latency_ns']:,.0f} ns, a new event every {estimate['interval_ns']:,.0f} ns "

@@ -24,6 +24,7 @@ from sparsepix_hls.rtl.emit.stages import Module
 from sparsepix_hls.rtl.emit.tree import tree_levels
 from sparsepix_hls.rtl.emit.verilog import register_bits
 from sparsepix_hls.rtl.lower.function import Field, Function
+from sparsepix_hls.rtl.lower.memory import blocks
 from sparsepix_hls.rtl.lower.operations import BINARY as BITWISE
 from sparsepix_hls.rtl.lower.operations import INPUT, LOOKUP, MUX, PRODUCT, UNARY, operands
 from sparsepix_hls.rtl.lower.products import product_luts
@@ -64,8 +65,9 @@ def function_work(function: Function) -> Counter[str]:
     logic, found = function.logic, Counter[str]()
     kifs = [minimal_kif(op.qint) for op in logic.ops]
     widths = [sum(kif) for kif in kifs]
+    in_memory = {i for memory in function.memories for i in memory.reads}
     for i, op in enumerate(logic.ops):
-        if op.opcode == INPUT:
+        if op.opcode == INPUT or i in in_memory:
             continue
         reads = [widths[k] for k in operands(op)]
         match abs(op.opcode):
@@ -85,6 +87,12 @@ def function_work(function: Function) -> Counter[str]:
             case k if k == BITWISE:
                 found["logic"] += widths[i]
     return found
+
+
+def memory_blocks(function: Function) -> int:
+    """Blocks of 18 kbit of the tables of a function."""
+    widths = [sum(minimal_kif(op.qint)) for op in function.logic.ops]
+    return sum(blocks(widths[memory.address], sum(widths[i] for i in memory.reads)) for memory in function.memories)
 
 
 def module_counts(module: Module, design: Design) -> Counts:
@@ -197,7 +205,8 @@ def estimate_rtl(design: Design, modules: list[Module], fabric: Fabric = "amd") 
         counts = module_counts(module, design)
         lut = LUTS[fabric] * sum(FACTORS[kind] * amount for kind, amount in counts.work.items())
         dsp = sum(len(function.in_dsp) for function in module.functions)
-        cost = Estimate(latency, interval, round(lut), counts.registers, dsp)
+        bram = sum(memory_blocks(function) for function in module.functions)
+        cost = Estimate(latency, interval, round(lut), counts.registers, dsp, bram)
         rows.append(Row(module.stage.name, _names(module), module.stage.kind, cost))
         stages.append(StageEstimate(module.stage.name, latency, interval))
     at_most = pace(design, modules)
@@ -209,5 +218,6 @@ def estimate_rtl(design: Design, modules: list[Module], fabric: Fabric = "amd") 
         lut=sum(row.cost.lut for row in rows),
         ff=sum(row.cost.ff for row in rows),
         dsp=sum(row.cost.dsp for row in rows),
+        bram=sum(row.cost.bram for row in rows),
     )
     return DesignEstimate(tuple(rows), tuple(stages), total, KIND)

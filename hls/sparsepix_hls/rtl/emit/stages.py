@@ -54,10 +54,10 @@ def stage_modules(arrays: Arrays, stages: tuple[Stage, ...], levels: float, fabr
         levels: of LUTs that a pipeline stage may have.
         fabric: of the part.
     """
-    slices = Slices(arrays.design.dsp)
+    slices = Slices(arrays.design.dsp, fabric=fabric)
     made = _modules(arrays, stages, levels, slices)
     if arrays.design.dsp and not slices.left and fabric == "amd":  # not enough: two products in one, where they fit
-        made = _modules(arrays, stages, levels, Slices(arrays.design.dsp, in_pairs=True))
+        made = _modules(arrays, stages, levels, Slices(arrays.design.dsp, in_pairs=True, fabric=fabric))
     return made
 
 

@@ -5,6 +5,7 @@ from da4ml.types import CombLogic, Op, minimal_kif
 
 from sparsepix_hls.rtl.emit.text import instance, unused
 from sparsepix_hls.rtl.lower.function import Function
+from sparsepix_hls.rtl.lower.memory import Memory
 from sparsepix_hls.rtl.lower.operations import CONSTANT, INPUT, LOOKUP, PRODUCT, operands
 from sparsepix_hls.rtl.lower.products import in_digits
 
@@ -28,14 +29,16 @@ class _Writer:
         self.kifs = [minimal_kif(op.qint) for op in self.logic.ops]
         self.widths = [sum(kif) for kif in self.kifs]
         self.last = self._last_uses()
+        self.places = {i: self._place(memory, i) for memory in function.memories for i in memory.reads}
         self.read: dict[str, int] = {}  # bits of each name that something reads
 
     def _last_uses(self) -> list[int]:
         """The stage in which each value is read last."""
-        last = list(self.function.stage)
+        last, in_memory = list(self.function.stage), {i for memory in self.function.memories for i in memory.reads}
         for i, op in enumerate(self.logic.ops):
+            here = self.function.stage[i] - (i in in_memory)  # an address is taken a stage before its word is there
             for read in operands(op):
-                last[read] = max(last[read], self.function.stage[i])
+                last[read] = max(last[read], here)
         for read in self.logic.out_idxs:
             if read >= 0:
                 last[read] = self.function.depth - 1
@@ -127,6 +130,18 @@ class _Writer:
         kind, name = self._type(i), f"v{i}"
         if op.opcode == INPUT:
             return [f"  wire {kind} {name} = {self._input(op.id0, self.widths[i])};"]
+        if i in self.places:
+            memory, low = self.places[i]
+            lines = [f"  wire {kind} {name} = {self._word(memory)}[{low} +: {self.widths[i]}];"]
+            if i == memory.reads[0]:
+                address = self._bits(memory.address, stage - 1)
+                word = f"{self._word(memory)}"
+                instance_of = f"{self.function.name}_memory{memory.address}"
+                lines[:0] = [
+                    f"  wire [{self._word_bits(memory) - 1}:0] {word};",
+                    f"  {instance_of} {word}_memory (clk, {address}, {word});",
+                ]
+            return lines
         if op.opcode == LOOKUP:
             address = self._bits(op.id0, stage)
             return [f"  wire {kind} {name};", f"  {self._table_name(op)} {name}_table ({address}, {name});"]
@@ -134,6 +149,17 @@ class _Writer:
             module = ("multiplier" if i in self.function.in_dsp else "product") if op.opcode == PRODUCT else "adder"
             return [f"  wire {kind} {name};", *self._module_of_two(module, i, op, stage)]
         return [f"  wire {kind} {name} = {self._expression(i, op, stage)};"]
+
+    def _place(self, memory: Memory, index: int) -> tuple[Memory, int]:
+        """Where a value is in the words of its memory."""
+        before = memory.reads[: memory.reads.index(index)]
+        return memory, sum(self.widths[i] for i in before)
+
+    def _word(self, memory: Memory) -> str:
+        return f"word{memory.address}"
+
+    def _word_bits(self, memory: Memory) -> int:
+        return sum(self.widths[i] for i in memory.reads)
 
     def _long_sum(self, i: int, op: Op) -> bool:
         """Whether an operation is an adder of a sum of products."""
@@ -265,11 +291,10 @@ class _Writer:
         """A module for each table: a ``case`` that synthesis turns into LUTs."""
         made: dict[str, str] = {}
         for i, op in enumerate(self.logic.ops):
-            if op.opcode != LOOKUP or self._table_name(op) in made or not self.widths[i]:
+            if op.opcode != LOOKUP or i in self.places or self._table_name(op) in made or not self.widths[i]:
                 continue
             name, bits, width = self._table_name(op), self.widths[op.id0], self.widths[i]
-            assert self.logic.lookup_tables is not None
-            values = self.logic.lookup_tables[op.data].padded_table(self.logic.ops[op.id0].qint)
+            values = self._values(op)
             lines = [
                 f"module {name} (input logic [{bits - 1}:0] address, output logic [{width - 1}:0] value);",
                 "  always_comb",
@@ -280,7 +305,34 @@ class _Writer:
                     lines.append(f"      {bits}'d{address}: value = {width}'h{int(value) % (1 << width):x};")
             lines += [f"      default: value = {width}'h0;", "    endcase", "endmodule", ""]
             made[name] = "\n".join(lines)
-        return list(made.values())
+        return [*made.values(), *map(self._memory, self.function.memories)]
+
+    def _values(self, op: Op) -> np.ndarray:
+        """What an operation looks up, by the bits of its address; not a number where no address points."""
+        assert self.logic.lookup_tables is not None
+        return self.logic.lookup_tables[op.data].padded_table(self.logic.ops[op.id0].qint)
+
+    def _memory(self, memory: Memory) -> str:
+        """The module of a memory."""
+        bits, width, low = self.widths[memory.address], self._word_bits(memory), 0
+        words = [0] * (1 << bits)
+        for i in memory.reads:
+            for address, value in enumerate(np.nan_to_num(self._values(self.logic.ops[i]))):
+                words[address] |= (int(value) % (1 << self.widths[i])) << low
+            low += self.widths[i]
+        lines = [
+            f"module {self.function.name}_memory{memory.address} (",
+            f"    input logic clk, input logic [{bits - 1}:0] address, output logic [{width - 1}:0] word",
+            ");",
+            f'  (* rom_style = "block" *) logic [{width - 1}:0] words[{len(words)}];',
+            "  initial begin",
+            *(f"    words[{address}] = {width}'h{word:x};" for address, word in enumerate(words)),
+            "  end",
+            "  always_ff @(posedge clk) word <= words[address];",
+            "endmodule",
+            "",
+        ]
+        return "\n".join(lines)
 
 
 def _shifted(text: str, places: int) -> str:

@@ -13,7 +13,9 @@ import numpy as np
 from da4ml.trace import FixedVariable, comb_trace
 from da4ml.types import CombLogic, Op, minimal_kif
 
+from sparsepix_hls.project.parts import Fabric
 from sparsepix_hls.rtl.lower.arithmetic import as_variable, variable
+from sparsepix_hls.rtl.lower.memory import READ_LEVELS, Memory, memories
 from sparsepix_hls.rtl.lower.operations import CONSTANT, INPUT, PRODUCT, operands
 from sparsepix_hls.rtl.lower.paired import pair_products, pairs_of
 from sparsepix_hls.rtl.lower.products import Kif, product_levels, product_luts
@@ -80,6 +82,7 @@ class Function:
         stage: of each operation, from 0.
         depth: number of stages.
         in_dsp: the products that DSP slices compute.
+        memories: the tables that block memory holds.
     """
 
     name: str
@@ -90,6 +93,7 @@ class Function:
     stage: tuple[int, ...]
     depth: int
     in_dsp: frozenset[int] = frozenset()
+    memories: tuple[Memory, ...] = ()
 
 
 @dataclass
@@ -99,10 +103,12 @@ class Slices:
     Args:
         left: how many.
         in_pairs: two products in one slice where that can be.
+        fabric: of the part; None: no table goes into its block memory.
     """
 
     left: int = 0
     in_pairs: bool = False
+    fabric: Fabric | None = None
 
 
 Body = Callable[..., Mapping[str, np.ndarray]]
@@ -143,8 +149,10 @@ def trace(
     slices = slices or Slices()
     logic, pairs = _in_pairs(logic, slices) if slices.in_pairs else (logic, frozenset[int]())
     logic, in_dsp = split_products(logic, levels, pairs | _in_slices(logic, slices, pairs))
-    stage, depth = schedule(logic, levels, late, in_dsp)
-    return Function(name, title, tuple(inputs), tuple(outputs), logic, stage, depth, in_dsp)
+    tables = memories(logic, slices.fabric) if slices.fabric else ()
+    reads = {i: READ_LEVELS[slices.fabric] for memory in tables for i in memory.reads} if slices.fabric else {}
+    stage, depth = schedule(logic, levels, late, in_dsp, reads)
+    return Function(name, title, tuple(inputs), tuple(outputs), logic, stage, depth, in_dsp, tables)
 
 
 def _luts(logic: CombLogic) -> dict[int, int]:
@@ -215,7 +223,11 @@ def levels_of(op: Op, kifs: Sequence[Kif], width: int) -> float:
 
 
 def schedule(
-    logic: CombLogic, levels: float, late: float = 0.0, in_dsp: frozenset[int] = frozenset()
+    logic: CombLogic,
+    levels: float,
+    late: float = 0.0,
+    in_dsp: frozenset[int] = frozenset(),
+    in_memory: Mapping[int, float] | None = None,
 ) -> tuple[tuple[int, ...], int]:
     """A stage for each operation: as few stages as the levels allow, then as balanced as these stages allow.
 
@@ -224,31 +236,38 @@ def schedule(
         levels: that a stage may have.
         late: levels in front of the inputs.
         in_dsp: products that DSP slices compute.
+        in_memory: look-ups in block memory, with the levels that they take after the clock.
     """
+    in_memory = in_memory or {}
     kifs = [minimal_kif(op.qint) for op in logic.ops]
     reads = [operands(op) for op in logic.ops]
     delays = [
         late if op.opcode == INPUT else levels_of(op, [kifs[i] for i in read] or [(0, 0, 0)], sum(kifs[k]))
         for k, (op, read) in enumerate(zip(logic.ops, reads, strict=True))
     ]
-    delays = [DSP_LEVELS if k in in_dsp else delay for k, delay in enumerate(delays)]
+    delays = [in_memory.get(k, DSP_LEVELS if k in in_dsp else delay) for k, delay in enumerate(delays)]
     slowest = max(delays, default=0.0)
     low, high = slowest, max(levels, slowest)
-    best = _as_soon_as_possible(logic, reads, delays, high)
+    best = _as_soon_as_possible(logic, reads, delays, high, in_memory)
     while high - low > 0.25:
         middle = (low + high) / 2
-        found = _as_soon_as_possible(logic, reads, delays, middle)
+        found = _as_soon_as_possible(logic, reads, delays, middle, in_memory)
         low, high, best = (low, middle, found) if max(found) == max(best) else (middle, high, best)
     return tuple(best), max(best) + 1
 
 
-def _as_soon_as_possible(logic: CombLogic, reads: list[list[int]], delays: list[float], limit: float) -> list[int]:
-    stages, times = [], []
-    for op, read, delay in zip(logic.ops, reads, delays, strict=True):
+def _as_soon_as_possible(
+    logic: CombLogic, reads: list[list[int]], delays: list[float], limit: float, in_memory: Mapping[int, float]
+) -> list[int]:
+    stages: list[int] = []
+    times: list[float] = []
+    for k, (op, read, delay) in enumerate(zip(logic.ops, reads, delays, strict=True)):
         changing = [i for i in read if logic.ops[i].opcode != CONSTANT]
         stage = max((stages[i] for i in changing), default=0)
         begin = max((times[i] for i in changing if stages[i] == stage), default=0.0)
-        if begin + delay > limit and op.opcode not in (INPUT, CONSTANT):
+        if k in in_memory:
+            stage, begin = stage + 1, 0.0  # a clock after its address
+        elif begin + delay > limit and op.opcode not in (INPUT, CONSTANT):
             stage, begin = stage + 1, 0.0
         stages.append(stage)
         times.append(begin + delay)
