@@ -1,20 +1,26 @@
-"""The 12 published 8-bit sparse models: our RTL, measured, beside the published firmware.
+"""The 12 published 8-bit sparse models: three designs of our RTL each, measured, beside the published firmware.
 
     python benchmarks/firmware.py --output FOLDER                      # all of them: hours on two cores
     python benchmarks/firmware.py --output FOLDER --only neutrino_20   # some of them
+    python benchmarks/firmware.py --output FOLDER --points rows        # one design of each
     python benchmarks/firmware.py --output FOLDER --no-area            # cycles only, minutes
 
+Designs: 'fast', the quickest with a third of the published LUTs; 'balanced', the smallest that is twice as quick as
+the published one and takes events 3.5 times as often; 'rows', one row of the image a clock as it arrives, the quickest
+from the last row on with a sixth of the published LUTs. Limits are by estimate; if none keeps to them, the nearest.
+
 Ours: clocks by Verilator, LUTs by Yosys, stage by stage. Published: C synthesis by Vitis HLS, LUTs after Vivado's logic
-synthesis. So the two areas come from two synthesis tools; Yosys usually maps less tightly. Each design is the quickest
-of some whose estimate needs at most 45 % of the published LUTs. Weights are trained, in FOLDER/models (see
-trained_models.py; 'right' is the fraction of right decisions on the test images). Every output of 200 of those images
-and of hard synthetic ones is compared with the integer reference. Results are kept in FOLDER/firmware.csv, and what
-is there is not measured again.
+synthesis. So the two areas come from two synthesis tools; Yosys usually maps less tightly. Weights are trained, in
+FOLDER/models (see trained_models.py; 'right' is the fraction of right decisions on the test images). Every output of
+200 of those images and of hard synthetic ones is compared with the integer reference. Results are kept in
+FOLDER/firmware.csv, and what is there is not measured again.
 """
 
 import argparse
 import csv
+import itertools
 import tempfile
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,43 +30,91 @@ from rich.table import Table
 from trained_models import name_of, train_published
 
 import sparsepix_hls
-from sparsepix_hls.cost.costs import interval
-from sparsepix_hls.design.options import Options
+from sparsepix_hls.design.options import LayerOptions, Options
 from sparsepix_hls.flow.backends import backend_design
 from sparsepix_hls.flow.report import read_report
 from sparsepix_hls.flow.rtl import RTL
 from sparsepix_hls.frontend.reader import read_model
 from sparsepix_hls.ir.graph import Graph
+from sparsepix_hls.layers.sparse_conv2d import SparseConv2d
 from sparsepix_hls.project.parts import find_part
 from sparsepix_hls.project.testbench_data import synthetic_events
 from sparsepix_hls.reference.published_models import PUBLISHED_MODELS, PublishedModel
 from sparsepix_ops import reference
 
-CLOCK_NS, PART, SHARE = 5.0, "xcu250-figd2104-2L-e", 0.45
+CLOCK_NS, PART = 5.0, "xcu250-figd2104-2L-e"
+POINTS = ("fast", "balanced", "rows")
 EVENTS = 200
-COLUMNS = ("model", "accuracy", "options", "estimated_latency", "estimated_lut", "latency", "interval", "mismatches")
-COLUMNS += ("lut", "ff", "dsp", "levels", "published_latency", "published_interval", "published_lut", "published_dsp")
+COLUMNS = ("model", "point", "accuracy", "options", "estimated_latency", "estimated_lut", "latency", "tail", "interval")
+COLUMNS += ("mismatches", "lut", "ff", "dsp", "bram", "levels")
+COLUMNS += ("published_latency", "published_interval", "published_lut", "published_dsp")
 
 
-def choose(graph: Graph, published: PublishedModel) -> Options:
-    """The quickest design whose estimate needs at most ``SHARE`` of the published LUTs."""
+@dataclass(frozen=True)
+class Candidate:
+    """A design and its estimate; ``tail_cycles`` are those from the last beat of an image to its result."""
+
+    options: Options
+    latency_cycles: int
+    tail_cycles: int
+    interval_cycles: int
+    lut: int
+
+
+def candidates(graph: Graph, point: str, slots: int) -> list[Options]:
+    """What a point is chosen from."""
+    later = [layer.name for layer in graph.layers if isinstance(layer, SparseConv2d)][1:]
+    if point == "fast":
+        base = Options(reduce="scan", scan_pixels=2, dsp=1000)
+        return [replace(base, layers={name: LayerOptions(None, r) for name in later}) for r in (1, 2, 3)] + [
+            replace(base, reuse_factor=r) for r in (2, 3, 4)
+        ]
+    if point == "balanced":
+        base = Options(reduce="scan", conv="overlap", dsp=500)
+        factors = sorted({5, 7, slots // 2, slots})
+        return [replace(base, scan_pixels=lanes, reuse_factor=r) for lanes in (None, 2) for r in factors]
+    return [Options(reduce="stream", io="stream", dsp=1000, reuse_factor=r) for r in (2, 3, 4, 6)]
+
+
+def choose(graph: Graph, point: str, published: PublishedModel) -> Options:
+    """The best design of a point; see above."""
     found = []
-    for lanes in (2, 1):
-        scan = -(-published.max_pixels // lanes)
-        for target in sorted({3, 4, 5, 6, 8, interval(scan)}):
-            # The scan itself takes longer; a target makes the layers after it quicker, at more area.
-            rounds = Options(reduce="scan", scan_pixels=lanes, reuse_factor=target)
-            design, _ = backend_design(graph, rounds, CLOCK_NS, RTL)
-            total = RTL.lower(design, CLOCK_NS, find_part(PART)).estimate().total
-            found.append((total.lut > SHARE * published.lut, total.latency_cycles, total.lut, rounds))
-    return min(found, key=lambda point: point[:3])[3]
+    for options in candidates(graph, point, published.max_pixels):
+        design, _ = backend_design(graph, options, CLOCK_NS, RTL)
+        firmware = RTL.lower(design, CLOCK_NS, find_part(PART))
+        total = firmware.estimate().total
+        tail = total.latency_cycles - (design.beats - 1 if design.io == "stream" else 0)
+        found.append(Candidate(options, total.latency_cycles, tail, total.interval_cycles, total.lut))
+
+    def order(one: Candidate) -> tuple[float, ...]:
+        if point == "balanced":
+            slow = max(
+                one.latency_cycles / published.latency_cycles / 0.53,
+                one.interval_cycles / published.interval_cycles / 0.29,
+            )
+            return max(slow, 1.0), one.lut
+        large = one.lut / published.lut / (1 / 3 if point == "fast" else 1 / 6)
+        return max(large, 1.0), one.tail_cycles, one.lut
+
+    return min(found, key=order).options
 
 
-def measure(published: PublishedModel, models: Path, folder: Path, with_area: bool, console: Console) -> dict:
-    """Everything that is measured of a model, a row of the table.
+def described(options: Options) -> str:
+    """What differs from the defaults, for the table."""
+    said = [f"{f.name} {getattr(options, f.name)}" for f in fields(options) if f.name != "layers"]
+    default = [f"{f.name} {f.default}" for f in fields(options) if f.name != "layers"]
+    layers = [f"{name}: reuse_factor {own.reuse_factor}" for name, own in options.layers.items()]
+    return ", ".join([*(text for text in said if text not in default), *layers])
+
+
+def measure(
+    published: PublishedModel, point: str, models: Path, folder: Path, with_area: bool, console: Console
+) -> dict:
+    """Everything that is measured of a design, a row of the table.
 
     Args:
         published: the model.
+        point: of ``POINTS``.
         models: folder of the trained ones.
         folder: of the firmware.
         with_area: also synthesize.
@@ -68,7 +122,7 @@ def measure(published: PublishedModel, models: Path, folder: Path, with_area: bo
     """
     trained = train_published(published, models, console)
     model = read_model(trained.path)
-    options = choose(model.graph, published)
+    options = choose(model.graph, point, published)
     project = sparsepix_hls.translate(
         trained.path, folder / name_of(published), part=PART, clock_ns=CLOCK_NS, options=options, backend="rtl"
     )
@@ -81,11 +135,13 @@ def measure(published: PublishedModel, models: Path, folder: Path, with_area: bo
     measured = project.measure(images)
     row = {
         "model": name_of(published),
+        "point": point,
         "accuracy": round(trained.accuracy, 4),
-        "options": f"scan_pixels {options.scan_pixels}, reuse_factor {options.reuse_factor}",
+        "options": described(options),
         "estimated_latency": estimated["latency_cycles"],
         "estimated_lut": estimated["lut"],
         "latency": measured.latency_cycles,
+        "tail": measured.tail_cycles,
         "interval": measured.interval_cycles,
         "mismatches": wrong + sum(measured.mismatches.values()),
         "published_latency": published.latency_cycles,
@@ -95,31 +151,39 @@ def measure(published: PublishedModel, models: Path, folder: Path, with_area: bo
     }
     if with_area:
         area = project.synthesize(console)
-        row |= {key: area.total(key) for key in ("lut", "ff", "dsp")} | {"levels": area.deepest[1].levels}
+        row |= {key: area.total(key) for key in ("lut", "ff", "dsp", "bram")} | {"levels": area.deepest[1].levels}
     return row
 
 
 def picture(rows: list[dict]) -> Figure:
-    """Latency against LUTs, each published model joined to ours; without an area of ours, its estimate."""
+    """Latency against LUTs: the published models and our designs; without an area of ours, its estimate."""
     figure = Figure(figsize=(9, 5.6), layout="constrained")
     axes = figure.subplots()
     colours = {"neutrino": "#1f77b4", "jet": "#2ca02c", "mnist": "#9467bd"}
+    marks = {"fast": "o", "balanced": "s", "rows": "^"}
     for row in rows:
         dataset, pixels = row["model"].split("_")
         known = bool(row.get("lut"))
-        ours = (float(row["lut"] if known else row["estimated_lut"]), float(row["latency"]))
-        published = (float(row["published_lut"]), float(row["published_latency"]))
-        axes.annotate(
-            "", ours, published, arrowprops={"arrowstyle": "->", "color": colours[dataset], "alpha": 0.4, "shrinkA": 6}
+        # Rows come one by one: what counts is how long after the last one the answer is there.
+        clocks = float(row["tail" if row["point"] == "rows" else "latency"])
+        ours = (float(row["lut"] if known else row["estimated_lut"]), clocks)
+        axes.scatter(
+            float(row["published_lut"]), float(row["published_latency"]), marker="*", color=colours[dataset], s=140
         )
-        axes.scatter(*published, marker="*", color=colours[dataset], s=140, zorder=3)
         filled = {"color": colours[dataset]} if known else {"facecolor": "white", "edgecolor": colours[dataset]}
-        axes.scatter(*ours, marker="o", s=48, zorder=3, **filled)
+        axes.scatter(*ours, marker=marks[row["point"]], s=40, zorder=3, **filled)
         axes.annotate(pixels, ours, xytext=(6, 4), textcoords="offset points", fontsize=8)
-    for label, marker in (("published (Vitis HLS, Vivado)", "*"), ("ours (Verilator, Yosys; hollow: estimate)", "o")):
+    said = {
+        "*": "published (Vitis HLS, Vivado)",
+        "o": "ours: fast",
+        "s": "balanced",
+        "^": "row by row, from the last one",
+    }
+    for marker, label in said.items():
         axes.scatter([], [], marker=marker, color="grey", label=label)
     for name, colour in colours.items():
         axes.scatter([], [], marker="s", color=colour, label=name)
+    axes.scatter([], [], marker="o", facecolor="white", edgecolor="grey", label="hollow: LUTs estimated")
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.xaxis.set_minor_formatter(lambda value, _: f"{value:,.0f}" if str(int(value))[0] in "25" else "")
@@ -128,8 +192,8 @@ def picture(rows: list[dict]) -> Figure:
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_xlabel("LUTs")
     axes.set_ylabel("latency in cycles of 5 ns")
-    axes.legend(fontsize=9, frameon=False, ncols=2)
-    axes.set_title("Published 8-bit models and our RTL of them (numbers: pixels)", fontsize=11)
+    axes.legend(fontsize=8, frameon=False, ncols=2)
+    axes.set_title("Published 8-bit models and three designs of each as our RTL (numbers: pixels)", fontsize=11)
     return figure
 
 
@@ -137,13 +201,28 @@ def show(console: Console, rows: list[dict]) -> None:
     """The table."""
     table = Table(title="cycles of 5 ns; areas: Vivado (published), Yosys (ours)")
     table.add_column("model", no_wrap=True)
-    table.add_column("ours")
-    for heading in ("right", "lat.", "was", "every", "was", "LUT", "estimate", "was", "DSP", "was", "levels", "wrong"):
+    table.add_column("ours", no_wrap=True)
+    keys = ("accuracy", "latency", "published_latency", "tail", "interval", "published_interval", "lut")
+    keys += ("estimated_lut", "published_lut", "dsp", "published_dsp", "levels", "mismatches")
+    headings = (
+        "right",
+        "lat.",
+        "was",
+        "tail",
+        "every",
+        "was",
+        "LUT",
+        "estimate",
+        "was",
+        "DSP",
+        "was",
+        "levels",
+        "wrong",
+    )
+    for heading in headings:
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
-        keys = ("accuracy", "latency", "published_latency", "interval", "published_interval", "lut", "estimated_lut")
-        keys += ("published_lut", "dsp", "published_dsp", "levels", "mismatches")
-        table.add_row(row["model"], row["options"], *("" if row.get(key) is None else str(row[key]) for key in keys))
+        table.add_row(row["model"], row["point"], *("" if row.get(key) is None else str(row[key]) for key in keys))
     Console(width=max(console.width, 140)).print(table)
 
 
@@ -151,6 +230,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Our RTL of the published models, measured, beside theirs.")
     parser.add_argument("--output", type=Path, metavar="FOLDER", required=True, help="firmware.csv and firmware.png")
     parser.add_argument("--only", nargs="+", metavar="MODEL", help="as neutrino_20")
+    parser.add_argument("--points", nargs="+", choices=POINTS, default=POINTS, help="designs (default: all)")
     parser.add_argument("--no-area", action="store_true", help="leave out the synthesis")
     options = parser.parse_args()
     console = Console()
@@ -160,21 +240,22 @@ def main() -> None:
         parser.error(f"--only: expected some of {', '.join(models)}, found {', '.join(sorted(unknown))}")
     file = options.output / "firmware.csv"
     options.output.mkdir(parents=True, exist_ok=True)
-    kept: dict[str, dict] = {}
+    kept: dict[tuple[str, str], dict] = {}
     if file.is_file():
         with file.open(newline="", encoding="utf-8") as stream:
-            kept = {row["model"]: row for row in csv.DictReader(stream)}
-    for name in options.only or models:
-        if name in kept and (kept[name]["lut"] or options.no_area):
+            kept = {(row["model"], row["point"]): row for row in csv.DictReader(stream)}
+    for name, point in itertools.product(options.only or models, options.points):
+        if (name, point) in kept and (kept[name, point]["lut"] or options.no_area):
             continue
-        console.print(f"{name} ...")
+        console.print(f"{name}, {point} ...")
         with tempfile.TemporaryDirectory() as folder:
-            kept[name] = measure(models[name], options.output / "models", Path(folder), not options.no_area, console)
+            found = measure(models[name], point, options.output / "models", Path(folder), not options.no_area, console)
+        kept[name, point] = found
         with file.open("w", newline="", encoding="utf-8") as stream:
             writer = csv.DictWriter(stream, COLUMNS)
             writer.writeheader()
             writer.writerows(kept.values())
-    rows = [kept[name] for name in models if name in kept]
+    rows = [kept[key] for key in itertools.product(models, POINTS) if key in kept]
     show(console, rows)
     picture(rows).savefig(options.output / "firmware.png", dpi=130)
 
