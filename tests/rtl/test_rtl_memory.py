@@ -5,6 +5,7 @@ import subprocess
 import numpy as np
 import pytest
 
+from sparsepix_hls.rtl.emit.stages import MEMORIES
 from sparsepix_hls.rtl.emit.verilog import function_source
 from sparsepix_hls.rtl.lower.arithmetic import table
 from sparsepix_hls.rtl.lower.function import Field, Slices, trace
@@ -31,7 +32,7 @@ def lookup(words, fabric):
         place = a[0] + a[1]
         return {"y": np.array([table(place, [*row.tolist(), row[-1]]) * 2 + 1 for row in values], dtype=object)}
 
-    return trace("m", "words", [address], [result], body, 8.5, slices=Slices(fabric=fabric)), values
+    return trace("m", "words", [address], [result], body, 8.5, slices=Slices(memory=MEMORIES.get(fabric))), values
 
 
 @pytest.mark.parametrize("fabric", FLOWS)

@@ -14,7 +14,16 @@ from sparsepix_hls.rtl.emit.text import connected, instance, module_text, port, 
 from sparsepix_hls.rtl.emit.tree import tree_depth, tree_module, tree_step
 from sparsepix_hls.rtl.emit.verilog import function_source
 from sparsepix_hls.rtl.lower.function import Field, Function, Slices, trace
+from sparsepix_hls.rtl.lower.memory import BlockMemory
 from sparsepix_hls.rtl.lower.ports import title
+
+
+# A read takes 1 to 1.5 ns (AMD DS923), 4.6 ns (ECP5, nextpnr).
+MEMORIES: dict[Fabric, BlockMemory] = {
+    "amd": BlockMemory(6, 2.5),
+    "ecp5": BlockMemory(4, 3.0),
+    "gowin": BlockMemory(4, 3.0),
+}
 
 
 @dataclass(frozen=True)
@@ -54,10 +63,10 @@ def stage_modules(arrays: Arrays, stages: tuple[Stage, ...], levels: float, fabr
         levels: of LUTs that a pipeline stage may have.
         fabric: of the part.
     """
-    slices = Slices(arrays.design.dsp, fabric=fabric)
+    slices = Slices(arrays.design.dsp, memory=MEMORIES[fabric])
     made = _modules(arrays, stages, levels, slices)
     if arrays.design.dsp and not slices.left and fabric == "amd":  # not enough: two products in one, where they fit
-        made = _modules(arrays, stages, levels, Slices(arrays.design.dsp, in_pairs=True, fabric=fabric))
+        made = _modules(arrays, stages, levels, Slices(arrays.design.dsp, in_pairs=True, memory=MEMORIES[fabric]))
     return made
 
 

@@ -13,9 +13,8 @@ import numpy as np
 from da4ml.trace import FixedVariable, comb_trace
 from da4ml.types import CombLogic, Op, minimal_kif
 
-from sparsepix_hls.project.parts import Fabric
 from sparsepix_hls.rtl.lower.arithmetic import as_variable, variable
-from sparsepix_hls.rtl.lower.memory import READ_LEVELS, Memory, memories
+from sparsepix_hls.rtl.lower.memory import BlockMemory, Memory, memories
 from sparsepix_hls.rtl.lower.operations import CONSTANT, INPUT, PRODUCT, operands
 from sparsepix_hls.rtl.lower.paired import pair_products, pairs_of
 from sparsepix_hls.rtl.lower.products import Kif, product_levels, product_luts
@@ -98,17 +97,17 @@ class Function:
 
 @dataclass
 class Slices:
-    """DSP slices that a design may still take.
+    """DSP slices that a design may still take, and the memory of its part.
 
     Args:
         left: how many.
         in_pairs: two products in one slice where that can be.
-        fabric: of the part; None: no table goes into its block memory.
+        memory: for tables; None: there is none.
     """
 
     left: int = 0
     in_pairs: bool = False
-    fabric: Fabric | None = None
+    memory: BlockMemory | None = None
 
 
 Body = Callable[..., Mapping[str, np.ndarray]]
@@ -149,8 +148,8 @@ def trace(
     slices = slices or Slices()
     logic, pairs = _in_pairs(logic, slices) if slices.in_pairs else (logic, frozenset[int]())
     logic, in_dsp = split_products(logic, levels, pairs | _in_slices(logic, slices, pairs))
-    tables = memories(logic, slices.fabric) if slices.fabric else ()
-    reads = {i: READ_LEVELS[slices.fabric] for memory in tables for i in memory.reads} if slices.fabric else {}
+    tables = memories(logic, slices.memory.lut_inputs) if slices.memory else ()
+    reads = {i: slices.memory.read_levels for memory in tables for i in memory.reads} if slices.memory else {}
     stage, depth = schedule(logic, levels, late, in_dsp, reads)
     return Function(name, title, tuple(inputs), tuple(outputs), logic, stage, depth, in_dsp, tables)
 

@@ -9,13 +9,23 @@ from dataclasses import dataclass
 
 from da4ml.types import CombLogic, minimal_kif
 
-from sparsepix_hls.project.parts import Fabric
 from sparsepix_hls.rtl.lower.operations import CONSTANT, LOOKUP
 
 _BLOCK_BITS, _BLOCK_WIDTH = 18432, 36  # of a block of 18 kbit, as AMD, Lattice and Gowin have them; 512 words or more
 _LUTS_A_BLOCK = 150  # that a block has to save: parts have 300 to 400 LUTs for each, and most designs need none else
-# Levels of LUTs that a read takes, from the clock to the word: 1 to 1.5 ns (AMD DS923), 4.6 ns (nextpnr, ECP5).
-READ_LEVELS: dict[Fabric, float] = {"amd": 2.5, "ecp5": 3.0, "gowin": 3.0}
+
+
+@dataclass(frozen=True)
+class BlockMemory:
+    """What the block memory of a part is like, beside its LUTs.
+
+    Args:
+        lut_inputs: of a look-up table.
+        read_levels: levels of LUTs that a read takes, from the clock to the word.
+    """
+
+    lut_inputs: int
+    read_levels: float
 
 
 @dataclass(frozen=True)
@@ -31,7 +41,7 @@ class Memory:
     reads: tuple[int, ...]
 
 
-def memories(logic: CombLogic, fabric: Fabric) -> tuple[Memory, ...]:
+def memories(logic: CombLogic, lut_inputs: int) -> tuple[Memory, ...]:
     """The tables that block memory is good for."""
     groups: dict[int, list[int]] = defaultdict(list)
     for i, op in enumerate(logic.ops):
@@ -40,15 +50,14 @@ def memories(logic: CombLogic, fabric: Fabric) -> tuple[Memory, ...]:
     found = []
     for address, reads in groups.items():
         bits, width = _bits(logic, address), sum(_bits(logic, i) for i in reads)
-        if width * table_luts(bits, fabric) >= _LUTS_A_BLOCK * blocks(bits, width):
+        if width * table_luts(bits, lut_inputs) >= _LUTS_A_BLOCK * blocks(bits, width):
             found.append(Memory(address, tuple(reads)))
     return tuple(found)
 
 
-def table_luts(bits: int, fabric: Fabric) -> float:
+def table_luts(bits: int, lut_inputs: int) -> float:
     """LUTs of a table of one bit with so many bits of address."""
-    inputs = 6 if fabric == "amd" else 4
-    return 2.0 ** (bits - inputs) if bits >= inputs else 0.6
+    return 2.0 ** (bits - lut_inputs) if bits >= lut_inputs else 0.6
 
 
 def blocks(bits: int, width: int) -> int:
