@@ -17,7 +17,6 @@ from sparsepix_hls.rtl.lower.function import Field, Function, Slices, trace
 from sparsepix_hls.rtl.lower.memory import BlockMemory
 from sparsepix_hls.rtl.lower.ports import title
 
-
 # A read takes 1 to 1.5 ns (AMD DS923), 4.6 ns (ECP5, nextpnr).
 MEMORIES: dict[Fabric, BlockMemory] = {
     "amd": BlockMemory(6, 2.5),
