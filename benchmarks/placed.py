@@ -1,11 +1,12 @@
 """Designs placed and routed on an FPGA by open tools: the clock, the cells, the longest path, and how long it took.
 
-    python benchmarks/placed.py                     # all of them: a quarter of an hour of one core
+    python benchmarks/placed.py                     # all of them: half an hour of one core
     python benchmarks/placed.py --only small
     python benchmarks/placed.py --part gw5ast-138   # another chip
 
 'small': 24x24 pixels, N = 8, convolution 3x3 to 3 channels, max pool 4, dense 8, dense 2. 'neutrino_8': the neutrino
-preset (63x63) with N = 8. Both take one row of the image a clock. Weights are random and of 8 bits. Every output of 32
+preset (63x63) with N = 8. Both take one row of the image a clock. 'digits': the demo's model (48x48, the 20 largest
+pixels), eight pixels a clock. Weights are random and of 8 bits. Every output of 32
 events is compared with the integer reference in simulation, before the design is placed.
 """
 
@@ -45,6 +46,7 @@ def small() -> nn.Module:
 MODELS = {
     "small": (small, (1, 24, 24), 8.0, 24, 25),
     "neutrino_8": (lambda: sp.models.neutrino(8), (1, 63, 63), 12.0, 63, 64),
+    "digits": (lambda: sp.models.digits(20, selection="magnitude"), (1, 48, 48), 12.0, 8, 600),
 }
 
 

@@ -86,7 +86,7 @@ def test_a_scan_of_an_image_in_beats(lanes, tmp_path):
 def test_the_largest_pixels_of_a_stream(tmp_path):
     """The list of two images of any values; that it comes in time is proved for ever above."""
     parameters = LARGEST | {"BEAT_PIXELS": 3, "BEATS": 2, "MAX_PIXELS": 2}
-    prove(formulas(tmp_path, module_sources("reduce_largest"), "reduce_largest", parameters), 13, for_ever=False)
+    prove(formulas(tmp_path, module_sources("reduce_largest"), "reduce_largest", parameters), 14, for_ever=False)
 
 
 def test_every_checked_module_is_proved():

@@ -70,7 +70,7 @@ def scan_interval(design: Design) -> int:
 
 def largest_tail(design: Design) -> int:
     """Clocks from the last beat of an image until a stream has the list of its largest pixels."""
-    return (design.pixels_per_cycle - 1).bit_length() + design.input_reduce.max_pixels + 4
+    return (design.pixels_per_cycle - 1).bit_length() + design.input_reduce.max_pixels + 5
 
 
 def stream_cuts(arrays: Arrays, levels: float) -> int:

@@ -27,7 +27,7 @@ module reduce_largest_properties #(
     input logic busy,
     input logic [SLOT_BITS-1:0] slot
 );
-  localparam int LATE = LEVELS + MAX_PIXELS + 4;  // clocks from the last beat to the list
+  localparam int LATE = LEVELS + MAX_PIXELS + 5;  // clocks from the last beat to the list
   int beats;
   logic known = 0;
   logic [LATE-1:0] ended;  // bit k: a last beat came k + 1 clocks ago

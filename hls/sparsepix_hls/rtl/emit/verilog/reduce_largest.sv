@@ -5,7 +5,7 @@
 // image; and each that leaves takes its place in a second list, in row-major order. Of equal scores the earlier pixel
 // is larger: in a lane it came before, and the tournament looks at beats and then at lanes.
 //
-// LEVELS + MAX_PIXELS + 4 clocks after the last beat the list is complete. The last beats of two images are at least
+// LEVELS + MAX_PIXELS + 5 clocks after the last beat the list is complete. The last beats of two images are at least
 // MAX_PIXELS clocks apart.
 module reduce_largest #(
     parameter int HEIGHT = 1,
@@ -198,14 +198,21 @@ module reduce_largest #(
   // --- the list; places are held inverted: nothing is 0, and the earlier is the larger
   localparam int ORDER_BITS = 1 + ROW_BITS + COLUMN_BITS;
   localparam int LISTED_BITS = ORDER_BITS + PIXEL_BITS;
-  wire [LISTED_BITS-1:0] listed = {1'b1, ~row, ~column, pixel} & {LISTED_BITS{its_key != '0}};
+  logic [LISTED_BITS-1:0] listed;
+  logic listed_valid, listed_first, listed_last;
+  always_ff @(posedge clk) begin
+    listed <= {1'b1, ~row, ~column, pixel} & {LISTED_BITS{its_key != '0}};
+    listed_valid <= rst_n && leaves;
+    listed_first <= leaves_first;
+    listed_last <= leaves_last;
+  end
   wire [MAX_PIXELS*LISTED_BITS-1:0] list;
   sorted_list #(
       .SIZE(MAX_PIXELS), .KEY_BITS(ORDER_BITS), .BITS(LISTED_BITS)
   ) in_order (
-      .clk(clk), .insert(leaves), .first(leaves_first), .entry(listed), .list(list)
+      .clk(clk), .insert(listed_valid), .first(listed_first), .entry(listed), .list(list)
   );
-  always_ff @(posedge clk) out_valid <= rst_n && leaves && leaves_last;
+  always_ff @(posedge clk) out_valid <= rst_n && listed_valid && listed_last;
   always_comb
     for (int m = 0; m < MAX_PIXELS; m++) begin
       logic [ORDER_BITS-1:0] order;
