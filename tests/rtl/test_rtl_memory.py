@@ -9,6 +9,7 @@ from sparsepix_hls.rtl.emit.stages import MEMORIES
 from sparsepix_hls.rtl.emit.verilog import function_source
 from sparsepix_hls.rtl.lower.arithmetic import table
 from sparsepix_hls.rtl.lower.function import Field, Slices, trace
+from sparsepix_hls.rtl.lower.layers import Part
 from sparsepix_hls.rtl.lower.memory import blocks
 from sparsepix_hls.rtl.tools.synthesis import yosys_command
 from sparsepix_ops.fixed_point import FixedPoint
@@ -28,11 +29,12 @@ def lookup(words, fabric):
         Field("y", (OUTS,), FixedPoint(10, 10)),
     )
 
-    def body(a):
-        place = a[0] + a[1]
+    def body(arrays):
+        place = arrays["a"][0] + arrays["a"][1]
         return {"y": np.array([table(place, [*row.tolist(), row[-1]]) * 2 + 1 for row in values], dtype=object)}
 
-    return trace("m", "words", [address], [result], body, 8.5, slices=Slices(memory=MEMORIES.get(fabric))), values
+    parts, slices = [Part("y", "words", body)], Slices(memory=MEMORIES.get(fabric))
+    return trace("m", "words", [address], [result], parts, 8.5, slices=slices), values
 
 
 @pytest.mark.parametrize("fabric", FLOWS)
@@ -54,7 +56,7 @@ def test_blocks():
 @pytest.mark.parametrize("fabric", FLOWS)
 def test_yosys_takes_blocks(fabric, tmp_path):
     function, _ = lookup(300, fabric)
-    (tmp_path / "m.sv").write_text(function_source(function))
+    (tmp_path / "m.sv").write_text(function_source(function, "m_layer_"))
     command = yosys_command(["read_verilog -sv m.sv", f"{FLOWS[fabric]} -top m", "flatten", "tee -o cells.txt stat"])
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-500:]
@@ -66,7 +68,7 @@ def test_yosys_takes_blocks(fabric, tmp_path):
 def test_the_words(tmp_path):
     """Every address, one a clock."""
     function, values = lookup(300, "ecp5")
-    (tmp_path / "m.sv").write_text(function_source(function))
+    (tmp_path / "m.sv").write_text(function_source(function, "m_layer_"))
     (tmp_path / "tb.cpp").write_text(
         '#include "Vm.h"\n#include <cstdio>\n'
         "int main() { Vm m; for (int i = 0; i < 301 + LATE; i++) { int a = i < 301 ? i : 0;\n"

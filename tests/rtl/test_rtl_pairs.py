@@ -5,6 +5,7 @@ import pytest
 
 from sparsepix_hls.rtl.lower.arithmetic import table, total
 from sparsepix_hls.rtl.lower.function import Field, Slices, trace, unsigned
+from sparsepix_hls.rtl.lower.layers import Part
 from sparsepix_hls.rtl.lower.operations import PRODUCT
 from sparsepix_hls.rtl.lower.paired import WIDE, pairs_of
 from sparsepix_ops.fixed_point import FixedPoint
@@ -23,15 +24,15 @@ def logics(bits, signed, terms, outs, low, unit=1, slices=1000):
     ]
     outputs = [Field("y", (outs,), SIGNED)]
 
-    def body(address, x):
-        sums = []
+    def body(arrays):
+        address, x, sums = arrays["address"], arrays["x"], []
         for out in range(outs):
             rows = [table(address[k], weights[k, out].tolist()) for k in range(terms)]
             sums.append(total([row * (x[k] * unit) for k, row in enumerate(rows)]))
         return {"y": np.array(sums, dtype=object)}
 
     taken = (Slices(), Slices(slices, in_pairs=True))
-    return [trace("f", "sums", inputs, outputs, body, 20.0, slices=left) for left in taken]
+    return [trace("f", "sums", inputs, outputs, [Part("y", "sums", body)], 20.0, slices=left) for left in taken]
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,8 @@ _LIKE_A_MACRO = re.compile(r"[A-Z]([A-Z0-9_]|$)")
 _NUMBERED = re.compile(r"[av][0-9]+(_[0-9]+)?")
 # What a project appends to the names of a model; two names that differ by that alone would meet.
 _DERIVED = re.compile(
-    r"(_(t|config|beat|own|shares|logic|stage|adders|listed|next|rounds?|carried|sums|stream|table[0-9]+_[0-9]+"
-    r"|pairs_[0-9]+x[0-9]+(_[0-9]+)?|row_[0-9]+x[0-9]+))+$"
+    r"(_(t|config|beat|own|shares|logic|stage[0-9]*|adders|listed|next|rounds?|carried|sums|stream|delays|inner"
+    r"|table[0-9]+_[0-9]+|pairs_[0-9]+x[0-9]+(_[0-9]+)?|row_[0-9]+x[0-9]+))+$"
 )
 
 

@@ -20,9 +20,9 @@ from sparsepix_hls.layers.input_reduce import key_digits, score_bits
 from sparsepix_hls.layers.kernel_map import MakeKernelMap
 from sparsepix_hls.project.parts import Fabric
 from sparsepix_hls.rtl.emit.cycles import OUTPUT_CYCLES, pace, stage_cycles
+from sparsepix_hls.rtl.emit.layers import register_bits
 from sparsepix_hls.rtl.emit.stages import Module
 from sparsepix_hls.rtl.emit.tree import tree_levels
-from sparsepix_hls.rtl.emit.verilog import register_bits
 from sparsepix_hls.rtl.lower.function import Field, Function
 from sparsepix_hls.rtl.lower.memory import blocks
 from sparsepix_hls.rtl.lower.operations import BINARY as BITWISE

@@ -2,15 +2,14 @@
 
 import math
 
-import numpy as np
-
 from sparsepix_hls.design.schedule import Stage
 from sparsepix_hls.ir.graph import Layer
 from sparsepix_hls.rtl.emit.arrays import Arrays
 from sparsepix_hls.rtl.emit.rounds import Reader
 from sparsepix_hls.rtl.emit.text import bits_for, connected, instance, module_text, port, ports
 from sparsepix_hls.rtl.lower.function import ADDER_LEVELS, Field, Function, Slices, trace
-from sparsepix_hls.rtl.lower.ports import title
+from sparsepix_hls.rtl.lower.layers import Part
+from sparsepix_hls.rtl.lower.ports import described, part, title
 
 
 def loop_module(name: str, arrays: Arrays, stage: Stage, levels: float, slices: Slices) -> tuple[list[Function], str]:
@@ -26,16 +25,14 @@ def loop_module(name: str, arrays: Arrays, stage: Stage, levels: float, slices: 
     body = layer.lower_round(how, reader)
     views = reader.views
 
-    def whole(**values: np.ndarray) -> dict[str, np.ndarray]:
-        found = body(**values)
-        for step in stage.steps[1:]:
-            found |= step.lower(found, how, arrays.ports)
-        return found
+    names = [view.field.name for view in views]
+    first = Part(layer.name, described(layer), lambda values: body(**{name: values[name] for name in names}))
+    parts = [first, *(part(step, how, arrays.ports) for step in stage.steps[1:])]
 
     limit = levels - ADDER_LEVELS if sums else levels
     picking = 0.5 + 0.5 * math.log2(how.reuse_factor)  # levels of the multiplexer that picks a round's part
     fields = [view.field for view in views]
-    function = trace(f"{name}_logic", title(stage.steps), fields, results, whole, limit, picking, slices)
+    function = trace(f"{name}_logic", title(stage.steps), fields, results, parts, limit, picking, slices)
 
     rounds, depth, number = how.reuse_factor, function.depth, bits_for(how.reuse_factor)
     read = {"issued": stage.handed_on and depth > 1, "store": True, "first": sums, "last": stage.handed_on}

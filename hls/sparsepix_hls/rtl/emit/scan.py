@@ -1,6 +1,7 @@
 """The input reduction by scan, and what works while it lists the pixels."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -15,8 +16,9 @@ from sparsepix_hls.rtl.emit.text import bits_for, connected, instance, module_te
 from sparsepix_hls.rtl.lower.arithmetic import Number, aligned, any_of, as_variable, inverse, negative, select, total
 from sparsepix_hls.rtl.lower.convolution import weighted
 from sparsepix_hls.rtl.lower.function import ADDER_LEVELS, Field, Function, Slices, trace, unsigned
+from sparsepix_hls.rtl.lower.layers import Part, Values
 from sparsepix_hls.rtl.lower.pairs import code_of
-from sparsepix_hls.rtl.lower.ports import title
+from sparsepix_hls.rtl.lower.ports import described, title
 
 
 def scan_module(
@@ -123,27 +125,32 @@ def _arrival(name: str, arrays: Arrays, stage: Stage, steps: Steps, levels: floa
     kept = [tensor for tensor in (reduce.features, reduce.coords) if tensor in stage.outputs]
     outputs += [arrays.field(tensor, lanes) for tensor in kept]
 
-    def body(
-        list_features: np.ndarray, list_coords: np.ndarray, pixel: np.ndarray, place: np.ndarray
-    ) -> dict[str, np.ndarray]:
-        found: dict[str, np.ndarray] = {reduce.features.name: pixel, reduce.coords.name: place}
-        sizes = dict.fromkeys([*maps, *(conv.kernel_map for conv in convs)])
-        codes = {}
-        for map_ in sizes:
-            code, before = arrays.code(map_), [*list_coords, *place]
-            codes[map_] = [
-                np.array([code_of(code, before[i], place[q]) for i in range(earlier + q)], dtype=object)
-                for q in range(lanes)
-            ]
-        for map_ in maps:
-            found |= {f"{map_.name}_{q}": row for q, row in enumerate(codes[map_])}
-        for conv in convs:
-            shares, own = _meeting(conv, arrays, codes[conv.kernel_map], list_features, pixel, place)
-            found[f"{conv.name}_shares"], found[f"{conv.name}_own"] = shares, own
-        return found
+    def listed(values: Values) -> dict[str, np.ndarray]:
+        return {reduce.features.name: values["pixel"], reduce.coords.name: values["place"]}
 
+    def codes(map_: KernelMap, values: Values) -> dict[str, np.ndarray]:
+        """For each new pixel, its codes with the earlier ones and with those that are new before it."""
+        code, place = arrays.code(map_), values["place"]
+        before = [*values["list_coords"], *place]
+        rows = [[code_of(code, before[i], place[q]) for i in range(earlier + q)] for q in range(lanes)]
+        return {f"{map_.name}_{q}": np.array(row, dtype=object) for q, row in enumerate(rows)}
+
+    def sums(conv: SparseConv2d, values: Values) -> dict[str, np.ndarray]:
+        map_ = conv.kernel_map
+        # Where no layer after the scan reads the map, it is made here, once for all convolutions.
+        made = {} if f"{map_.name}_0" in values else codes(map_, values)
+        rows = [{**values, **made}[f"{map_.name}_{q}"] for q in range(lanes)]
+        shares, own = _meeting(conv, arrays, rows, values["list_features"], values["pixel"], values["place"])
+        return made | {f"{conv.name}_shares": shares, f"{conv.name}_own": own}
+
+    parts = [Part(reduce.name, described(reduce), listed)]
+    for step in stage.steps:
+        if isinstance(step, MakeKernelMap):
+            parts.append(Part(step.name, described(step), partial(codes, step.map)))
+        elif isinstance(step, SparseConv2d):
+            parts.append(Part(step.name, described(step), partial(sums, step)))
     what = f"new pixels: {title(stage.steps)}"
-    return trace(name, what, inputs, outputs, body, levels - ADDER_LEVELS, slices=slices)
+    return trace(name, what, inputs, outputs, parts, levels - ADDER_LEVELS, slices=slices)
 
 
 def _meeting(
@@ -293,9 +300,9 @@ def _late_bias(name: str, arrays: Arrays, conv: SparseConv2d) -> tuple[Function,
     sums = Field("sums", conv.output.shape, conv.output.type)
     biases = bias_values(conv.bias, conv.output)
 
-    def body(sums: np.ndarray) -> dict[str, np.ndarray]:
+    def body(values: Values) -> dict[str, np.ndarray]:
         found = np.empty(sums.shape, dtype=object)
-        for index, value in np.ndenumerate(sums):
+        for index, value in np.ndenumerate(values["sums"]):
             bits = as_variable(value)
             keep, integer, fraction = bits.kif
             some = any_of([bits.quantize(0, integer + int(keep), fraction).unary_bit_op("any")])
@@ -305,7 +312,8 @@ def _late_bias(name: str, arrays: Arrays, conv: SparseConv2d) -> tuple[Function,
             )
         return {conv.output.name: found}
 
-    function = trace(f"{name}_{conv.name}_bias", f"bias of {conv.name}", [sums], [arrays.field(conv.output)], body, 99)
+    what, parts = f"bias of {conv.name}", [Part(conv.name, described(conv), body)]
+    function = trace(f"{name}_{conv.name}_bias", what, [sums], [arrays.field(conv.output)], parts, 99)
     return function, instance(
         function.name, f"{conv.name}_bias", {}, connected(function, {"sums": _sums(conv)}, "out_")
     )

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from sparsepix_hls.design.schedule import Stage
 from sparsepix_hls.project.parts import Fabric
 from sparsepix_hls.rtl.emit.arrays import Arrays
@@ -15,7 +13,7 @@ from sparsepix_hls.rtl.emit.tree import tree_depth, tree_module, tree_step
 from sparsepix_hls.rtl.emit.verilog import function_source
 from sparsepix_hls.rtl.lower.function import Field, Function, Slices, trace
 from sparsepix_hls.rtl.lower.memory import BlockMemory
-from sparsepix_hls.rtl.lower.ports import title
+from sparsepix_hls.rtl.lower.ports import part, title
 
 # A read takes 1 to 1.5 ns (AMD DS923), 4.6 ns (ECP5, nextpnr).
 MEMORIES: dict[Fabric, BlockMemory] = {
@@ -94,7 +92,7 @@ def _modules(arrays: Arrays, stages: tuple[Stage, ...], levels: float, slices: S
                 functions, source = loop_module(name, arrays, stage, levels, slices)
             else:
                 functions, source = _pipeline_module(name, arrays, stage, levels, registered, slices)
-        texts = [function_source(function) for function in functions]
+        texts = [function_source(function, f"{design.graph.name}_layer_") for function in functions]
         if texts:  # one waiver, of one message: the file of a stage holds what the stage is made of
             texts = ["// verilator lint_off DECLFILENAME", *texts, "// verilator lint_on DECLFILENAME", ""]
         made.append(
@@ -110,12 +108,8 @@ def _pipeline_module(
     inputs = [arrays.field(array) for array in stage.inputs]
     outputs = [arrays.field(array) for array in stage.outputs]
 
-    def body(**values: np.ndarray) -> dict[str, np.ndarray]:
-        for step in stage.steps:
-            values |= step.lower(values, arrays.design.how(step), arrays.ports)
-        return values
-
-    function = trace(f"{name}_logic", title(stage.steps), inputs, outputs, body, levels, slices=slices)
+    parts = [part(step, arrays.design.how(step), arrays.ports) for step in stage.steps]
+    function = trace(f"{name}_logic", title(stage.steps), inputs, outputs, parts, levels, slices=slices)
     depth = function.depth if registered else function.depth - 1
     if depth:
         signals = ("clk", "rst_n", "in_valid", "out_valid")

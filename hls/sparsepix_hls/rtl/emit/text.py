@@ -44,6 +44,28 @@ def unused(names: Sequence[str], wire: str = "unused") -> list[str]:
     return [f"  wire {wire} = &{{1'b0, {(',' + chr(10) + '      ').join(rows)}}};"]
 
 
+def missing(read: int, width: int) -> list[str]:
+    """The bits of a vector that are not read, as selections; '' is all of it.
+
+    Args:
+        read: its bits that are read, as those of a number.
+        width: of the vector.
+    """
+    if not read & ((1 << width) - 1):
+        return [""]
+    found, low = [], 0
+    while low < width:
+        if read >> low & 1:
+            low += 1
+            continue
+        high = low
+        while high < width and not read >> high & 1:
+            high += 1
+        found.append(f"[{high - 1}:{low}]" if high - low > 1 else f"[{low}]")
+        low = high
+    return found
+
+
 def bits_for(values: int) -> int:
     """Bits of a counter of so many values, at least one."""
     return max((values - 1).bit_length(), 1)

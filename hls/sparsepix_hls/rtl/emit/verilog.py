@@ -1,10 +1,11 @@
 """Traced functions as SystemVerilog: one line an operation, registers between stages."""
 
 import numpy as np
-from da4ml.types import CombLogic, Op, minimal_kif
+from da4ml.types import Op, minimal_kif
 
-from sparsepix_hls.rtl.emit.text import instance, unused
-from sparsepix_hls.rtl.lower.function import Function
+from sparsepix_hls.rtl.emit.layers import Bundle, Scope, last_uses, read_stages, scopes, whole
+from sparsepix_hls.rtl.emit.text import instance, missing, unused
+from sparsepix_hls.rtl.lower.function import Field, Function
 from sparsepix_hls.rtl.lower.memory import Memory
 from sparsepix_hls.rtl.lower.operations import CONSTANT, INPUT, LOOKUP, PRODUCT, operands
 from sparsepix_hls.rtl.lower.products import in_digits
@@ -12,9 +13,15 @@ from sparsepix_hls.rtl.lower.products import in_digits
 _SYMBOLS = {0: "&", 1: "|", 2: "^"}
 
 
-def function_source(function: Function) -> str:
-    """The module of a function, and those of its tables."""
-    return "\n".join([_Writer(function).module(), *_Writer(function).tables()])
+def function_source(function: Function, prefix: str) -> str:
+    """The modules of a function, and those of its tables.
+
+    Args:
+        function: the function.
+        prefix: of the names of layers' modules.
+    """
+    modules = [_Writer(function, scope).module() for scope in scopes(function, prefix)]
+    return "\n".join([*modules, *_Writer(function, whole(function)).tables()])
 
 
 class _Writer:
@@ -22,34 +29,35 @@ class _Writer:
 
     Every expression is as wide as what it is assigned to: a value fits its bits, so arithmetic modulo its width is
     exact.
+
+    Args:
+        function: the function.
+        scope: what the module holds of it.
     """
 
-    def __init__(self, function: Function) -> None:
-        self.function, self.logic = function, function.logic
+    def __init__(self, function: Function, scope: Scope) -> None:
+        self.function, self.logic, self.scope = function, function.logic, scope
         self.kifs = [minimal_kif(op.qint) for op in self.logic.ops]
         self.widths = [sum(kif) for kif in self.kifs]
-        self.last = self._last_uses()
+        self.last, self.reading = last_uses(function), read_stages(function)
         self.places = {i: self._place(memory, i) for memory in function.memories for i in memory.reads}
         self.read: dict[str, int] = {}  # bits of each name that something reads
 
-    def _last_uses(self) -> list[int]:
-        """The stage in which each value is read last."""
-        last, in_memory = list(self.function.stage), {i for memory in self.function.memories for i in memory.reads}
-        for i, op in enumerate(self.logic.ops):
-            here = self.function.stage[i] - (i in in_memory)  # an address is taken a stage before its word is there
-            for read in operands(op):
-                last[read] = max(last[read], here)
-        for read in self.logic.out_idxs:
-            if read >= 0:
-                last[read] = self.function.depth - 1
-        return last
+    def _held(self, index: int) -> int:
+        """Registers of a value in this module."""
+        if self.logic.ops[index].opcode == CONSTANT or index not in self.scope.delayed:
+            return 0
+        return self.last[index] - self.function.stage[index]
+
+    def _name(self, index: int, stage: int) -> str:
+        """A value as a stage sees it."""
+        late = stage - self.function.stage[index]
+        return f"v{index}_{late}" if late and self.logic.ops[index].opcode != CONSTANT else f"v{index}"
 
     def _bits(self, index: int, stage: int, low: int = 0, high: int | None = None) -> str:
         """Bits of a value as a stage sees it: all of them, or those from low up to high, which is not one of them."""
-        late = stage - self.function.stage[index]
-        width = self.widths[index]
+        width, name = self.widths[index], self._name(index, stage)
         high = width if high is None else high
-        name = f"v{index}" if late == 0 or self.logic.ops[index].opcode == CONSTANT else f"v{index}_{late}"
         self.read[name] = self.read.get(name, 0) | (1 << high) - (1 << low)
         if (low, high) == (0, width):
             return name
@@ -69,60 +77,106 @@ class _Writer:
 
     def module(self) -> str:
         """The module."""
-        f = self.function
-        ports = [f"input  logic [{field.bits - 1}:0] in_{field.name}" for field in f.inputs if field.size]
-        ports += [f"output logic [{field.bits - 1}:0] out_{field.name}" for field in f.outputs if field.size]
-        clocked = ["input  logic clk"] if f.depth > 1 else []
-        stages = "combinational" if f.depth == 1 else f"{f.depth} stages, registers between them"
-        lines = [f"// {f.title}; {stages}.", f"module {f.name} ("]
-        lines += [",\n".join(f"    {port}" for port in [*clocked, *ports]), ");"]
+        f, scope = self.function, self.scope
+        taken = () if scope.instances else scope.taken
+        ports = ["input  logic clk"] if scope.clocked else []
+        ports += [f"input  logic [{field.bits - 1}:0] in_{field.name}" for field in scope.fields if field.size]
+        ports += [f"input  logic [{bundle.bits - 1}:0] in_{bundle.name}" for bundle in taken]
+        ports += [f"output logic [{field.bits - 1}:0] out_{field.name}" for field, _ in scope.results if field.size]
+        ports += [f"output logic [{bundle.bits - 1}:0] out_{bundle.name}" for bundle in scope.given]
+        lines = [f"// {scope.comment}", f"module {scope.name} (", ",\n".join(f"    {port}" for port in ports), ");"]
+        lines += scope.instances
         declared, registers = self._registers()
         lines += declared
+        for bundle in scope.taken:
+            lines += self._unpacked(bundle)
         for stage in range(f.depth):
-            if f.depth > 1:
+            here = [i for i in scope.own if f.stage[i] == stage and self.widths[i]]
+            if f.depth > 1 and here:
                 lines.append(f"  // stage {stage}")
-            for i, op in enumerate(self.logic.ops):
-                if f.stage[i] == stage and self.widths[i]:
-                    lines += self._operation(i, op, stage)
+            for i in here:
+                lines += self._operation(i, self.logic.ops[i], stage)
         if registers:
             lines += ["  always_ff @(posedge clk) begin", *registers, "  end"]
-        elif clocked:
+        elif scope.clocked and "clk" not in scope.connected:
             lines += unused(["clk"], "unused_clk")
-        lines += self._outputs()
+        lines += [self._packed(bundle) for bundle in scope.given]
+        for field, first in scope.results:
+            if f"out_{field.name}" not in scope.connected:
+                lines += self._output(field, first)
         lines += unused(self._unread())
         return "\n".join([*lines, "endmodule", ""])
 
     def _registers(self) -> tuple[list[str], list[str]]:
         """Declarations of the registers between stages, and what they take."""
         declared, taken = [], []
-        for i, op in enumerate(self.logic.ops):
-            if op.opcode == CONSTANT or not self.widths[i]:
+        for i in self.scope.own:
+            if not self.widths[i]:
                 continue
-            for late in range(1, self.last[i] - self.function.stage[i] + 1):
+            for late in range(1, self._held(i) + 1):
                 before = f"v{i}" if late == 1 else f"v{i}_{late - 1}"
                 self.read[before] = (1 << self.widths[i]) - 1
                 declared.append(f"  logic {self._type(i)} v{i}_{late};")
                 taken.append(f"    v{i}_{late} <= {before};")
         return declared, taken
 
+    def _port(self, bundle: Bundle) -> str:
+        """What holds the values of a bundle that come in."""
+        return f"{'between_' if self.scope.instances else 'in_'}{bundle.name}"
+
+    def _used(self, bundle: Bundle) -> set[int]:
+        """The values of a bundle that this module reads."""
+        readers = [k for k in self.scope.own if self.reading[k] == bundle.stage]
+        read = {i for k in readers for i in operands(self.logic.ops[k])}
+        if bundle.stage == self.function.depth - 1:
+            outs = [(f.size, first) for f, first in self.scope.results if f"out_{f.name}" not in self.scope.connected]
+            read |= {self.logic.out_idxs[first + k] for size, first in outs for k in range(size)}
+        return read & set(bundle.values)
+
+    def _unpacked(self, bundle: Bundle) -> list[str]:
+        """The values of a bundle, one by one."""
+        port, low, read = self._port(bundle), 0, self._used(bundle)
+        lines = [f"  // {bundle.name}" + f", as stage {bundle.stage} reads it" * (self.function.depth > 1)]
+        for i, label in zip(bundle.values, bundle.labels, strict=True):
+            if i in read:
+                part = f"[{low} +: {self.widths[i]}]"
+                lines.append(f"  wire {self._type(i)} {self._name(i, bundle.stage)} = {port}{part};  // {label}")
+                self.read[port] = self.read.get(port, 0) | (1 << low + self.widths[i]) - (1 << low)
+            low += self.widths[i]
+        return lines
+
+    def _packed(self, bundle: Bundle) -> str:
+        """The values of a bundle side by side."""
+        names = [self._bits(i, bundle.stage) for i in reversed(bundle.values)]
+        rows = [", ".join(names[k : k + 12]) for k in range(0, len(names), 12)]
+        return f"  assign out_{bundle.name} = {{{(',' + chr(10) + '      ').join(rows)}}};"
+
     def _unread(self) -> list[str]:
         """Bits of ports and values that nothing reads."""
         found: list[str] = []
         taken: dict[int, int] = {}  # bits that are taken of an element of the inputs
-        for i, op in enumerate(self.logic.ops):
+        for i in self.scope.own:
+            op = self.logic.ops[i]
             if op.opcode == INPUT:
                 taken[op.id0] = self.widths[i]
             if self.widths[i]:
-                late = self.last[i] - self.function.stage[i] if op.opcode != CONSTANT else 0
-                name = f"v{i}_{late}" if late else f"v{i}"
-                found += [f"{name}{part}" for part in _missing(self.read.get(name, 0), self.widths[i])]
+                name = self._name(i, self.function.stage[i] + self._held(i))
+                found += [f"{name}{part}" for part in missing(self.read.get(name, 0), self.widths[i])]
+        for bundle in self.scope.taken:
+            for i in self._used(bundle):
+                name = self._name(i, bundle.stage)
+                found += [f"{name}{part}" for part in missing(self.read.get(name, 0), self.widths[i])]
+            if not self.scope.instances:  # there, layers may read the rest
+                port = self._port(bundle)
+                found += [f"{port}{part}" for part in missing(self.read.get(port, 0), bundle.bits)]
         element = 0
         for field in self.function.inputs:
             read = 0
             for k in range(field.size):
                 read |= ((1 << taken.get(element, 0)) - 1) << k * field.type.width
                 element += 1
-            found += [f"in_{field.name}{part}" for part in _missing(read, field.bits) if field.size]
+            if field.size and field in self.scope.fields and f"in_{field.name}" not in self.scope.connected:
+                found += [f"in_{field.name}{part}" for part in missing(read, field.bits)]
         return found
 
     def _operation(self, i: int, op: Op, stage: int) -> list[str]:
@@ -267,21 +321,18 @@ class _Writer:
         assert shift >= 0 or not self.widths[index], "a multiplexer never rounds"
         return _shifted(self._wide(index, stage, width, negated), shift if self.widths[index] else 0)
 
-    def _outputs(self) -> list[str]:
-        lines, logic, number = [], self.logic, 0
-        for field in self.function.outputs:
-            width = field.type.width
-            for k in range(field.size):
-                index = logic.out_idxs[number]
-                if index < 0 or self.widths[index] == 0:
-                    value = f"{width}'d0"
-                else:
-                    places = int(logic.out_shifts[number]) - self.kifs[index][2]
-                    assert places >= 0, f"{field.name}: not an integer"
-                    value = self._wide(index, self.function.depth - 1, width, logic.out_negs[number])
-                    value = _shifted(value, places)
-                lines.append(f"  assign out_{field.name}[{k * width} +: {width}] = {value};")
-                number += 1
+    def _output(self, field: Field, first: int) -> list[str]:
+        lines, logic, width = [], self.logic, field.type.width
+        for k, number in enumerate(range(first, first + field.size)):
+            index = logic.out_idxs[number]
+            if index < 0 or self.widths[index] == 0:
+                value = f"{width}'d0"
+            else:
+                places = int(logic.out_shifts[number]) - self.kifs[index][2]
+                assert places >= 0, f"{field.name}: not an integer"
+                value = self._wide(index, self.function.depth - 1, width, logic.out_negs[number])
+                value = _shifted(value, places)
+            lines.append(f"  assign out_{field.name}[{k * width} +: {width}] = {value};")
         return lines
 
     def _table_name(self, op: Op) -> str:
@@ -337,31 +388,3 @@ class _Writer:
 
 def _shifted(text: str, places: int) -> str:
     return f"({text} <<< {places})" if places else text
-
-
-def _missing(read: int, width: int) -> list[str]:
-    """The bits of a vector that are not read, as selections; '' is all of it."""
-    if not read & ((1 << width) - 1):
-        return [""]
-    found, low = [], 0
-    while low < width:
-        if read >> low & 1:
-            low += 1
-            continue
-        high = low
-        while high < width and not read >> high & 1:
-            high += 1
-        found.append(f"[{high - 1}:{low}]" if high - low > 1 else f"[{low}]")
-        low = high
-    return found
-
-
-def register_bits(function: Function) -> int:
-    """Bits of the registers between the stages of a function."""
-    writer = _Writer(function)
-    logic: CombLogic = function.logic
-    return sum(
-        writer.widths[i] * (writer.last[i] - function.stage[i])
-        for i, op in enumerate(logic.ops)
-        if op.opcode != CONSTANT
-    )

@@ -6,7 +6,7 @@ cannot wait.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from da4ml.trace import FixedVariable, comb_trace
 from da4ml.types import CombLogic, Op, minimal_kif
 
 from sparsepix_hls.rtl.lower.arithmetic import as_variable, variable
+from sparsepix_hls.rtl.lower.layers import Origins, Part, numbered, origins
 from sparsepix_hls.rtl.lower.memory import BlockMemory, Memory, memories
 from sparsepix_hls.rtl.lower.operations import CONSTANT, INPUT, PRODUCT, operands
 from sparsepix_hls.rtl.lower.paired import pair_products, pairs_of
@@ -82,6 +83,8 @@ class Function:
         depth: number of stages.
         in_dsp: the products that DSP slices compute.
         memories: the tables that block memory holds.
+        parts: its layers, in order.
+        origins: which of them made each operation.
     """
 
     name: str
@@ -91,8 +94,10 @@ class Function:
     logic: CombLogic
     stage: tuple[int, ...]
     depth: int
-    in_dsp: frozenset[int] = frozenset()
-    memories: tuple[Memory, ...] = ()
+    in_dsp: frozenset[int]
+    memories: tuple[Memory, ...]
+    parts: tuple[Part, ...]
+    origins: Origins
 
 
 @dataclass
@@ -110,15 +115,12 @@ class Slices:
     memory: BlockMemory | None = None
 
 
-Body = Callable[..., Mapping[str, np.ndarray]]
-
-
 def trace(
     name: str,
     title: str,
     inputs: Sequence[Field],
     outputs: Sequence[Field],
-    body: Body,
+    parts: Sequence[Part],
     levels: float,
     late: float = 0.0,
     slices: Slices | None = None,
@@ -128,9 +130,9 @@ def trace(
     Args:
         name: of the module.
         title: what it computes.
-        inputs: handed to ``body`` as arrays, by name.
-        outputs: what ``body`` returns, by name; empty shapes are allowed.
-        body: the computation.
+        inputs: handed to the parts as arrays, by name.
+        outputs: what the parts make, or inputs, by name; empty shapes are allowed.
+        parts: the computation: its layers, each of which may read what those before it make.
         levels: of LUTs that a stage may have.
         late: levels of what is between registers and the inputs.
         slices: for products, the largest ones first.
@@ -139,7 +141,7 @@ def trace(
         SparsePixError: a chain of operations that is longer than da4ml's recursion.
     """
     try:
-        logic = _traced(name, inputs, outputs, body)
+        logic, found = _traced(name, inputs, outputs, parts)
     except (RecursionError, OverflowError) as error:  # da4ml walks along a chain of operations by recursion
         raise SparsePixError(
             f"{name} ({title[:60]} ...): its chain of operations is too long for da4ml to follow: give layers in it a "
@@ -151,7 +153,8 @@ def trace(
     tables = memories(logic, slices.memory.lut_inputs) if slices.memory else ()
     reads = {i: slices.memory.read_levels for memory in tables for i in memory.reads} if slices.memory else {}
     stage, depth = schedule(logic, levels, late, in_dsp, reads)
-    return Function(name, title, tuple(inputs), tuple(outputs), logic, stage, depth, in_dsp, tables)
+    found, fields = found.after_passes(logic.ops), (tuple(inputs), tuple(outputs))
+    return Function(name, title, *fields, logic, stage, depth, in_dsp, tables, tuple(parts), found)
 
 
 def _luts(logic: CombLogic) -> dict[int, int]:
@@ -178,18 +181,25 @@ def _in_slices(logic: CombLogic, slices: Slices, pairs: frozenset[int]) -> froze
     return frozenset(chosen)
 
 
-def _traced(name: str, inputs: Sequence[Field], outputs: Sequence[Field], body: Body) -> CombLogic:
-    """The operations of ``trace``."""
+def _traced(
+    name: str, inputs: Sequence[Field], outputs: Sequence[Field], parts: Sequence[Part]
+) -> tuple[CombLogic, Origins]:
+    """The operations of ``trace``, and which of the parts made them."""
     arrays = {field.name: field.variables() for field in inputs}
-    found = body(**arrays)
+    found, made = dict(arrays), []
+    for part in parts:
+        made.append(part.body(found))
+        found |= made[-1]
     results: list[FixedVariable] = []
     for field in outputs:
         values = np.asarray(found[field.name], dtype=object)
         assert values.shape == field.shape, f"{name}.{field.name}: {values.shape} for {field.shape}"
         results += [as_variable(value) for value in values.ravel()]
     flat = [value for field in inputs for value in arrays[field.name].ravel()]
+    results = results or flat[:1]
     # A variable that is read nowhere has no operation: the tracer drops it.
-    return comb_trace(flat, results) if results else comb_trace(flat[:1], flat[:1])
+    logic = numbered(comb_trace(flat, results))
+    return logic, origins(logic, arrays, results, made)
 
 
 def levels_of(op: Op, kifs: Sequence[Kif], width: int) -> float:

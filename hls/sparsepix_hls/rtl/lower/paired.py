@@ -178,14 +178,14 @@ class _Rewritten:
             row = self.borrowed[root, unit]
             while len(row) > 1:
                 pairs = [row[k : k + 2] for k in range(0, len(row), 2)]
-                row = [self._sum(*pair) if len(pair) == 2 else pair[0] for pair in pairs]
+                row = [self._sum(*pair, old.latency) if len(pair) == 2 else pair[0] for pair in pairs]
             qint = old.qint if left == 0 else self.ops[here].qint._replace(max=self.ops[here].qint.max + unit)
             here = self._add(Op(here, row[0], _ADD, int(math.log2(unit)), qint, old.latency, old.cost))
         return here
 
-    def _sum(self, first: int, second: int) -> int:
+    def _sum(self, first: int, second: int, latency: float) -> int:
         most = self.ops[first].qint.max + self.ops[second].qint.max
-        return self._add(Op(first, second, _ADD, 0, QInterval(0.0, most, 1.0), 0.0, 0.0))
+        return self._add(Op(first, second, _ADD, 0, QInterval(0.0, most, 1.0), latency, 0.0))
 
 
 def _signed_bits(qint: QInterval, unit: float = 1.0) -> int:

@@ -4,9 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+from sparsepix_hls.ir.dims import dims
 from sparsepix_hls.ir.graph import Layer
-from sparsepix_hls.ir.tensors import Array, KernelMap, Tensor
+from sparsepix_hls.ir.tensors import Array, KernelMap, LayerDesign, Tensor
 from sparsepix_hls.rtl.lower.function import Field, unsigned
+from sparsepix_hls.rtl.lower.layers import Part
 from sparsepix_hls.rtl.lower.pairs import PairCode
 
 
@@ -51,3 +53,27 @@ class PortTypes:
 def title(steps: Iterable[Layer]) -> str:
     """What some steps are, for a comment."""
     return ", ".join(step.title for step in steps)
+
+
+def described(step: Layer) -> str:
+    """What a step is, reads and makes, for a comment."""
+    return f"{step.title}: {_arrays(step.inputs)} -> {_arrays(step.outputs)}"
+
+
+def _arrays(arrays: Iterable[Array]) -> str:
+    """Names, shapes and formats."""
+    return ", ".join(
+        f"{array.name} {dims(array.shape)} {f'of {array.type}' if isinstance(array, Tensor) else 'of codes'}"
+        for array in arrays
+    )
+
+
+def part(step: Layer, how: LayerDesign, ports: PortTypes) -> Part:
+    """A step that is computed at once, as a part of a function.
+
+    Args:
+        step: the step.
+        how: its implementation.
+        ports: of the design.
+    """
+    return Part(step.name, described(step), lambda values: step.lower(values, how, ports))

@@ -36,6 +36,7 @@ _TOOLS = {
     "gowin_pack": ("apycula.gowin_pack", "main()", "apycula"),
 }
 _PACKERS = {"ecp5": "ecppack", "gowin": "gowin_pack"}
+_LAYER = re.compile(r"[./](?:compute|arrival)[./]layer_(\w+?)[./]")  # in the name of a cell
 _PORTS = ("clk", "rst_n", "din", "shift", "offer", "take", "dout", "ready", "valid")  # of the shell
 # What is counted, by the names that nextpnr has for it.
 _KINDS = {
@@ -55,6 +56,8 @@ class PlacedPath:
         routing_ns: of them, in wires.
         stage: that it ends in; empty if it is of the shell.
         start, end: the registers, by the names of their cells.
+        layers: whose modules it goes through after its first register, by the names of its cells; empty where they
+            name none, and in stages of one layer.
     """
 
     ns: float
@@ -62,6 +65,7 @@ class PlacedPath:
     stage: str
     start: str
     end: str
+    layers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -306,6 +310,7 @@ def _longest(paths: list[dict[str, Any]]) -> PlacedPath:
         stage=stage[1] if stage else "ports" if re.match(r"core[./]ports", last) else "",
         start=first,
         end=last,
+        layers=tuple(dict.fromkeys(found[1] for step in steps[1:] if (found := _LAYER.search(step["to"]["cell"])))),
     )
 
 
@@ -316,5 +321,9 @@ def placed_json(found: Placed, report: dict[str, Any]) -> dict[str, Any]:
         found: by ``place``.
         report: of the project, which says what the layers of a stage are.
     """
-    layers = ", ".join(row["name"] for row in report["estimate"]["rows"] if row["stage"] == found.path.stage)
-    return {"method": METHOD, **asdict(found), "path": {**asdict(found.path), "layers": layers}}
+    rows = (row["name"] for row in report["estimate"]["rows"] if row["stage"] == found.path.stage)
+    return {
+        "method": METHOD,
+        **asdict(found),
+        "path": asdict(found.path) | {"layers": ", ".join(found.path.layers or rows)},
+    }

@@ -142,6 +142,7 @@ def synthesize(
             f"read_verilog -sv {sources}",
             f"hierarchy -top {name}",
             f"setattr -mod -set keep_hierarchy 1 {REPEATED}",
+            f"setattr -mod -unset keep_hierarchy {top}_layer_*",  # whatever a layer is called
             f"synth_xilinx -family {family} -top {name} {OPTIONS} {wide}",
             f"setattr -mod -unset keep_hierarchy {REPEATED}",
             "flatten",
