@@ -1,6 +1,7 @@
 """The estimate: it adds up, it grows with what costs, reuse shrinks it, and it lies near what has been published."""
 
 import csv
+import itertools
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -18,6 +19,7 @@ from sparsepix_hls.design.select import make_design
 from sparsepix_hls.flow.explore import explore, published_point, write_points
 from sparsepix_hls.flow.pictures import estimate_figure, exploration_figure
 from sparsepix_hls.flow.report import estimate_json, utilization, warnings
+from sparsepix_hls.flow.rtl import RTL
 from sparsepix_hls.frontend.reader import read_model
 from sparsepix_hls.ir.tensors import Constant, KernelMap, LayerDesign, Tensor
 from sparsepix_hls.layers.dense import Dense
@@ -153,6 +155,9 @@ def reused_layers(draw):
 @given(reused_layers())
 def test_more_reuse_never_takes_more_multipliers(layer_and_kind):
     layer, kind = layer_and_kind
+    beyond = [layer_design(layer, kind, layer.work * outs, RTL.loops) for outs in range(2, layer.outs + 1)]
+    for one, more in itertools.pairwise([layer_design(layer, kind, layer.work), *beyond]):
+        assert layer.work == 1 or layer.cost(more, CLOCK).multipliers <= layer.cost(one, CLOCK).multipliers
     designs = [layer_design(layer, kind, factor) for factor in range(1, layer.work + 2)]
     costs = [layer.cost(how, CLOCK) for how in designs]
     for (one, less), more in zip(zip(designs, costs, strict=True), costs[1:], strict=False):

@@ -29,6 +29,7 @@ CASES = [
     ("loop_control", {"ROUNDS": 1, "DEPTH": 2, "ROUND_BITS": 1}, 5),
     ("loop_control", {"ROUNDS": 3, "DEPTH": 1, "ROUND_BITS": 2}, 6),
     ("loop_control", {"ROUNDS": 4, "DEPTH": 3, "ROUND_BITS": 2}, 9),
+    ("loop_control", {"ROUNDS": 6, "FOLDS": 3, "DEPTH": 2, "ROUND_BITS": 1, "FOLD_BITS": 2}, 10),
     ("handed_on", {"BITS": 4, "SLOTS": 1, "SLOT_BITS": 1}, 4),
     ("handed_on", {"BITS": 4, "SLOTS": 3, "SLOT_BITS": 2}, 4),
     ("image_beats", {"IMAGE_BITS": 11, "BEAT_BITS": 3, "BEATS": 4}, 7),
@@ -51,6 +52,13 @@ FAULTS = [
     ("event_gate", "WAIT_BITS'(INTERVAL - 1);", "WAIT_BITS'(INTERVAL - 2);", {"INTERVAL": 5}),
     ("event_gate", "next_free != '0", "free != '0", {"PLACES": 2}),
     ("loop_control", "else if (at_end) busy", "else if (issued && DEPTH == 1) busy", {"DEPTH": 2}),
+    (
+        "loop_control",
+        "{whole, last, first, store} = now",
+        "{last, whole, first, store} = now",
+        {"FOLDS": 1, "DEPTH": 1},
+    ),
+    ("loop_control", "if (busy && fold_end) round", "if (busy) round", {"ROUNDS": 4, "FOLDS": 2}),
     ("handed_on", "if (issued) kept[writing] <= in;", "kept[writing] <= in;", {"SLOTS": 2, "SLOT_BITS": 1}),
     (
         "image_beats",

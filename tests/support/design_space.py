@@ -5,8 +5,7 @@ from dataclasses import replace
 
 import sparsepix_hls
 from sparsepix_hls.design.options import Options
-from sparsepix_hls.design.rewrites import lookup_partner
-from sparsepix_hls.design.select import overlap_candidate
+from sparsepix_hls.design.rewrites import lookup_partner, overlap_candidate
 from sparsepix_hls.frontend.reader import read_model
 from sparsepix_hls.layers.input_reduce import input_reduce
 from sparsepix_hls.layers.sparse_flatten import SparseFlatten

@@ -39,6 +39,8 @@ DESIGNS = [
     Options(reduce="scan", conv="overlap", reuse_factor=100, flatten="lookup"),
     Options(reduce="tree", flatten="lookup"),
     Options(reduce="tree", conv="gather", reuse_factor=2),
+    Options(reduce="stream", io="stream", pixels_per_cycle=5, reuse_factor=1000, conv="gather", flatten="lookup"),
+    Options(reduce="scan", reuse_factor=25, conv="pairs", flatten="lookup"),
 ]
 # The trade-off of the README: two pixels a clock, what follows in four rounds.
 NEUTRINO = Options(

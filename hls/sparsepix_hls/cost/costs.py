@@ -40,9 +40,9 @@ def layer_estimate(
     )
 
 
-def interval(rounds: int) -> int:
+def interval(rounds: int, restart: int = RESTART) -> int:
     """Clocks between two events of a stage with this number of rounds."""
-    return rounds + RESTART if rounds > 1 else 1
+    return rounds + restart if rounds > 1 else 1
 
 
 def scaled(cost: Cost, factor: float) -> Cost:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from sparsepix_hls.cost.costs import RESTART, interval
 from sparsepix_hls.design.options import CLOCK_UNCERTAINTY
 from sparsepix_hls.ir.graph import Graph, Layer, Setting
 from sparsepix_hls.ir.tensors import LayerDesign
@@ -12,6 +13,27 @@ from sparsepix_hls.layers.input_reduce import InputReduce, input_reduce
 
 if TYPE_CHECKING:
     from sparsepix_hls.design.schedule import Stage
+
+
+@dataclass(frozen=True)
+class Loops:
+    """What loops over time can do in a backend; as they stand those of Vitis HLS.
+
+    Args:
+        folds: whether rounds can share out the outputs of an item too, and not only whole items.
+        restart: clocks that a loop loses between two events.
+    """
+
+    folds: bool = False
+    restart: int = RESTART
+
+    def interval(self, rounds: int) -> int:
+        """Clocks between two events of a stage with this number of rounds."""
+        return interval(rounds, self.restart)
+
+    def most_rounds(self, layer: Layer) -> int:
+        """The largest reuse factor of a layer."""
+        return layer.work * layer.outs if self.folds and layer.work > 1 else layer.work
 
 
 @dataclass(frozen=True)
@@ -81,16 +103,28 @@ def usable_ns(clock_ns: float, clock_uncertainty: int) -> float:
     return clock_ns * (100 - clock_uncertainty) / 100
 
 
-def layer_design(layer: Layer, implementation: str, reuse_factor: int) -> LayerDesign:
+def layer_design(layer: Layer, implementation: str, reuse_factor: int, loops: Loops | None = None) -> LayerDesign:
     """A layer on ``1 / reuse_factor`` of its hardware.
 
     Where the factor is no divisor the last round has less to do, and there may be fewer rounds than asked for: 20
-    pixels with a factor of 6 take 5 rounds of 4.
+    pixels with a factor of 6 take 5 rounds of 4. Beyond one item a round, each item takes several rounds if the loops
+    can do that: 20 pixels of 3 filters with a factor of 50 take 40 rounds of 2 filters, the last of each pixel of 1.
+
+    Args:
+        layer: the layer.
+        implementation: of the layer.
+        reuse_factor: asked for.
+        loops: of the backend; None: each round takes whole items.
     """
     items = layer.work
     if implementation == "overlap":
         return LayerDesign(implementation, items, 1)
     if implementation == "adders":
         return LayerDesign(implementation, 1, items)
-    parallel = -(-items // min(reuse_factor, items))
+    rounds = min(reuse_factor, (loops or Loops()).most_rounds(layer))
+    if rounds > items:
+        together = -(-layer.outs // (rounds // items))
+        folds = -(-layer.outs // together)
+        return LayerDesign(implementation, items * folds, 1, folds)
+    parallel = -(-items // rounds)
     return LayerDesign(implementation, -(-items // parallel), parallel)

@@ -5,6 +5,8 @@ from dataclasses import replace
 
 from sparsepix_hls.ir.graph import Graph, Layer
 from sparsepix_hls.layers.dense import Dense
+from sparsepix_hls.layers.input_reduce import input_reduce
+from sparsepix_hls.layers.sparse_conv2d import SparseConv2d
 from sparsepix_hls.layers.sparse_flatten import SparseFlatten, SparseFlattenDense
 
 
@@ -13,6 +15,13 @@ def lookup_partner(graph: Graph, flatten: SparseFlatten) -> Dense | None:
     readers = [layer for layer in graph.layers if flatten.output in layer.inputs]
     alone = len(readers) == 1 and flatten.output not in graph.outputs
     return readers[0] if alone and isinstance(readers[0], Dense) else None
+
+
+def overlap_candidate(graph: Graph) -> SparseConv2d | None:
+    """The first convolution that reads the listed pixels as they are."""
+    reduce = input_reduce(graph)
+    convs = (layer for layer in graph.layers if isinstance(layer, SparseConv2d))
+    return next((conv for conv in convs if conv.features == reduce.features), None)
 
 
 def with_activations_next(graph: Graph) -> Graph:

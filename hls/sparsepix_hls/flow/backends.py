@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 
 from sparsepix_hls.cost.result import DesignEstimate
-from sparsepix_hls.design.layout import Design
+from sparsepix_hls.design.layout import Design, Loops
 from sparsepix_hls.design.options import Options
 from sparsepix_hls.design.select import make_design
 from sparsepix_hls.ir.graph import Graph
@@ -68,6 +68,7 @@ class Backend:
         reductions: that it has, of ``REDUCTIONS``.
         streamed: of them, those of an image that comes in beats.
         of_largest: of them, those that can list the largest pixels of an image, and not only the first.
+        loops: what its loops over time can do.
         scan_pixels: numbers of pixels a clock that an exploration tries for a scan; None: as the options say.
         sums_apart: see ``Design``.
         found_later: keys of ``report.json`` for what its simulation and its synthesis find.
@@ -82,6 +83,7 @@ class Backend:
     reductions: tuple[str, ...]
     streamed: tuple[str, ...]
     of_largest: tuple[str, ...]
+    loops: Loops
     scan_pixels: tuple[int | None, ...]
     sums_apart: bool
     found_later: tuple[str, ...]
@@ -122,7 +124,7 @@ def backend_design(
     problems = backend.problems(graph, options)
     try:
         reductions = backend.streamed if options.io == "stream" else backend.reductions
-        design, notices = make_design(graph, options, clock_ns, reductions, backend.of_largest)
+        design, notices = make_design(graph, options, clock_ns, reductions, backend.of_largest, backend.loops)
     except SparsePixError as error:
         problems = [*error.problems, *problems]
     else:

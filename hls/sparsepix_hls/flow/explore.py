@@ -91,7 +91,7 @@ def explore(
     built = way.reductions if input_reduce(graph).selection == "raster" else way.of_largest
     wanted = [
         replace(variant, scan_pixels=number)
-        for variant in _variants(graph, options, built)
+        for variant in _variants(graph, options, built, way.loops.folds)
         for number in (lanes if variant.reduce == "scan" else (None,))
     ]
     points: list[Point] = []
@@ -117,7 +117,7 @@ def explore(
     return tuple(sorted(_different(found), key=lambda point: (point.total.latency_cycles, point.total.lut)))
 
 
-def _variants(graph: Graph, options: Options, built: tuple[str, ...]) -> list[Options]:
+def _variants(graph: Graph, options: Options, built: tuple[str, ...], folds: bool) -> list[Options]:
     slots = input_reduce(graph).max_pixels
     _, height, width = graph.input.shape
     kinds = built if options.reduce == AUTO else (options.reduce,)
@@ -129,7 +129,8 @@ def _variants(graph: Graph, options: Options, built: tuple[str, ...]) -> list[Op
         streams = kind == "stream" or options.io == "stream"
         for pixels in sorted(lanes) if streams else [None]:
             base = replace(options, reduce=kind, pixels_per_cycle=pixels, reuse_factor=None, target_interval=None)
-            factors = sorted({factor for factor in _REUSE if factor < slots} | {slots})
+            beyond = {2 * slots, 4 * slots} if folds else set()
+            factors = sorted({factor for factor in _REUSE if factor < slots} | {slots} | beyond)
             found += [replace(base, reuse_factor=factor) for factor in factors]
             found += [replace(base, target_interval=factor + RESTART) for factor in factors]
     return found

@@ -9,7 +9,7 @@ from sparsepix_hls.cost.result import DesignEstimate
 from sparsepix_hls.cpp.estimate import estimate_design
 from sparsepix_hls.cpp.project import Project
 from sparsepix_hls.cpp.writer import write_project
-from sparsepix_hls.design.layout import Design
+from sparsepix_hls.design.layout import Design, Loops
 from sparsepix_hls.design.options import REDUCTIONS, Options
 from sparsepix_hls.flow.backends import Backend
 from sparsepix_hls.ir.graph import Graph
@@ -58,6 +58,7 @@ HLS = Backend(
     reductions=REDUCTIONS,
     streamed=REDUCTIONS,
     of_largest=("scan",),
+    loops=Loops(),
     scan_pixels=(None, 2),
     sums_apart=False,
     found_later=("csim",),

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from sparsepix_hls.cost.result import DesignEstimate
-from sparsepix_hls.design.layout import Design
+from sparsepix_hls.design.layout import Design, Loops
 from sparsepix_hls.design.options import REDUCTIONS, Options
 from sparsepix_hls.flow.backends import Backend
 from sparsepix_hls.ir.graph import Graph
@@ -84,6 +84,7 @@ RTL = Backend(
     reductions=REDUCTIONS,
     streamed=tuple(how for how in REDUCTIONS if how != "tree"),
     of_largest=("scan", "stream"),
+    loops=Loops(folds=True, restart=0),
     scan_pixels=(1, 2),
     sums_apart=True,
     found_later=("measured", "synthesis", "placed"),

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sparsepix_hls.design.checks import check_clock
 from sparsepix_hls.design.options import Options
-from sparsepix_hls.design.select import check_clock
 from sparsepix_hls.flow.backends import DEFAULT_BACKEND, BackendName, backend_design, find_backend
 from sparsepix_hls.flow.report import estimate_json, make_report, write_report
 from sparsepix_hls.frontend.reader import read_model

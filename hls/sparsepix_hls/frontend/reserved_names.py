@@ -69,8 +69,8 @@ y0 y1 yn
 """
 # What the generated sources use themselves: locals and kernels of C++, and ports of RTL stages, without their prefix.
 OWN = """
-active beat codes coords earlier features hls list_coords list_features number own pixel pixels place places progress
-ready round scan slot turn turned valid
+active beat codes coords earlier features fold hls list_coords list_features number own pixel pixels place places
+progress ready round scan slot turn turned valid
 """
 # Types and variables of the library at global scope, our Verilog modules and the beginnings of their names, and what
 # testbenches and folders of a project are called: taken for a top function only.

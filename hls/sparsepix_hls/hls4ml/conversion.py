@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from sparsepix_hls.cpp.writer import DEFAULT_BITS, widest_integer
+from sparsepix_hls.design.checks import check_clock
 from sparsepix_hls.design.options import Options
-from sparsepix_hls.design.select import check_clock
 from sparsepix_hls.flow.backends import backend_design, find_backend
 from sparsepix_hls.frontend.reader import read_model
 from sparsepix_hls.hls4ml.source import design_source

@@ -81,6 +81,15 @@ class Layer:
         """Iterations of its outer loop, which rounds share out: pixels, or inputs of a dense layer."""
         return 1
 
+    @property
+    def outs(self) -> int:
+        """Outputs of an item that folds can share out: filters, or features of a dense layer; 1 where they cannot."""
+        return 1
+
+    def round_outs(self, how: LayerDesign) -> int:
+        """Outputs of an item that a round computes; in the last fold some of them may be too many."""
+        return -(-self.outs // how.folds)
+
     def reads(self, implementation: str) -> tuple[Array, ...]:
         """The arrays that it reads by some implementation: its inputs, and what a design makes for it."""
         del implementation

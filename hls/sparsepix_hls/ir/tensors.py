@@ -88,8 +88,15 @@ class LayerDesign:
         implementation: one of the choices of its kind; '' where there is no choice.
         reuse_factor: rounds of the loop over time; 1: fully parallel.
         parallel: how much of the layer's outer loop is computed in a round, ceil(work / reuse_factor) or more.
+        folds: rounds that each item takes, with a part of its outputs each; 1: a round computes all outputs.
     """
 
     implementation: str
     reuse_factor: int
     parallel: int
+    folds: int = 1
+
+    @property
+    def item_rounds(self) -> int:
+        """Parts into which the layer's outer loop is shared out."""
+        return self.reuse_factor // self.folds

@@ -131,20 +131,24 @@ class Activation(Layer):
         return layer_estimate(cost, logic_ns, how.reuse_factor, items * bits, owns_loop=False)
 
     def lower(self, values: Mapping[str, np.ndarray], how: LayerDesign, ports: Any) -> dict[str, np.ndarray]:
-        """See ``Layer.lower``; of one round too, whose items it is given."""
+        """See ``Layer.lower``; of one round too, whose items it is given, and which fold of the channels they are."""
         from sparsepix_hls.rtl.lower.arithmetic import as_variable, negative, quantize, select
+        from sparsepix_hls.rtl.lower.folds import fold_of
 
-        del how, ports
+        del ports
+        fold = fold_of(values, how)
+        elements = None if self.formats is None else fold.members(self.formats.elements, None)
         source, shift = values[self.input.name], self.slope_shift
         result = np.empty(source.shape, dtype=object)
         for index, value in np.ndenumerate(source):
             # In units of which a negative value has 2**-shift as many, the others change their units.
             scaled = select(negative(value), value, value * 2**shift) if shift else value
-            if self.formats is not None:
-                element = self.formats.elements[index[-1]]
-                finer = 0 if element is None else element.exponent - self.output.type.exponent
-                exact = 0 if element is None else quantize(scaled, self.input.type.exponent, element, self.relu)
-                result[index] = as_variable(exact * 2**finer)
+            if elements is not None:
+                found = {None: as_variable(0)}
+                for element in filter(None, dict.fromkeys(elements[index[-1]])):
+                    exact = quantize(scaled, self.input.type.exponent, element, self.relu)
+                    found[element] = as_variable(exact * 2 ** (element.exponent - self.output.type.exponent))
+                result[index] = fold.chosen([found[element] for element in elements[index[-1]]])
                 continue
             result[index] = quantize(scaled, self.input.type.exponent - shift, self.output.type, self.relu)
         return {self.output.name: result}

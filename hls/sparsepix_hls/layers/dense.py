@@ -39,6 +39,11 @@ class Dense(Layer):
         """The inputs."""
         return self.input.shape[0]
 
+    @property
+    def outs(self) -> int:
+        """The outputs."""
+        return self.output.shape[0]
+
     @classmethod
     def from_onnx(cls, node: Any, name: str, attributes: Mapping[str, Any], builder: Any) -> "Dense":
         """See ``Layer.from_onnx``; a MatMul and the Add of its bias are one layer."""
@@ -79,9 +84,10 @@ class Dense(Layer):
         if how.reuse_factor == 1:
             matrix = constant_matrix(self.weight.raw, b, w)
             return layer_estimate(matrix + bias, logic_ns, how.reuse_factor, 2 * live, self.weight.raw.size)
+        outputs = self.round_outs(how)
         products = how.parallel * outputs
         terms = how.parallel + 1
-        read = how.parallel * mux(how.reuse_factor, b) | products * rom(how.reuse_factor, w)
+        read = how.parallel * mux(how.item_rounds, b) | products * rom(how.reuse_factor, w)
         cost = read + scaled(products * multiplier(b, w) + outputs * adder_tree(terms, b + w), MERGED) + bias
         return layer_estimate(cost | register(live), logic_ns, how.reuse_factor, products * (b + w) / 2, products)
 
@@ -104,21 +110,23 @@ class Dense(Layer):
 
     def lower_round(self, how: LayerDesign, reader: Any) -> Callable[..., dict[str, np.ndarray]]:
         """See ``Layer.lower_round``: the weights of an input are looked up by the number of the round."""
-        from sparsepix_hls.rtl.lower.arithmetic import as_variable, table
+        from sparsepix_hls.rtl.lower.arithmetic import as_variable
+        from sparsepix_hls.rtl.lower.folds import fold_of
 
         reader.items(self.input)
         reader.number("number")
         size, outs = self.weight.raw.shape
-        weights = np.zeros((how.reuse_factor * how.parallel, outs), dtype=np.int64)
+        weights = np.zeros((how.item_rounds * how.parallel, outs), dtype=np.int64)
         weights[:size] = self.weight.raw
 
         def dense(**v: np.ndarray) -> dict[str, np.ndarray]:
-            number = v["number"][()]
-            terms: list[list[Any]] = [[] for _ in range(outs)]
+            number, fold = v["number"][()], fold_of(v, how)
+            terms: list[list[Any]] = [[] for _ in range(self.round_outs(how))]
+            lookup = fold.at(number, how.item_rounds)
             for k, value in enumerate(v[self.input.name]):
-                for out in range(outs):
-                    weight = table(number, weights[k :: how.parallel, out].tolist())
-                    terms[out].append(as_variable(weight) * value)
+                of_input = weights[k :: how.parallel].T.tolist()
+                for row, tables in zip(terms, fold.members(of_input, [0] * len(of_input[0])), strict=True):
+                    row.append(as_variable(lookup(tables)) * value)
             return {self.output.name: summed(self, self.input, terms)}
 
         return dense

@@ -65,14 +65,18 @@ class Downsample2d(Layer):
 
     def lower(self, values: Mapping[str, np.ndarray], how: LayerDesign, ports: Any) -> dict[str, np.ndarray]:
         """See ``Layer.lower``."""
+        from sparsepix_hls.rtl.lower.folds import Fold
+
         del ports
-        coords = values[self.coords.name]
+        features, coords = values[self.features.name], values[self.coords.name]
         slots = range(len(coords))
         earlier = np.array([[int(j < k) for j in slots] for k in slots], dtype=object)
-        return self._results(self.merged(how.implementation, values[self.features.name], coords, coords, earlier))
+        return self._results(self.merged(how.implementation, features, coords, coords, earlier, Fold()))
 
     def lower_round(self, how: LayerDesign, reader: Any) -> Callable[..., dict[str, np.ndarray]]:
         """See ``Layer.lower_round``."""
+        from sparsepix_hls.rtl.lower.folds import fold_of
+
         reader.whole(self.features)
         reader.whole(self.coords)
         reader.items(self.coords, "own")
@@ -80,7 +84,8 @@ class Downsample2d(Layer):
 
         def merge(**v: np.ndarray) -> dict[str, np.ndarray]:
             features, coords = v[self.features.name], v[self.coords.name]
-            return self._results(self.merged(how.implementation, features, coords, v["own"], v["earlier"]))
+            given = features, coords, v["own"], v["earlier"], fold_of(v, how)
+            return self._results(self.merged(how.implementation, *given))
 
         return merge
 
@@ -88,7 +93,13 @@ class Downsample2d(Layer):
         return {self.output_features.name: found[0], self.output_coords.name: found[1]}
 
     def merged(
-        self, implementation: str, features: np.ndarray, coords: np.ndarray, own: np.ndarray, earlier: np.ndarray
+        self,
+        implementation: str,
+        features: np.ndarray,
+        coords: np.ndarray,
+        own: np.ndarray,
+        earlier: np.ndarray,
+        fold: Any,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Features and coords of some slots after the merge, on variables of da4ml's tracer.
 
@@ -98,6 +109,7 @@ class Downsample2d(Layer):
             coords: of all pixels [N, 2].
             own: coords of the output slots [parallel, 2].
             earlier: whether a pixel comes before the output slot, bits [parallel, N].
+            fold: which of the outputs that folds share out, a ``rtl.lower.folds.Fold``.
         """
         raise NotImplementedError
 
@@ -135,13 +147,19 @@ class Pool2d(Downsample2d):
         return layer_estimate(cost, logic_ns, how.reuse_factor, live, products)
 
     def merged(
-        self, implementation: str, features: np.ndarray, coords: np.ndarray, own: np.ndarray, earlier: np.ndarray
+        self,
+        implementation: str,
+        features: np.ndarray,
+        coords: np.ndarray,
+        own: np.ndarray,
+        earlier: np.ndarray,
+        fold: Any,
     ) -> tuple[np.ndarray, np.ndarray]:
         """See ``Downsample2d.merged``."""
         from sparsepix_hls.rtl.lower.arithmetic import known, select
         from sparsepix_hls.rtl.lower.cells import merged_cells
 
-        del implementation
+        del implementation, fold
         members, firsts, places = merged_cells(self.spatial_shape, self.cell, self.grid, coords, own, earlier)
         pooled = np.empty((len(own), features.shape[1]), dtype=object)
         for k in range(len(own)):

@@ -55,6 +55,11 @@ class Convolution(Layer):
         """The slots."""
         return self.features.shape[0]
 
+    @property
+    def outs(self) -> int:
+        """The filters."""
+        return self.outputs[0].shape[1]
+
     def operations(self, parallel: int) -> int:
         """Each output pixel meets each pixel."""
         return self.features.shape[0] * parallel * (math.prod(self.weight.raw.shape[2:]) + 1) // 2
@@ -88,20 +93,29 @@ class Convolution(Layer):
         slots, c_in = self.features.shape
         c_group = c_in // self.groups  # channels that a filter reads
         output = self.outputs[0]
-        c_out, area = output.shape[1], math.prod(self.kernel_size)
+        c_out, area = self.round_outs(how), math.prod(self.kernel_size)
         b, w = self.features.type.width, self.weight.type.width
         position, out_bits = index_bits(area + 1), output.type.width
         pixels = how.parallel
-        window = pixels * (mux(how.reuse_factor, c_in * b) | slots * mux(how.reuse_factor, position))
+        window = pixels * (mux(how.item_rounds, c_in * b) | slots * mux(how.item_rounds, position))
+        # A filter of a round reads another group of channels in each fold.
+        channels = c_out * c_group * mux(min(how.folds, self.groups), b)
         bias = Cost() if self.bias is None else pixels * c_out * (logic(out_bits) + adder(out_bits))
         if how.implementation == "pairs":
             products = pixels * slots * c_group * c_out
             tree = pixels * c_out * adder_tree(slots * c_group, b + w)
-            cost = window + scaled(products * (rom(area + 1, w) + multiplier(b, w)) + tree, MERGED) + bias
+            product = rom(how.folds * (area + 1), w) + multiplier(b, w)
+            cost = window + slots * channels + scaled(products * product + tree, MERGED) + bias
             live = products * (b + w) + slots * c_in * b
             return layer_estimate(cost, logic_ns, how.reuse_factor, live / 2, products)
         # Gather: the pixel at each position, then constant products.
         select = area * (slots * equal(position) + one_hot_mux(slots, c_in * b))
+        if how.folds > 1:  # other constants in each fold
+            terms = area * c_group
+            tree = c_out * adder_tree(terms, b + w)
+            product = rom(how.folds, w) + multiplier(b, w)
+            cost = window + select + area * channels + scaled(terms * c_out * product + tree, MERGED) + bias
+            return layer_estimate(cost, logic_ns, how.reuse_factor, terms * c_out * (b + w) / 2, terms * c_out)
         matrix = constant_matrix(self.weight.raw.reshape(area * c_group, c_out), b, w)
         cost = window + pixels * (select + matrix) + bias
         live = pixels * (area * c_in * b + c_out * out_bits)
@@ -183,6 +197,7 @@ class SparseConv2d(Convolution):
         """See ``Layer.lower``."""
         from sparsepix_hls.rtl.lower.arithmetic import inverse, negative
         from sparsepix_hls.rtl.lower.convolution import convolve
+        from sparsepix_hls.rtl.lower.folds import Fold
         from sparsepix_hls.rtl.lower.pairs import pair_index
 
         code, pairs, size = ports.code(self.kernel_map), values[self.kernel_map.name], self.work
@@ -194,11 +209,12 @@ class SparseConv2d(Convolution):
                 turned[later, earlier] = 1
         active = np.array([inverse(negative(row)) for row in values[self.coords.name][:, 0]], dtype=object)
         features = values[self.features.name]
-        return {self.output.name: convolve(self, how.implementation, code, features, codes, turned, active)}
+        return {self.output.name: convolve(self, how.implementation, code, features, codes, turned, active, Fold())}
 
     def lower_round(self, how: LayerDesign, reader: Any) -> Callable[..., dict[str, np.ndarray]]:
         """See ``Layer.lower_round``."""
         from sparsepix_hls.rtl.lower.convolution import convolve
+        from sparsepix_hls.rtl.lower.folds import fold_of
 
         reader.whole(self.features)
         code = reader.pairs("codes", self.kernel_map)
@@ -206,7 +222,7 @@ class SparseConv2d(Convolution):
         reader.active("active", self.coords)
 
         def convolution(**v: np.ndarray) -> dict[str, np.ndarray]:
-            given = v[self.features.name], v["codes"], v["turned"], v["active"]
+            given = v[self.features.name], v["codes"], v["turned"], v["active"], fold_of(v, how)
             return {self.output.name: convolve(self, how.implementation, code, *given)}
 
         return convolution

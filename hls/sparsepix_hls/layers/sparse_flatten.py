@@ -54,13 +54,14 @@ class _OnGrid(Layer):
 
     def lower_round(self, how: LayerDesign, reader: Any) -> Callable[..., dict[str, np.ndarray]]:
         """See ``Layer.lower_round``."""
-        del how
+        from sparsepix_hls.rtl.lower.folds import fold_of
+
         reader.items(self.features)
         reader.items(self.coords)
-        return lambda **v: {self.output.name: self.share(v[self.features.name], v[self.coords.name])}
+        return lambda **v: {self.output.name: self.share(v[self.features.name], v[self.coords.name], fold_of(v, how))}
 
-    def share(self, features: np.ndarray, coords: np.ndarray) -> np.ndarray:
-        """What some slots add to the results."""
+    def share(self, features: np.ndarray, coords: np.ndarray, fold: Any) -> np.ndarray:
+        """What some slots add to the results of a fold, a ``rtl.lower.folds.Fold``."""
         raise NotImplementedError
 
 
@@ -107,13 +108,16 @@ class SparseFlatten(_OnGrid):
 
     def lower(self, values: Mapping[str, np.ndarray], how: LayerDesign, ports: Any) -> dict[str, np.ndarray]:
         """See ``Layer.lower``."""
-        del how, ports
-        return {self.output.name: self.share(values[self.features.name], values[self.coords.name])}
+        from sparsepix_hls.rtl.lower.folds import Fold
 
-    def share(self, features: np.ndarray, coords: np.ndarray) -> np.ndarray:
+        del how, ports
+        return {self.output.name: self.share(values[self.features.name], values[self.coords.name], Fold())}
+
+    def share(self, features: np.ndarray, coords: np.ndarray, fold: Any) -> np.ndarray:
         """Some slots scattered to the vector [height * width * channels]."""
         from sparsepix_hls.rtl.lower.arithmetic import aligned, both, by_coordinate, selected
 
+        del fold
         height, width = self.spatial_shape
         kinds = self.features.type.exponent, self.output.type.exponent
         result = np.empty((height, width, features.shape[1]), dtype=object)
@@ -142,6 +146,11 @@ class SparseFlattenDense(_OnGrid):
     weight: Constant
     bias: Constant | None
 
+    @property
+    def outs(self) -> int:
+        """The outputs."""
+        return self.output.shape[0]
+
     def kernel(self, setting: Setting) -> Kernel:
         """See ``Layer.kernel``."""
         kernel = "sparse_flatten_dense"
@@ -160,15 +169,15 @@ class SparseFlattenDense(_OnGrid):
     def cost(self, how: LayerDesign, logic_ns: float) -> Estimate:
         """See ``Layer.cost``."""
         channels = self.features.shape[1]
-        outputs, (height, width) = self.output.shape[0], self.spatial_shape
+        outputs, (height, width) = self.round_outs(how), self.spatial_shape
         b, w, cell = self.features.type.width, self.weight.type.width, self.coords.type.width
         place = constant_multiplier(cell, width) + adder(2 * cell)
-        read = how.parallel * (mux(how.reuse_factor, channels * b + 2 * cell) + place)
+        read = how.parallel * (mux(how.item_rounds, channels * b + 2 * cell) + place)
         products = how.parallel * channels * outputs
-        looked_up = products * (rom(height * width, w) + multiplier(b, w))
+        looked_up = products * (rom(how.folds * height * width, w) + multiplier(b, w))
         terms = how.parallel * channels + (how.reuse_factor > 1) + (self.bias is not None)
         cost = read + scaled(looked_up + outputs * adder_tree(terms, b + w), MERGED)
-        cost = cost | register(outputs * self.output.type.width)
+        cost = cost | register(self.output.bits)
         return layer_estimate(cost, logic_ns, how.reuse_factor, products * (b + w) / 2, products)
 
     def operations(self, parallel: int) -> int:
@@ -182,22 +191,25 @@ class SparseFlattenDense(_OnGrid):
 
     def lower(self, values: Mapping[str, np.ndarray], how: LayerDesign, ports: Any) -> dict[str, np.ndarray]:
         """See ``Layer.lower``."""
+        from sparsepix_hls.rtl.lower.folds import Fold
+
         del how, ports
-        found = self.share(values[self.features.name], values[self.coords.name])
+        found = self.share(values[self.features.name], values[self.coords.name], Fold())
         return {self.output.name: found + np.array(self.start, dtype=object)}
 
-    def share(self, features: np.ndarray, coords: np.ndarray) -> np.ndarray:
-        """What some slots add to the dense layer [out_features]; without the bias."""
-        from sparsepix_hls.rtl.lower.arithmetic import as_variable, by_coordinate, table
+    def share(self, features: np.ndarray, coords: np.ndarray, fold: Any) -> np.ndarray:
+        """What some slots add to the outputs of a fold; without the bias."""
+        from sparsepix_hls.rtl.lower.arithmetic import as_variable, by_coordinate
 
         height, width = self.spatial_shape
-        _, channels, outs = self.weight.raw.shape
-        terms: list[list[Any]] = [[] for _ in range(outs)]
+        places, channels, _ = self.weight.raw.shape
+        tables = [fold.members(self.weight.raw[:, c].T.tolist(), [0] * places) for c in range(channels)]
+        terms: list[list[Any]] = [[] for _ in tables[0]]
         for i, (row, column) in enumerate(coords):
             start = by_coordinate(row, height, lambda r: r * width)
             place = start + by_coordinate(column, width, lambda c: c)
+            lookup = fold.at(place, places)
             for channel in range(channels):
-                for out in range(outs):
-                    weight = table(place, self.weight.raw[:, channel, out].tolist())
-                    terms[out].append(as_variable(weight) * features[i, channel])
+                for row_of, of_output in zip(terms, tables[channel], strict=True):
+                    row_of.append(as_variable(lookup(of_output)) * features[i, channel])
         return summed(self, self.features, terms)

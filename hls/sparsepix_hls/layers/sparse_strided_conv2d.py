@@ -91,7 +91,7 @@ class SparseStridedConv2d(Downsample2d, Convolution):
         """The cells, the position of every pixel in the window of each cell, then the sums of a convolution."""
         slots, bits, cell = self.features.shape[0], self.coords.type.width, self.output_coords.type.width
         height, width = self.kernel_size
-        members = cell_members(slots, bits, cell, how.reuse_factor, how.parallel)
+        members = cell_members(slots, bits, cell, how.item_rounds, how.parallel)
         first = how.parallel * 2 * constant_multiplier(cell, max(self.strides))
         pairs = how.parallel * slots * window_position(bits, self.kernel_size)
         positions = how.parallel * slots * index_bits(height * width + 1)
@@ -106,7 +106,13 @@ class SparseStridedConv2d(Downsample2d, Convolution):
         )
 
     def merged(
-        self, implementation: str, features: np.ndarray, coords: np.ndarray, own: np.ndarray, earlier: np.ndarray
+        self,
+        implementation: str,
+        features: np.ndarray,
+        coords: np.ndarray,
+        own: np.ndarray,
+        earlier: np.ndarray,
+        fold: Any,
     ) -> tuple[np.ndarray, np.ndarray]:
         """See ``Downsample2d.merged``: windows around the first places of the cells."""
         from sparsepix_hls.rtl.lower.arithmetic import by_coordinate
@@ -126,4 +132,4 @@ class SparseStridedConv2d(Downsample2d, Convolution):
                 codes[k, j] = code_of(code, center, place)
         turned = np.zeros(codes.shape, dtype=object)
         active = np.array(firsts, dtype=object)
-        return convolve(self, implementation, code, features, codes, turned, active), places
+        return convolve(self, implementation, code, features, codes, turned, active, fold), places

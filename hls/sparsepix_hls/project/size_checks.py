@@ -66,7 +66,8 @@ def check_rtl_memory(design: Design) -> None:
     """
     needs = []
     for layer in design.graph.layers:
-        count = layer.operations(design.how(layer).parallel)
+        how = design.how(layer)
+        count = layer.operations(how.parallel) // how.folds
         needs.append(
             (
                 f"{layer.name}: about {count:,} operations of RTL",

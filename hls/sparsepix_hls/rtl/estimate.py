@@ -23,6 +23,7 @@ from sparsepix_hls.rtl.emit.cycles import OUTPUT_CYCLES, pace, stage_cycles
 from sparsepix_hls.rtl.emit.layers import register_bits
 from sparsepix_hls.rtl.emit.stages import Module
 from sparsepix_hls.rtl.emit.tree import tree_levels
+from sparsepix_hls.rtl.lower.folds import FOLD
 from sparsepix_hls.rtl.lower.function import Field, Function
 from sparsepix_hls.rtl.lower.memory import blocks
 from sparsepix_hls.rtl.lower.operations import BINARY as BITWISE
@@ -102,11 +103,12 @@ def module_counts(module: Module, design: Design) -> Counts:
     held, given = _bits(module.inputs), _bits(module.outputs)
     stage = module.stage
     if stage.kind == "loop":
-        function = module.functions[0]
+        function, parts = module.functions[0], design.how(stage.steps[0]).item_rounds
         whole = {field.name: field.bits for field in module.inputs}
         for field in function.inputs:
-            if field.bits != whole.get(field.name):  # a part of the event, which depends on the round
-                work["pick"] += field.bits * mux_luts(stage.rounds)
+            # A part of the event, which depends on the round.
+            if field.bits != whole.get(field.name) and field.name != FOLD:
+                work["pick"] += field.bits * mux_luts(parts)
         registers += held + given
     elif stage.kind == "tree":
         amount, between = _tree(design, module.step)

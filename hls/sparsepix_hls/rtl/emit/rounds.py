@@ -3,6 +3,7 @@
 from sparsepix_hls.ir.tensors import KernelMap, LayerDesign, Tensor
 from sparsepix_hls.rtl.emit.arrays import Arrays
 from sparsepix_hls.rtl.emit.text import bits_for, port
+from sparsepix_hls.rtl.lower.folds import FOLD
 from sparsepix_hls.rtl.lower.function import Field, unsigned
 from sparsepix_hls.rtl.lower.pairs import PairCode, pair_index
 
@@ -13,17 +14,17 @@ class View:
     Args:
         field: the input.
         value: that is connected to it.
-        parts: of the event, one a round.
+        parts: of the event, one for each number of a round.
     """
 
     def __init__(self, field: Field, value: str, parts: list[str] | None = None) -> None:
         self.field, self.value, self.parts = field, value, parts
 
-    def lines(self, rounds: int) -> list[str]:
+    def lines(self) -> list[str]:
         """What makes it."""
         if self.parts is None:
             return []
-        assert len(self.parts) == rounds
+        rounds = len(self.parts)
         lines = [f"  {port('logic', self.field, 'round_')};", "  always_comb", "    case (round)"]
         for number, part in enumerate(self.parts[:-1]):
             lines.append(f"      {bits_for(rounds)}'d{number}: round_{self.field.name} = {part};")
@@ -38,12 +39,14 @@ class Reader:
         arrays: of the design.
 
     Attributes:
-        views: what has been asked for, in order.
+        views: what has been asked for, in order; the number of the fold where each item takes several rounds.
     """
 
     def __init__(self, how: LayerDesign, arrays: Arrays) -> None:
         self.how, self._arrays = how, arrays
         self.views: list[View] = []
+        if how.folds > 1:
+            self.views.append(View(unsigned(FOLD, (), bits_for(how.folds)), "fold"))
 
     def whole(self, tensor: Tensor) -> None:
         """All of an array, in each round."""
@@ -99,13 +102,13 @@ class Reader:
         return code
 
     def number(self, name: str) -> None:
-        """The number of the round."""
-        self.views.append(View(unsigned(name, (), bits_for(self.how.reuse_factor)), "round"))
+        """The number of the round; where there are folds, that of the item."""
+        self.views.append(View(unsigned(name, (), bits_for(self.how.item_rounds)), "round"))
 
     @property
     def _firsts(self) -> range:
-        """The first item of each round."""
-        return range(0, self.how.reuse_factor * self.how.parallel, self.how.parallel)
+        """The first item of each round; all folds of an item read the same."""
+        return range(0, self.how.item_rounds * self.how.parallel, self.how.parallel)
 
     def _pick(self, field: Field, parts: list[str]) -> None:
         self.views.append(View(field, f"round_{field.name}", parts))

@@ -22,6 +22,7 @@ from sparsepix_hls.rtl.lower.arithmetic import (
     table,
     total,
 )
+from sparsepix_hls.rtl.lower.folds import Fold
 from sparsepix_hls.rtl.lower.pairs import PairCode
 
 
@@ -33,6 +34,7 @@ def convolve(
     codes: np.ndarray,
     turned: np.ndarray,
     active: np.ndarray,
+    fold: Fold,
 ) -> np.ndarray:
     """Convolution at some output pixels.
 
@@ -44,12 +46,14 @@ def convolve(
         codes: of each output pixel with each pixel [parallel, N].
         turned: whether the output pixel is the later one of the two, bits [parallel, N].
         active: whether the output slot holds a pixel, bits [parallel].
+        fold: which filters are computed.
     """
     sums_of = _by_gather if implementation == "gather" else _by_pairs
-    result = np.empty((len(codes), layer.outputs[0].shape[1]), dtype=object)
+    biases = [table(fold.number, of) for of in fold.members(bias_values(layer.bias, layer.outputs[0]), 0)]
+    result = np.empty((len(codes), len(biases)), dtype=object)
     for k, row in enumerate(codes):
-        for out, summed in enumerate(sums_of(layer, code, features, row, turned[k])):
-            result[k, out] = with_bias(layer, summed, out, active[k], masked=not code.raster_order)
+        for out, summed in enumerate(sums_of(layer, code, features, row, turned[k], fold)):
+            result[k, out] = _with_bias(layer, summed, biases[out], active[k], masked=not code.raster_order)
     return result
 
 
@@ -58,18 +62,25 @@ def _products(layer: Any) -> int:
     return layer.features.type.exponent + layer.weight.type.exponent
 
 
-def _kernels(layer: Any) -> np.ndarray:
-    """Weights [positions, in_channels, out_channels]; 0 where a filter does not read a channel."""
+def _reads(layer: Any, fold: Fold) -> list[list[tuple[list[int], list[np.ndarray]]]]:
+    """For each filter of a round what it reads: the channel in each fold, and the weights [positions] there."""
     raw = layer.weight.raw.reshape(-1, *layer.weight.raw.shape[-2:])
-    positions, of_group, filters = raw.shape
-    full = np.zeros((positions, of_group * layer.groups, filters), dtype=raw.dtype)
-    for out in range(filters):
-        first = out // (filters // layer.groups) * of_group
-        full[:, first : first + of_group, out] = raw[:, :, out]
-    return full
+    _, of_group, filters = raw.shape
+    first = [out // (filters // layer.groups) * of_group for out in range(filters)]
+    found = []
+    for outs in fold.members(range(filters), filters):
+        row = []
+        for k in range(of_group):
+            kernels = [raw[:, k, out] if out < filters else np.zeros_like(raw[:, k, 0]) for out in outs]
+            if any(kernel.any() for kernel in kernels):
+                row.append(([first[min(out, filters - 1)] + k for out in outs], kernels))
+        found.append(row)
+    return found
 
 
-def weighted(layer: Any, code: PairCode, address: Number, turned: Number, pixel: np.ndarray) -> list[list[Number]]:
+def weighted(
+    layer: Any, code: PairCode, address: Number, turned: Number, pixel: np.ndarray, fold: Fold | None = None
+) -> list[list[Number]]:
     """Products of a pixel's channels with the weights of a pair code: for each output channel, its terms.
 
     Args:
@@ -78,41 +89,36 @@ def weighted(layer: Any, code: PairCode, address: Number, turned: Number, pixel:
         address: code of the pair.
         turned: whether the window is around the later pixel of the two, one bit.
         pixel: channels [C].
+        fold: which output channels; None: all.
     """
-    here = known(turned)
+    here, fold = known(turned), fold or Fold()
     full = either(address, as_variable(turned) * 2.0**code.bits) if here is None else address
+    turns = (False, True) if here is None else (bool(here),)
+    lookup = fold.at(full, len(turns) << code.bits)
     terms: list[list[Number]] = []
-    kernels = _kernels(layer)
-    for out in range(layer.outputs[0].shape[1]):
+    for reads in _reads(layer, fold):
         row = []
-        for channel, value in enumerate(pixel):
-            kernel = kernels[:, channel, out]
-            if not kernel.any():
-                continue
-            if here is None:
-                weights = code.weights(kernel, False) + code.weights(kernel, True)
-            else:
-                weights = code.weights(kernel, bool(here))
-            row.append(as_variable(table(full, weights)) * value)
+        for channels, kernels in reads:
+            weights = [[weight for turn in turns for weight in code.weights(kernel, turn)] for kernel in kernels]
+            row.append(as_variable(lookup(weights)) * fold.chosen([pixel[c] for c in channels]))
         terms.append(row)
     return terms
 
 
-def with_bias(layer: Any, summed: Number, out_channel: int, active: Number, masked: bool) -> Number:
+def _with_bias(layer: Any, summed: Number, bias: Number, active: Number, masked: bool) -> Number:
     """A sum of products with its bias, in units of the output.
 
     Args:
         layer: the convolution.
         summed: the sum, in units of a product.
-        out_channel: its channel.
+        bias: of its channel, in units of the output.
         active: whether the slot holds a pixel, one bit.
         masked: whether the sum of an empty slot has to be cleared.
     """
     value = aligned(summed, _products(layer), layer.outputs[0].type.exponent)
-    bias = bias_values(layer.bias, layer.outputs[0])[out_channel]
     if masked:
         value = select(active, value, 0)
-    if bias == 0:
+    if known(bias) == 0:
         return value
     if layer.bias_on == "nonzero":
         raw = as_variable(summed)
@@ -122,18 +128,18 @@ def with_bias(layer: Any, summed: Number, out_channel: int, active: Number, mask
 
 
 def _by_pairs(
-    layer: Any, code: PairCode, features: np.ndarray, row: np.ndarray, turned: np.ndarray
+    layer: Any, code: PairCode, features: np.ndarray, row: np.ndarray, turned: np.ndarray, fold: Fold
 ) -> Iterator[Number]:
     """The sums of one output pixel, weights looked up: a sum for each output channel; see ``convolve``."""
-    terms = [weighted(layer, code, row[j], turned[j], features[j]) for j in range(len(features))]
-    for out in range(layer.outputs[0].shape[1]):
-        yield total([term for pixel in terms for term in pixel[out]])
+    terms = [weighted(layer, code, row[j], turned[j], features[j], fold) for j in range(len(features))]
+    for of_pixels in zip(*terms, strict=True):
+        yield total([term for of_pixel in of_pixels for term in of_pixel])
 
 
 def _by_gather(
-    layer: Any, code: PairCode, features: np.ndarray, row: np.ndarray, turned: np.ndarray
+    layer: Any, code: PairCode, features: np.ndarray, row: np.ndarray, turned: np.ndarray, fold: Fold
 ) -> Iterable[Number]:
-    """The same by kernel position: the neighbour there is selected and multiplied by constants."""
+    """The same by kernel position: the neighbour there is selected and multiplied by constants, those of the fold."""
     area = layer.kernel_size[0] * layer.kernel_size[1]
     places = [code.position(c) for c in range(1 << code.bits)]
     window = []
@@ -150,4 +156,22 @@ def _by_gather(
                 here.append(table(row[j], mirrored if turn else straight))
         for channel in range(features.shape[1]):
             window.append(selected(here, features[:, channel]))
-    return matrix(np.array(window, dtype=object), _kernels(layer).reshape(len(window), -1))
+    channels = features.shape[1]
+    if fold.count > 1:
+        return [_folded(window, channels, reads, fold) for reads in _reads(layer, fold)]
+    weights = np.zeros((area, channels, layer.outputs[0].shape[1]), dtype=layer.weight.raw.dtype)
+    for out, reads in enumerate(_reads(layer, fold)):
+        for (channel,), (kernel,) in reads:
+            weights[:, channel, out] = kernel
+    return matrix(np.array(window, dtype=object), weights.reshape(len(window), -1))
+
+
+def _folded(window: list[Number], channels: int, reads: list[tuple[list[int], list[np.ndarray]]], fold: Fold) -> Number:
+    """A sum over a window [positions * channels] with the weights of a fold."""
+    terms = []
+    for places, kernels in reads:
+        for position, weights in enumerate(zip(*kernels, strict=True)):
+            value = fold.chosen([window[position * channels + place] for place in places])
+            if any(weights) and known(value) != 0:
+                terms.append(as_variable(table(fold.number, weights)) * value)
+    return total(terms)
