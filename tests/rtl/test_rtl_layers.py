@@ -21,6 +21,7 @@ from sparsepix_hls.ir.graph import Graph
 from sparsepix_hls.layers.head import Head
 from sparsepix_hls.rtl.emit.verilog import function_source
 from sparsepix_hls.rtl.lower.function import Field, trace
+from sparsepix_hls.rtl.lower.layers import Part
 from sparsepix_hls.rtl.tools.dais import write_dais
 from sparsepix_hls.rtl.tools.synthesis import yosys_command
 from sparsepix_ops import FixedPoint
@@ -98,7 +99,8 @@ def test_a_head_is_refused(tmp_path):
 def test_a_negated_value_is_widened_before_its_sign(tmp_path):
     """``-15'(v)`` would be a cast to -15 bits: Yosys refuses it."""
     small, wide = (Field("x", (2,), FixedPoint(8, 8)), Field("y", (2,), FixedPoint(15, 15)))
-    (tmp_path / "m.sv").write_text(function_source(trace("m", "", [small], [wide], lambda x: {"y": -x}, 9.0)))
+    parts = [Part("minus", "", lambda values: {"y": -values["x"]})]
+    (tmp_path / "m.sv").write_text(function_source(trace("m", "", [small], [wide], parts, 9.0), "m_layer_"))
     command = yosys_command(["read_verilog -sv m.sv", "prep -top m"])
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-500:]
