@@ -29,7 +29,8 @@ WIDE = "-widemux 5"
 # Modules that are used many times are mapped once: columns of an image (63 x 63 pixels take half a minute; as part of
 # their stage eleven), what finds the largest pixels in each, products, and tables of weights, whose levels abc would
 # give away where it sees no need for them.
-REPEATED = "*image_column* *largest_column* *tree_node* *sorted_list* *product* *adder* *multiplier* *_table*"
+REPEATED = ("image_column", "largest_column", "tree_node", "sorted_list", "product", "adder", "multiplier")
+TABLES = "*_logic_table[0-9]* *_arrival_table[0-9]*"
 RESOURCES = ("lut", "ff", "dsp", "bram")
 # LUTs of a memory made of them, as AMD's libraries guide (UG974) draws it.
 _MEMORIES = {
@@ -138,15 +139,37 @@ def synthesize(
     def area(name: str, tools: ProcessGroup) -> Area:
         sources = " ".join(f"rtl/{file}" for file in (*shared, f"{name}.sv"))
         wide = WIDE if "reduce_scan" in (directory / "rtl" / f"{name}.sv").read_text(encoding="utf-8") else ""
+        files = f"build/{folder.name}/{name}"
+        parts = " ".join([*(f"{top}_{part} $paramod*{top}_{part}*" for part in REPEATED), TABLES])
+        synth = f"synth_xilinx -family {family} -top {name} {OPTIONS} {wide}"
         script = [
             f"read_verilog -sv {sources}",
             f"hierarchy -top {name}",
-            f"setattr -mod -set keep_hierarchy 1 {REPEATED}",
-            f"setattr -mod -unset keep_hierarchy {top}_layer_*",  # whatever a layer is called
-            f"synth_xilinx -family {family} -top {name} {OPTIONS} {wide}",
-            f"setattr -mod -unset keep_hierarchy {REPEATED}",
+            f"setattr -mod -set keep_hierarchy 1 {parts}",
+            f"{synth} -run begin:map_luts",
+            # The mapper goes through all that Yosys holds for each module. So the repeated ones, many and small, are
+            # mapped without the rest, and the rest without what is in them.
+            "select *",
+            f"write_rtlil -selected {files}.whole.il",
+            "select -clear",
+            f"select -set parts {parts}",
+            "select -set rest * @parts %d",
+            "delete @rest",
+            f"{synth} -run map_luts:check",
+            f"select {parts}",
+            f"write_rtlil -selected {files}.parts.il",
+            "select -clear",
+            "design -reset",
+            "read_verilog -lib -specify +/xilinx/cells_sim.v",
+            "read_verilog -lib +/xilinx/cells_xtra.v",
+            f"read_rtlil {files}.whole.il",
+            f"blackbox {parts}",
+            f"{synth} -run map_luts:check",
+            "blackbox =A:whitebox",
+            f"read_rtlil -overwrite {files}.parts.il",
+            f"setattr -mod -unset keep_hierarchy {parts}",
             "flatten",
-            f"write_json build/{folder.name}/{name}.json",
+            f"write_json {files}.json",
         ]
         done = tools.run(yosys_command(script), directory)
         if done.returncode < 0:
