@@ -30,7 +30,7 @@ WIDE = "-widemux 5"
 # their stage eleven), what finds the largest pixels in each, products, and tables of weights, whose levels abc would
 # give away where it sees no need for them.
 REPEATED = ("image_column", "largest_column", "tree_node", "sorted_list", "product", "adder", "multiplier")
-TABLES = "*_logic_table[0-9]* *_arrival_table[0-9]*"
+TABLES = "*_logic_table* *_arrival_table*"
 RESOURCES = ("lut", "ff", "dsp", "bram")
 # LUTs of a memory made of them, as AMD's libraries guide (UG974) draws it.
 _MEMORIES = {
