@@ -8,8 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
-from sparsepix_hls.cost.costs import RESTART
-from sparsepix_hls.design.layout import Design
+from sparsepix_hls.design.layout import Design, Loops
 from sparsepix_hls.design.options import AUTO, Options
 from sparsepix_hls.flow.backends import DEFAULT_BACKEND, BackendName, backend_design, find_backend
 from sparsepix_hls.ir.estimate import Estimate
@@ -91,7 +90,7 @@ def explore(
     built = way.reductions if input_reduce(graph).selection == "raster" else way.of_largest
     wanted = [
         replace(variant, scan_pixels=number)
-        for variant in _variants(graph, options, built, way.loops.folds)
+        for variant in _variants(graph, options, built, way.loops)
         for number in (lanes if variant.reduce == "scan" else (None,))
     ]
     points: list[Point] = []
@@ -117,7 +116,7 @@ def explore(
     return tuple(sorted(_different(found), key=lambda point: (point.total.latency_cycles, point.total.lut)))
 
 
-def _variants(graph: Graph, options: Options, built: tuple[str, ...], folds: bool) -> list[Options]:
+def _variants(graph: Graph, options: Options, built: tuple[str, ...], loops: Loops) -> list[Options]:
     slots = input_reduce(graph).max_pixels
     _, height, width = graph.input.shape
     kinds = built if options.reduce == AUTO else (options.reduce,)
@@ -129,10 +128,10 @@ def _variants(graph: Graph, options: Options, built: tuple[str, ...], folds: boo
         streams = kind == "stream" or options.io == "stream"
         for pixels in sorted(lanes) if streams else [None]:
             base = replace(options, reduce=kind, pixels_per_cycle=pixels, reuse_factor=None, target_interval=None)
-            beyond = {2 * slots, 4 * slots} if folds else set()
+            beyond = {2 * slots, 4 * slots} if loops.folds else set()
             factors = sorted({factor for factor in _REUSE if factor < slots} | {slots} | beyond)
             found += [replace(base, reuse_factor=factor) for factor in factors]
-            found += [replace(base, target_interval=factor + RESTART) for factor in factors]
+            found += [replace(base, target_interval=factor + loops.restart) for factor in factors]
     return found
 
 

@@ -189,7 +189,7 @@ class _Writer:
             lines = [f"  wire {kind} {name} = {self._word(memory)}[{low} +: {self.widths[i]}];"]
             if i == memory.reads[0]:
                 address = self._bits(memory.address, stage - 1)
-                word = f"{self._word(memory)}"
+                word = self._word(memory)
                 instance_of = f"{self.function.name}_memory{memory.address}"
                 lines[:0] = [
                     f"  wire [{self._word_bits(memory) - 1}:0] {word};",
