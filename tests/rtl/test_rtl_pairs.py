@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from sparsepix_hls.rtl.emit.verilog import function_source
 from sparsepix_hls.rtl.lower.arithmetic import table, total
 from sparsepix_hls.rtl.lower.function import Field, Slices, trace, unsigned
 from sparsepix_hls.rtl.lower.layers import Part
@@ -14,10 +15,14 @@ RNG = np.random.default_rng(0)
 SIGNED = FixedPoint(24, 24)
 
 
-def logics(bits, signed, terms, outs, low, unit=1, slices=1000):
-    """The same weighted sums without slices and with so many; weights from ``low`` on, looked up by 3 bits."""
+def logics(bits, signed, terms, outs, low, unit=1, slices=1000, steps=1):
+    """The same weighted sums without slices and with so many; weights from ``low`` on, looked up by 3 bits.
+
+    The weights are multiples of ``steps``, a number for all outputs or one for each.
+    """
     weights = RNG.integers(low, 128, (terms, outs, 8))
     weights[0, 0, 0], weights[-1, -1, :2] = 127, (low, 0)
+    weights = weights // np.array(steps)[..., None] * np.array(steps)[..., None]
     inputs = [
         unsigned("address", (terms,), 3),
         Field("x", (terms,), FixedPoint(bits, bits, signed=signed)),
@@ -52,6 +57,18 @@ def test_pairs_compute_the_same(bits, signed, terms, outs, low, unit, slices):
     left = [op for op in paired.logic.ops if op.opcode == PRODUCT]
     assert len(left) == terms * outs - min(possible, slices)
     assert len(paired.in_dsp) == min(slices, len(left))
+
+
+@pytest.mark.parametrize("steps", [2, (1, 2), (2, 1), (8, 1, 2, 4), (4, 4, 2, 1, 16)])
+@pytest.mark.parametrize("low", [-128, 0])
+def test_weights_that_are_all_even(steps, low):
+    """A sum of even terms is even; what is borrowed below a term is a one."""
+    outs = np.size(steps) if np.ndim(steps) else 4
+    apart, paired = logics(8, True, 5, outs, low, steps=steps)
+    events = np.concatenate([RNG.integers(0, 8, (500, 5)), RNG.integers(-128, 128, (500, 5))], axis=1).astype(float)
+    np.testing.assert_array_equal(paired.logic.predict(events), apart.logic.predict(events))
+    assert "module f" in function_source(paired, "f_layer_")  # in units of each value
+    assert function_source(apart, "f_layer_")
 
 
 def test_what_is_too_wide_stays_alone():

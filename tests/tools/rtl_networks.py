@@ -29,13 +29,13 @@ from sparsepix_hls.frontend.reader import read_model
 from sparsepix_ops import reference
 
 DESIGNS = [
-    Options(reduce="scan", scan_pixels=2, flatten="lookup"),
+    Options(reduce="scan", scan_pixels=2, flatten="lookup", dsp=9),
     Options(reduce="scan", reuse_factor=3, conv="gather", flatten="scatter"),
     Options(reduce="stream", pixels_per_cycle=5, reuse_factor=2, conv="pairs", flatten="lookup"),
     Options(reduce="scan", scan_pixels=2, reuse_factor=100, flatten="scatter"),
     Options(reduce="stream", io="stream", pixels_per_cycle=3, flatten="scatter"),
     Options(reduce="scan", io="stream", pixels_per_cycle=7, conv="pairs", reuse_factor=2),
-    Options(reduce="scan", conv="gather", dense="adders", flatten="scatter"),
+    Options(reduce="scan", conv="pairs", flatten="scatter", dsp=40),
     Options(reduce="scan", conv="overlap", reuse_factor=100, flatten="lookup"),
     Options(reduce="tree", flatten="lookup"),
     Options(reduce="tree", conv="gather", reuse_factor=2),

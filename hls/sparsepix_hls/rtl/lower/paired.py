@@ -179,8 +179,11 @@ class _Rewritten:
             while len(row) > 1:
                 pairs = [row[k : k + 2] for k in range(0, len(row), 2)]
                 row = [self._sum(*pair, old.latency) if len(pair) == 2 else pair[0] for pair in pairs]
-            qint = old.qint if left == 0 else self.ops[here].qint._replace(max=self.ops[here].qint.max + unit)
+            least = self.ops[here].qint
+            qint = least._replace(max=least.max + unit) if left else old.qint._replace(step=min(least.step, unit))
             here = self._add(Op(here, row[0], _ADD, int(math.log2(unit)), qint, old.latency, old.cost))
+        if self.ops[here].qint != old.qint:  # weights that are all even: what was borrowed has made the sum even again
+            here = self._add(Op(here, -1, _BITS, 0, old.qint, old.latency, 0.0))
         return here
 
     def _sum(self, first: int, second: int, latency: float) -> int:
