@@ -35,12 +35,13 @@ DESIGNS = [
     Options(reduce="scan", scan_pixels=2, reuse_factor=100, flatten="scatter"),
     Options(reduce="stream", io="stream", pixels_per_cycle=3, flatten="scatter"),
     Options(reduce="scan", io="stream", pixels_per_cycle=7, conv="pairs", reuse_factor=2),
-    Options(reduce="scan", conv="pairs", flatten="scatter", dsp=40),
+    Options(reduce="scan", conv="gather", dense="adders", flatten="scatter"),
     Options(reduce="scan", conv="overlap", reuse_factor=100, flatten="lookup"),
     Options(reduce="tree", flatten="lookup"),
     Options(reduce="tree", conv="gather", reuse_factor=2),
     Options(reduce="stream", io="stream", pixels_per_cycle=5, reuse_factor=1000, conv="gather", flatten="lookup"),
     Options(reduce="scan", reuse_factor=25, conv="pairs", flatten="lookup"),
+    Options(reduce="scan", conv="pairs", flatten="lookup", dsp=40),
 ]
 # The trade-off of the README: two pixels a clock, what follows in four rounds.
 NEUTRINO = Options(
