@@ -188,6 +188,7 @@ def picture(rows: list[dict]) -> Figure:
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.xaxis.set_minor_formatter(lambda value, _: f"{value:,.0f}" if str(int(value))[0] in "25" else "")
     axes.set_ylim(0)
+    axes.set_axisbelow(True)
     axes.grid(visible=True, which="both", color="#eeeeee")
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_xlabel("LUTs")
