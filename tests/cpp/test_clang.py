@@ -14,6 +14,7 @@ DESIGNS = {
     "scan": hls.Options(reduce="scan", conv="overlap", flatten="lookup"),
     "stream": hls.Options(reduce="stream", io="stream", pixels_per_cycle=4, conv="gather", reuse_factor=2),
     "tree": hls.Options(reduce="tree", dense="adders"),
+    "chain": hls.Options(conv="stream", io="stream", pixels_per_cycle=5),
 }
 OLD = shutil.which("clang++-13")  # Debian's oldest
 

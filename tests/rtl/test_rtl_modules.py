@@ -10,13 +10,14 @@ from sparsepix_hls.design.options import Options
 from sparsepix_hls.flow.backends import backend_design
 from sparsepix_hls.flow.rtl import RTL
 from sparsepix_hls.frontend.reader import read_model
-from sparsepix_hls.rtl.emit import loops, scan, stages
+from sparsepix_hls.rtl.emit import stages
 from sparsepix_hls.rtl.emit.layers import register_bits, scopes, whole
 from sparsepix_hls.rtl.emit.verilog import _Writer, function_source
 from sparsepix_hls.rtl.emit.writer import rtl_modules
 from sparsepix_hls.rtl.estimate import estimate_rtl
 from sparsepix_hls.rtl.lower.function import trace
 from sparsepix_hls.rtl.lower.layers import Part
+from sparsepix_hls.rtl.stages import loops, scan, steps
 from sparsepix_hls.rtl.tools.place import placed_from
 
 DESIGNS = {
@@ -26,6 +27,7 @@ DESIGNS = {
     "two pixels": Options(reduce="scan", scan_pixels=2, conv="overlap", reuse_factor=3),
     "pairs": Options(reduce="stream", conv="pairs", flatten="lookup"),
     "slow clock": Options(reduce="stream", conv="gather"),
+    "pixel by pixel": Options(conv="stream", io="stream"),
 }
 DECLARED = re.compile(r"^  logic (?:signed )?\[(\d+):0\] v\d+_\d+;$", re.MULTILINE)
 COMPUTED = re.compile(
@@ -95,7 +97,7 @@ def test_layers_change_no_schedule(designed, monkeypatch):
 
         return trace(name, title, inputs, outputs, [Part("all", "", body)], *rest, **more)
 
-    for room in (stages, loops, scan):
+    for room in (stages, loops, scan, steps):
         monkeypatch.setattr(room, "trace", fused)
     others = rtl_modules(design, clock)
     assert estimate_rtl(design, others) == estimate_rtl(design, modules)

@@ -125,6 +125,14 @@ class ModelBuilder:
         self.spatial = (self.spatial[0] // kernel[0], self.spatial[1] // kernel[1])
         return self
 
+    def global_pool(self, name="pool1", kind="avg", bits=8, **attributes):
+        attributes = {"spatial_shape": self.spatial} | attributes
+        if kind == "avg":
+            attributes.setdefault("reciprocal", float(reciprocal(self.spatial[0] * self.spatial[1], bits).real))
+        op = "SparseGlobalAvgPool2d" if kind == "avg" else "SparseGlobalMaxPool2d"
+        self.value = self.node(op, [self.value, self.coords], [f"{name}.output"], domain=DOMAIN, **attributes)
+        return self
+
     def flatten(self, name="flatten"):
         self.value = self.node(
             "SparseFlatten", [self.value, self.coords], [f"{name}.output"], domain=DOMAIN, spatial_shape=self.spatial

@@ -10,7 +10,7 @@ from sparsepix_hls.design.schedule import Stage
 from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Layer
 from sparsepix_hls.ir.tensors import Array, LayerDesign
-from sparsepix_hls.layers.input_reduce import InputReduce, read_beats_cost, receive_cost, reduce_cost
+from sparsepix_hls.layers.input_reduce import InputReduce, pixel_stream_cost, read_beats_cost, receive_cost, reduce_cost
 from sparsepix_hls.layers.kernel_map import MakeKernelMap
 
 HAND_OVER = 1  # clocks from one process to the next
@@ -30,7 +30,9 @@ def estimate_design(design: Design, clock_ns: float) -> DesignEstimate:
             ]
         rows += own
         latency = sum(row.cost.latency_cycles for row in own)
-        slowest = max([interval(stage.rounds), *(row.cost.interval_cycles for row in own)])
+        slowest = max(row.cost.interval_cycles for row in own)
+        if stage.kind != "chain":
+            slowest = max(slowest, interval(stage.rounds))
         stages.append(StageEstimate(stage.name, latency, slowest))
     between = [array for stage in design.stages[:-1] for array in stage.outputs]
     if between:
@@ -45,6 +47,9 @@ def estimate_design(design: Design, clock_ns: float) -> DesignEstimate:
 
 
 def _row(stage: Stage, step: Layer, design: Design, logic_ns: float) -> Row:
+    if isinstance(step, InputReduce) and stage.kind == "chain":
+        cost = pixel_stream_cost(step, design.pixels_per_cycle, logic_ns)
+        return Row(stage.name, step.name, "InputReduce stream", cost)
     if isinstance(step, InputReduce):
         cost = reduce_cost(step, design.reduce, design.pixels_per_cycle, logic_ns, design.scan_pixels)
         if design.reduce == "stream" and design.io == "parallel":

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from sparsepix_hls.cpp.chain import chain_body, chain_functions, chain_names
 from sparsepix_hls.cpp.scan import scan_body, stream_body
 from sparsepix_hls.cpp.text import (
     declarations,
@@ -24,6 +25,7 @@ _KIND_COMMENTS = {
     "receive": "A loop over time: collects the image from its stream, a beat a clock.",
     "scan": "A loop over time: lists one active pixel a clock. 'rewind' lets the next image follow without a gap.",
     "stream": "A loop over time: takes a beat of pixels a clock and appends the active ones to the list.",
+    "chain": "Pixels that go one by one from layer to layer: a process for each, with streams between them.",
     "pipeline": (
         "Fully parallel: a pipeline that takes an event every clock. PIPELINE unrolls all loops below it, and between "
         "the layers are plain registers (UG1399, 'pragma HLS pipeline')."
@@ -47,6 +49,7 @@ def top_source(design: Design, layers: Mapping[str, Kernel]) -> str:
     graph, stages = design.graph, design.stages
     parts = [f'#include "{graph.name}.h"\n#include "parameters.h"\n']
     if len(stages) == 1:
+        parts += chain_functions(stages[0], design, layers) if stages[0].kind == "chain" else []
         body = [line for line in _body(stages[0], design, layers, True) if "INLINE" not in line]
         parts += [
             _note(stages[0]),
@@ -66,6 +69,8 @@ def stage_functions(design: Design, layers: Mapping[str, Kernel]) -> list[str]:
     """A function for each stage, each after a comment that says what it is."""
     parts, stages = [], design.stages
     for stage in stages:
+        if stage.kind == "chain":
+            parts += chain_functions(stage, design, layers)
         parameters = _stage_parameters(stage, design, stage is stages[0], stage is stages[-1])
         body = _body(stage, design, layers, stage is stages[-1])
         parts += [_note(stage), _definition(f"static void {design.graph.name}_{stage.name}", parameters, body)]
@@ -80,6 +85,7 @@ def channel_names(design: Design) -> list[str]:
     """Identifiers beside those of tensors and constants that the source declares, for the check of names."""
     names, stages = [], design.stages
     for i, stage in enumerate(stages):
+        names += chain_names(stage, design) if stage.kind == "chain" else []
         names.append(f"{design.graph.name}_{stage.name}")
         names += [next_name(array) for array in stage.handed_on]
         if i + 1 < len(stages):
@@ -166,6 +172,8 @@ def _body(stage: Stage, design: Design, layers: Mapping[str, Kernel], last: bool
         return [*head, "#pragma HLS PIPELINE II = 1", *body, *_handing(stage, "  ", sends), *ending]
     if stage.kind == "loop":
         return [*head, *_loop(stage, design, layers, sends)]
+    if stage.kind == "chain":
+        return [*head, *chain_body(stage, design, sends)]
     if stage.kind == "scan":
         return [*head, *scan_body(stage, design, layers, sends)]
     return [*head, *stream_body(stage, design, layers, sends)]

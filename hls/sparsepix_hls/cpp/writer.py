@@ -313,7 +313,7 @@ def _parameters(design: Design, layers: list[Kernel]) -> str:
     graph = design.graph
     headers = {"rounds", "kernel_map", *(layer.header for layer in layers)}
     if design.io == "stream":
-        headers |= {"image_stream"}
+        headers |= {"image_stream"} | ({"stream_pixels"} if design.streams else set())
     includes = [f'#include "sparsepix/{header}.h"' for header in sorted(headers)]
     arrays = [(layer, c, shape) for layer in layers for c, shape in layer.constants]
     files = [c.name for _, c, shape in arrays if shape] + [layer.kernel for layer in layers if layer.generated]

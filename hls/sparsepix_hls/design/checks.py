@@ -96,6 +96,7 @@ def option_problems(
             "or train with selection 'raster'"
         )
     problems += _overlap_problems(graph, options)
+    problems += _stream_problems(graph, options)
     problems += _lookup_problems(graph, options)
     problems += _target_problems(graph, options, logic_ns, reductions, loops)
     return problems
@@ -142,6 +143,64 @@ def _overlap_problems(graph: Graph, options: Options) -> list[str]:
         for name in asked
         if name != first.name
     ]
+
+
+def asks_for_streams(graph: Graph, options: Options) -> bool:
+    """Whether pixels are to go one by one through all layers on lists."""
+    return any(
+        (asked_of(layer, options).implementation or options.conv) == "stream"
+        for layer in graph.on_lists
+        if layer.option == "conv"
+    )
+
+
+def _stream_problems(graph: Graph, options: Options) -> list[str]:
+    """Why pixels cannot go one by one through the model."""
+    if not asks_for_streams(graph, options):
+        return []
+    problems, reduce = [], input_reduce(graph)
+    convs = [layer for layer in graph.on_lists if layer.option == "conv"]
+    problems += [
+        f"{layer.name}: all sparse layers are one stream of pixels, or none is: give conv 'stream' and no other "
+        f"implementation, found {wanted!r} here"
+        for layer in convs
+        if (wanted := asked_of(layer, options).implementation or options.conv) != "stream"
+    ]
+    if options.io != "stream":
+        problems.append(f"conv: 'stream' takes the image in beats, found io {options.io!r}: use io 'stream'")
+    if options.reduce not in ("stream", AUTO):
+        problems.append(f"conv: 'stream' takes the pixels as they come, found reduce {options.reduce!r}: leave it out")
+    if reduce.selection != "raster":
+        problems.append(
+            f"{reduce.name}: conv 'stream' takes the pixels as they come, found selection {reduce.selection!r}, which "
+            "needs the whole image first: use 'pairs' or 'gather', or train with selection 'raster'"
+        )
+    for layer in graph.on_lists:
+        own = asked_of(layer, options)
+        if own.reuse_factor is not None:
+            problems.append(f"{layer.name}: reuse_factor: a stream computes one pixel a clock; leave it out")
+        if layer.streamed() is None:
+            problems.append(
+                f"{layer.name}: a {type(layer).__name__} cannot be part of a stream: use 'pairs' or 'gather'"
+            )
+    return problems + _branches(graph)
+
+
+def _branches(graph: Graph) -> list[str]:
+    """Lists that more than one layer reads, or none."""
+    problems = []
+    lists = {
+        layer.outputs[0].name for layer in (input_reduce(graph), *graph.on_lists) if len(layer.outputs[0].shape) == 2
+    }
+    for name in lists:
+        readers = [layer.name for layer in graph.on_lists if name in {array.name for array in layer.inputs}]
+        if len(readers) != 1 or name in {tensor.name for tensor in graph.outputs}:
+            found = f"read by {', '.join(readers)}" if readers else "a result"
+            problems.append(
+                f"{name}: a stream of pixels goes from one layer to the next, found a list that is {found}: use "
+                "'pairs' or 'gather'"
+            )
+    return problems
 
 
 def _lookup_problems(graph: Graph, options: Options) -> list[str]:

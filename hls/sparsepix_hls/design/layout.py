@@ -71,6 +71,11 @@ class Design:
         return plan(self)
 
     @property
+    def streams(self) -> bool:
+        """Whether pixels go one by one from layer to layer."""
+        return any(how.implementation == "stream" for how in self.layers.values())
+
+    @property
     def input_reduce(self) -> InputReduce:
         """The first layer."""
         return input_reduce(self.graph)
@@ -95,7 +100,12 @@ class Design:
 
     def setting(self, layer: Layer) -> Setting:
         """What a layer needs to know to find its kernel."""
-        return Setting(self.how(layer), self.reduce, self.pixels_per_cycle, self.scan_pixels, self.input_reduce.coords)
+        reduce = self.input_reduce
+        grids = {reduce.coords.name: reduce.image.shape[1:]}
+        for other in self.graph.layers:
+            grids |= other.grids
+        grid = next((grids[array.name] for array in layer.inputs if array.name in grids), None)
+        return Setting(self.how(layer), self.reduce, self.pixels_per_cycle, self.scan_pixels, reduce.coords, grid)
 
 
 def usable_ns(clock_ns: float, clock_uncertainty: int) -> float:
@@ -119,6 +129,8 @@ def layer_design(layer: Layer, implementation: str, reuse_factor: int, loops: Lo
     items = layer.work
     if implementation == "overlap":
         return LayerDesign(implementation, items, 1)
+    if implementation == "stream":
+        return LayerDesign(implementation, 1, 1)
     if implementation == "adders":
         return LayerDesign(implementation, 1, items)
     rounds = min(reuse_factor, (loops or Loops()).most_rounds(layer))

@@ -68,8 +68,9 @@ class Options:
     )
     conv: str = option(
         AUTO,
-        "convolutions: a looked-up weight for each pair of pixels, constant weights for each kernel position, or "
-        "the first one overlapped with the scan (default: %(default)s)",
+        "convolutions: a looked-up weight for each pair of pixels, constant weights for each kernel position, the "
+        "first one overlapped with the scan, or all sparse layers on pixels that come one by one "
+        "(default: %(default)s)",
         choices=(*CONVS, AUTO),
     )
     flatten: str = option(

@@ -17,8 +17,8 @@ from sparsepix_hls.ir.tensors import Array, KernelMap
 from sparsepix_hls.layers.kernel_map import MakeKernelMap
 from sparsepix_hls.layers.sparse_conv2d import SparseConv2d
 
-_OURS = re.compile(r"(receive|reduce|layers|pairs)(_.*)?", re.IGNORECASE)  # stages without a layer's name
-Kind = Literal["receive", "scan", "stream", "tree", "pipeline", "loop"]
+_OURS = re.compile(r"(receive|reduce|pixels|layers|pairs)(_.*)?", re.IGNORECASE)  # stages without a layer's name
+Kind = Literal["receive", "scan", "stream", "tree", "chain", "pipeline", "loop"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Stage:
     Args:
         name: identifier, unique in the design.
         kind: 'receive' collects a streamed image; 'scan' and 'stream' are loops that list the active pixels, 'tree' is
-            a pipeline that does;
+            a pipeline that does; 'chain' lists them too, and has all layers on lists, which they go through one by one;
             'pipeline' takes an event every clock; 'loop' computes its first layer in rounds.
         steps: what it computes, in order.
         rounds: iterations of its loop over time; 1 for a pipeline.
@@ -104,6 +104,8 @@ def _front(design: Design) -> list[_Draft]:
     """The stages up to the list of active pixels."""
     drafts = []
     reduce = design.input_reduce
+    if design.streams:
+        return [_Draft("pixels", "chain", [reduce, *design.graph.on_lists], design.beats)]
     if design.io == "stream" and design.reduce != "stream":
         drafts.append(_Draft("receive", "receive", [], design.beats))
     if design.reduce == "tree":

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from sparsepix_hls.design.checks import asked_of, check_clock, option_problems, stream_interval
+from sparsepix_hls.design.checks import asked_of, asks_for_streams, check_clock, option_problems, stream_interval
 from sparsepix_hls.design.layout import Design, Loops, layer_design, usable_ns
 from sparsepix_hls.design.options import (
     AUTO,
@@ -58,14 +58,17 @@ def make_design(
     pixels = _pixels_per_cycle(graph, options, reduce)
     notices: list[str] = []
     chosen: dict[str, LayerDesign] = {}
-    flattens = {}
+    flattens, streams = {}, asks_for_streams(graph, options)
     for layer in graph.layers:
         if isinstance(layer, SparseFlatten):
-            flattens[layer.name] = _flatten(graph, layer, options, time, loops)
+            flattens[layer.name] = _flatten(graph, layer, options, time, loops, streams)
     graph = with_lookups(graph, [name for name, how in flattens.items() if how == "lookup"])
     overlapped = _overlapped(graph, options, reduce)
     for layer in graph.layers:
         if isinstance(layer, InputReduce) or layer.joins:
+            continue
+        if streams and layer in graph.on_lists:
+            chosen[layer.name] = layer_design(layer, "stream", 1)
             continue
         candidates = [overlapped[layer.name]] if layer.name in overlapped else _candidates(layer, options)
         chosen[layer.name] = min(_designs(layer, candidates, options, loops), key=_area_of(layer, time))
@@ -94,7 +97,8 @@ def _follow_up(graph: Graph, chosen: dict[str, LayerDesign]) -> None:
             before = makers.get(source.name)
             how = chosen.get(before.name) if before is not None else None
             items = source.shape[0] if len(source.shape) == 2 else 1
-            parallel = LayerDesign("", 1, items)
+            one_by_one = how is not None and how.implementation == "stream" and items > 1
+            parallel = LayerDesign("", 1, 1 if one_by_one else items)
             shares = how is not None and before.by_pixel and how.reuse_factor > 1 and how.implementation != "overlap"
             chosen[layer.name] = (
                 LayerDesign("", how.reuse_factor, how.parallel, how.folds) if shares and how is not None else parallel
@@ -109,6 +113,8 @@ def _reduction(graph: Graph, options: Options, logic_ns: float, reductions: tupl
         return options.reduce
     if options.scan_pixels == 2:
         return "scan"
+    if asks_for_streams(graph, options):
+        return "stream"
     if options.io == "stream" and "stream" in reductions:
         return "stream"  # it works while the image arrives
     wanted = options.target_interval
@@ -130,14 +136,16 @@ def _pixels_per_cycle(graph: Graph, options: Options, reduce: str) -> int:
     return options.pixels_per_cycle or graph.input.shape[2]
 
 
-def _flatten(graph: Graph, layer: SparseFlatten, options: Options, logic_ns: float, loops: Loops) -> str:
-    """'scatter' or 'lookup' for one flatten."""
+def _flatten(graph: Graph, layer: SparseFlatten, options: Options, logic_ns: float, loops: Loops, streams: bool) -> str:
+    """'scatter' or 'lookup' for one flatten; a pixel a clock needs no more than the weights of its place."""
     wanted = asked_of(layer, options).implementation or options.flatten
     if wanted != AUTO:
         return wanted
     dense = lookup_partner(graph, layer)
     if dense is None:
         return "scatter"
+    if streams:
+        return "lookup"
     joined = next(
         found
         for found in with_lookups(graph, [layer.name]).layers
@@ -161,7 +169,7 @@ def _candidates(layer: Layer, options: Options) -> list[str]:
         return ["lookup"]
     if not layer.option or isinstance(layer, SparseFlatten):
         return [""]
-    choices = [choice for choice in layer.choices if choice != "overlap"]
+    choices = [choice for choice in layer.choices if choice not in ("overlap", "stream")]
     wanted = wanted or getattr(options, layer.option)
     return [wanted] if wanted in choices else choices
 

@@ -15,10 +15,10 @@ from sparsepix_hls.ir.graph import Graph
 from sparsepix_hls.layers.head import Head
 from sparsepix_hls.layers.input_reduce import input_reduce
 from sparsepix_hls.project.parts import Fabric, Part
-from sparsepix_hls.rtl.emit.reductions import scan_interval
 from sparsepix_hls.rtl.emit.stages import Module
 from sparsepix_hls.rtl.emit.writer import ports_name, rtl_modules, write_rtl_project
 from sparsepix_hls.rtl.estimate import estimate_rtl
+from sparsepix_hls.rtl.stages.reductions import scan_interval
 from sparsepix_hls.rtl.tools.project import RtlProject
 
 

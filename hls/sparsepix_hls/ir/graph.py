@@ -13,6 +13,7 @@ import numpy as np
 from sparsepix_hls.ir.choices import CHOICES
 from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.kernel import Kernel
+from sparsepix_hls.ir.streams import Streamed
 from sparsepix_hls.ir.tensors import Array, LayerDesign, Tensor
 
 
@@ -26,6 +27,7 @@ class Setting:
         pixels_per_cycle: of a streaming reduction or port; 1 where there is none.
         scan_pixels: active pixels that a scan lists a clock.
         listed: coords of the input reduction, the only list that is in raster order.
+        grid: rows and columns of the image that its pixels lie on, if it reads a list.
     """
 
     how: LayerDesign
@@ -33,6 +35,7 @@ class Setting:
     pixels_per_cycle: int
     scan_pixels: int
     listed: Tensor
+    grid: tuple[int, int] | None = None
 
 
 class Layer:
@@ -143,12 +146,16 @@ class Layer:
 
         Args:
             how: its implementation, reuse_factor and parallel.
-            reader: says what a round reads, a ``rtl.emit.rounds.Reader``.
+            reader: says what a round reads, a ``rtl.stages.rounds.Reader``.
 
         Returns:
             A function of what was asked of the reader, by its names, that gives the outputs of the round.
         """
         raise TypeError(f"no RTL in rounds for {type(self).__name__}")
+
+    def streamed(self) -> Streamed | None:
+        """What it does with pixels that come one by one; None: it cannot."""
+        return None
 
     @property
     def start(self) -> list[int]:
@@ -175,6 +182,11 @@ class Graph:
     layers: tuple[Layer, ...]
     dropped_head: str | None = None
     output_names: tuple[str, ...] = ()
+
+    @property
+    def on_lists(self) -> tuple[Layer, ...]:
+        """The layers that read lists of pixels."""
+        return tuple(layer for layer in self.layers if len(layer.inputs[0].shape) == 2)
 
     @property
     def output(self) -> Tensor:

@@ -13,6 +13,7 @@ from sparsepix_hls.cost.primitives import Cost, adder, mux
 from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Layer, Setting
 from sparsepix_hls.ir.kernel import Config, Kernel
+from sparsepix_hls.ir.streams import Streamed
 from sparsepix_hls.ir.tensors import LayerDesign, Tensor
 from sparsepix_hls.kernels.constants import fill
 from sparsepix_hls.kernels.text import comment
@@ -129,6 +130,10 @@ class Activation(Layer):
         if self.slope_shift:
             cost = items * mux(2, self.input.type.width + self.slope_shift) + cost
         return layer_estimate(cost, logic_ns, how.reuse_factor, items * bits, owns_loop=False)
+
+    def streamed(self) -> Streamed:
+        """See ``Layer.streamed``."""
+        return Streamed(None, lambda v, ports: self.lower(v, LayerDesign("", 1, 1), ports))
 
     def lower(self, values: Mapping[str, np.ndarray], how: LayerDesign, ports: Any) -> dict[str, np.ndarray]:
         """See ``Layer.lower``; of one round too, whose items it is given, and which fold of the channels they are."""

@@ -9,9 +9,11 @@ import numpy as np
 from sparsepix_hls.cost.costs import layer_estimate, scaled
 from sparsepix_hls.cost.matrices import POOLED, cell_members
 from sparsepix_hls.cost.primitives import Cost
+from sparsepix_hls.cost.streams import cells_estimate
 from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Layer, Setting
 from sparsepix_hls.ir.kernel import Config
+from sparsepix_hls.ir.streams import MERGED, WHOLE, Cells, Streamed
 from sparsepix_hls.ir.tensors import LayerDesign, Tensor
 
 
@@ -133,6 +135,43 @@ class Pool2d(Downsample2d):
         }
 
     @property
+    def sums_members(self) -> bool:
+        """Whether a cell is the sum of its members, and not their maximum."""
+        raise NotImplementedError
+
+    def of_merged(self, merged: Any, whole: Any) -> Any:
+        """One channel of a cell, in units of the output.
+
+        Args:
+            merged: sum or maximum of its members.
+            whole: whether all of its pixels are active, one bit.
+        """
+        raise NotImplementedError
+
+    def streamed(self) -> Streamed:
+        """See ``Layer.streamed``."""
+
+        def body(values: Mapping[str, np.ndarray], ports: Any) -> dict[str, np.ndarray]:
+            del ports
+            (row,), whole = values[MERGED], values[WHOLE].item()
+            return {self.output_features.name: np.array([[self.of_merged(v, whole) for v in row]], dtype=object)}
+
+        return Streamed(Cells(self.kernel_size, self.grid, self.sums_members), body)
+
+    def stream_config(self) -> Config:
+        """Members of the parameter struct that both kinds have for pixels that come one by one."""
+        return {
+            "channels": self.features.shape[1],
+            "height": self.spatial_shape[0],
+            "width": self.spatial_shape[1],
+            "cell_height": self.kernel_size[0],
+            "cell_width": self.kernel_size[1],
+            "grid_height": self.grid[0],
+            "grid_width": self.grid[1],
+            "is_sum": self.sums_members,
+        }
+
+    @property
     def sizes(self) -> str:
         """Cell and image, for a comment."""
         return "{}x{} of {}x{}".format(*self.kernel_size, *self.spatial_shape)
@@ -140,6 +179,9 @@ class Pool2d(Downsample2d):
     def pool_cost(self, how: LayerDesign, logic_ns: float, joined: Cost, mean: Cost, products: int = 0) -> Estimate:
         """Estimated cost, from that of joining the members of one cell and of what follows."""
         slots, channels = self.features.shape
+        if how.implementation == "stream":
+            cells = Cells(self.kernel_size, self.grid, self.sums_members)
+            return cells_estimate(cells, self.features, self.spatial_shape, mean, logic_ns)
         b, cell, coord = self.features.type.width, self.output_coords.type.width, self.coords.type.width
         members = cell_members(slots, coord, cell, how.reuse_factor, how.parallel)
         cost = scaled(members + how.parallel * joined, POOLED) + how.parallel * mean

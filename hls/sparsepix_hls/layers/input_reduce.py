@@ -27,6 +27,7 @@ from sparsepix_hls.cost.primitives import (
     register,
     tree_levels,
 )
+from sparsepix_hls.cost.streams import memory
 from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Graph, Layer, Setting
 from sparsepix_hls.ir.kernel import Kernel, sum_type
@@ -276,3 +277,15 @@ def receive_cost(layer: InputReduce, beats: int) -> Estimate:
     channels, height, width = layer.image.shape
     bits = channels * height * width * layer.image.type.width
     return Estimate(beats + 1, interval(beats), beats, bits)
+
+
+def pixel_stream_cost(layer: InputReduce, pixels_per_cycle: int, logic_ns: float) -> Estimate:
+    """The active pixels of beats, one a clock: beats that have one wait, and are taken apart."""
+    channels, height, width = layer.image.shape
+    beats, data = -(-height * width // pixels_per_cycle), channels * layer.image.type.width
+    word = pixels_per_cycle * (data + 1) + index_bits(height) + index_bits(width)
+    one = priority_encoder(pixels_per_cycle) + mux(pixels_per_cycle, data)
+    cost = _thresholds(layer, pixels_per_cycle) | memory(min(beats, layer.max_pixels), word) | one | register(2 * word)
+    busy = max(beats, layer.max_pixels) + 2
+    depth = depth_cycles(cost, logic_ns)
+    return Estimate(beats + layer.max_pixels + depth, busy, round(cost.lut), round(cost.ff), bram=round(cost.bram))

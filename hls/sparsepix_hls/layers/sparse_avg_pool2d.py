@@ -34,6 +34,13 @@ class SparseAvgPool2d(Pool2d):
     def kernel(self, setting: Setting) -> Kernel:
         """See ``Layer.kernel``."""
         terms = min(self.features.shape[0], math.prod(self.kernel_size))
+        constants = ((self.reciprocal, ()),)
+        if setting.how.implementation == "stream":
+            config = self.stream_config() | {"merged_t": sum_type(self.features.type, terms)}
+            title = f"SparseAvgPool2d {self.sizes} pixel by pixel"
+            return Kernel(
+                self.name, title, "stream_cells", "mean_of_cell", config, self.inputs, self.outputs, constants
+            )
         return Kernel(
             self.name,
             f"SparseAvgPool2d {self.sizes}",
@@ -42,7 +49,7 @@ class SparseAvgPool2d(Pool2d):
             {**self.pool_config(setting), "sum_t": sum_type(self.features.type, terms)},
             self.inputs,
             self.outputs,
-            ((self.reciprocal, ()),),
+            constants,
             in_rounds=True,
         )
 
@@ -58,7 +65,14 @@ class SparseAvgPool2d(Pool2d):
     def pooled(self, members: list[Any], values: np.ndarray) -> Any:
         """See ``Pool2d.pooled``."""
         from sparsepix_hls.rtl.lower.arithmetic import select, total
+
+        return self.of_merged(total([select(key, value, 0) for key, value in zip(members, values, strict=True)]), 0)
+
+    sums_members = True
+
+    def of_merged(self, merged: Any, whole: Any) -> Any:
+        """See ``Pool2d.of_merged``."""
         from sparsepix_hls.rtl.lower.cells import times_reciprocal
 
-        summed = total([select(member, value, 0) for member, value in zip(members, values, strict=True)])
-        return times_reciprocal(summed, self.features.type, self.reciprocal, self.output_features.type)
+        del whole
+        return times_reciprocal(merged, self.features.type, self.reciprocal, self.output_features.type)

@@ -22,9 +22,11 @@ from sparsepix_hls.cost.primitives import (
     register,
     rom,
 )
+from sparsepix_hls.cost.streams import gathering, streamed_estimate
 from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Layer, Setting
 from sparsepix_hls.ir.kernel import Config, Kernel, bias_or_zeros
+from sparsepix_hls.ir.streams import WINDOW, Streamed, Window, centres
 from sparsepix_hls.ir.tensors import Array, Constant, KernelMap, LayerDesign, Tensor
 
 
@@ -81,12 +83,46 @@ class Convolution(Layer):
             "parallel": how.parallel,
         }
 
+    def stream_kernel(self, window: Window, grid: tuple[int, int]) -> Kernel:
+        """The kernel for pixels that come one by one, on an image of ``grid``."""
+        max_pixels, in_channels = self.features.shape
+        cells = window.grid or grid
+        config: Config = {
+            "in_channels": in_channels,
+            "out_channels": self.outputs[0].shape[1],
+            "groups": self.groups,
+            "kernel_height": self.kernel_size[0],
+            "kernel_width": self.kernel_size[1],
+            "bias_on": f"BiasOn::{self.bias_on}",
+            "height": grid[0],
+            "width": grid[1],
+            "stride_height": window.strides[0],
+            "stride_width": window.strides[1],
+            "grid_height": cells[0],
+            "grid_width": cells[1],
+            "centres": centres(window, max_pixels, grid),
+        }
+        title = f"{type(self).__name__} {self.kernel_size[0]}x{self.kernel_size[1]} pixel by pixel"
+        arrays = self.inputs, self.outputs, self.constants
+        return Kernel(self.name, title, "stream_window", "convolve_window", config, *arrays)
+
     @property
     def constants(self) -> tuple[tuple[Constant, tuple[int, ...]], ...]:
         """Weight and bias with their shapes in C++."""
         height, width, channels, filters = self.weight.raw.shape
         weight = (self.weight, (height * width, channels, filters))
         return weight, bias_or_zeros(self.bias, self.name, self.outputs[0])
+
+    def stream_cost(self, window: Window, grid: tuple[int, int], logic_ns: float) -> Estimate:
+        """Estimated cost for pixels that come one by one."""
+        shape, c_out = self.features.shape, self.outputs[0].shape[1]
+        b, w, area = self.features.type.width, self.weight.type.width, math.prod(self.kernel_size)
+        gathered = gathering(window, shape[1] * b, 0, grid)
+        terms = area * shape[1] // self.groups
+        matrix = constant_matrix(self.weight.raw.reshape(terms, c_out), b, w)
+        live = area * shape[1] * b + c_out * self.outputs[0].type.width
+        products = int(np.count_nonzero(self.weight.raw))
+        return streamed_estimate(window, shape, grid, gathered, matrix, logic_ns, live, products)
 
     def sums_cost(self, how: LayerDesign, logic_ns: float) -> Estimate:
         """Estimated cost of the sums of some output pixels by pairs or by gather."""
@@ -159,6 +195,8 @@ class SparseConv2d(Convolution):
     def kernel(self, setting: Setting) -> Kernel:
         """See ``Layer.kernel``."""
         how, raster_order = setting.how, self.coords == setting.listed
+        if how.implementation == "stream" and setting.grid is not None:
+            return self.stream_kernel(Window(self.kernel_size), setting.grid)
         overlap = how.implementation == "overlap"
         shares = replace(how, reuse_factor=1, parallel=self.work) if overlap else how
         size = "{}x{}".format(*self.kernel_size)
@@ -177,6 +215,9 @@ class SparseConv2d(Convolution):
 
     def cost(self, how: LayerDesign, logic_ns: float) -> Estimate:
         """See ``Layer.cost``."""
+        if how.implementation == "stream":
+            side = self.coords.type.raw_max + 1
+            return self.stream_cost(Window(self.kernel_size), (side, side), logic_ns)
         if how.implementation != "overlap":
             return self.sums_cost(how, logic_ns)
         slots, c_in = self.features.shape
@@ -226,3 +267,14 @@ class SparseConv2d(Convolution):
             return {self.output.name: convolve(self, how.implementation, code, *given)}
 
         return convolution
+
+    def streamed(self) -> Streamed:
+        """See ``Layer.streamed``."""
+
+        def body(values: Mapping[str, np.ndarray], ports: Any) -> dict[str, np.ndarray]:
+            from sparsepix_hls.rtl.lower.convolution import convolve_window
+
+            del ports
+            return {self.output.name: convolve_window(self, values[WINDOW])}
+
+        return Streamed(Window(self.kernel_size), body)

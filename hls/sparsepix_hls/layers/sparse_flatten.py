@@ -21,7 +21,8 @@ from sparsepix_hls.cost.primitives import (
 )
 from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Layer, Setting
-from sparsepix_hls.ir.kernel import Kernel, bias_or_zeros, bias_values
+from sparsepix_hls.ir.kernel import Config, Kernel, bias_or_zeros, bias_values
+from sparsepix_hls.ir.streams import Streamed
 from sparsepix_hls.ir.tensors import Constant, LayerDesign, Tensor
 from sparsepix_hls.layers.dense import summed
 
@@ -86,6 +87,11 @@ class SparseFlatten(_OnGrid):
 
     def kernel(self, setting: Setting) -> Kernel:
         """See ``Layer.kernel``."""
+        if setting.how.implementation == "stream":
+            (height, width), channels = self.spatial_shape, self.features.shape[1]
+            config: Config = {"channels": channels, "height": height, "width": width}
+            title = "SparseFlatten pixel by pixel"
+            return Kernel(self.name, title, "pixel_stream", "put_elements", config, self.inputs, self.outputs)
         config, kernel = self.grid_config(setting.how), "sparse_flatten"
         return Kernel(self.name, "SparseFlatten", kernel, kernel, config, self.inputs, self.outputs, in_rounds=True)
 
@@ -112,6 +118,18 @@ class SparseFlatten(_OnGrid):
 
         del how, ports
         return {self.output.name: self.share(values[self.features.name], values[self.coords.name], Fold())}
+
+    def streamed(self) -> Streamed:
+        """See ``Layer.streamed``."""
+
+        def body(values: Mapping[str, np.ndarray], ports: Any) -> dict[str, np.ndarray]:
+            from sparsepix_hls.rtl.lower.arithmetic import aligned_all
+
+            del ports
+            kinds = self.features.type.exponent, self.output.type.exponent
+            return {self.output.name: aligned_all(values[self.features.name], *kinds)}
+
+        return Streamed(None, body, "vector", self.spatial_shape)
 
     def share(self, features: np.ndarray, coords: np.ndarray, fold: Any) -> np.ndarray:
         """Some slots scattered to the vector [height * width * channels]."""
@@ -153,13 +171,14 @@ class SparseFlattenDense(_OnGrid):
 
     def kernel(self, setting: Setting) -> Kernel:
         """See ``Layer.kernel``."""
-        kernel = "sparse_flatten_dense"
+        kernel, streams = "sparse_flatten_dense", setting.how.implementation == "stream"
+        config = self.grid_config(setting.how, out_features=self.output.shape[0])
         return Kernel(
             self.name,
             "SparseFlatten and Dense, weights looked up by position",
             kernel,
-            kernel,
-            self.grid_config(setting.how, out_features=self.output.shape[0]),
+            "add_looked_up" if streams else kernel,
+            config | ({"max_pixels": 1} if streams else {}),
             self.inputs,
             self.outputs,
             ((self.weight, self.weight.raw.shape), bias_or_zeros(self.bias, self.name, self.output)),
@@ -196,6 +215,17 @@ class SparseFlattenDense(_OnGrid):
         del how, ports
         found = self.share(values[self.features.name], values[self.coords.name], Fold())
         return {self.output.name: found + np.array(self.start, dtype=object)}
+
+    def streamed(self) -> Streamed:
+        """See ``Layer.streamed``."""
+
+        def body(values: Mapping[str, np.ndarray], ports: Any) -> dict[str, np.ndarray]:
+            from sparsepix_hls.rtl.lower.folds import Fold
+
+            del ports
+            return {self.output.name: self.share(values[self.features.name], values[self.coords.name], Fold())[None]}
+
+        return Streamed(None, body, "sums", start=tuple(self.start))
 
     def share(self, features: np.ndarray, coords: np.ndarray, fold: Any) -> np.ndarray:
         """What some slots add to the outputs of a fold; without the bias."""

@@ -9,9 +9,11 @@ import numpy as np
 
 from sparsepix_hls.cost.costs import layer_estimate
 from sparsepix_hls.cost.primitives import adder_tree, constant_multiplier, tree_levels
+from sparsepix_hls.cost.streams import cells_estimate
 from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Layer, Setting
 from sparsepix_hls.ir.kernel import Kernel, sum_type
+from sparsepix_hls.ir.streams import MERGED, Cells, Streamed
 from sparsepix_hls.ir.tensors import Constant, LayerDesign, Tensor
 
 
@@ -44,7 +46,16 @@ class SparseGlobalAvgPool2d(Layer):
 
     def kernel(self, setting: Setting) -> Kernel:
         """See ``Layer.kernel``."""
-        del setting
+        if setting.how.implementation == "stream":
+            (height, width), channels = self.spatial_shape, self.features.shape[1]
+            image = {"channels": channels, "height": height, "width": width}
+            cells = {"cell_height": height, "cell_width": width, "grid_height": 1, "grid_width": 1}
+            kind = sum_type(self.features.type, min(self.features.shape[0], height * width))
+            config = image | cells | {"is_sum": True, "merged_t": kind}
+            title, constants = f"SparseGlobalAvgPool2d of {height}x{width} pixel by pixel", ((self.reciprocal, ()),)
+            return Kernel(
+                self.name, title, "stream_cells", "mean_of_cell", config, self.inputs, self.outputs, constants
+            )
         max_pixels, channels = self.features.shape
         sum_t = sum_type(self.features.type, min(max_pixels, math.prod(self.spatial_shape)))
         return Kernel(
@@ -64,6 +75,9 @@ class SparseGlobalAvgPool2d(Layer):
         bits = self.features.type.width
         mean = constant_multiplier(bits + tree_levels(slots), int(self.reciprocal.raw))
         cost = channels * (adder_tree(slots, bits) + mean)
+        if how.implementation == "stream":
+            cells = Cells(self.spatial_shape, (1, 1), is_sum=True)
+            return cells_estimate(cells, self.features, self.spatial_shape, channels * mean, logic_ns)
         return layer_estimate(cost, logic_ns, how.reuse_factor, slots * channels * bits / 2, channels)
 
     def lower(self, values: Mapping[str, np.ndarray], how: LayerDesign, ports: Any) -> dict[str, np.ndarray]:
@@ -75,3 +89,16 @@ class SparseGlobalAvgPool2d(Layer):
         kinds = self.features.type, self.reciprocal, self.output.type
         means = [times_reciprocal(total(column), *kinds) for column in values[self.features.name].T]
         return {self.output.name: np.array(means, dtype=object)}
+
+    def streamed(self) -> Streamed:
+        """See ``Layer.streamed``: one cell."""
+
+        def body(values: Mapping[str, np.ndarray], ports: Any) -> dict[str, np.ndarray]:
+            from sparsepix_hls.rtl.lower.cells import times_reciprocal
+
+            del ports
+            kinds = self.features.type, self.reciprocal, self.output.type
+            means = [times_reciprocal(value, *kinds) for value in values[MERGED][0]]
+            return {self.output.name: np.array([means], dtype=object)}
+
+        return Streamed(Cells(self.spatial_shape, (1, 1), is_sum=True), body, "vector")

@@ -8,9 +8,11 @@ import numpy as np
 
 from sparsepix_hls.cost.costs import layer_estimate
 from sparsepix_hls.cost.primitives import Cost, maximum_tree, popcount
+from sparsepix_hls.cost.streams import cells_estimate
 from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Layer, Setting
 from sparsepix_hls.ir.kernel import Kernel
+from sparsepix_hls.ir.streams import MERGED, WHOLE, Cells, Streamed
 from sparsepix_hls.ir.tensors import LayerDesign, Tensor
 
 
@@ -40,7 +42,13 @@ class SparseGlobalMaxPool2d(Layer):
 
     def kernel(self, setting: Setting) -> Kernel:
         """See ``Layer.kernel``."""
-        del setting
+        if setting.how.implementation == "stream":
+            (height, width), channels = self.spatial_shape, self.features.shape[1]
+            image = {"channels": channels, "height": height, "width": width}
+            cells = {"cell_height": height, "cell_width": width, "grid_height": 1, "grid_width": 1}
+            config = image | cells | {"is_sum": False, "merged_t": self.features.type, "clips": self.over == "cell"}
+            title = f"SparseGlobalMaxPool2d of {height}x{width} pixel by pixel"
+            return Kernel(self.name, title, "stream_cells", "max_of_cell", config, self.inputs, self.outputs)
         (max_pixels, channels), (height, width) = self.features.shape, self.spatial_shape
         config = {"max_pixels": max_pixels, "channels": channels, "height": height, "width": width}
         return Kernel(
@@ -59,6 +67,9 @@ class SparseGlobalMaxPool2d(Layer):
         bits = self.features.type.width
         members = popcount(slots) if self.over == "cell" else Cost()
         cost = channels * maximum_tree(slots, bits + 1) | members  # an empty slot loses by a bit more
+        if how.implementation == "stream":
+            cells = Cells(self.spatial_shape, (1, 1), is_sum=False)
+            return cells_estimate(cells, self.features, self.spatial_shape, Cost(), logic_ns)
         return layer_estimate(cost, logic_ns, how.reuse_factor, slots * channels * bits / 2)
 
     def lower(self, values: Mapping[str, np.ndarray], how: LayerDesign, ports: Any) -> dict[str, np.ndarray]:
@@ -74,3 +85,18 @@ class SparseGlobalMaxPool2d(Layer):
         some = any_of(active)
         chosen = np.array([select(some, value, 0) for value in found], dtype=object)
         return {self.output.name: aligned_all(chosen, self.features.type.exponent, self.output.type.exponent)}
+
+    def streamed(self) -> Streamed:
+        """See ``Layer.streamed``: one cell, which leaves the vector 0 where nothing is active."""
+
+        def body(values: Mapping[str, np.ndarray], ports: Any) -> dict[str, np.ndarray]:
+            from sparsepix_hls.rtl.lower.arithmetic import aligned_all
+            from sparsepix_hls.rtl.lower.cells import with_inactive
+
+            del ports
+            whole, found = values[WHOLE].item(), values[MERGED]
+            if self.over == "cell":
+                found = np.array([[with_inactive(value, whole) for value in found[0]]], dtype=object)
+            return {self.output.name: aligned_all(found, self.features.type.exponent, self.output.type.exponent)}
+
+        return Streamed(Cells(self.spatial_shape, (1, 1), is_sum=False), body, "vector")

@@ -31,6 +31,10 @@ class SparseMaxPool2d(Pool2d):
 
     def kernel(self, setting: Setting) -> Kernel:
         """See ``Layer.kernel``."""
+        if setting.how.implementation == "stream":
+            config = self.stream_config() | {"merged_t": self.features.type, "clips": self.over == "cell"}
+            title = f"SparseMaxPool2d {self.sizes} pixel by pixel"
+            return Kernel(self.name, title, "stream_cells", "max_of_cell", config, self.inputs, self.outputs)
         return Kernel(
             self.name,
             f"SparseMaxPool2d {self.sizes}",
@@ -56,3 +60,13 @@ class SparseMaxPool2d(Pool2d):
         area = self.kernel_size[0] * self.kernel_size[1]
         result = maximum(members, values, self.features.type.raw_min, area if self.over == "cell" else None)
         return aligned(result, self.features.type.exponent, self.output_features.type.exponent)
+
+    sums_members = False
+
+    def of_merged(self, merged: Any, whole: Any) -> Any:
+        """See ``Pool2d.of_merged``."""
+        from sparsepix_hls.rtl.lower.arithmetic import aligned
+        from sparsepix_hls.rtl.lower.cells import with_inactive
+
+        found = with_inactive(merged, whole) if self.over == "cell" else merged
+        return aligned(found, self.features.type.exponent, self.output_features.type.exponent)

@@ -13,6 +13,7 @@ from sparsepix_hls.ir.choices import CHOICES
 from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Setting
 from sparsepix_hls.ir.kernel import Kernel
+from sparsepix_hls.ir.streams import WINDOW, Streamed, Window
 from sparsepix_hls.ir.tensors import Constant, LayerDesign
 from sparsepix_hls.layers.downsample2d import Downsample2d
 from sparsepix_hls.layers.sparse_conv2d import Convolution
@@ -62,6 +63,8 @@ class SparseStridedConv2d(Downsample2d, Convolution):
     def kernel(self, setting: Setting) -> Kernel:
         """See ``Layer.kernel``. Its image is as large as its cells, so that a partial last one is one."""
         how = setting.how
+        if how.implementation == "stream":
+            return self.stream_kernel(Window(self.kernel_size, self.strides, self.grid), self.spatial_shape)
         config = self.window_config(False, how)
         cells = {
             "channels": self.features.shape[1],
@@ -89,6 +92,8 @@ class SparseStridedConv2d(Downsample2d, Convolution):
 
     def cost(self, how: LayerDesign, logic_ns: float) -> Estimate:
         """The cells, the position of every pixel in the window of each cell, then the sums of a convolution."""
+        if how.implementation == "stream":
+            return self.stream_cost(Window(self.kernel_size, self.strides, self.grid), self.spatial_shape, logic_ns)
         slots, bits, cell = self.features.shape[0], self.coords.type.width, self.output_coords.type.width
         height, width = self.kernel_size
         members = cell_members(slots, bits, cell, how.item_rounds, how.parallel)
@@ -133,3 +138,16 @@ class SparseStridedConv2d(Downsample2d, Convolution):
         turned = np.zeros(codes.shape, dtype=object)
         active = np.array(firsts, dtype=object)
         return convolve(self, implementation, code, features, codes, turned, active, fold), places
+
+    def streamed(self) -> Streamed | None:
+        """See ``Layer.streamed``; cells that reach beyond their windows have none."""
+        if any(step > size for step, size in zip(self.strides, self.kernel_size, strict=True)):
+            return None
+
+        def body(values: Mapping[str, np.ndarray], ports: Any) -> dict[str, np.ndarray]:
+            from sparsepix_hls.rtl.lower.convolution import convolve_window
+
+            del ports
+            return {self.outputs[0].name: convolve_window(self, values[WINDOW])}
+
+        return Streamed(Window(self.kernel_size, self.strides, self.grid), body)

@@ -22,13 +22,14 @@ from sparsepix_hls.project.parts import Fabric
 from sparsepix_hls.rtl.emit.cycles import OUTPUT_CYCLES, pace, stage_cycles
 from sparsepix_hls.rtl.emit.layers import register_bits
 from sparsepix_hls.rtl.emit.stages import Module
-from sparsepix_hls.rtl.emit.tree import tree_levels
 from sparsepix_hls.rtl.lower.folds import FOLD
 from sparsepix_hls.rtl.lower.function import Field, Function
-from sparsepix_hls.rtl.lower.memory import blocks
+from sparsepix_hls.rtl.lower.memory import BLOCK_WIDTH, blocks
 from sparsepix_hls.rtl.lower.operations import BINARY as BITWISE
 from sparsepix_hls.rtl.lower.operations import INPUT, LOOKUP, MUX, PRODUCT, UNARY, operands
 from sparsepix_hls.rtl.lower.products import product_luts
+from sparsepix_hls.rtl.stages.chain import Chain
+from sparsepix_hls.rtl.stages.tree import tree_levels
 
 KIND = "estimate of the RTL: cycles exact, LUTs counted, not synthesized"
 # LUTs a bit for each kind of work; a selection between a value and 0 fits into the LUTs of the adder after it.
@@ -110,6 +111,10 @@ def module_counts(module: Module, design: Design) -> Counts:
             if field.bits != whole.get(field.name) and field.name != FOLD:
                 work["pick"] += field.bits * mux_luts(parts)
         registers += held + given
+    elif module.chain is not None:
+        amount, between = _chain(module.chain, design)
+        work["pick"] += amount
+        registers += between
     elif stage.kind == "tree":
         amount, between = _tree(design, module.step)
         work["pick"] += amount
@@ -161,6 +166,38 @@ def _largest(design: Design) -> tuple[float, int]:
     return luts, lanes * (2 * kept + 1) * held + (lanes - 1) * entry + reduce.max_pixels * listed
 
 
+def _chain(chain: Chain, design: Design) -> tuple[float, int]:
+    """LUTs and registers of a stream, beside what it computes: pixels are found in a beat, windows in memories."""
+    reduce = design.input_reduce
+    pixel, beat = reduce.image.shape[0] * reduce.image.type.width, design.pixels_per_cycle
+    chunk = max(round(beat**0.5), 1)
+    luts = beat * pixel / 2 + beat * (pixel + 1) * 0.4 + chunk * (pixel + 4) + 60
+    registers = beat * (pixel + 1) + chunk * (pixel + 2) + 3 * pixel
+    for step in chain.steps:
+        for is_block, words, bits, copies in step.memory:
+            if not is_block:
+                luts += copies * bits * words / 64
+            # What is read is compared with its tag, and turned to its place in the window.
+            luts += copies * (bits + 6) * 0.7 + 120
+            registers += copies * bits + 60
+        given = step.given.word_bits if step.given is not None else 0
+        luts += given * 0.6 + 20
+        registers += given + 16
+        if step.given is None:
+            registers += sum(field.bits for field in step.function.outputs)
+    return luts, registers
+
+
+def _chain_blocks(chain: Chain) -> int:
+    """Blocks of 18 kbit of a stream: the beats that wait, and its windows."""
+    found = -(-chain.beat_bits // BLOCK_WIDTH) if chain.in_blocks else 0
+    for step in chain.steps:
+        for is_block, words, bits, copies in step.memory:
+            if is_block:
+                found += copies * blocks((words - 1).bit_length(), bits)
+    return found
+
+
 def _tree(design: Design, step: int) -> tuple[float, int]:
     """LUTs and registers of a tree: slot m of a node picks from the m entries before it."""
     reduce, levels = design.input_reduce, tree_levels(design)
@@ -208,6 +245,7 @@ def estimate_rtl(design: Design, modules: list[Module], fabric: Fabric = "amd") 
         lut = LUTS[fabric] * sum(FACTORS[kind] * amount for kind, amount in counts.work.items())
         dsp = sum(len(function.in_dsp) for function in module.functions)
         bram = sum(memory_blocks(function) for function in module.functions)
+        bram += _chain_blocks(module.chain) if module.chain is not None else 0
         cost = Estimate(latency, interval, round(lut), counts.registers, dsp, bram)
         rows.append(Row(module.stage.name, _names(module), module.stage.kind, cost))
         stages.append(StageEstimate(module.stage.name, latency, interval))

@@ -92,6 +92,11 @@ def schedule_project(
         SparsePixError: ziglang or llvmlite is missing, or the C++ has something that the schedule does not know.
     """
     stages = stage_functions(directory, top)
+    if "SPARSEPIX_KEPT" in (directory / "firmware" / f"{top}.cpp").read_text(encoding="utf-8"):
+        raise SparsePixError(
+            f"{directory}: a stream of pixels (conv 'stream') has no schedule, for its loops end with the data: leave "
+            "out --schedule; its estimate is in report.json"
+        )
     build = directory / "build"
     build.mkdir(exist_ok=True)
     budget = usable_ns(clock_ns, uncertainty)

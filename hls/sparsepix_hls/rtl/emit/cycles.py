@@ -3,10 +3,14 @@
 from dataclasses import dataclass
 
 from sparsepix_hls.design.layout import Design
-from sparsepix_hls.rtl.emit.reductions import largest_tail, scan_hold, scan_interval, scan_start
 from sparsepix_hls.rtl.emit.stages import Module
+from sparsepix_hls.rtl.stages.chain import Chain
+from sparsepix_hls.rtl.stages.reductions import largest_tail, scan_hold, scan_interval, scan_start
 
 OUTPUT_CYCLES = 1  # the register of the output port
+_FIRST_PIXEL = 8  # clocks from a beat to its first pixel in a stream, and for the word that ends an event
+_BETWEEN_EVENTS = 12  # that a stream loses at most: a word that ends an event, and what is wiped
+_MOST_PLACES = 16
 
 
 def stage_cycles(module: Module, design: Design) -> tuple[int, int]:
@@ -18,6 +22,8 @@ def stage_cycles(module: Module, design: Design) -> tuple[int, int]:
         return module.cuts + 1, 1
     if stage.kind == "pipeline":
         return depth if module.registered else depth - 1, 1
+    if module.chain is not None:
+        return chain_cycles(module.chain, design)
     if stage.kind == "scan":
         latency = scan_start(design) + 3 + design.scan_pixels - 1 + stage.rounds + depth
         return latency, scan_interval(design)
@@ -25,6 +31,17 @@ def stage_cycles(module: Module, design: Design) -> tuple[int, int]:
     if design.input_reduce.selection == "magnitude":
         return design.beats - 1 + image + largest_tail(design), max(design.beats, design.input_reduce.max_pixels)
     return design.beats - 1 + 3 + image + module.cuts, design.beats
+
+
+def chain_cycles(chain: Chain, design: Design) -> tuple[int, int]:
+    """Of a full list that comes with the last beat; every window waits for the end of the event.
+
+    Full rows between rows of few pixels take longer, by a clock for each pixel and convolution at most: a row is not
+    written over what lies in its place before the windows of that are done with.
+    """
+    pixels, waits = design.input_reduce.max_pixels, [step.waits for step in chain.steps]
+    latency = design.beats - 1 + _FIRST_PIXEL + pixels + sum(waits) + sum(step.latency_cycles for step in chain.steps)
+    return latency, max(design.beats, pixels + max(waits)) + _BETWEEN_EVENTS
 
 
 @dataclass(frozen=True)
@@ -36,12 +53,19 @@ class Pace:
         latency_cycles: from the first beat of an event to its result at the output port.
         interval_cycles: between the last beats of two events.
         hold_cycles: after a last beat, in which no other beat is taken.
+        waits: whether stages may hold back the beats; the other cycles are those of ``chain_cycles`` then.
     """
 
     beats: int
     latency_cycles: int
     interval_cycles: int
     hold_cycles: int
+    waits: bool = False
+
+    @property
+    def gate_cycles(self) -> int:
+        """Between two last beats, for the gate; stages that wait need none."""
+        return 1 if self.waits else self.interval_cycles
 
     @property
     def tail_cycles(self) -> int:
@@ -54,6 +78,8 @@ class Pace:
 
         A place is used again two clocks after its result was taken: one until the gate knows it, one until it opens.
         """
+        if self.waits:  # quick events follow each other in as many clocks as they have beats
+            return max(min(-(-(self.tail_cycles + 2) // self.beats), _MOST_PLACES), 2)
         return max(-(-(self.tail_cycles + 2) // self.interval_cycles), 2)
 
 
@@ -66,4 +92,5 @@ def pace(design: Design, modules: list[Module]) -> Pace:
         latency_cycles=sum(latency for latency, _ in cycles) + OUTPUT_CYCLES,
         interval_cycles=max(interval for _, interval in cycles),
         hold_cycles=scan_hold(design) if scans else 0,
+        waits=modules[0].chain is not None,
     )

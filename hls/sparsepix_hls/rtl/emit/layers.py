@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from da4ml.types import minimal_kif
 
-from sparsepix_hls.rtl.emit.text import instance
 from sparsepix_hls.rtl.lower.function import Field, Function
 from sparsepix_hls.rtl.lower.layers import Label
 from sparsepix_hls.rtl.lower.operations import CONSTANT, INPUT, operands
+from sparsepix_hls.rtl.stages.text import instance
 
 _NOBODY, _RESULTS = -1, -2  # beside the numbers of layers: owner of an input that comes in time; reader of the results
 

@@ -1,7 +1,7 @@
 """The module at both ends of a design: it lets events in, and keeps results until they are taken."""
 
 from sparsepix_hls.rtl.emit.cycles import Pace
-from sparsepix_hls.rtl.emit.text import instance, module_text
+from sparsepix_hls.rtl.stages.text import instance, module_text
 
 
 def ports_module(name: str, pace: Pace, result_bits: int) -> str:
@@ -19,6 +19,7 @@ def ports_module(name: str, pace: Pace, result_bits: int) -> str:
         "input  logic s_valid",
         "output logic s_ready",
         "output logic beat_valid",
+        *(["input  logic stages_ready"] if pace.waits else []),
         "input  logic result_valid",
         f"input  logic [{result_bits - 1}:0] result",
         "output logic m_valid",
@@ -36,15 +37,19 @@ def ports_module(name: str, pace: Pace, result_bits: int) -> str:
     gate = {
         "BEATS": pace.beats,
         "HOLD": pace.hold_cycles,
-        "INTERVAL": pace.interval_cycles,
+        "INTERVAL": pace.gate_cycles,
         "PLACES": pace.places,
     }
     shared = {"clk": "clk", "rst_n": "open"}
+    gated = {"in_valid": "s_valid", "in_ready": "s_ready"}
+    if pace.waits:  # both are registers
+        lines += ["  wire gate_ready;", "  assign s_ready = gate_ready && stages_ready;"]
+        gated = {"in_valid": "s_valid && stages_ready", "in_ready": "gate_ready"}
     lines += instance(
         "event_gate",
         "gate",
         gate,
-        shared | {"in_valid": "s_valid", "in_ready": "s_ready", "beat_valid": "beat_valid", "returned": "returned"},
+        shared | gated | {"beat_valid": "beat_valid", "returned": "returned"},
     )
     lines += instance(
         "result_queue",
@@ -60,8 +65,9 @@ def ports_module(name: str, pace: Pace, result_bits: int) -> str:
             "returned": "returned",
         },
     )
+    most = "mostly within " if pace.waits else ""
     comment = (
-        f"The two ports: an event every {pace.interval_cycles} clocks, its result {pace.tail_cycles} clocks after its "
-        f"last beat, or when it is taken; {pace.places} results on their way at most."
+        f"The two ports: an event every {pace.interval_cycles} clocks, its result {most}{pace.tail_cycles} clocks "
+        f"after its last beat, or when it is taken; {pace.places} results on their way at most."
     )
     return module_text(name, comment, ports, lines)

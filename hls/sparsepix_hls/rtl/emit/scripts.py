@@ -8,8 +8,8 @@ from pathlib import Path
 from sparsepix_hls.design.layout import Design
 from sparsepix_hls.project.parts import Part, no_family, yosys_family
 from sparsepix_hls.project.results import result_size
-from sparsepix_hls.rtl.emit.arrays import Arrays
-from sparsepix_hls.rtl.emit.reductions import input_pixels
+from sparsepix_hls.rtl.stages.arrays import Arrays
+from sparsepix_hls.rtl.stages.reductions import input_pixels
 from sparsepix_ops.errors import SparsePixError
 
 _ANY_FAMILY = "xcup"  # in the script for parts that Yosys does not know

@@ -4,16 +4,17 @@ from dataclasses import dataclass
 
 from sparsepix_hls.design.schedule import Stage
 from sparsepix_hls.project.parts import Fabric
-from sparsepix_hls.rtl.emit.arrays import Arrays
-from sparsepix_hls.rtl.emit.loops import loop_module
-from sparsepix_hls.rtl.emit.reductions import stream_cuts, stream_module
-from sparsepix_hls.rtl.emit.scan import scan_module
-from sparsepix_hls.rtl.emit.text import connected, instance, module_text, port, ports, unused
-from sparsepix_hls.rtl.emit.tree import tree_depth, tree_module, tree_step
 from sparsepix_hls.rtl.emit.verilog import function_source
 from sparsepix_hls.rtl.lower.function import Field, Function, Slices, trace
 from sparsepix_hls.rtl.lower.memory import BlockMemory
 from sparsepix_hls.rtl.lower.ports import part, title
+from sparsepix_hls.rtl.stages.arrays import Arrays
+from sparsepix_hls.rtl.stages.chain import Chain, chain_module
+from sparsepix_hls.rtl.stages.loops import loop_module
+from sparsepix_hls.rtl.stages.reductions import stream_cuts, stream_module
+from sparsepix_hls.rtl.stages.scan import scan_module
+from sparsepix_hls.rtl.stages.text import connected, instance, module_text, port, ports, unused
+from sparsepix_hls.rtl.stages.tree import tree_depth, tree_module, tree_step
 
 # A read takes 1 to 1.5 ns (AMD DS923), 4.6 ns (ECP5, nextpnr).
 MEMORIES: dict[Fabric, BlockMemory] = {
@@ -36,6 +37,7 @@ class Module:
         source: of all its modules.
         cuts: registers that the clock asks for in a module of ``verilog/``.
         step: levels of a tree between them; 0 where there is none.
+        chain: a stream of pixels, if it is one.
         registered: whether there are registers after its last function; a pipeline before a loop or before the output
             has none, since these load the results.
     """
@@ -49,6 +51,7 @@ class Module:
     registered: bool
     cuts: int = 0
     step: int = 0
+    chain: Chain | None = None
 
 
 def stage_modules(arrays: Arrays, stages: tuple[Stage, ...], levels: float, fabric: Fabric) -> list[Module]:
@@ -76,8 +79,13 @@ def _modules(arrays: Arrays, stages: tuple[Stage, ...], levels: float, slices: S
         outputs = tuple(arrays.field(array) for array in stage.outputs)
         registered = number + 1 < len(stages) and stages[number + 1].kind != "loop"
         cuts = step = 0
+        chain = None
         if stage.kind == "scan":
             inputs, functions, source = scan_module(name, arrays, stage, levels, slices)
+        elif stage.kind == "chain":
+            gap = max((later.rounds for later in stages[number + 1 :]), default=1)
+            chain = chain_module(name, arrays, stage, levels, slices, gap)
+            inputs, source, functions = chain.inputs, chain.source, [step.function for step in chain.steps]
         elif stage.kind == "stream":
             cuts = stream_cuts(arrays, levels)
             inputs, source = stream_module(name, arrays, stage, cuts)
@@ -96,7 +104,18 @@ def _modules(arrays: Arrays, stages: tuple[Stage, ...], levels: float, slices: S
         if texts:  # one waiver, of one message: the file of a stage holds what the stage is made of
             texts = ["// verilator lint_off DECLFILENAME", *texts, "// verilator lint_on DECLFILENAME", ""]
         made.append(
-            Module(name, stage, inputs, outputs, tuple(functions), "\n".join([source, *texts]), registered, cuts, step)
+            Module(
+                name,
+                stage,
+                inputs,
+                outputs,
+                tuple(functions),
+                "\n".join([source, *texts]),
+                registered,
+                cuts,
+                step,
+                chain,
+            )
         )
     return made
 

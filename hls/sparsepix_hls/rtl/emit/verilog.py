@@ -4,11 +4,11 @@ import numpy as np
 from da4ml.types import Op, minimal_kif
 
 from sparsepix_hls.rtl.emit.layers import Bundle, Scope, last_uses, read_stages, scopes, whole
-from sparsepix_hls.rtl.emit.text import instance, missing, unused
 from sparsepix_hls.rtl.lower.function import Field, Function
 from sparsepix_hls.rtl.lower.memory import Memory
 from sparsepix_hls.rtl.lower.operations import CONSTANT, INPUT, LOOKUP, PRODUCT, operands
 from sparsepix_hls.rtl.lower.products import in_digits
+from sparsepix_hls.rtl.stages.text import instance, missing, unused
 
 _SYMBOLS = {0: "&", 1: "|", 2: "^"}
 

@@ -14,14 +14,14 @@ from sparsepix_hls.project.parts import Fabric, find_part
 from sparsepix_hls.project.results import packed
 from sparsepix_hls.project.size_checks import check_rtl_memory
 from sparsepix_hls.project.testbench_data import data_text
-from sparsepix_hls.rtl.emit.arrays import Arrays
 from sparsepix_hls.rtl.emit.cycles import pace
 from sparsepix_hls.rtl.emit.ports import ports_module
 from sparsepix_hls.rtl.emit.properties import properties_source
 from sparsepix_hls.rtl.emit.scripts import beat_bytes, image_beats, scripts
 from sparsepix_hls.rtl.emit.stages import Module, stage_modules
-from sparsepix_hls.rtl.emit.text import instance, module_text, port, unused
 from sparsepix_hls.rtl.lower.ports import title
+from sparsepix_hls.rtl.stages.arrays import Arrays
+from sparsepix_hls.rtl.stages.text import instance, module_text, port, unused
 
 # Levels of LUTs that a stage may have at so many nanoseconds a clock, as the scheduler counts them. For UltraScale+ 8.5
 # at 5 ns leave room for what its counting misses, so that synthesis ends at 10 or fewer. ECP5 and Gowin: what nextpnr
@@ -104,7 +104,7 @@ def _port_values(design: Design, modules: list[Module]) -> dict[str, int]:
         "IN_BITS": 8 * beat_bytes(modules[0].inputs[0].bits),
         "OUT_BITS": 8 * beat_bytes(_result_bits(modules)),
         "BEATS": timing.beats,
-        "TAIL": timing.tail_cycles,
+        "TAIL": 0 if timing.waits else timing.tail_cycles,
         "PLACES": timing.places,
     }
 
@@ -154,10 +154,12 @@ def top_source(design: Design, modules: list[Module]) -> str:
     first, results = modules[0].inputs[0], modules[-1].outputs
     in_bytes, out_bytes = beat_bytes(first.bits), beat_bytes(sum(result.bits for result in results))
     channels, timing = graph.input.shape[0], pace(design, modules)
+    after = f"mostly within {timing.tail_cycles}" if timing.waits else f"{timing.tail_cycles}"
     comment = "\n// ".join(
         [
             f"{graph.name}: {len(modules)} stages between two AXI4-Stream ports. An event every "
-            f"{timing.interval_cycles} clocks; its result {timing.tail_cycles} clocks after its last beat, always.",
+            f"{timing.interval_cycles} clocks; its result {after} clocks after its last beat"
+            f"{', fewer the fewer its pixels are' if timing.waits else ', always'}.",
             f"s_axis: {first.shape[0]} pixels a beat in row-major order, {image_beats(design)} beats an "
             "event; TLAST is not needed.",
             f"  Pixel k, channel c is at bit (k * {channels} + c) * {graph.input.type.width}; {graph.input.type}.",
@@ -175,7 +177,7 @@ def top_source(design: Design, modules: list[Module]) -> str:
         f"output logic [{8 * out_bytes - 1}:0] m_axis_tdata",
         "output logic m_axis_tlast",
     ]
-    lines = ["  wire stages_rst_n, beat_valid;"]
+    lines = [f"  wire stages_rst_n, beat_valid{', stages_ready' if timing.waits else ''};"]
     padding = 8 * in_bytes - first.bits
     lines += unused([f"s_axis_tdata[{8 * in_bytes - 1}:{first.bits}]"] if padding else [])
     for number, module in enumerate(modules):
@@ -187,6 +189,7 @@ def top_source(design: Design, modules: list[Module]) -> str:
             "clk": "aclk",
             "rst_n": "stages_rst_n",
             "in_valid": f"valid_{before}" if number else "beat_valid",
+            **({"in_ready": "stages_ready"} if module.chain is not None else {}),
         }
         for field in module.inputs:
             connections[f"in_{field.name}"] = (
@@ -211,6 +214,7 @@ def top_source(design: Design, modules: list[Module]) -> str:
             "s_valid": "s_axis_tvalid",
             "s_ready": "s_axis_tready",
             "beat_valid": "beat_valid",
+            **({"stages_ready": "stages_ready"} if timing.waits else {}),
             "result_valid": f"valid_{end}",
             "result": names[0] if len(names) == 1 else f"{{{', '.join(reversed(names))}}}",
             "m_valid": "m_axis_tvalid",

@@ -88,7 +88,11 @@ def maximum(members: list[Number], values: np.ndarray, lowest: int, area: int | 
     """The largest of the members, ``lowest`` if there is none; with an area, pixels that are no members count as 0."""
     result = tree(largest, [select(member, value, lowest) for member, value in zip(members, values, strict=True)])
     if area is not None and lowest < 0:
-        at_least_zero = select(negative(result), 0, result)
-        full = equal(total(members), area) if area <= len(members) else 0
-        result = select(full, result, at_least_zero)
+        result = with_inactive(result, equal(total(members), area) if area <= len(members) else 0)
     return result
+
+
+def with_inactive(result: Number, full: Number) -> Number:
+    """The largest of some pixels; where not all are active, also of the 0 of the others."""
+    below = negative(result)
+    return result if known(below) == 0 else select(full, result, select(below, 0, result))

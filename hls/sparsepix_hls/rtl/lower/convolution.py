@@ -57,6 +57,23 @@ def convolve(
     return result
 
 
+def convolve_window(layer: Any, window: np.ndarray) -> np.ndarray:
+    """Convolution at one active pixel, by constants.
+
+    Args:
+        layer: the convolution, of either kind.
+        window: features around the pixel [kernel positions, C], 0 where no pixel is active.
+
+    Returns:
+        Features [1, filters].
+    """
+    found = _by_constants(layer, list(window.ravel()), window.shape[1], Fold())
+    biases = bias_values(layer.bias, layer.outputs[0])
+    return np.array(
+        [[_with_bias(layer, one, bias, 1, masked=False) for one, bias in zip(found, biases, strict=True)]], dtype=object
+    )
+
+
 def _products(layer: Any) -> int:
     """The exponent of a product of a convolution."""
     return layer.features.type.exponent + layer.weight.type.exponent
@@ -156,7 +173,12 @@ def _by_gather(
                 here.append(table(row[j], mirrored if turn else straight))
         for channel in range(features.shape[1]):
             window.append(selected(here, features[:, channel]))
-    channels = features.shape[1]
+    return _by_constants(layer, window, features.shape[1], fold)
+
+
+def _by_constants(layer: Any, window: list[Number], channels: int, fold: Fold) -> Iterable[Number]:
+    """The sums over a window [positions * channels]: a sum for each output channel of a fold."""
+    area = layer.kernel_size[0] * layer.kernel_size[1]
     if fold.count > 1:
         return [_folded(window, channels, reads, fold) for reads in _reads(layer, fold)]
     weights = np.zeros((area, channels, layer.outputs[0].shape[1]), dtype=layer.weight.raw.dtype)

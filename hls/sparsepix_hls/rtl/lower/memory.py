@@ -11,7 +11,7 @@ from da4ml.types import CombLogic, minimal_kif
 
 from sparsepix_hls.rtl.lower.operations import CONSTANT, LOOKUP
 
-_BLOCK_BITS, _BLOCK_WIDTH = 18432, 36  # of a block of 18 kbit, as AMD, Lattice and Gowin have them; 512 words or more
+_BLOCK_BITS, BLOCK_WIDTH = 18432, 36  # of a block of 18 kbit, as AMD, Lattice and Gowin have them; 512 words or more
 _LUTS_A_BLOCK = 150  # that a block has to save: parts have 300 to 400 LUTs for each, and most designs need none else
 
 
@@ -63,8 +63,8 @@ def table_luts(bits: int, lut_inputs: int) -> float:
 def blocks(bits: int, width: int) -> int:
     """Blocks of 18 kbit for words of so many bits, with so many bits of address."""
     words = 1 << bits
-    deep = -(-words * _BLOCK_WIDTH // _BLOCK_BITS)  # blocks on top of each other at the full width
-    return -(-width // _BLOCK_WIDTH) * max(deep, 1)
+    deep = -(-words * BLOCK_WIDTH // _BLOCK_BITS)  # blocks on top of each other at the full width
+    return -(-width // BLOCK_WIDTH) * max(deep, 1)
 
 
 def _bits(logic: CombLogic, index: int) -> int:

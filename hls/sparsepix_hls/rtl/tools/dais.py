@@ -24,9 +24,9 @@ from sparsepix_hls.ir.tensors import KernelMap
 from sparsepix_hls.layers.head import Head
 from sparsepix_hls.layers.input_reduce import input_reduce
 from sparsepix_hls.layers.kernel_map import MakeKernelMap
-from sparsepix_hls.rtl.emit.arrays import Arrays
 from sparsepix_hls.rtl.lower.arithmetic import as_variable
 from sparsepix_hls.rtl.lower.function import Field
+from sparsepix_hls.rtl.stages.arrays import Arrays
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.system.files import atomic_write
 

@@ -5,10 +5,10 @@ import math
 from sparsepix_hls.design.layout import Design
 from sparsepix_hls.design.schedule import Stage
 from sparsepix_hls.layers.input_reduce import key_digits
-from sparsepix_hls.rtl.emit.arrays import Arrays
-from sparsepix_hls.rtl.emit.text import bits_for, instance, module_text, port, ports
 from sparsepix_hls.rtl.lower.function import Field
 from sparsepix_hls.rtl.lower.ports import title
+from sparsepix_hls.rtl.stages.arrays import Arrays
+from sparsepix_hls.rtl.stages.text import bits_for, instance, module_text, port, ports
 
 RULES = {"first": 0, "any": 1, "sum": 2}
 

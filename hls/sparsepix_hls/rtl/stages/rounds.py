@@ -1,11 +1,11 @@
 """What a round of a loop reads of the event that is held."""
 
 from sparsepix_hls.ir.tensors import KernelMap, LayerDesign, Tensor
-from sparsepix_hls.rtl.emit.arrays import Arrays
-from sparsepix_hls.rtl.emit.text import bits_for, port
 from sparsepix_hls.rtl.lower.folds import FOLD
 from sparsepix_hls.rtl.lower.function import Field, unsigned
 from sparsepix_hls.rtl.lower.pairs import PairCode, pair_index
+from sparsepix_hls.rtl.stages.arrays import Arrays
+from sparsepix_hls.rtl.stages.text import bits_for, port
 
 
 class View:

@@ -4,11 +4,11 @@ import math
 
 from sparsepix_hls.design.layout import Design
 from sparsepix_hls.design.schedule import Stage
-from sparsepix_hls.rtl.emit.arrays import Arrays
-from sparsepix_hls.rtl.emit.reductions import beat_field, image_parameters, input_pixels
-from sparsepix_hls.rtl.emit.text import instance, module_text, ports
 from sparsepix_hls.rtl.lower.function import Field
 from sparsepix_hls.rtl.lower.ports import title
+from sparsepix_hls.rtl.stages.arrays import Arrays
+from sparsepix_hls.rtl.stages.reductions import beat_field, image_parameters, input_pixels
+from sparsepix_hls.rtl.stages.text import instance, module_text, ports
 
 
 def tree_levels(design: Design) -> int:

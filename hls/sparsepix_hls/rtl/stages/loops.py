@@ -6,12 +6,12 @@ from dataclasses import replace
 from sparsepix_hls.design.schedule import Stage
 from sparsepix_hls.ir.graph import Layer
 from sparsepix_hls.ir.tensors import LayerDesign
-from sparsepix_hls.rtl.emit.arrays import Arrays
-from sparsepix_hls.rtl.emit.rounds import Reader
-from sparsepix_hls.rtl.emit.text import bits_for, connected, instance, module_text, port, ports
 from sparsepix_hls.rtl.lower.function import ADDER_LEVELS, Field, Function, Slices, trace
 from sparsepix_hls.rtl.lower.layers import Part
 from sparsepix_hls.rtl.lower.ports import described, part, title
+from sparsepix_hls.rtl.stages.arrays import Arrays
+from sparsepix_hls.rtl.stages.rounds import Reader
+from sparsepix_hls.rtl.stages.text import bits_for, connected, instance, module_text, port, ports
 
 
 def loop_module(name: str, arrays: Arrays, stage: Stage, levels: float, slices: Slices) -> tuple[list[Function], str]:

@@ -10,15 +10,15 @@ from sparsepix_hls.ir.kernel import bias_values
 from sparsepix_hls.ir.tensors import KernelMap
 from sparsepix_hls.layers.kernel_map import MakeKernelMap
 from sparsepix_hls.layers.sparse_conv2d import SparseConv2d
-from sparsepix_hls.rtl.emit.arrays import Arrays
-from sparsepix_hls.rtl.emit.reductions import beat_field, image_parameters, input_pixels
-from sparsepix_hls.rtl.emit.text import bits_for, connected, instance, module_text, port, ports
 from sparsepix_hls.rtl.lower.arithmetic import Number, aligned, any_of, as_variable, inverse, negative, select, total
 from sparsepix_hls.rtl.lower.convolution import weighted
 from sparsepix_hls.rtl.lower.function import ADDER_LEVELS, Field, Function, Slices, trace, unsigned
 from sparsepix_hls.rtl.lower.layers import Part, Values
 from sparsepix_hls.rtl.lower.pairs import code_of
 from sparsepix_hls.rtl.lower.ports import described, title
+from sparsepix_hls.rtl.stages.arrays import Arrays
+from sparsepix_hls.rtl.stages.reductions import beat_field, image_parameters, input_pixels
+from sparsepix_hls.rtl.stages.text import bits_for, connected, instance, module_text, port, ports
 
 
 def scan_module(

@@ -1,0 +1,177 @@
+"""Networks of many pixels: LUTs, memory blocks and clocks against N, by pairs of pixels and as a stream of pixels.
+
+    python benchmarks/many_pixels.py                             # estimates of RTL, two minutes
+    python benchmarks/many_pixels.py --measure --output FOLDER   # streams by Verilator and Yosys too, twenty minutes
+
+Two convolutions 3x3 (1 to 4 to 4 channels), max pool to 8x8, dense 8, dense 2; 8 bits, random weights; one row of the
+image a clock. Measured: every output of 200 hard images (empty, full, full rows between rows of few pixels, every
+density) against the integer reference, alone, back to back, with pauses and resets; 'latency' is from the first row to
+the result, 'tail' from the last row, the most of all. By pairs only up to 100 pixels: tracing more takes minutes.
+"""
+
+import argparse
+import csv
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.table import Table
+from torch import nn
+
+import sparsepix as sp
+import sparsepix_hls
+from sparsepix_hls.design.options import Options
+from sparsepix_hls.flow.backends import backend_design
+from sparsepix_hls.flow.rtl import RTL
+from sparsepix_hls.frontend.reader import read_model
+from sparsepix_hls.ir.estimate import Estimate
+from sparsepix_hls.ir.graph import Graph
+from sparsepix_hls.project.parts import find_part
+from sparsepix_ops import reference
+
+CLOCK_NS, PART = 5.0, "xcvu9p"
+SIZES = ((8, 64), (20, 64), (50, 64), (100, 64), (200, 64), (400, 64), (800, 64), (200, 128), (400, 256), (1000, 256))
+MOST_BY_PAIRS = 100
+EVENTS = 200
+COLUMNS = ("way", "pixels", "side", "lut", "bram", "latency", "interval", "seconds", "measured_lut", "measured_bram")
+COLUMNS += ("levels", "measured_latency", "measured_tail", "measured_interval", "mismatches")
+
+
+def network(max_pixels: int, side: int) -> nn.Module:
+    """The model for images of ``side`` rows and columns."""
+    weights, features = sp.FixedPoint(8, 2), sp.FixedPoint(8, 3, signed=False)
+    return nn.Sequential(
+        sp.QuantIdentity(sp.FixedPoint(8, 1, signed=False)),
+        sp.SparseInputReduce(max_pixels, 0.0),
+        sp.SparseConv2d(1, 4, 3, weight_format=weights),
+        sp.SparseReLU(features),
+        sp.SparseConv2d(4, 4, 3, weight_format=weights),
+        sp.SparseReLU(features),
+        sp.SparseMaxPool2d(side // 8),
+        sp.SparseFlatten(),
+        sp.QuantLinear(256, 8, weight_format=weights),
+        sp.QuantReLU(features),
+        sp.QuantLinear(8, 2, weight_format=weights),
+    ).eval()
+
+
+def hard_images(graph: Graph, count: int) -> np.ndarray:
+    """Images of every density; among them full ones, and full rows between rows of few pixels."""
+    rng, kind = np.random.default_rng(0), graph.input.type
+    channels, height, width = graph.input.shape
+    most = graph.layers[0].outputs[0].shape[0]
+    density = rng.choice([0.0, 0.2, 1.0, 2.0, 10.0], (count, 1, 1, 1)) * most / (height * width)
+    active = rng.random((count, 1, height, width)) < density
+    active[0], active[1] = False, True
+    for image in range(2, count, 10):
+        active[image] = rng.random((height, 1)) < 0.2
+        active[image, 0, :, 0] |= rng.random(height) < 0.5
+    raw = rng.integers(1, kind.raw_max + 1, (count, channels, height, width)) * active
+    return np.ldexp(raw.astype(np.float64), kind.exponent)
+
+
+def options_of(way: str) -> Options:
+    """A design of either way: one row a clock, dense layers in the time of the image."""
+    return Options(io="stream", reduce="stream", conv=way, target_interval=1000)
+
+
+def estimated(graph: Graph, way: str) -> tuple[Estimate, float]:
+    """The estimate of a design, and the seconds that it took."""
+    begin = time.perf_counter()
+    design, _ = backend_design(graph, options_of(way), CLOCK_NS, RTL)
+    total = RTL.lower(design, CLOCK_NS, find_part(PART)).estimate().total
+    return total, time.perf_counter() - begin
+
+
+def measured(path: Path, folder: Path, console: Console) -> dict:
+    """What Verilator and Yosys find of a stream."""
+    project = sparsepix_hls.translate(path, folder, PART, CLOCK_NS, options=options_of("stream"), backend="rtl")
+    project.compile()
+    model = read_model(path)
+    images = hard_images(model.graph, EVENTS)
+    wrong = int((project.predict(images) != reference.run(model.model, images).real).sum())
+    found, area = project.measure(images), project.synthesize(console)
+    return {
+        "measured_lut": area.total("lut"),
+        "measured_bram": area.total("bram"),
+        "levels": area.deepest[1].levels,
+        "measured_latency": found.latency_cycles,
+        "measured_tail": found.tail_cycles,
+        "measured_interval": found.interval_cycles,
+        "mismatches": wrong + sum(found.mismatches.values()),
+    }
+
+
+def picture(rows: list[dict]) -> Figure:
+    """LUTs, memory blocks and clocks against N, on images of 64 x 64."""
+    figure = Figure(figsize=(9, 4.2), layout="constrained")
+    kinds = {"LUTs": ("lut", "measured_lut"), "cycles of 5 ns": ("latency", "measured_latency")}
+    for axes, (label, (key, better)) in zip(figure.subplots(1, 2), kinds.items(), strict=True):
+        for way, colour, name in (("auto", "#d62728", "pairs of pixels"), ("stream", "#1f77b4", "stream of pixels")):
+            here = [row for row in rows if row["way"] == way and row["side"] == 64]
+            if not here:
+                continue
+            axes.plot([r["pixels"] for r in here], [r[key] for r in here], "o-", color=colour, mfc="white", label=name)
+            known = [row for row in here if row.get(better)]
+            axes.plot([r["pixels"] for r in known], [r[better] for r in known], "o", color=colour)
+        axes.set_xscale("log", base=2)
+        axes.set_yscale("log")
+        axes.set_xlabel("N, the pixels that are kept")
+        axes.set_ylabel(label)
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        axes.grid(visible=True, which="both", color="#eeeeee")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(fontsize=8, frameon=False)
+    figure.suptitle("Two convolutions on 64 x 64 pixels as RTL (hollow: estimated, filled: measured)", fontsize=11)
+    return figure
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", type=Path, metavar="FOLDER", help="many_pixels.csv and many_pixels.png")
+    parser.add_argument("--measure", action="store_true", help="also simulate and synthesize the streams")
+    parser.add_argument("--only", type=int, nargs="+", metavar="N", help="numbers of pixels (default: all)")
+    arguments = parser.parse_args()
+    console, rows = Console(), []
+    with tempfile.TemporaryDirectory() as temporary:
+        for pixels, side in SIZES:
+            if arguments.only and pixels not in arguments.only:
+                continue
+            torch.manual_seed(0)
+            path = Path(temporary) / f"n{pixels}_{side}.onnx"
+            sp.export_onnx(network(pixels, side), path, (1, side, side))
+            graph = read_model(path).graph
+            for way in ("auto", "stream") if pixels <= MOST_BY_PAIRS else ("stream",):
+                console.print(f"{pixels} pixels of {side} x {side}, {way} ...")
+                total, seconds = estimated(graph, way)
+                row = {"way": way, "pixels": pixels, "side": side, "lut": total.lut, "bram": total.bram}
+                row |= {
+                    "latency": total.latency_cycles,
+                    "interval": total.interval_cycles,
+                    "seconds": round(seconds, 1),
+                }
+                if way == "stream" and arguments.measure:
+                    row |= measured(path, Path(temporary) / path.stem, console)
+                rows.append(row)
+    table = Table(title="estimated; measured by Verilator and Yosys")
+    for column in COLUMNS:
+        table.add_column(column.replace("_", " "), justify="left" if column == "way" else "right")
+    for row in rows:
+        table.add_row(*("" if row.get(key) is None else str(row[key]) for key in COLUMNS))
+    Console(width=max(console.width, 150)).print(table)
+    if arguments.output:
+        arguments.output.mkdir(parents=True, exist_ok=True)
+        with (arguments.output / "many_pixels.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(rows)
+        picture(rows).savefig(arguments.output / "many_pixels.png", dpi=130)
+
+
+if __name__ == "__main__":
+    main()

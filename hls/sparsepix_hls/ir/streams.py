@@ -1,0 +1,110 @@
+"""What a layer does with pixels that come one by one, in row-major order."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeVar
+
+import numpy as np
+
+Size = tuple[int, int]
+
+
+class Joins(Protocol):
+    """A layer, see ``ir.graph.Layer``."""
+
+    @property
+    def joins(self) -> bool:
+        """Whether it has no work of its own."""
+
+
+Step = TypeVar("Step", bound=Joins)
+Values = Mapping[str, np.ndarray]
+WINDOW, MERGED, WHOLE = "window", "merged", "whole"  # what a body is given, beside features and coords
+
+
+@dataclass(frozen=True)
+class Window:
+    """The pixels around each one: ``window`` [kernel height * kernel width, channels], 0 where none is active.
+
+    Args:
+        kernel_size: rows and columns of the window.
+        strides: rows and columns of a cell; the window lies around the first place of each cell that has a pixel.
+        grid: of the cells; None: each pixel has a window.
+    """
+
+    kernel_size: Size
+    strides: Size = (1, 1)
+    grid: Size | None = None
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Pixels of a cell in one: ``merged`` [1, channels], raw integers, and ``whole``, whether all are active.
+
+    Args:
+        cell: rows and columns of a cell.
+        grid: of the cells that count.
+        is_sum: their sum, not their maximum.
+    """
+
+    cell: Size
+    grid: Size
+    is_sum: bool
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """A layer on a stream of pixels.
+
+    Args:
+        gathers: what it has to see of other pixels; None: it computes each by itself.
+        body: from what it is given of a pixel, shapes [1, ...], to what it makes of it.
+        becomes: 'pixels', a stream again; 'vector', elements at the place of the pixel in a vector of zeros; 'sums',
+            what the pixels of an event add to ``start``.
+        grid: rows and columns of the places of a vector.
+        start: raw integers that sums begin with.
+    """
+
+    gathers: Window | Cells | None
+    body: Callable[[Values, Any], Values]
+    becomes: Literal["pixels", "vector", "sums"] = "pixels"
+    grid: Size = (1, 1)
+    start: tuple[int, ...] = ()
+
+
+def waiting(gathers: Window | Cells | None, max_pixels: int, grid: Size) -> int:
+    """Pixels of an event that may have to come before one is known, at most: those of the rows below it in its window,
+    or of its row of cells.
+
+    Args:
+        gathers: what a layer has to see of other pixels.
+        max_pixels: of the list.
+        grid: rows and columns of the image.
+    """
+    match gathers:
+        case Window(kernel_size, strides, cells):
+            below, after = ((size - 1) // 2 for size in kernel_size)
+            most = below * grid[1] + after + 1
+            if cells is not None:
+                most = (below // strides[0] + 2) * cells[1]
+        case Cells(_, cells, _):
+            most = cells[1]
+        case _:
+            most = 0
+    return min(max_pixels, most)
+
+
+def centres(window: Window, max_pixels: int, grid: Size) -> int:
+    """Places for windows that wait: if all are taken, the oldest is complete."""
+    return waiting(window, max_pixels, grid) + 3
+
+
+def grouped(steps: Iterable[Step]) -> list[list[Step]]:
+    """Each layer of a stream with the activations after it."""
+    found: list[list[Step]] = []
+    for step in steps:
+        if step.joins and found:
+            found[-1].append(step)
+        else:
+            found.append([step])
+    return found

@@ -1,0 +1,48 @@
+"""Models whose pixels can go one by one from layer to layer, and images that are hard for them."""
+
+import numpy as np
+
+from onnx_models import ModelBuilder
+from sparsepix_ops import FixedPoint
+
+SIGNED = FixedPoint(7, 3)
+
+
+def two_convs():
+    """Two windows and a row of cells that the last rows do not fill; looked-up weights at the end."""
+    b = ModelBuilder(1, 11, 9).image().reduce(24).conv("conv1", 2).activation("act1", SIGNED).conv("conv2", 3)
+    return b.activation("act2").pool("pool", (4, 2), "max").flatten().dense("dense", 3)
+
+
+def kernels():
+    """Kernels that are wide, high, larger than the image and of one pixel; two channels; a bias where a sum is."""
+    b = ModelBuilder(2, 5, 13).image().reduce(65).conv("conv1", 3, (7, 1)).conv("conv2", 2, (1, 5), bias_on="nonzero")
+    return b.conv("conv3", 2, (1, 1)).activation("act").conv("conv4", 2, (7, 3)).flatten()
+
+
+def strides():
+    """Cells with windows around their first place, one after the other, and negative maxima."""
+    b = ModelBuilder(1, 13, 12).image().reduce(40).strided_conv("conv1", 2, (3, 5), (2, 3)).activation("act", SIGNED)
+    return b.strided_conv("conv2", 3, (3, 3), (3, 1)).pool("pool", (2, 2), "max", over="cell").flatten().dense("d", 2)
+
+
+def average():
+    """Cells at once, then a convolution of them, and another average of it."""
+    b = ModelBuilder(2, 12, 8).image().reduce(30, activity="any").pool("pool", (3, 2), "avg").conv("conv", 2)
+    return b.pool("pool2", (2, 4), "avg").flatten().dense("dense", 2)
+
+
+MODELS = {f.__name__: f for f in (two_convs, kernels, strides, average)}
+BEATS = {"two_convs": 9, "kernels": 65, "strides": 7, "average": 24}  # a row, all, some across its end, three rows
+
+
+def images_of(graph, count=280, seed=0):
+    """Images of every density, full rows far apart and one after the other; more than there are generations."""
+    rng, kind = np.random.default_rng(seed), graph.input.type
+    channels, height, width = graph.input.shape
+    density = rng.choice([0.0, 0.02, 0.1, 0.3, 0.7, 1.0], (count, 1, 1, 1))
+    active = rng.random((count, 1, height, width)) < density
+    for image in range(0, count, 7):
+        active[image] = rng.random((height, 1)) < 0.3
+    raw = rng.integers(kind.raw_min, kind.raw_max + 1, (count, channels, height, width)) * active
+    return np.ldexp(raw.astype(np.float64), kind.exponent)
