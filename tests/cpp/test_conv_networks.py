@@ -83,5 +83,7 @@ def test_groups_cost_their_products_only(network):
 def test_a_strided_convolution_is_not_overlapped(network):
     graph = read_model(network[0]).graph
     strided = next(layer.name for layer in graph.layers if isinstance(layer, SparseStridedConv2d))
-    with pytest.raises(SparsePixError, match="implementation: expected one of pairs, gather, auto, found 'overlap'"):
+    with pytest.raises(
+        SparsePixError, match="implementation: expected one of pairs, gather, stream, auto, found 'overlap'"
+    ):
         make_design(graph, Options(layers={strided: LayerOptions("overlap")}))

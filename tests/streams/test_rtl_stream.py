@@ -1,6 +1,7 @@
 """Pixels that go one by one through the layers: simulated hardware against the integer reference, bit for bit."""
 
 import json
+import subprocess
 
 import pytest
 
@@ -23,6 +24,8 @@ def test_stream_equals_reference(name, tmp_path):
     path = MODELS[name]().save(tmp_path / "net.onnx")
     options = Options(conv="stream", io="stream", pixels_per_cycle=BEATS[name], dense="multiply", reuse_factor=3)
     project = hls.translate(path, tmp_path / "net", options=options, backend="rtl")
+    done = subprocess.run(["make", "-s", "lint"], cwd=project.directory, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
     project.compile()
     model = read_model(path)
     images = images_of(model.graph)

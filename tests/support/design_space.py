@@ -4,6 +4,7 @@ import itertools
 from dataclasses import replace
 
 import sparsepix_hls
+from sparsepix_hls.design.checks import stream_problems
 from sparsepix_hls.design.options import Options
 from sparsepix_hls.design.rewrites import lookup_partner, overlap_candidate
 from sparsepix_hls.frontend.reader import read_model
@@ -70,6 +71,8 @@ def nearest(graph, options, of_largest=("scan",)):
     if options.reduce not in (*of_largest, "auto") and input_reduce(graph).selection != "raster":
         parallel = options.io == "parallel"
         options = replace(options, reduce="scan", pixels_per_cycle=None if parallel else options.pixels_per_cycle)
+    if options.conv == "stream" and stream_problems(graph, options):
+        options = replace(options, conv="auto")
     return options
 
 

@@ -42,6 +42,7 @@ DESIGNS = [
     Options(reduce="stream", io="stream", pixels_per_cycle=5, reuse_factor=1000, conv="gather", flatten="lookup"),
     Options(reduce="scan", reuse_factor=25, conv="pairs", flatten="lookup"),
     Options(reduce="scan", conv="pairs", flatten="lookup", dsp=40),
+    Options(io="stream", conv="stream", pixels_per_cycle=5, reuse_factor=2),
 ]
 # The trade-off of the README: two pixels a clock, what follows in four rounds.
 NEUTRINO = Options(

@@ -83,6 +83,7 @@ class Translate:
         None, "minutes that --place may take (default: as long as it takes)", metavar="M"
     )
     force: bool = option(False, "replace an existing project in the output folder")
+    must_fit: bool = option(False, "refuse a design that by estimate needs more than the part has")
     keep_head: bool = option(
         False, "translate a Sigmoid or Softmax at the end as an exact table (default: leave it out, return logits)"
     )

@@ -89,6 +89,7 @@ def _run(arguments: Translate) -> int:
             _options(arguments),
             arguments.backend,
             picture=True,
+            must_fit=arguments.must_fit,
         )
     report = read_report(project.directory)
     show_estimate(console, report)
@@ -122,6 +123,7 @@ def _explore(arguments: Translate) -> int:
         "--synthesize": arguments.synthesize,
         "--place": arguments.place,
         "--testbench-data": arguments.testbench_data is not None,
+        "--must-fit": arguments.must_fit,
     }
     if any(given.values()):
         from sparsepix_ops.errors import SparsePixError

@@ -178,7 +178,15 @@ def _process(steps: Sequence[Layer], design: Design, layers: Mapping[str, Kernel
             area = kernel_size[0] * kernel_size[1]
             kind = f"sparsepix::StreamWindow<{config}, {features}>"
             gathered = [f"    {features} window[{area}][{channels}];", partition("window")]
-            step, kept, end = "in, window, row, column", "SPARSEPIX_KEPT ", ["  gather.end();"]
+            step, kept = "in, window, row, column", "SPARSEPIX_KEPT "
+            end = [
+                f"{first.name.upper()}_WIPE:",
+                f"  for (int i = 0; i < {kind}::SWEEP; i++) {{",
+                "#pragma HLS PIPELINE II = 1",
+                "    gather.wipe();",
+                "  }",
+                "  gather.end_event();",
+            ]
         case Cells():
             kind = f"sparsepix::StreamCells<{config}, {features}, {config}::merged_t>"
             gathered = [f"    {config}::merged_t merged[1][{channels}];", partition("merged"), "    bool whole;"]
@@ -201,7 +209,7 @@ def _process(steps: Sequence[Layer], design: Design, layers: Mapping[str, Kernel
             return f"{_note(steps, layers)}\n{text}", following or link
     body = [
         f"  {kept}{kind} gather;",
-        "  gather.begin();",
+        "  gather.begin_event();",
         *before,
         label,
         *loop,

@@ -96,7 +96,7 @@ def option_problems(
             "or train with selection 'raster'"
         )
     problems += _overlap_problems(graph, options)
-    problems += _stream_problems(graph, options)
+    problems += stream_problems(graph, options)
     problems += _lookup_problems(graph, options)
     problems += _target_problems(graph, options, logic_ns, reductions, loops)
     return problems
@@ -154,7 +154,7 @@ def asks_for_streams(graph: Graph, options: Options) -> bool:
     )
 
 
-def _stream_problems(graph: Graph, options: Options) -> list[str]:
+def stream_problems(graph: Graph, options: Options) -> list[str]:
     """Why pixels cannot go one by one through the model."""
     if not asks_for_streams(graph, options):
         return []

@@ -81,15 +81,28 @@ def utilization(total: Estimate, part: Part) -> dict[str, float] | None:
     }
 
 
-def warnings(total: Estimate, part: Part) -> tuple[str, ...]:
-    """What does not fit."""
-    shares = utilization(total, part)
+def too_large(total: Estimate, part: Part) -> str:
+    """What of a part an estimate needs more of than there is; '' if it fits, or the part is not known."""
+    shares = utilization(total, part) or {}
+    over = [name for name in ("lut", "ff", "dsp", "bram") if shares.get(name, 0) > 1]
+    needs = ", ".join(f"{shares[name]:.0%} of its {name.upper()}" for name in over)
+    return f"the estimate needs {needs} of {part.name}" if over else ""
+
+
+def warnings(total: Estimate, part: Part, offers: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """What does not fit.
+
+    Args:
+        total: the estimate.
+        part: the FPGA.
+        offers: options of designs that do.
+    """
+    shares, needs = utilization(total, part), too_large(total, part)
     if shares is None:
         return ()
-    over = [name for name in ("lut", "ff", "dsp", "bram") if shares[name] > 1]
-    if over:
-        needs = ", ".join(f"{shares[name]:.0%} of its {name.upper()}" for name in over)
-        return (f"the estimate needs {needs} of {part.name}: use more reuse (--target-interval), or a larger part",)
+    if needs:
+        fix = f"these fit by estimate: {'; '.join(offers)}" if offers else "use fewer max_pixels, or a larger part"
+        return (f"{needs}: {fix}",)
     if shares["slr"] > 1:
         return (
             f"the estimate fills {shares['slr']:.1f} of the {part.slrs} dies (SLR) of {part.name}: paths between dies "
@@ -98,13 +111,16 @@ def warnings(total: Estimate, part: Part) -> tuple[str, ...]:
     return ()
 
 
-def estimate_json(estimate: DesignEstimate, part: Part, clock_ns: float) -> dict[str, Any]:
+def estimate_json(
+    estimate: DesignEstimate, part: Part, clock_ns: float, offers: tuple[str, ...] = ()
+) -> dict[str, Any]:
     """An estimate as plain data for ``report.json``.
 
     Args:
         estimate: of the design.
         part: the FPGA.
         clock_ns: clock period.
+        offers: options of designs that fit, if this one does not.
     """
     return {
         "kind": estimate.kind,
@@ -115,7 +131,7 @@ def estimate_json(estimate: DesignEstimate, part: Part, clock_ns: float) -> dict
         "latency_ns": estimate.total.latency_cycles * clock_ns,
         "interval_ns": estimate.total.interval_cycles * clock_ns,
         "utilization": utilization(estimate.total, part),
-        "warnings": list(warnings(estimate.total, part)),
+        "warnings": list(warnings(estimate.total, part, offers)),
     }
 
 

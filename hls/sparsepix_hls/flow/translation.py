@@ -9,7 +9,8 @@ import numpy as np
 from sparsepix_hls.design.checks import check_clock
 from sparsepix_hls.design.options import Options
 from sparsepix_hls.flow.backends import DEFAULT_BACKEND, BackendName, backend_design, find_backend
-from sparsepix_hls.flow.report import estimate_json, make_report, write_report
+from sparsepix_hls.flow.fits import that_fit
+from sparsepix_hls.flow.report import estimate_json, make_report, too_large, warnings, write_report
 from sparsepix_hls.frontend.reader import read_model
 from sparsepix_hls.project.parts import find_part
 from sparsepix_hls.project.size_checks import check_memory
@@ -66,6 +67,7 @@ def translate(
     options: Options | None = None,
     backend: BackendName = DEFAULT_BACKEND,
     picture: bool = False,
+    must_fit: bool = False,
 ) -> "Project | RtlProject":
     """Translate an ONNX model to a firmware project.
 
@@ -82,6 +84,7 @@ def translate(
         options: kernels, reuse and ports; all of them compute the same bits.
         backend: 'hls': C++ for Vitis HLS; 'rtl': SystemVerilog.
         picture: also draw the estimate, as ``estimate.png`` in the folder; matplotlib takes about a second.
+        must_fit: refuse a design that by estimate needs more than the part has, instead of a warning.
 
     Returns:
         A ``Project`` of C++, or an ``RtlProject``.
@@ -103,6 +106,12 @@ def translate(
     check_memory(graph, EVENTS if given is None else len(given))
     design, chosen = backend_design(graph, options, clock_ns, way)
     firmware = way.lower(design, clock_ns, device)
+    estimated = firmware.estimate()
+    offers: tuple[str, ...] = ()
+    if too_large(estimated.total, device):
+        offers = that_fit(graph, options or Options(), clock_ns, way, device)
+        if must_fit:
+            raise SparsePixError(warnings(estimated.total, device, offers)[0], f"model {graph.name} does not fit")
     notices = read.notices + chosen
     if not device.known:
         notices += (f"{device.full_name}: the table of parts has no such device; its utilization is unknown",)
@@ -115,7 +124,7 @@ def translate(
     exact = found if isinstance(found, dict) else {next(iter(graph.results)): found}
     outputs = {name: exact[name].at(tensor.type.exponent).raw for name, tensor in graph.results.items()}
     testbench = {"events": len(inputs), "origin": origin}
-    estimate = estimate_json(firmware.estimate(), device, clock_ns)
+    estimate = estimate_json(estimated, device, clock_ns, offers)
     report = make_report(design, source, device, clock_ns, notices, testbench, way.name, way.found_later, estimate)
     with atomic_directory(place) as folder:
         firmware.write(folder, device.full_name, inputs, outputs)

@@ -95,5 +95,11 @@ def chain_module(name: str, arrays: Arrays, stage: Stage, levels: float, slices:
         *(port("output logic", arrays.field(array), "out_") for array in stage.outputs),
     ]
     comment = f"Stream of pixels: {title(stage.steps)}"
-    text = "\n".join([module_text(name, comment, ports, lines), *(step.source for step in steps)])
+    own = [
+        "// verilator lint_off DECLFILENAME",
+        *(step.source for step in steps),
+        "// verilator lint_on DECLFILENAME",
+        "",
+    ]
+    text = "\n".join([module_text(name, comment, ports, lines), *own])
     return Chain((given,), tuple(steps), text, beat_bits, in_blocks)

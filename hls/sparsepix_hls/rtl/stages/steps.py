@@ -323,7 +323,7 @@ def _end(streamed: Streamed, gathered: _Gathered, whole: Field, part: Field, gap
         height, columns = streamed.grid
         lines += instance(
             "stream_vector",
-            "vector",
+            "elements",
             {
                 "HEIGHT": height,
                 "WIDTH": columns,

@@ -4,10 +4,26 @@
 
 namespace hls {
 
+/// A stream between two processes, which has no schedule: it only compiles.
+/// \tparam Word of the stream
+template <class Word, class = void>
+class stream {
+public:
+  void write(const Word &word) {
+    held = word;
+  }
+  Word read() {
+    return held;
+  }
+
+private:
+  Word held;
+};
+
 /// A stream of beats.
 /// \tparam Beat an hls::axis
 template <class Beat>
-class stream {
+class stream<Beat, decltype(void(&Beat::data))> {
 public:
   void write(const Beat &beat) {
     port = beat.data.raw;

@@ -43,7 +43,7 @@ struct StreamCells {
   }
 
   /// Begin an event.
-  void begin() {
+  void begin_event() {
 #pragma HLS INLINE
     holds = false;
     ended = false;

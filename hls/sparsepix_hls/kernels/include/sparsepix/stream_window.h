@@ -85,7 +85,7 @@ struct StreamWindow {
   }
 
   /// Begin an event.
-  void begin() {
+  void begin_event() {
 #pragma HLS INLINE
     oldest = 0;
     next = 0;
@@ -171,18 +171,20 @@ struct StreamWindow {
     return ended && waiting == 0 && !any_flag<Config::grid_width>(given);
   }
 
-  /// End an event: wipe some words away.
-  void end() {
+  /// Wipe the next word of each memory: SWEEP times at the end of an event.
+  void wipe() {
 #pragma HLS INLINE
-  SWEEP_WORD:
-    for (int i = 0; i < SWEEP; i++) {
-    SWEEP_BANK:
-      for (int bank = 0; bank < AREA; bank++) {
+  WIPE_BANK:
+    for (int bank = 0; bank < AREA; bank++) {
 #pragma HLS UNROLL
-        tags[bank][swept].written = false;
-      }
-      swept = swept == WORDS - 1 ? 0 : int(swept) + 1;
+      tags[bank][swept].written = false;
     }
+    swept = swept == WORDS - 1 ? 0 : int(swept) + 1;
+  }
+
+  /// End an event.
+  void end_event() {
+#pragma HLS INLINE
     generation = generation == GENERATIONS - 1 ? 0 : int(generation) + 1;
   }
 
