@@ -69,4 +69,4 @@ def test_nothing_to_offer(tmp_path):
     path = b.dense("dense1", 4).save(tmp_path / "net.onnx")
     project = hls.translate(path, tmp_path / "net", "xc7z020")
     (warning,) = read_report(project.directory)["estimate"]["warnings"]
-    assert warning.endswith("of xc7z020: use fewer max_pixels, or a larger part")
+    assert warning.endswith("of xc7z020: use more reuse (--target-interval), fewer max_pixels, or a larger part")

@@ -101,7 +101,11 @@ def warnings(total: Estimate, part: Part, offers: tuple[str, ...] = ()) -> tuple
     if shares is None:
         return ()
     if needs:
-        fix = f"these fit by estimate: {'; '.join(offers)}" if offers else "use fewer max_pixels, or a larger part"
+        fix = (
+            f"these fit by estimate: {'; '.join(offers)}"
+            if offers
+            else ("use more reuse (--target-interval), fewer max_pixels, or a larger part")
+        )
         return (f"{needs}: {fix}",)
     if shares["slr"] > 1:
         return (

@@ -9,7 +9,6 @@ import numpy as np
 from sparsepix_hls.design.checks import check_clock
 from sparsepix_hls.design.options import Options
 from sparsepix_hls.flow.backends import DEFAULT_BACKEND, BackendName, backend_design, find_backend
-from sparsepix_hls.flow.fits import that_fit
 from sparsepix_hls.flow.report import estimate_json, make_report, too_large, warnings, write_report
 from sparsepix_hls.frontend.reader import read_model
 from sparsepix_hls.project.parts import find_part
@@ -109,6 +108,8 @@ def translate(
     estimated = firmware.estimate()
     offers: tuple[str, ...] = ()
     if too_large(estimated.total, device):
+        from sparsepix_hls.flow.fits import that_fit  # rarely needed, and slow to import
+
         offers = that_fit(graph, options or Options(), clock_ns, way, device)
         if must_fit:
             raise SparsePixError(warnings(estimated.total, device, offers)[0], f"model {graph.name} does not fit")
