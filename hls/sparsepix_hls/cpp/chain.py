@@ -107,8 +107,7 @@ def _following(steps: Sequence[Layer], link: _Link) -> _Link | None:
     assert isinstance(result, Tensor)
     if streamed.becomes != "pixels":
         return None
-    grid = streamed.gathers.grid if streamed.gathers is not None else None
-    return _Link(result, grid or link.grid)
+    return _Link(result, streamed.grid_after(link.grid))
 
 
 def _beat(design: Design) -> str:

@@ -100,12 +100,18 @@ class Design:
 
     def setting(self, layer: Layer) -> Setting:
         """What a layer needs to know to find its kernel."""
+        grid = next((self._grids[array.name] for array in layer.inputs if array.name in self._grids), None)
+        listed = self.input_reduce.coords
+        return Setting(self.how(layer), self.reduce, self.pixels_per_cycle, self.scan_pixels, listed, grid)
+
+    @cached_property
+    def _grids(self) -> dict[str, tuple[int, int]]:
+        """Rows and columns of the image of each list, by the name of its coords."""
         reduce = self.input_reduce
-        grids = {reduce.coords.name: reduce.image.shape[1:]}
-        for other in self.graph.layers:
-            grids |= other.grids
-        grid = next((grids[array.name] for array in layer.inputs if array.name in grids), None)
-        return Setting(self.how(layer), self.reduce, self.pixels_per_cycle, self.scan_pixels, reduce.coords, grid)
+        found = {reduce.coords.name: reduce.image.shape[1:]}
+        for layer in self.graph.layers:
+            found |= layer.grids
+        return found
 
 
 def usable_ns(clock_ns: float, clock_uncertainty: int) -> float:

@@ -64,10 +64,11 @@ def make_design(
             flattens[layer.name] = _flatten(graph, layer, options, time, loops, streams)
     graph = with_lookups(graph, [name for name, how in flattens.items() if how == "lookup"])
     overlapped = _overlapped(graph, options, reduce)
+    one_by_one = {layer.name for layer in graph.on_lists} if streams else set()
     for layer in graph.layers:
         if isinstance(layer, InputReduce) or layer.joins:
             continue
-        if streams and layer in graph.on_lists:
+        if layer.name in one_by_one:
             chosen[layer.name] = layer_design(layer, "stream", 1)
             continue
         candidates = [overlapped[layer.name]] if layer.name in overlapped else _candidates(layer, options)

@@ -71,6 +71,24 @@ class Streamed:
     grid: Size = (1, 1)
     start: tuple[int, ...] = ()
 
+    def grid_after(self, grid: Size) -> Size:
+        """Rows and columns of the image that its pixels lie on, from those of the pixels that come in."""
+        return (self.gathers.grid if self.gathers is not None else None) or grid
+
+
+def cells_config(cells: Cells, channels: int, grid: Size) -> dict[str, int]:
+    """Members of the parameter struct of ``StreamCells``: cells of an image of ``grid``."""
+    return {
+        "channels": channels,
+        "height": grid[0],
+        "width": grid[1],
+        "cell_height": cells.cell[0],
+        "cell_width": cells.cell[1],
+        "grid_height": cells.grid[0],
+        "grid_width": cells.grid[1],
+        "is_sum": cells.is_sum,
+    }
+
 
 def waiting(gathers: Window | Cells | None, max_pixels: int, grid: Size) -> int:
     """Pixels of an event that may have to come before one is known, at most: those of the rows below it in its window,

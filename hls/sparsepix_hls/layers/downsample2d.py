@@ -13,7 +13,7 @@ from sparsepix_hls.cost.streams import cells_estimate
 from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Layer, Setting
 from sparsepix_hls.ir.kernel import Config
-from sparsepix_hls.ir.streams import MERGED, WHOLE, Cells, Streamed
+from sparsepix_hls.ir.streams import MERGED, WHOLE, Cells, Streamed, cells_config
 from sparsepix_hls.ir.tensors import LayerDesign, Tensor
 
 
@@ -156,20 +156,16 @@ class Pool2d(Downsample2d):
             (row,), whole = values[MERGED], values[WHOLE].item()
             return {self.output_features.name: np.array([[self.of_merged(v, whole) for v in row]], dtype=object)}
 
-        return Streamed(Cells(self.kernel_size, self.grid, self.sums_members), body)
+        return Streamed(self.merges, body)
+
+    @property
+    def merges(self) -> Cells:
+        """What a stream gathers."""
+        return Cells(self.kernel_size, self.grid, self.sums_members)
 
     def stream_config(self) -> Config:
         """Members of the parameter struct that both kinds have for pixels that come one by one."""
-        return {
-            "channels": self.features.shape[1],
-            "height": self.spatial_shape[0],
-            "width": self.spatial_shape[1],
-            "cell_height": self.kernel_size[0],
-            "cell_width": self.kernel_size[1],
-            "grid_height": self.grid[0],
-            "grid_width": self.grid[1],
-            "is_sum": self.sums_members,
-        }
+        return cells_config(self.merges, self.features.shape[1], self.spatial_shape)
 
     @property
     def sizes(self) -> str:
@@ -180,8 +176,7 @@ class Pool2d(Downsample2d):
         """Estimated cost, from that of joining the members of one cell and of what follows."""
         slots, channels = self.features.shape
         if how.implementation == "stream":
-            cells = Cells(self.kernel_size, self.grid, self.sums_members)
-            return cells_estimate(cells, self.features, self.spatial_shape, mean, logic_ns)
+            return cells_estimate(self.merges, self.features, self.spatial_shape, mean, logic_ns)
         b, cell, coord = self.features.type.width, self.output_coords.type.width, self.coords.type.width
         members = cell_members(slots, coord, cell, how.reuse_factor, how.parallel)
         cost = scaled(members + how.parallel * joined, POOLED) + how.parallel * mean

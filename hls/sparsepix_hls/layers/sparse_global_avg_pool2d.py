@@ -12,8 +12,8 @@ from sparsepix_hls.cost.primitives import adder_tree, constant_multiplier, tree_
 from sparsepix_hls.cost.streams import cells_estimate
 from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Layer, Setting
-from sparsepix_hls.ir.kernel import Kernel, sum_type
-from sparsepix_hls.ir.streams import MERGED, Cells, Streamed
+from sparsepix_hls.ir.kernel import Config, Kernel, sum_type
+from sparsepix_hls.ir.streams import MERGED, Cells, Streamed, cells_config
 from sparsepix_hls.ir.tensors import Constant, LayerDesign, Tensor
 
 
@@ -37,6 +37,11 @@ class SparseGlobalAvgPool2d(Layer):
         """The features."""
         return (self.features,)
 
+    @property
+    def merges(self) -> Cells:
+        """What a stream gathers: the whole image as one cell."""
+        return Cells(self.spatial_shape, (1, 1), is_sum=True)
+
     @classmethod
     def from_onnx(cls, node: Any, name: str, attributes: Mapping[str, Any], builder: Any) -> "SparseGlobalAvgPool2d":
         """See ``Layer.from_onnx``."""
@@ -47,11 +52,10 @@ class SparseGlobalAvgPool2d(Layer):
     def kernel(self, setting: Setting) -> Kernel:
         """See ``Layer.kernel``."""
         if setting.how.implementation == "stream":
-            (height, width), channels = self.spatial_shape, self.features.shape[1]
-            image = {"channels": channels, "height": height, "width": width}
-            cells = {"cell_height": height, "cell_width": width, "grid_height": 1, "grid_width": 1}
+            height, width = self.spatial_shape
+            config: Config = cells_config(self.merges, self.features.shape[1], self.spatial_shape)
             kind = sum_type(self.features.type, min(self.features.shape[0], height * width))
-            config = image | cells | {"is_sum": True, "merged_t": kind}
+            config = {**config, "merged_t": kind}
             title, constants = f"SparseGlobalAvgPool2d of {height}x{width} pixel by pixel", ((self.reciprocal, ()),)
             return Kernel(
                 self.name, title, "stream_cells", "mean_of_cell", config, self.inputs, self.outputs, constants
@@ -76,8 +80,7 @@ class SparseGlobalAvgPool2d(Layer):
         mean = constant_multiplier(bits + tree_levels(slots), int(self.reciprocal.raw))
         cost = channels * (adder_tree(slots, bits) + mean)
         if how.implementation == "stream":
-            cells = Cells(self.spatial_shape, (1, 1), is_sum=True)
-            return cells_estimate(cells, self.features, self.spatial_shape, channels * mean, logic_ns)
+            return cells_estimate(self.merges, self.features, self.spatial_shape, channels * mean, logic_ns)
         return layer_estimate(cost, logic_ns, how.reuse_factor, slots * channels * bits / 2, channels)
 
     def lower(self, values: Mapping[str, np.ndarray], how: LayerDesign, ports: Any) -> dict[str, np.ndarray]:
@@ -101,4 +104,4 @@ class SparseGlobalAvgPool2d(Layer):
             means = [times_reciprocal(value, *kinds) for value in values[MERGED][0]]
             return {self.output.name: np.array([means], dtype=object)}
 
-        return Streamed(Cells(self.spatial_shape, (1, 1), is_sum=True), body, "vector")
+        return Streamed(self.merges, body, "vector")

@@ -11,8 +11,8 @@ from sparsepix_hls.cost.primitives import Cost, maximum_tree, popcount
 from sparsepix_hls.cost.streams import cells_estimate
 from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Layer, Setting
-from sparsepix_hls.ir.kernel import Kernel
-from sparsepix_hls.ir.streams import MERGED, WHOLE, Cells, Streamed
+from sparsepix_hls.ir.kernel import Config, Kernel
+from sparsepix_hls.ir.streams import MERGED, WHOLE, Cells, Streamed, cells_config
 from sparsepix_hls.ir.tensors import LayerDesign, Tensor
 
 
@@ -34,6 +34,11 @@ class SparseGlobalMaxPool2d(Layer):
         """Features and coords."""
         return self.features, self.coords
 
+    @property
+    def merges(self) -> Cells:
+        """What a stream gathers: the whole image as one cell."""
+        return Cells(self.spatial_shape, (1, 1), is_sum=False)
+
     @classmethod
     def from_onnx(cls, node: Any, name: str, attributes: Mapping[str, Any], builder: Any) -> "SparseGlobalMaxPool2d":
         """See ``Layer.from_onnx``."""
@@ -43,10 +48,9 @@ class SparseGlobalMaxPool2d(Layer):
     def kernel(self, setting: Setting) -> Kernel:
         """See ``Layer.kernel``."""
         if setting.how.implementation == "stream":
-            (height, width), channels = self.spatial_shape, self.features.shape[1]
-            image = {"channels": channels, "height": height, "width": width}
-            cells = {"cell_height": height, "cell_width": width, "grid_height": 1, "grid_width": 1}
-            config = image | cells | {"is_sum": False, "merged_t": self.features.type, "clips": self.over == "cell"}
+            height, width = self.spatial_shape
+            config: Config = cells_config(self.merges, self.features.shape[1], self.spatial_shape)
+            config = {**config, "merged_t": self.features.type, "clips": self.over == "cell"}
             title = f"SparseGlobalMaxPool2d of {height}x{width} pixel by pixel"
             return Kernel(self.name, title, "stream_cells", "max_of_cell", config, self.inputs, self.outputs)
         (max_pixels, channels), (height, width) = self.features.shape, self.spatial_shape
@@ -68,8 +72,7 @@ class SparseGlobalMaxPool2d(Layer):
         members = popcount(slots) if self.over == "cell" else Cost()
         cost = channels * maximum_tree(slots, bits + 1) | members  # an empty slot loses by a bit more
         if how.implementation == "stream":
-            cells = Cells(self.spatial_shape, (1, 1), is_sum=False)
-            return cells_estimate(cells, self.features, self.spatial_shape, Cost(), logic_ns)
+            return cells_estimate(self.merges, self.features, self.spatial_shape, Cost(), logic_ns)
         return layer_estimate(cost, logic_ns, how.reuse_factor, slots * channels * bits / 2)
 
     def lower(self, values: Mapping[str, np.ndarray], how: LayerDesign, ports: Any) -> dict[str, np.ndarray]:
@@ -99,4 +102,4 @@ class SparseGlobalMaxPool2d(Layer):
                 found = np.array([[with_inactive(value, whole) for value in found[0]]], dtype=object)
             return {self.output.name: aligned_all(found, self.features.type.exponent, self.output.type.exponent)}
 
-        return Streamed(Cells(self.spatial_shape, (1, 1), is_sum=False), body, "vector")
+        return Streamed(self.merges, body, "vector")

@@ -1,9 +1,9 @@
 """Latency and area of an RTL design before simulation and synthesis.
 
-Latency, interval and pipeline registers follow from the structure, so they are exact. LUTs are counted from the
-operations of each traced function and from the multiplexers around it, times the factors below, which were set by what
-Yosys made of the stages of the neutrino model and of four streaming reductions (``benchmarks/firmware.py`` shows both
-for other models).
+Latency, interval and pipeline registers follow from the structure, so they are exact; clocks of a stream of pixels
+depend on the event, see ``chain_cycles``. LUTs are counted from the operations of each traced function and from the
+multiplexers around it, times the factors below, which were set by what Yosys made of the stages of the neutrino model
+and of four streaming reductions (``benchmarks/firmware.py`` shows both for other models).
 """
 
 import math
@@ -32,6 +32,7 @@ from sparsepix_hls.rtl.stages.chain import Chain
 from sparsepix_hls.rtl.stages.tree import tree_levels
 
 KIND = "estimate of the RTL: cycles exact, LUTs counted, not synthesized"
+STREAM_KIND = "estimate of the RTL: cycles of a full list that comes with the last beat, LUTs counted, not synthesized"
 # LUTs a bit for each kind of work; a selection between a value and 0 fits into the LUTs of the adder after it.
 FACTORS = {"adder": 1.0, "constant": 0.4, "product": 1.0, "table": 1.0, "select": 0.1, "logic": 0.4, "pick": 1.0}
 # Look-up tables for one of six inputs: those of four take more. Set by a model of 24 x 24 pixels that Yosys mapped.
@@ -260,4 +261,4 @@ def estimate_rtl(design: Design, modules: list[Module], fabric: Fabric = "amd") 
         dsp=sum(row.cost.dsp for row in rows),
         bram=sum(row.cost.bram for row in rows),
     )
-    return DesignEstimate(tuple(rows), tuple(stages), total, KIND)
+    return DesignEstimate(tuple(rows), tuple(stages), total, STREAM_KIND if at_most.waits else KIND)

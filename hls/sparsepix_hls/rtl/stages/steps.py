@@ -165,8 +165,7 @@ def _given(first: Layer, streamed: Streamed, taken: Link, result: Tensor) -> Lin
         return None
     coords = first.outputs[1] if len(first.outputs) > 1 else taken.coords
     assert isinstance(coords, Tensor)
-    grid = streamed.gathers.grid if streamed.gathers is not None else None
-    return Link(result, coords, grid or taken.grid)
+    return Link(result, coords, streamed.grid_after(taken.grid))
 
 
 def _result(streamed: Streamed, result: Tensor, ports: PortTypes) -> Field:
