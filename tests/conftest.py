@@ -1,8 +1,17 @@
 """Tests that need a tool or a file are skipped where it is missing; what they need is said by markers."""
 
+import os
+import shutil
+
 import pytest
 
 from needs import NEEDS
+
+# Simulations of tests are built more often than they are run: not optimised, and files that are the same in all (those
+# of Verilator itself) compiled once.
+os.environ.setdefault("OPT_FAST", "-O0")
+if shutil.which("ccache"):
+    os.environ.setdefault("OBJCACHE", "ccache")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
