@@ -1,4 +1,4 @@
-"""A design that does not fit its part: what the warning offers fits, and --must-fit makes nothing."""
+"""Pairs or a stream of pixels, where a user leaves it open; and what is said of a design that does not fit its part."""
 
 import re
 import shlex
@@ -9,9 +9,10 @@ import pytest
 import sparsepix_hls as hls
 from onnx_models import ModelBuilder
 from sparsepix_hls.cli.main import main
-from sparsepix_hls.design.options import Options
+from sparsepix_hls.design.options import LayerOptions, Options
 from sparsepix_hls.flow.backends import find_backend
-from sparsepix_hls.flow.fits import that_fit
+from sparsepix_hls.flow.explore import explore
+from sparsepix_hls.flow.fits import chosen_options, that_fit
 from sparsepix_hls.flow.report import read_report
 from sparsepix_hls.frontend.reader import read_model
 from sparsepix_hls.project.parts import find_part
@@ -26,8 +27,61 @@ def large(tmp_path_factory):
     return b.activation("act2").pool("pool", (4, 4), "max").flatten().dense("dense1", 4).save(path)
 
 
+@pytest.mark.parametrize("backend", ["hls", "rtl"])
+def test_the_default_fits(backend, large, tmp_path):
+    """Pairs of 30 pixels are too many for a small part and few for a large one."""
+    project = hls.translate(large, tmp_path / "small", "xc7z020", backend=backend, must_fit=True)
+    report = read_report(project.directory)
+    assert report["design"] == {"reduce": "stream", "io": "stream", "pixels_per_cycle": 32}
+    (notice,) = [text for text in report["notices"] if "by pairs of pixels" in text]
+    assert "--io stream --conv stream" in notice
+    graph, way = read_model(large).graph, find_backend(backend)
+    plenty = chosen_options(graph, Options(), 5.0, way, replace(find_part("xcvu9p"), luts=10_000_000))
+    assert plenty == (Options(), ())
+
+
+def test_the_smaller_at_a_target(large):
+    """A stream takes 32 beats and 30 pixels; pairs in as many rounds are larger, and the only ones that are quicker."""
+    graph, way, part = read_model(large).graph, find_backend("rtl"), find_part("xcvu9p")
+
+    def chosen(**options):
+        return chosen_options(graph, Options(**options), 5.0, way, part)[0].conv
+
+    assert chosen(target_interval=100) == chosen(target_interval=100, io="stream") == "stream"
+    assert chosen(target_interval=30) == "auto"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"conv": "pairs"},
+        {"io": "parallel"},
+        {"reduce": "scan"},
+        {"reduce": "stream"},
+        {"reuse_factor": 2},
+        {"scan_pixels": 2},
+        {"layers": {"conv2": LayerOptions(implementation="gather")}},
+        {"layers": {"conv1": LayerOptions(reuse_factor=3)}},
+    ],
+)
+def test_what_is_asked_for_is_kept(asked, large):
+    part = replace(find_part("xc7z020"), luts=2_000)
+    options = Options(**asked)
+    assert chosen_options(read_model(large).graph, options, 5.0, find_backend("hls"), part) == (options, ())
+
+
+def test_exploring_has_streams(large):
+    graph, part = read_model(large).graph, find_part("xc7z020")
+    points = explore(graph, Options(), 5.0, part=part)
+    assert {point.options.conv for point in points} == {"auto", "stream"}
+    assert any(point.best for point in points if point.options.conv == "stream")
+    # Pairs that need more than twice a part are not traced.
+    found = explore(graph, Options(), 5.0, backend="rtl", part=replace(part, luts=6_000))
+    assert {point.options.conv for point in found} == {"stream"}
+
+
 def test_what_is_offered_fits(large, tmp_path, capsys):
-    project = hls.translate(large, tmp_path / "first", "xc7z020")
+    project = hls.translate(large, tmp_path / "first", "xc7z020", options=Options(conv="pairs"))
     (warning,) = read_report(project.directory)["estimate"]["warnings"]
     needs, offers = warning.split(": these fit by estimate: ")
     assert re.fullmatch(r"the estimate needs (\d+% of its (LUT|FF|DSP)(, )?)+ of xc7z020", needs)
@@ -52,13 +106,13 @@ def test_offers_for_rtl(tmp_path):
 
 def test_must_fit_makes_nothing(large, tmp_path, capsys):
     target = tmp_path / "net"
-    assert main([str(large), "--part", "xc7z020", "--must-fit", "-o", str(target)]) == 2
+    assert main([str(large), "--part", "xc7z020", "--conv", "pairs", "--must-fit", "-o", str(target)]) == 2
     error = capsys.readouterr().err
     assert "model net does not fit: the estimate needs" in error
     assert "--io stream --conv stream (" in error
     assert not target.exists()
     with pytest.raises(SparsePixError, match="does not fit"):
-        hls.translate(large, target, "xc7z020", must_fit=True)
+        hls.translate(large, target, "xc7z020", must_fit=True, options=Options(io="parallel"))
     assert main([str(large), "--explore", "--must-fit", "-o", str(target)]) == 2
     assert "--explore makes no project: leave out --must-fit" in capsys.readouterr().err
 

@@ -47,8 +47,8 @@ def model() -> bytes:
 
 FITTING = {
     "reduce": ("scan", "stream", "tree", "auto"),
-    "io": ("parallel", "stream"),
-    "conv": ("pairs", "gather", "overlap", "auto"),
+    "io": ("parallel", "stream", "auto"),
+    "conv": ("pairs", "gather", "overlap", "stream", "auto"),
     "flatten": ("scatter", "lookup", "auto"),
     "dense": ("multiply", "adders", "auto"),
     "implementation": ("pairs", "gather", "multiply"),

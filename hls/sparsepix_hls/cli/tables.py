@@ -140,9 +140,10 @@ def show_measured(console: Console, report: dict[str, Any]) -> None:
         ("the least", "latency_cycles_least", None),
         ("last beat to result, the most", "tail_cycles", None),
         ("interval: a result every, at most", "interval_cycles", total["interval_cycles"]),
+        ("the mean", "interval_cycles_mean", None),
     ):
-        cycles = found[key]
-        shown = ("", "") if cycles is None else (f"{cycles:,}", f"{cycles * clock_ns:,.0f}")
+        cycles = found.get(key)
+        shown = ("", "") if cycles is None else (f"{cycles:,.0f}", f"{cycles * clock_ns:,.0f}")
         table.add_row(what, *shown, "" if guess is None else f"{guess:,}")
     console.print(table)
     wrong = found["mismatches"]

@@ -3,6 +3,7 @@
 import difflib
 import numbers
 import reprlib
+from dataclasses import replace
 
 from sparsepix_hls.cost.costs import interval
 from sparsepix_hls.design.layout import Loops
@@ -50,7 +51,7 @@ def option_problems(
     _, height, width = graph.input.shape
     for what, found, legal in (
         ("reduce", options.reduce, (*REDUCTIONS, AUTO)),
-        ("io", options.io, IO),
+        ("io", options.io, (*IO, AUTO)),
         ("conv", options.conv, (*CONVS, AUTO)),
         ("flatten", options.flatten, (*FLATTENS, AUTO)),
         ("dense", options.dense, (*DENSES, AUTO)),
@@ -145,6 +146,13 @@ def _overlap_problems(graph: Graph, options: Options) -> list[str]:
     ]
 
 
+def with_ports(graph: Graph, options: Options) -> Options:
+    """The options with the ports that 'auto' stands for: a stream of pixels needs its image in beats."""
+    if options.io != AUTO:
+        return options
+    return replace(options, io="stream" if asks_for_streams(graph, options) else "parallel")
+
+
 def asks_for_streams(graph: Graph, options: Options) -> bool:
     """Whether pixels are to go one by one through all layers on lists."""
     return any(
@@ -166,7 +174,7 @@ def stream_problems(graph: Graph, options: Options) -> list[str]:
         for layer in convs
         if (wanted := asked_of(layer, options).implementation or options.conv) != "stream"
     ]
-    if options.io != "stream":
+    if options.io == "parallel":
         problems.append(f"conv: 'stream' takes the image in beats, found io {options.io!r}: use io 'stream'")
     if options.reduce not in ("stream", AUTO):
         problems.append(f"conv: 'stream' takes the pixels as they come, found reduce {options.reduce!r}: leave it out")

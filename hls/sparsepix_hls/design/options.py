@@ -62,15 +62,17 @@ class Options:
     )
     scan_pixels: int | None = option(None, "active pixels that a scan lists a clock, 1 or 2 (default: 1)", metavar="P")
     io: str = option(
-        "parallel",
-        "ports: all pixels at once, or AXI4-Stream with P pixels a beat (default: %(default)s)",
-        choices=IO,
+        AUTO,
+        "ports: all pixels at once, or AXI4-Stream with P pixels a beat; auto: all at once, or a stream where pixels "
+        "go one by one (default: %(default)s)",
+        choices=(*IO, AUTO),
     )
     conv: str = option(
         AUTO,
         "convolutions: a looked-up weight for each pair of pixels, constant weights for each kernel position, the "
-        "first one overlapped with the scan, or all sparse layers on pixels that come one by one "
-        "(default: %(default)s)",
+        "first one overlapped with the scan, or all sparse layers on pixels that come one by one; auto takes the last "
+        "where the others fill more than 80 %% of the part, or are larger at the target interval (default: "
+        "%(default)s)",
         choices=(*CONVS, AUTO),
     )
     flatten: str = option(

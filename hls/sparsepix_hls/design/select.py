@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from sparsepix_hls.design.checks import asked_of, asks_for_streams, check_clock, option_problems, stream_interval
+from sparsepix_hls.design.checks import asked_of, asks_for_streams, check_clock, option_problems, stream_interval, with_ports
 from sparsepix_hls.design.layout import Design, Loops, layer_design, usable_ns
 from sparsepix_hls.design.options import (
     AUTO,
@@ -45,7 +45,7 @@ def make_design(
     Raises:
         SparsePixError: everything that was asked for and cannot be built, with the layer and the fix.
     """
-    options, loops = options if options is not None else Options(), loops or Loops()
+    options, loops = with_ports(graph, options if options is not None else Options()), loops or Loops()
     uncertainty = CLOCK_UNCERTAINTY if options.clock_uncertainty is None else options.clock_uncertainty
     time = usable_ns(check_clock(clock_ns), uncertainty)
     if input_reduce(graph).selection != "raster":

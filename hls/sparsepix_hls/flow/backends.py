@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 
 from sparsepix_hls.cost.result import DesignEstimate
+from sparsepix_hls.design.checks import with_ports
 from sparsepix_hls.design.layout import Design, Loops
 from sparsepix_hls.design.options import Options
 from sparsepix_hls.design.select import make_design
@@ -120,7 +121,7 @@ def backend_design(
     Raises:
         SparsePixError: everything that was asked for and cannot be built, with the layer and the fix.
     """
-    options = options or Options()
+    options = with_ports(graph, options or Options())
     problems = backend.problems(graph, options)
     try:
         reductions = backend.streamed if options.io == "stream" else backend.reductions

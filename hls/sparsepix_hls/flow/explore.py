@@ -11,6 +11,7 @@ from rich.progress import track
 from sparsepix_hls.design.layout import Design, Loops
 from sparsepix_hls.design.options import AUTO, Options
 from sparsepix_hls.flow.backends import DEFAULT_BACKEND, BackendName, backend_design, find_backend
+from sparsepix_hls.flow.fits import by_formula, share_of
 from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Graph, Layer
 from sparsepix_hls.layers.input_reduce import InputReduce, input_reduce
@@ -24,6 +25,7 @@ from sparsepix_hls.reference.published_models import find_published
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.system.options import as_words
 
+_MOST_FILLED = 2.0  # of a part: what needs more is not traced, for that takes minutes and the design fits nowhere
 _REUSE = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32)
 
 
@@ -80,7 +82,7 @@ def explore(
         part: the FPGA; None: one of UltraScale+.
 
     Returns:
-        The designs by latency; those that cannot be built are left out.
+        The designs by latency; those that cannot be built, or need more than twice the part, are left out.
 
     Raises:
         SparsePixError: none of them can be built; why the first one cannot.
@@ -107,6 +109,11 @@ def explore(
         if layout in seen:  # another way to ask for it
             continue
         seen.append(layout)
+        if share_of(by_formula(design, clock_ns, way), part) > _MOST_FILLED:
+            first_error = first_error or SparsePixError(
+                f"model {graph.name}: no design was found that fits {part.name}: use fewer max_pixels or a larger part"
+            )
+            continue
         total = way.lower(design, clock_ns, part).estimate().total
         points.append(Point(variant, command(variant, backend), total))
     if not points:
@@ -132,6 +139,9 @@ def _variants(graph: Graph, options: Options, built: tuple[str, ...], loops: Loo
             factors = sorted({factor for factor in _REUSE if factor < slots} | {slots} | beyond)
             found += [replace(base, reuse_factor=factor) for factor in factors]
             found += [replace(base, target_interval=factor + loops.restart) for factor in factors]
+    if options.conv == AUTO and options.io != "parallel" and options.reduce == AUTO:
+        one_by_one = replace(options, conv="stream", io="stream", reduce=AUTO, reuse_factor=None, target_interval=None)
+        found += [replace(one_by_one, scan_pixels=None, pixels_per_cycle=pixels) for pixels in sorted(lanes)]
     return found
 
 

@@ -81,12 +81,17 @@ def utilization(total: Estimate, part: Part) -> dict[str, float] | None:
     }
 
 
+def needs_of(total: Estimate, part: Part, most: float = 1.0) -> str:
+    """What an estimate needs more of than this share of a part; '' if nothing, or the part is not known."""
+    shares = utilization(total, part) or {}
+    over = [name for name in ("lut", "ff", "dsp", "bram") if shares.get(name, 0) > most]
+    return ", ".join(f"{shares[name]:.0%} of its {name.upper()}" for name in over)
+
+
 def too_large(total: Estimate, part: Part) -> str:
     """What of a part an estimate needs more of than there is; '' if it fits, or the part is not known."""
-    shares = utilization(total, part) or {}
-    over = [name for name in ("lut", "ff", "dsp", "bram") if shares.get(name, 0) > 1]
-    needs = ", ".join(f"{shares[name]:.0%} of its {name.upper()}" for name in over)
-    return f"the estimate needs {needs} of {part.name}" if over else ""
+    needs = needs_of(total, part)
+    return f"the estimate needs {needs} of {part.name}" if needs else ""
 
 
 def warnings(total: Estimate, part: Part, offers: tuple[str, ...] = ()) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import numpy as np
 from sparsepix_hls.design.checks import check_clock
 from sparsepix_hls.design.options import Options
 from sparsepix_hls.flow.backends import DEFAULT_BACKEND, BackendName, backend_design, find_backend
+from sparsepix_hls.flow.fits import chosen_options, that_fit
 from sparsepix_hls.flow.report import estimate_json, make_report, too_large, warnings, write_report
 from sparsepix_hls.frontend.reader import read_model
 from sparsepix_hls.project.parts import find_part
@@ -103,17 +104,17 @@ def translate(
     graph = read.graph
     given = None if testbench_inputs is None else given_events(graph, testbench_inputs)
     check_memory(graph, EVENTS if given is None else len(given))
+    asked = options or Options()
+    options, decided = chosen_options(graph, asked, clock_ns, way, device)
     design, chosen = backend_design(graph, options, clock_ns, way)
     firmware = way.lower(design, clock_ns, device)
     estimated = firmware.estimate()
     offers: tuple[str, ...] = ()
     if too_large(estimated.total, device):
-        from sparsepix_hls.flow.fits import that_fit  # rarely needed, and slow to import
-
-        offers = that_fit(graph, options or Options(), clock_ns, way, device)
+        offers = that_fit(graph, asked, clock_ns, way, device)
         if must_fit:
             raise SparsePixError(warnings(estimated.total, device, offers)[0], f"model {graph.name} does not fit")
-    notices = read.notices + chosen
+    notices = read.notices + decided + chosen
     if not device.known:
         notices += (f"{device.full_name}: the table of parts has no such device; its utilization is unknown",)
     if given is None:

@@ -16,6 +16,7 @@ class Measurement:
         latency_cycles_least: the least of them.
         tail_cycles: from the last beat of an event to its result, the most.
         interval_cycles: between two results while events wait at the input, the most.
+        interval_cycles_mean: the mean of them; less than the most where the time of an event depends on its pixels.
         mismatches: outputs that differed from those of the first run when events followed each other, when both
             ports paused at random, and when the design was reset in the middle of events.
     """
@@ -25,6 +26,7 @@ class Measurement:
     latency_cycles_least: int
     tail_cycles: int
     interval_cycles: int
+    interval_cycles_mean: float
     mismatches: dict[str, int]
 
 
@@ -44,6 +46,7 @@ def measured_json(checked: CsimResult, found: Measurement, clock_ns: float) -> d
         "latency_cycles_least": found.latency_cycles_least,
         "tail_cycles": found.tail_cycles,
         "interval_cycles": interval,
+        "interval_cycles_mean": interval and found.interval_cycles_mean,
         "latency_ns": found.latency_cycles * clock_ns,
         "interval_ns": interval and interval * clock_ns,
         "mismatches": {"testbench": checked.mismatches, **found.mismatches},

@@ -165,6 +165,7 @@ class RtlProject(BaseProject):
             latency_cycles_least=int(latency.min()),
             tail_cycles=int((single[:, 2] - single[:, 1]).max()),
             interval_cycles=int(gaps.max()) if len(gaps) else 0,
+            interval_cycles_mean=float(gaps.mean()) if len(gaps) else 0.0,
             mismatches={name: int((found != alone).sum()) for name, found in runs.items()},
         )
 

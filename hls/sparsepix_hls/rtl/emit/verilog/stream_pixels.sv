@@ -89,7 +89,10 @@ module stream_pixels #(
   localparam int WORD = HEAD + CHUNKS * CHUNK + BEAT_PIXELS * PIXEL_BITS;
   logic [CHUNKS-1:0] some_1;  // chunks that have an active pixel
   always_comb for (int c = 0; c < CHUNKS; c++) some_1[c] = |flags_1[c*CHUNK+:CHUNK];
-  wire pushes = valid_1 && (last_1 || |some_1);
+  logic full;  // MAX_PIXELS of the event that is given out are out
+  localparam int WAIT_BITS = $clog2(PLACES + 2);
+  logic [WAIT_BITS-1:0] ends;  // of events in the queue or behind it; none: what comes is of the event that is given out
+  wire pushes = valid_1 && (last_1 || (|some_1 && !(full && ends == '0)));
   wire beat_there, beat_done;
   wire [WORD-1:0] word;
   stream_queue #(.BITS(WORD), .PLACES(PLACES), .IS_BLOCK(IS_BLOCK)) beats (
@@ -97,7 +100,6 @@ module stream_pixels #(
       .in_word({last_1, row_1, column_1, some_1, flags_1, pixels_1}),
       .out_valid(beat_there), .out_ready(beat_done), .out_word(word)
   );
-  localparam int WAIT_BITS = $clog2(PLACES + 2);
   logic [WAIT_BITS-1:0] waiting;  // beats in the queue
   wire leaves = beat_there && beat_done;
   localparam int WIPE_BITS = $clog2(WIPES + 1);
@@ -129,7 +131,6 @@ module stream_pixels #(
   wire [CHUNK_BITS-1:0] number;
   bit_index #(.SIZE(CHUNKS), .INDEX_BITS(CHUNK_BITS)) find_chunk (.bits(first), .index(number));
 
-  logic full;  // MAX_PIXELS of this event are out
   logic chunk_valid, chunk_ends;
   wire chunk_done;
   wire loads = beat_there && (!chunk_valid || chunk_done);
@@ -205,8 +206,11 @@ module stream_pixels #(
   wire [PLACE_BITS-1:0] at = chunk_column + place;
   wire beyond = at >= PLACE_BITS'(WIDTH);
   logic [COUNT_BITS-1:0] count;
+  wire ends_in = pushes && last_1;
+  wire ends_out = passes && chunk_ends;
   always_ff @(posedge clk) begin
     if (!rst_n) begin
+      ends <= '0;
       out_valid <= 1'b0;
       given <= '0;
       count <= '0;
@@ -215,6 +219,8 @@ module stream_pixels #(
       if (moves) out_valid <= passes;
       if (chunk_valid && chunk_done) given <= '0;
       else if (passes) given <= given | one;
+      if (ends_in && !ends_out) ends <= ends + 1'b1;
+      if (ends_out && !ends_in) ends <= ends - 1'b1;
       if (passes) begin
         count <= chunk_ends ? '0 : count + 1'b1;
         full <= !chunk_ends && count == COUNT_BITS'(MAX_PIXELS - 1);
