@@ -4,11 +4,12 @@
     python benchmarks/many_pixels.py --measure --output FOLDER   # streams by Verilator and Yosys too, twenty minutes
 
 Two convolutions 3x3 (1 to 4 to 4 channels), max pool to 8x8, dense 8, dense 2; 8 bits, random weights; one row of the
-image a clock. Measured: every output of 200 hard images (empty, full, full rows between rows of few pixels, every
-density) against the integer reference, alone, back to back, with pauses and resets; 'latency' is from the first row to
-the result, 'tail' from the last row, the most of all. 'Usual' are those of 200 images whose pixels, N on average, lie
-anywhere: the most from the last row, and the mean time between two results. By pairs only up to 100 pixels: tracing
-more takes minutes.
+image a clock. Streams as RTL and as C++. Measured: every output of 200 hard images (empty, full, full rows between rows
+of few pixels, every density) and of 200 usual ones, whose pixels, N on average, lie anywhere, against the integer
+reference: of both builds of the C++; of RTL alone, back to back, with pauses and resets. 'Latency' is from the first
+row to the result, 'tail' from the last row, the most of all hard images; 'usual' are the most clocks from the last row
+and the mean time between two results. Pairs of more than 100 pixels are estimated by the formulas for C++: tracing
+their circuit takes minutes.
 """
 
 import argparse
@@ -26,18 +27,23 @@ from torch import nn
 
 import sparsepix as sp
 import sparsepix_hls
+from sparsepix_hls.cpp.estimate import estimate_design
+from sparsepix_hls.cpp.project import Project
 from sparsepix_hls.design.options import Options
 from sparsepix_hls.flow.backends import backend_design
+from sparsepix_hls.flow.hls import HLS
 from sparsepix_hls.flow.rtl import RTL
 from sparsepix_hls.frontend.reader import read_model
 from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Graph
 from sparsepix_hls.project.parts import find_part
+from sparsepix_hls.rtl.tools.project import RtlProject
 from sparsepix_ops import reference
 
 CLOCK_NS, PART = 5.0, "xcvu9p"
-SIZES = ((8, 64), (20, 64), (50, 64), (100, 64), (200, 64), (400, 64), (800, 64), (200, 128), (400, 256), (1000, 256))
-MOST_BY_PAIRS = 100
+SIZES = ((8, 64), (20, 64), (50, 64), (100, 64), (200, 64), (400, 64), (800, 64), (1024, 64))
+SIZES += ((200, 128), (400, 256), (1000, 256))
+MOST_TRACED = 100  # pixels, of which all pairs are traced
 EVENTS = 200
 COLUMNS = ("way", "pixels", "side", "lut", "bram", "latency", "interval", "seconds", "measured_lut", "measured_bram")
 COLUMNS += ("levels", "measured_latency", "measured_tail", "measured_interval", "usual_tail", "usual_interval")
@@ -87,25 +93,43 @@ def usual_images(graph: Graph, count: int) -> np.ndarray:
 
 
 def options_of(way: str) -> Options:
-    """A design of either way: one row a clock, dense layers in the time of the image."""
-    return Options(io="stream", reduce="stream", conv=way, target_interval=1000)
+    """A design of each way: one row a clock, dense layers in the time of the image."""
+    return Options(io="stream", reduce="stream", conv="auto" if way == "pairs" else "stream", target_interval=1000)
 
 
 def estimated(graph: Graph, way: str) -> tuple[Estimate, float]:
     """The estimate of a design, and the seconds that it took."""
     begin = time.perf_counter()
-    design, _ = backend_design(graph, options_of(way), CLOCK_NS, RTL)
-    total = RTL.lower(design, CLOCK_NS, find_part(PART)).estimate().total
+    design, _ = backend_design(graph, options_of(way), CLOCK_NS, HLS if way == "stream C++" else RTL)
+    if way == "stream" or (way == "pairs" and design.input_reduce.max_pixels <= MOST_TRACED):
+        total = RTL.lower(design, CLOCK_NS, find_part(PART)).estimate().total
+    else:
+        total = estimate_design(design, CLOCK_NS).total
     return total, time.perf_counter() - begin
+
+
+def wrong_outputs(project: Project | RtlProject, path: Path) -> int:
+    """Outputs of hard and of usual images that are not those of the integer reference."""
+    model = read_model(path)
+    images = np.concatenate([hard_images(model.graph, EVENTS), usual_images(model.graph, EVENTS)])
+    return int((project.predict(images) != reference.run(model.model, images).real).sum())
+
+
+def measured_cpp(path: Path, folder: Path) -> dict:
+    """Whether the C++ of a stream is exact, in both builds."""
+    project, wrong = sparsepix_hls.translate(path, folder, PART, CLOCK_NS, options=options_of("stream C++")), 0
+    for numbers in ("native", "ap_fixed"):
+        project.compile(numbers)
+        wrong += wrong_outputs(project, path)
+    return {"mismatches": wrong}
 
 
 def measured(path: Path, folder: Path, console: Console) -> dict:
     """What Verilator and Yosys find of a stream."""
     project = sparsepix_hls.translate(path, folder, PART, CLOCK_NS, options=options_of("stream"), backend="rtl")
     project.compile()
-    model = read_model(path)
-    hard, usual = hard_images(model.graph, EVENTS), usual_images(model.graph, EVENTS)
-    wrong = sum(int((project.predict(x) != reference.run(model.model, x).real).sum()) for x in (hard, usual))
+    wrong, graph = wrong_outputs(project, path), read_model(path).graph
+    hard, usual = hard_images(graph, EVENTS), usual_images(graph, EVENTS)
     found, often, area = project.measure(hard), project.measure(usual), project.synthesize(console)
     return {
         "measured_lut": area.total("lut"),
@@ -122,10 +146,14 @@ def measured(path: Path, folder: Path, console: Console) -> dict:
 
 def picture(rows: list[dict]) -> Figure:
     """LUTs, memory blocks and clocks against N, on images of 64 x 64."""
-    figure = Figure(figsize=(9, 4.2), layout="constrained")
-    kinds = {"LUTs": ("lut", "measured_lut"), "cycles of 5 ns": ("latency", "measured_latency")}
-    for axes, (label, (key, better)) in zip(figure.subplots(1, 2), kinds.items(), strict=True):
-        for way, colour, name in (("auto", "#d62728", "pairs of pixels"), ("stream", "#1f77b4", "stream of pixels")):
+    figure = Figure(figsize=(11, 3.8), layout="constrained")
+    kinds = {
+        "LUTs": ("lut", "measured_lut"),
+        "memory blocks of 18 kbit": ("bram", "measured_bram"),
+        "cycles of 5 ns, at most": ("latency", "measured_latency"),
+    }
+    for axes, (label, (key, better)) in zip(figure.subplots(1, 3), kinds.items(), strict=True):
+        for way, colour, name in (("pairs", "#d62728", "pairs of pixels"), ("stream", "#1f77b4", "stream of pixels")):
             here = [row for row in rows if row["way"] == way and row["side"] == 64]
             if not here:
                 continue
@@ -133,7 +161,10 @@ def picture(rows: list[dict]) -> Figure:
             known = [row for row in here if row.get(better)]
             axes.plot([r["pixels"] for r in known], [r[better] for r in known], "o", color=colour)
         axes.set_xscale("log", base=2)
-        axes.set_yscale("log")
+        if key == "bram":
+            axes.set_ylim(-5, 100)
+        else:
+            axes.set_yscale("log")
         axes.set_xlabel("N, the pixels that are kept")
         axes.set_ylabel(label)
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
@@ -160,7 +191,7 @@ def main() -> None:
             path = Path(temporary) / f"n{pixels}_{side}.onnx"
             sp.export_onnx(network(pixels, side), path, (1, side, side))
             graph = read_model(path).graph
-            for way in ("auto", "stream") if pixels <= MOST_BY_PAIRS else ("stream",):
+            for way in ("pairs", "stream", "stream C++"):
                 console.print(f"{pixels} pixels of {side} x {side}, {way} ...")
                 total, seconds = estimated(graph, way)
                 row = {"way": way, "pixels": pixels, "side": side, "lut": total.lut, "bram": total.bram}
@@ -171,13 +202,15 @@ def main() -> None:
                 }
                 if way == "stream" and arguments.measure:
                     row |= measured(path, Path(temporary) / path.stem, console)
+                if way == "stream C++" and arguments.measure:
+                    row |= measured_cpp(path, Path(temporary) / f"{path.stem}_cpp")
                 rows.append(row)
     table = Table(title="estimated; measured by Verilator and Yosys")
     for column in COLUMNS:
         table.add_column(column.replace("_", " "), justify="left" if column == "way" else "right")
     for row in rows:
         table.add_row(*("" if row.get(key) is None else str(row[key]) for key in COLUMNS))
-    Console(width=max(console.width, 150)).print(table)
+    Console(width=max(console.width, 190)).print(table)
     if arguments.output:
         arguments.output.mkdir(parents=True, exist_ok=True)
         with (arguments.output / "many_pixels.csv").open("w", newline="", encoding="utf-8") as file:

@@ -21,7 +21,8 @@ def with_checker(source, module):
     assert end
     inside, text = checker_instance(module), checker(module)
     if "kept_there" in text:  # the proof looks into the memory, through ports that a simulation does not need
-        head += "  wire [SLOT_BITS-1:0] slot_of_proof;\n  wire [BITS-1:0] kept_of_proof = kept[slot_of_proof];\n"
+        size, kept = ("PLACE_BITS", "in_luts.kept") if module == "stream_queue" else ("SLOT_BITS", "kept")
+        head += f"  wire [{size}-1:0] slot_of_proof;\n  wire [BITS-1:0] kept_of_proof = {kept}[slot_of_proof];\n"
         inside = inside.replace(");", ", .slot(slot_of_proof), .kept_there(kept_of_proof));")
     return f"{head}  {inside}\n{end}{tail}\n{text}"
 

@@ -2,7 +2,14 @@
 
 from collections.abc import Callable
 
-from sparsepix_hls.design.checks import asked_of, asks_for_streams, check_clock, option_problems, stream_interval, with_ports
+from sparsepix_hls.design.checks import (
+    asked_of,
+    asks_for_streams,
+    check_clock,
+    option_problems,
+    stream_interval,
+    with_ports,
+)
 from sparsepix_hls.design.layout import Design, Loops, layer_design, usable_ns
 from sparsepix_hls.design.options import (
     AUTO,
