@@ -16,11 +16,16 @@ GRAPH_OPSETS = range(13, 29)  # those in which the standard ops of a model mean 
 BODY_OPSETS = range(19, 29)  # those in which the ops of the bodies do; tested in onnxruntime
 DOMAIN_VERSION = 1  # of our domain
 # Bodies that earlier versions of this package wrote, and that compute the same for the attributes that they declare:
-# the convolution before groups, reduction and flatten before they took a batch of no images.
+# the convolution before groups, reduction and flatten before they took a batch of no images; and those that compared
+# all pairs of slots.
 _EARLIER = {
-    (DOMAIN, "SparseConv2d"): ("11109b0d7b545604a6aad7eae8823f3b",),
     (DOMAIN, "InputReduce"): ("46cb41a01de28545f5c7e9ca1a645aba",),
-    (DOMAIN, "SparseFlatten"): ("906c8cd5f55a1d476465205153873bc1",),
+    (DOMAIN, "SparseAvgPool2d"): ("a7b5286f6b55a8f3045368abb37a0950",),
+    (DOMAIN, "SparseConv2d"): ("11109b0d7b545604a6aad7eae8823f3b", "b3b8725b8602e0735fe795e0ccdd7c4b"),
+    (DOMAIN, "SparseFlatten"): ("906c8cd5f55a1d476465205153873bc1", "8fb0d4701093bc4b5c0e60618ad0beb2"),
+    (DOMAIN, "SparseMaxPool2d"): ("48e6a732fa550b841a95a9eadd7f7d1f",),
+    (DOMAIN, "SparseStridedConv2d"): ("08ae2421ef1e8421e7dac06611a58fe3",),
+    (DOMAIN, "SparseUnpool2d"): ("edd6a654c5ccfc9c6733be731a530b9a",),
 }
 
 

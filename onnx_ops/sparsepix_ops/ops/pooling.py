@@ -8,10 +8,13 @@ from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedRange
 from sparsepix_ops.op import Attributes, Grid, Value
 
-# Defines 'same' [B, N, N] (slots of one cell), 'first_3d' [B, N, 1] (the slot that a cell merges
-# into), 'cell' [B, N, 2], 'axis2', 'last', 'zero' and 'zero_like' for the body of an op that merges pixels.
+# Defines 'first_of_cell' [B, N] (the slot that the pixels of a cell merge into), 'inside' [B, N] (the pixel is of a
+# cell) and 'inside_3d' [B, N, 1], 'first_3d' [B, N, 1] (a cell merges into it), 'cell' [B, N, 2], 'slot' [N], 'axis2',
+# 'last', 'zero' and 'zero_like' for the body of an op that merges pixels. It compares no pairs of slots: memory grows
+# with N and the number of cells. ScatterElements and not ScatterND: onnxruntime shares out the latter to threads, which
+# would reduce into one place at once. Numbers of places are sums and not made of two Gathers, row and column: some of
+# these in a model, and onnxruntime 1.20 joins them into nodes of one name, which it refuses then.
 _CELLS_BODY = """
-    axis1 = Constant <value_ints = [1]> ()
     axis2 = Constant <value_ints = [2]> ()
     last = Constant <value_ints = [-1]> ()
     zero = Constant <value_int = 0> ()
@@ -26,26 +29,41 @@ _CELLS_BODY = """
     in_grid_int = Cast <to = 7> (in_grid)
     inside_int = ReduceMin <keepdims = 0> (in_grid_int, last)
     inside = Cast <to = 9> (inside_int)
-    cell_row = Gather <axis = 2> (cell, zero)
-    cell_column = Gather <axis = 2> (cell, one)
-    grid_width = Gather <axis = 0> (grid, one)
-    cell_start = Mul (cell_row, grid_width)
-    cell_number = Add (cell_start, cell_column)
-    cell_index = Where (inside, cell_number, last)
-    index_of_slot = Unsqueeze (cell_index, axis2)
-    index_of_other = Unsqueeze (cell_index, axis1)
-    same_cell = Equal (index_of_slot, index_of_other)
+    one_1d = Constant <value_ints = [1]> ()
+    grid_width = Gather <axis = 0> (grid, one_1d)
+    cell_steps = Concat <axis = 0> (grid_width, one_1d)
+    steps_to_cell = Mul (cell, cell_steps)
+    cell_number = ReduceSum <keepdims = 0> (steps_to_cell, last)
+    grid_axis = Constant <value_ints = [0]> ()
+    cells = ReduceProd (grid, grid_axis)
+    cell_index = Where (inside, cell_number, cells)
+    cells_and_none = Add (cells, one)
+    events = Shape <start = 0, end = 1> (coords)
+    slots_1d = Shape <start = 1, end = 2> (coords)
+    slots = Squeeze (slots_1d)
+    slot = Range (zero, slots, one)
+    cells_shape = Concat <axis = 0> (events, cells_and_none)
+    slots_shape = Concat <axis = 0> (events, slots_1d)
+    slot_2d = Expand (slot, slots_shape)
+    no_slot = ConstantOfShape <value = int64[1] {9223372036854775807}> (cells_shape)
+    first_slot = ScatterElements <axis = 1, reduction = "min"> (no_slot, cell_index, slot_2d)
+    first_of_cell = GatherElements <axis = 1> (first_slot, cell_index)
+    is_first = Equal (first_of_cell, slot)
     inside_3d = Unsqueeze (inside, axis2)
-    same = And (same_cell, inside_3d)
-    same_like = CastLike (same, features)
-    minus_one = Constant <value_int = -1> ()
-    same_earlier = Trilu <upper = 0> (same_like, minus_one)
-    earlier = ReduceSum <keepdims = 1> (same_earlier, axis2)
+    is_first_3d = Unsqueeze (is_first, axis2)
+    first_3d = And (is_first_3d, inside_3d)
     zero_float = Constant <value_float = 0.0> ()
     zero_like = CastLike (zero_float, features)
-    no_earlier = Equal (earlier, zero_like)
-    first_3d = And (no_earlier, inside_3d)
     pooled_coords = Where (first_3d, cell, last)
+"""
+
+# Defines 'target' [B, N] (the slot that a slot merges into, itself if it is of no cell) and 'target_3d' [B, N, C], the
+# same for each channel.
+TARGETS_BODY = """
+    features_shape = Shape (features)
+    target = Where (inside, first_of_cell, slot)
+    target_of_slot = Unsqueeze (target, axis2)
+    target_3d = Expand (target_of_slot, features_shape)
 """
 
 # Defines 'maximum' by the attribute 'over', from 'largest' of the active pixels, 'full' (there is no inactive one) and

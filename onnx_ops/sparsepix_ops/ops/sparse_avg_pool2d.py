@@ -8,14 +8,17 @@ import numpy as np
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedArray, FixedRange
 from sparsepix_ops.op import DOMAIN, Attribute, Attributes, Op, Value
-from sparsepix_ops.ops.pooling import CELLS_BODY, cells_of, check, grid_of, pooled_coords
+from sparsepix_ops.ops.pooling import CELLS_BODY, TARGETS_BODY, cells_of, check, grid_of, pooled_coords
 
 MAX_RECIPROCAL_BITS = 24  # the attribute of the op is a float32
 
 BODY = (
     CELLS_BODY
+    + TARGETS_BODY
     + """
-    total = MatMul (same_like, features)
+    terms = Where (inside_3d, features, zero_like)
+    no_terms = Expand (zero_like, features_shape)
+    total = ScatterElements <axis = 1, reduction = "add"> (no_terms, target_3d, terms)
     reciprocal_float = Constant <value_float: float = @reciprocal> ()
     reciprocal_like = CastLike (reciprocal_float, features)
     average = Mul (total, reciprocal_like)
@@ -64,10 +67,11 @@ def _compute(inputs: Sequence[np.ndarray], attributes: Attributes) -> list[np.nd
     pooled, pooled_at = np.zeros_like(features), np.full_like(coords, -1)
     for b in range(features.shape[0]):
         cell, number = cells_of(coords[b], attributes)
-        for i in np.flatnonzero(number >= 0):
-            first = int(np.argmax(number == number[i]))
-            pooled[b, first] += features[b, i] * attributes["reciprocal"]
-            pooled_at[b, first] = cell[i]
+        slots = np.flatnonzero(number >= 0)
+        _, start, of_slot = np.unique(number[slots], return_index=True, return_inverse=True)
+        first = slots[start]
+        np.add.at(pooled[b], first[of_slot], features[b, slots] * attributes["reciprocal"])
+        pooled_at[b, first] = cell[first]
     return [pooled, pooled_at]
 
 

@@ -11,23 +11,20 @@ from sparsepix_ops.op import DOMAIN, Attribute, Attributes, Op, Value
 
 # Each of these texts uses what the ones before it define.
 _CONSTANTS = """
-    axis1 = Constant <value_ints = [1]> ()
-    axis2 = Constant <value_ints = [2]> ()
     last = Constant <value_ints = [-1]> ()
     zero = Constant <value_int = 0> ()
     one = Constant <value_int = 1> ()
     zero_float = Constant <value_float = 0.0> ()
     zero_like = CastLike (zero_float, features)
 """
-# Defines 'by_tap' [B, N, taps + 1, out]: each pixel times the weights of each kernel position, and times none. The
-# weights of a group are in a matrix with zeros where the other groups are.
-PRODUCTS_BODY = """
+# Defines 'active' [B, N], and 'tap_weight' [taps * in, out]: the weights of a window, position by position. Those of a
+# group are in a matrix with zeros where the other groups are.
+WEIGHT_BODY = """
     axis0 = Constant <value_ints = [0]> ()
-    two = Constant <value_int = 2> ()
+    axis1 = Constant <value_ints = [1]> ()
     window = Shape <start = 2, end = 4> (weight)
     out_channels = Shape <start = 0, end = 1> (weight)
     taps = ReduceProd (window, axis0)
-    taps_and_none = Add (taps, axis1)
 
     group_scalar = Constant <value_int: int = @group> ()
     groups = Unsqueeze (group_scalar, axis0)
@@ -48,53 +45,77 @@ PRODUCTS_BODY = """
     same_group_4d = Unsqueeze (same_group, window_axes)
     full_weight = Where (same_group_4d, repeated, zero_like)
 
-    weight_by_tap = Transpose <perm = [1, 2, 3, 0]> (full_weight)
-    tap_shape = Concat <axis = 0> (in_channels, taps, out_channels)
-    tap_weight = Reshape (weight_by_tap, tap_shape)
-    none_shape = Concat <axis = 0> (in_channels, axis1, out_channels)
-    none_weight = Expand (zero_like, none_shape)
-    all_weight = Concat <axis = 1> (tap_weight, none_weight)
-    flat_shape = Constant <value_ints = [0, -1]> ()
-    flat_weight = Reshape (all_weight, flat_shape)
-    products = MatMul (features, flat_weight)
-    same_axes = Constant <value_ints = [0, 0]> ()
-    product_shape = Concat <axis = 0> (same_axes, taps_and_none, out_channels)
-    by_tap = Reshape (products, product_shape)
+    weight_by_tap = Transpose <perm = [2, 3, 1, 0]> (full_weight)
+    terms = Mul (taps, in_channels)
+    matrix_shape = Concat <axis = 0> (terms, out_channels)
+    tap_weight = Reshape (weight_by_tap, matrix_shape)
     row = Gather <axis = 2> (coords, zero)
     active = GreaterOrEqual (row, zero)
 """
-# Defines 'biased' [B, N, out] and 'total', the same without the bias, of the windows around 'centre' [B, N, 2];
-# slots that are not 'output_active' [B, N] get 0 and the bias.
+# Defines 'biased' [B, N, out] and 'total', the same without the bias, of the windows around 'centre' [B, N, 2]; what it
+# says of slots that are not 'output_active' [B, N] means nothing.
+# 'index' is an image of slot numbers, from 1 on, and 0 where no pixel is. As far as a window reaches, blank rows are
+# above and below it and blank columns to the left of each row; they are to the right of the row before too. It ends
+# with the last row and column that have a pixel in any event, and a place for empty slots. Memory and time grow with
+# the image and with N, not with N * N. The maximum is of an event more, since that of no events is refused.
 TERMS_BODY = """
-    half = Div (window, two)
-    at_output = Unsqueeze (centre, axis1)
-    at_input = Unsqueeze (coords, axis2)
-    distance = Sub (at_input, at_output)
-    offset = Add (distance, half)
-    not_before = GreaterOrEqual (offset, zero)
-    not_behind = Less (offset, window)
-    in_range = And (not_before, not_behind)
-    in_range_int = Cast <to = 7> (in_range)
-    in_window_int = ReduceMin <keepdims = 0> (in_range_int, last)
-    in_window = Cast <to = 9> (in_window_int)
-    output_active_3d = Unsqueeze (output_active, axis1)
-    input_active_3d = Unsqueeze (active, axis2)
-    both_active = And (output_active_3d, input_active_3d)
-    is_term = And (in_window, both_active)
-    offset_row = Gather <axis = 3> (offset, zero)
-    offset_column = Gather <axis = 3> (offset, one)
-    window_width = Gather <axis = 0> (window, one)
-    row_start = Mul (offset_row, window_width)
-    tap = Add (row_start, offset_column)
-    position = Where (is_term, tap, taps)
-    position_index = Unsqueeze (position, last)
-    terms = GatherND <batch_dims = 2> (by_tap, position_index)
-    total = ReduceSum <keepdims = 0> (terms, axis1)
+    two = Constant <value_int = 2> ()
+    reach = Div (window, two)
+    one_event = Constant <value = int64[6] {0, 0, 0, 1, 0, 0}> ()
+    more_coords = Pad (coords, one_event)
+    events_and_slots = Constant <value_ints = [0, 1]> ()
+    last_place = ReduceMax <keepdims = 0> (more_coords, events_and_slots)
+    extent = Add (last_place, one)
+    reached = Add (extent, reach)
+    reached_rows, pitch = Split <axis = 0, num_outputs = 2> (reached)
+    steps = Concat <axis = 0> (pitch, axis1)
+    blank_cells = Mul (reach, steps)
+    blank = ReduceSum (blank_cells, axis0)
+    row_cells = Mul (reached_rows, pitch)
+    index_cells = Add (row_cells, blank)
+    index_cells_and_none = Add (index_cells, one)
+
+    steps_to_pixel = Mul (coords, steps)
+    corner = ReduceSum <keepdims = 0> (steps_to_pixel, last)
+    middle = Add (corner, blank)
+    place = Where (active, middle, index_cells)
+    pixels_1d = Shape <start = 1, end = 2> (coords)
+    pixels = Squeeze (pixels_1d)
+    pixels_and_one = Add (pixels, one)
+    numbers = Range (one, pixels_and_one, one)
+    number = Where (active, numbers, zero)
+    index_events = Shape <start = 0, end = 1> (coords)
+    index_shape = Concat <axis = 0> (index_events, index_cells_and_none)
+    blank_index = ConstantOfShape <value = int64[1] {0}> (index_shape)
+    index = ScatterElements <axis = 1> (blank_index, place, number)
+
+    steps_to_centre = Mul (centre, steps)
+    centre_corner = ReduceSum <keepdims = 0> (steps_to_centre, last)
+    output_corner = Where (output_active, centre_corner, zero)
+    taps_scalar = Squeeze (taps)
+    tap = Range (zero, taps_scalar, one)
+    window_columns = Gather <axis = 0> (window, one)
+    tap_row = Div (tap, window_columns)
+    tap_column = Mod (tap, window_columns)
+    tap_row_start = Mul (tap_row, pitch)
+    tap_place = Add (tap_row_start, tap_column)
+    output_corner_3d = Unsqueeze (output_corner, last)
+    read_place = Add (output_corner_3d, tap_place)
+    read_place_4d = Unsqueeze (read_place, last)
+    read_slot = GatherND <batch_dims = 1> (index, read_place_4d)
+    read_slot_4d = Unsqueeze (read_slot, last)
+    empty_slot = Constant <value = int64[6] {0, 1, 0, 0, 0, 0}> ()
+    more_features = Pad (features, empty_slot)
+    windows = GatherND <batch_dims = 1> (more_features, read_slot_4d)
+    same_axes = Constant <value_ints = [0, 0]> ()
+    windows_shape = Concat <axis = 0> (same_axes, terms)
+    windows_3d = Reshape (windows, windows_shape)
+    total = MatMul (windows_3d, tap_weight)
     biased = Add (total, bias)
 """
 BODY = (
     _CONSTANTS
-    + PRODUCTS_BODY
+    + WEIGHT_BODY
     + """
     centre = Identity (coords)
     output_active = Identity (active)
@@ -135,15 +156,20 @@ def window_sums(
     features: np.ndarray, coords: np.ndarray, centres: np.ndarray, weight: np.ndarray, group: int
 ) -> np.ndarray:
     """Sums of one event without the bias: pixels [P, Cin] at [P, 2], windows around [Q, 2] -> [Q, Cout]."""
-    window = weight.shape[2:]
-    offset = coords[None, :] - centres[:, None] + (window[0] // 2, window[1] // 2)
-    outputs, terms = np.nonzero(((offset >= 0) & (offset < window)).all(axis=-1))
-    taps = weight[:, :, offset[outputs, terms, 0], offset[outputs, terms, 1]]
-    taps = taps.reshape(group, weight.shape[0] // group, *taps.shape[1:])
-    products = np.einsum("goip,pgi->pgo", taps, features[terms].reshape(len(terms), group, weight.shape[1]))
-    total = np.zeros((len(centres), weight.shape[0]), dtype=features.dtype)
-    np.add.at(total, outputs, products.reshape(len(terms), weight.shape[0]))
-    return total
+    out_channels, of_group, *window = weight.shape
+    if not len(coords):
+        return np.zeros((len(centres), out_channels), dtype=features.dtype)
+    # An image of pixel numbers, with as many blank rows and columns around it as a window reaches; the last pixel is 0.
+    height, width = coords.max(axis=0) + window
+    index = np.full((height, width), len(coords))
+    index[coords[:, 0] + window[0] // 2, coords[:, 1] + window[1] // 2] = np.arange(len(coords))
+    rows, columns = (centres[:, axis, None] + np.arange(size) for axis, size in enumerate(window))
+    found = index[rows[:, :, None], columns[:, None, :]].reshape(len(centres), -1)
+    features = np.concatenate([features, np.zeros_like(features[:1])]).reshape(-1, group, of_group)
+    by_group = features[found].transpose(2, 0, 1, 3).reshape(group, len(centres), -1)
+    taps = weight.reshape(group, out_channels // group, of_group, -1).transpose(0, 3, 2, 1)
+    sums = by_group @ taps.reshape(group, by_group.shape[2], out_channels // group)
+    return sums.transpose(1, 0, 2).reshape(len(centres), out_channels)
 
 
 def _compute(inputs: Sequence[np.ndarray], attributes: Attributes) -> list[np.ndarray]:

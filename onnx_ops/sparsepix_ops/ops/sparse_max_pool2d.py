@@ -7,20 +7,23 @@ import numpy as np
 
 from sparsepix_ops.fixed_point import FixedArray
 from sparsepix_ops.op import DOMAIN, Attribute, Attributes, Op, Value
-from sparsepix_ops.ops.pooling import CELLS_BODY, OVER_BODY, cells_of, check, grid_of, pooled_coords
+from sparsepix_ops.ops.pooling import CELLS_BODY, OVER_BODY, TARGETS_BODY, cells_of, check, grid_of, pooled_coords
 
 BODY = (
     CELLS_BODY
+    + TARGETS_BODY
     + """
-    of_other = Unsqueeze (features, axis1)
-    same_4d = Unsqueeze (same, last)
     lowest_float = Constant <value_float = -3.4028234663852886e38> ()
     lowest = CastLike (lowest_float, features)
-    candidates = Where (same_4d, of_other, lowest)
-    largest = ReduceMax <keepdims = 0> (candidates, axis2)
+    candidates = Where (inside_3d, features, lowest)
+    no_candidate = Expand (lowest, features_shape)
+    largest = ScatterElements <axis = 1, reduction = "max"> (no_candidate, target_3d, candidates)
     area = ReduceProd <keepdims = 0> (kernel)
     area_like = CastLike (area, features)
-    pixels_in_cell = ReduceSum <keepdims = 1> (same_like, axis2)
+    inside_like = CastLike (inside, features)
+    no_pixels = Expand (zero_like, slots_shape)
+    pixels_of_slot = ScatterElements <axis = 1, reduction = "add"> (no_pixels, target, inside_like)
+    pixels_in_cell = Unsqueeze (pixels_of_slot, axis2)
     full = Equal (pixels_in_cell, area_like)
 """
     + OVER_BODY
@@ -37,13 +40,17 @@ def _compute(inputs: Sequence[np.ndarray], attributes: Attributes) -> list[np.nd
     pooled, pooled_at = np.zeros_like(features), np.full_like(coords, -1)
     for b in range(features.shape[0]):
         cell, number = cells_of(coords[b], attributes)
-        for one in np.unique(number[number >= 0]):
-            slots = np.flatnonzero(number == one)
-            largest = features[b, slots].max(axis=0)
-            if attributes["over"] == "cell" and len(slots) < kh * kw:
-                largest = np.maximum(largest, 0)
-            pooled[b, slots[0]] = largest
-            pooled_at[b, slots[0]] = cell[slots[0]]
+        # Side by side the slots of one cell, in their order.
+        slots = np.argsort(number, kind="stable")
+        slots = slots[number[slots] >= 0]
+        _, start, count = np.unique(number[slots], return_index=True, return_counts=True)
+        if not len(slots):
+            continue
+        largest = np.maximum.reduceat(features[b, slots], start)
+        if attributes["over"] == "cell":
+            largest = np.where((count < kh * kw)[:, None], np.maximum(largest, 0), largest)
+        pooled[b, slots[start]] = largest
+        pooled_at[b, slots[start]] = cell[slots[start]]
     return [pooled, pooled_at]
 
 

@@ -15,8 +15,8 @@ from sparsepix_ops.fixed_point import FixedArray, FixedRange
 from sparsepix_ops.op import DOMAIN, Attribute, Attributes, Op, Value
 from sparsepix_ops.ops.pooling import cells_body
 from sparsepix_ops.ops.sparse_conv2d import (
-    PRODUCTS_BODY,
     TERMS_BODY,
+    WEIGHT_BODY,
     aligned,
     check_weight,
     convolution_bound,
@@ -25,7 +25,7 @@ from sparsepix_ops.ops.sparse_conv2d import (
 
 BODY = (
     cells_body("strides", round_up=True)
-    + PRODUCTS_BODY
+    + WEIGHT_BODY
     + """
     centre = Mul (cell, kernel)
     output_active = Squeeze (first_3d, axis2)
