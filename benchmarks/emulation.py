@@ -1,10 +1,11 @@
 """Firmware on the CPU: the native build of the kernels beside the ap_fixed build, on the neutrino preset in 8 bits.
 
     python benchmarks/emulation.py                        # synthetic events
+    python benchmarks/emulation.py --many --count 1000    # 400 pixels of 256 x 256, as a stream of pixels
     python benchmarks/emulation.py --events FILE.npz      # images of a file, its first array of 3 or 4 axes
     python benchmarks/emulation.py --json out.json
 
-The network has 20 pixels and random weights. Both builds predict the same events before anything is timed, and must
+The network has 20 pixels and random weights; that of many pixels is the one of many_pixels.py. Both builds predict the same events before anything is timed, and must
 agree in every bit, with one thread and with several. Rounds alternate, so that a slow spell of the machine hits all.
 """
 
@@ -24,8 +25,10 @@ from rich.table import Table
 
 import sparsepix as sp
 import sparsepix_hls as hls
+from many_pixels import network, options_of
 
 SIDE, PIXELS, BITS = 63, 20, 8
+MANY_SIDE, MANY_PIXELS = 256, 400
 BACKENDS = ("native", "ap_fixed")
 
 
@@ -44,9 +47,22 @@ def read_events(path: Path | None, count: int) -> tuple[str, np.ndarray]:
     return f"{len(images)} events of {path.name}, repeated", np.resize(images, (count, 1, SIDE, SIDE))
 
 
-def make_project(folder: Path) -> hls.Project:
-    """The preset with random weights that use their range, as a firmware project."""
+def many_events(count: int) -> tuple[str, np.ndarray]:
+    """What the events are, and float32 images [count, 1, 256, 256] with as many active pixels as the list has slots."""
+    rng = np.random.default_rng(0)
+    images = np.zeros((count, MANY_SIDE * MANY_SIDE), dtype=np.float32)
+    for image in images:
+        active = rng.choice(image.size, MANY_PIXELS, replace=False)
+        image[active] = rng.uniform(0.01, 1, MANY_PIXELS)
+    return f"synthetic events, {MANY_PIXELS} pixels active", images.reshape(count, 1, MANY_SIDE, MANY_SIDE)
+
+
+def make_project(folder: Path, many: bool) -> hls.Project:
+    """The network with random weights, which use their range in the preset, as a firmware project."""
     torch.manual_seed(0)
+    if many:
+        sp.export_onnx(network(MANY_PIXELS, MANY_SIDE), folder / "model.onnx", (1, MANY_SIDE, MANY_SIDE))
+        return hls.translate(folder / "model.onnx", folder / "firmware", options=options_of("stream"))
     model = sp.models.neutrino(PIXELS, BITS).eval()
     with torch.no_grad():
         for parameter in model.parameters():
@@ -57,10 +73,10 @@ def make_project(folder: Path) -> hls.Project:
 
 def measure(options: argparse.Namespace) -> dict:
     """Compile seconds and events a second of both builds, and their ratios."""
-    what, images = read_events(options.events, options.count)
+    what, images = many_events(options.count) if options.many else read_events(options.events, options.count)
     slow = images[: max(len(images) // 40, 1)]
     with tempfile.TemporaryDirectory() as name:
-        project = make_project(Path(name))
+        project = make_project(Path(name), options.many)
         projects = {backend: hls.Project(project.directory, project.graph) for backend in BACKENDS}
         compile_s = {}
         for backend in BACKENDS:
@@ -91,7 +107,9 @@ def measure(options: argparse.Namespace) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Native and ap_fixed builds of the firmware, side by side.")
-    parser.add_argument("--events", type=Path, metavar="FILE.npz", help="images to use (default: synthetic ones)")
+    events = parser.add_mutually_exclusive_group()
+    events.add_argument("--events", type=Path, metavar="FILE.npz", help="images to use (default: synthetic ones)")
+    events.add_argument("--many", action="store_true", help="400 pixels of 256 x 256 as a stream of pixels")
     parser.add_argument("--count", type=int, default=20_000, help="events a round (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=7, help="rounds, of which the median counts")
     parser.add_argument(
@@ -103,7 +121,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     options = parser.parse_args()
     result = measure(options)
-    table = Table(title=f"neutrino, {BITS} bit, N = {PIXELS}: {result['events']}; medians")
+    network_name = f"two convolutions, N = {MANY_PIXELS}" if options.many else f"neutrino, N = {PIXELS}"
+    table = Table(title=f"{network_name}, {BITS} bit: {result['events']}; medians")
     table.add_column("build")
     for heading in ("compile", "threads", "events/s"):
         table.add_column(heading, justify="right")

@@ -282,6 +282,32 @@ static void flags() {
     check(a.count() == flagged, "count of flags", SIZE);
     const uint64_t number = random_bits();
     check(same_flags<SIZE>(native::Bits<SIZE>(number), ap_uint<SIZE>(number)), "flags of a number", SIZE);
+    const int most = SIZE < 63 ? SIZE : 63;
+    const int width = 1 + int(random_bits() % most);
+    const int position = int(random_bits() % (SIZE - width + 1));
+    check(a.field(position, width) == x.range(position + width - 1, position).to_uint64(), "field of flags", SIZE);
+    a.set_field(position, width, number);
+    x.range(position + width - 1, position) = ap_uint<64>(number).range(width - 1, 0);
+    check(same_flags<SIZE>(a, x), "flags with a field", SIZE);
+  }
+}
+
+// Numbers side by side, most of them 0: some lie in two words, and some words hold none.
+template <int COUNT, int W, bool S>
+static void side_by_side() {
+  typedef native::Number<W, W - 1, S> Format;
+  for (int trial = 0; trial < 50; trial++) {
+    Format numbers[COUNT], found[COUNT];
+    native::Bits<COUNT * W + 3> flags(0);
+    for (int i = 0; i < COUNT; i++) {
+      numbers[i] = Format::of_raw(Format::wrapped(random_bits() % 16 < unsigned(trial % 5) * 4 ? random_bits() : 0));
+      found[i] = Format::of_raw(1);
+      flags.set_field(i * W, W, native::low_bits(numbers[i]));
+    }
+    native::unpack<COUNT>(flags, found);
+    for (int i = 0; i < COUNT; i++) {
+      check(found[i].raw == numbers[i].raw, "numbers side by side", W);
+    }
   }
 }
 
@@ -358,6 +384,9 @@ int main() {
   flags<64>();
   flags<65>();
   flags<130>();
+  side_by_side<40, 8, false>();
+  side_by_side<70, 12, true>();
+  side_by_side<3, 5, true>();
   random_formats();
   std::printf("%ld checks, %ld failures\n", checks, failures);
   return failures == 0 ? 0 : 1;

@@ -344,6 +344,26 @@ inline uint64_t low_bits(const Bits<SIZE> &flags) {
   return flags.words[0];
 }
 
+/// Numbers that lie side by side in a set of flags. In an image most are 0, and only words that are not are looked
+/// into.
+/// \tparam SIZE how many
+template <int SIZE, int BITS, int W, int I, bool S, Rounding Q, Overflow O>
+inline void unpack(const Bits<BITS> &flags, Number<W, I, S, Q, O> numbers[SIZE]) {
+  static_assert(SIZE * W <= BITS, "the flags hold the numbers");
+  constexpr int WORD = Bits<BITS>::WORD;
+  for (int i = 0; i < SIZE; i++) {
+    numbers[i].raw = 0;
+  }
+  for (int word = 0; word < Bits<BITS>::WORDS; word++) {
+    if (flags.words[word] != 0) {
+      const int last = ((word + 1) * WORD - 1) / W;
+      for (int i = word * WORD / W; i <= last && i < SIZE; i++) {
+        numbers[i].raw = Number<W, I, S, Q, O>::wrapped(int64_t(flags.field(i * W, W)));
+      }
+    }
+  }
+}
+
 /// Numbers rounded and clipped to a format; false if one of them is NaN or infinite.
 /// \tparam SIZE how many
 template <int SIZE, class Real, class Format>

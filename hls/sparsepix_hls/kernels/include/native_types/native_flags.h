@@ -53,21 +53,24 @@ public:
     word = (word & ~(Word(1) << (position % WORD))) | (Word(value) << (position % WORD));
   }
 
-  /// Some neighbouring flags, the first one lowest; 64 at most.
+  /// Some neighbouring flags, the first one lowest; 1 ... WORD of them, which lie in one word or in two.
   uint64_t field(int position, int count) const {
-    uint64_t value = 0;
-    for (int done = 0; done < count;) {
-      const int place = (position + done) % WORD;
-      const int here = WORD - place < count - done ? WORD - place : count - done;
-      const uint64_t part = (uint64_t(words[(position + done) / WORD]) >> place) & (~uint64_t(0) >> (64 - here));
-      value |= part << done;
-      done += here;
+    const int place = position % WORD;
+    uint64_t value = words[position / WORD] >> place;
+    if (place + count > WORD) {
+      value |= uint64_t(words[position / WORD + 1]) << (WORD - place);
     }
-    return value;
+    return value & (~uint64_t(0) >> (64 - count));
   }
   void set_field(int position, int count, uint64_t value) {
-    for (int i = 0; i < count; i++) {
-      set_bit(position + i, (value >> i) & 1);
+    const int place = position % WORD;
+    const Word all = ~Word(0) >> (WORD - count);
+    Word &word = words[position / WORD];
+    word = (word & ~(all << place)) | ((Word(value) & all) << place);
+    if (place + count > WORD) {
+      const int done = WORD - place;
+      Word &next = words[position / WORD + 1];
+      next = (next & ~(all >> done)) | ((Word(value) & all) >> done);
     }
   }
 

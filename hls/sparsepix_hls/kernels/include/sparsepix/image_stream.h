@@ -23,6 +23,9 @@ inline void receive_beat(hls::stream<Beat> &stream, Image pixels[Config::pixels_
   constexpr int BITS = decltype(Beat::data)::width;
   static_assert(Config::pixels_per_cycle * Config::channels * Image::width <= BITS, "a beat holds its pixels");
   const Beat beat = stream.read();
+#ifdef SPARSEPIX_NATIVE
+  native::unpack<Config::pixels_per_cycle * Config::channels>(beat.data, &pixels[0][0]);
+#else
 RECEIVE_LANE:
   for (int lane = 0; lane < Config::pixels_per_cycle; lane++) {
 #pragma HLS UNROLL
@@ -32,6 +35,7 @@ RECEIVE_LANE:
       pixels[lane][channel] = read_bits<Image, BITS>(beat.data, (lane * Config::channels + channel) * Image::width);
     }
   }
+#endif
 }
 
 /// Put a beat into its place in the image.
@@ -120,7 +124,9 @@ void write_image(const Image image[Config::channels * Config::height * Config::w
     for (int lane = 0; lane < Config::pixels_per_cycle; lane++) {
       for (int channel = 0; channel < Config::channels; channel++) {
         const int position = (lane * Config::channels + channel) * Image::width;
-        write_bits<BITS>(beat.data, position, pixels[lane][channel]);
+        if (pixels[lane][channel] != 0) { // most are 0, and so is the beat
+          write_bits<BITS>(beat.data, position, pixels[lane][channel]);
+        }
       }
     }
     beat.keep = -1;
