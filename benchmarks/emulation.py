@@ -5,8 +5,9 @@
     python benchmarks/emulation.py --events FILE.npz      # images of a file, its first array of 3 or 4 axes
     python benchmarks/emulation.py --json out.json
 
-The network has 20 pixels and random weights; that of many pixels is the one of many_pixels.py. Both builds predict the same events before anything is timed, and must
-agree in every bit, with one thread and with several. Rounds alternate, so that a slow spell of the machine hits all.
+The network has 20 pixels and random weights; that of many pixels is the one of many_pixels.py. Both builds predict the
+same events before anything is timed, and must agree in every bit, with one thread and with several. Rounds alternate,
+so that a slow spell of the machine hits all.
 """
 
 import argparse
@@ -20,12 +21,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from many_pixels import network, options_of
 from rich.console import Console
 from rich.table import Table
 
 import sparsepix as sp
 import sparsepix_hls as hls
-from many_pixels import network, options_of
 
 SIDE, PIXELS, BITS = 63, 20, 8
 MANY_SIDE, MANY_PIXELS = 256, 400

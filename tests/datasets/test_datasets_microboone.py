@@ -278,6 +278,26 @@ def test_windows_of_files_are_those_of_their_planes(data, windows):
     assert sum(np.frombuffer(image, np.float32).any() for image in found[1]) > 10
 
 
+def test_whole_windows(samples, data, tmp_path, windows):
+    """The same windows as the wires saw them: their cells are the windows above, and the cache is another one."""
+    whole = load(samples, tmp_path, seed=3, whole=True)
+    assert sum(map(len, parts_of(whole))) == sum(map(len, parts_of(data)))
+    for part, cells in zip(parts_of(whole), parts_of(data), strict=True):
+        assert part.images.shape[1:] == (1, 256, 512)
+        assert part.images.dtype == np.float32
+        assert_array_equal(part.labels, cells.labels)
+        assert part.images[part.images > 0].min() >= np.float32(0.1)
+        assert part.images.max() <= 1
+        pooled = lartpc.pool_windows(part.images[:, 0].astype(np.float64) * 100)
+        # Sums of other roundings, and the threshold of the cells.
+        assert (np.abs(pooled - cells.images) > 1e-6).mean() < 1e-4
+    assert_array_equal(load(samples, tmp_path, seed=3, whole=True).test.images, whole.test.images)
+    assert_array_equal(load(samples, tmp_path, seed=3).test.images, data.test.images)
+    assert len(list(tmp_path.iterdir())) == 2
+    by_name = datasets.load("neutrino_large", samples, seed=3, cache=tmp_path)
+    assert by_name.test.images.shape[1:] == (1, 256, 512)
+
+
 def test_parts_hold_whole_events(data, windows):
     # Images without an active pixel are all alike.
     home = {image: event for _, event, image in windows if np.frombuffer(image, np.float32).any()}

@@ -1,6 +1,7 @@
 """The synthetic data sets: seeds, shapes, what they look like beside real events; and data sets by name."""
 
 import io
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,8 +14,9 @@ from data_files import jet_images, write_jets, write_mnist
 from needs import EVENTS
 from published_events import images_of, read_events
 from sparsepix import datasets
-from sparsepix.datasets import generate, generate_jets, generate_muons
+from sparsepix.datasets import generate, generate_jets, generate_muons, lartpc
 
+WHOLE = partial(datasets.synthetic_neutrino, whole=True)
 GENERATORS = {
     "neutrino": (datasets.synthetic_neutrino, (1, 63, 63), 2),
     "jet": (datasets.synthetic_jets, (1, 56, 56), 5),
@@ -99,6 +101,25 @@ def test_deposits_are_summed_by_pixel_and_lost_outside():
 def test_neutrinos_have_the_threshold_of_the_real_windows(neutrinos):
     images, _ = neutrinos
     assert images[images > 0].min() >= np.float32(700 / 3200)
+
+
+def test_whole_windows():
+    """Several hundred active pixels, as the wires see them; in cells they are like the windows of 63 x 63."""
+    images, labels = everything(WHOLE(120, seed=2))
+    assert images.shape == (120, 1, 256, 512)
+    assert images.dtype == np.float32
+    assert images[images > 0].min() >= np.float32(0.1)
+    assert images.max() == 1
+    assert 300 < np.median(active(images)) < 1500
+    small, small_labels = everything(WHOLE(20, seed=2))
+    assert_array_equal(small, images[:20])
+    assert_array_equal(small_labels, labels[:20])
+    assert (small != everything(WHOLE(20, seed=3))[0]).any()
+    cells = active(lartpc.pool_windows(images[:, 0] * 100))
+    plain, _ = everything(datasets.synthetic_neutrino(1000, seed=2))
+    for quantile in (0.5, 0.75, 0.9):
+        assert np.quantile(cells, quantile) == pytest.approx(np.quantile(active(plain), quantile), rel=0.5)
+    assert set(datasets.load("neutrino_large", events=10).classes) == {"background", "signal"}
 
 
 @pytest.mark.events

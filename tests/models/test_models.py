@@ -1,5 +1,6 @@
 """The presets are those of the paper; saving, loading and Keras weights."""
 
+import json
 import pickle
 import zipfile
 
@@ -45,7 +46,7 @@ def test_presets_are_those_of_the_paper(name, bits):
     assert model(torch.zeros(2, *shape)).shape == (2, dense[-1])
 
 
-@pytest.mark.parametrize("name", [*PRESETS, "digits", "muon"])
+@pytest.mark.parametrize("name", [*PRESETS, "neutrino_large", "digits", "muon"])
 def test_standard_cnn_has_the_same_weights(name):
     sparse = getattr(sp.models, name)()
     standard = getattr(sp.models, name)(sparse=False)
@@ -55,16 +56,39 @@ def test_standard_cnn_has_the_same_weights(name):
     assert standard.conv1.weight.grad is not None
 
 
-@pytest.mark.parametrize("name", ["neutrino", "mnist"])
+@pytest.mark.parametrize("name", ["neutrino", "neutrino_large", "mnist"])
 def test_standard_cnn_equals_the_sparse_one_where_its_mask_changes_nothing(name):
     """On an image whose every pixel is active and kept, in float with true division."""
-    layers = sp.models.neutrino().architecture.layers if name == "neutrino" else sp.models.mnist().architecture.layers
-    shape = (1, 14, 14) if name == "neutrino" else (1, 16, 16)
+    layers = getattr(sp.models, name)().architecture.layers
+    shape = {"neutrino": (1, 14, 14), "neutrino_large": (1, 63, 97), "mnist": (1, 16, 16)}[name]
     sparse = SparseCNN(Architecture("all", shape, layers, max_pixels=shape[1] * shape[2])).double()
     standard = SparseCNN(Architecture("all", shape, layers, max_pixels=1, sparse=False)).double()
     standard.load_state_dict(sparse.state_dict())
     image = torch.rand(3, *shape, dtype=torch.float64) + 0.1
     torch.testing.assert_close(sparse(image), standard(image), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("stride", [1, 2, (3, 1), (1, 4)])
+def test_products_of_a_dense_convolution_with_strides(stride):
+    conv = sp.QuantConv2d(2, 3, (3, 5), stride=stride)
+    image = torch.rand(2, 2, 7, 10)
+    out = conv(image)
+    torch.testing.assert_close(out, nn.functional.conv2d(image, conv.weight, conv.bias, stride, (1, 2)))
+    ones = nn.Conv2d(1, 1, (3, 5), stride, (1, 2), bias=False)
+    ones(torch.ones(1, 1, 7, 10)).sum().backward()  # how often each weight meets the image
+    assert_array_equal(conv.products_of_taps(), ones.weight.grad)
+    assert conv.products() == 6 * ones.weight.grad.sum()
+
+
+def test_strides_of_an_architecture():
+    layers = (Layer("conv", 3, 2, stride=(2, 3)), Layer("conv", 5, 3, stride=[2, 2]), Layer("dense", 4))
+    a = Architecture("strides", (1, 13, 20), layers, max_pixels=9)
+    assert [layer.stride for layer in a.layers] == [(2, 3), 2, 1]
+    assert Architecture.from_dict(json.loads(json.dumps(a.to_dict()))) == a
+    model = SparseCNN(a)
+    assert model(torch.rand(2, 1, 13, 20)).shape == (2, 4)
+    assert model.dense1.in_features == 4 * 4 * 3  # 13 x 20, 7 x 7, 4 x 4
+    assert a.weights == sum(parameter.numel() for parameter in model.parameters())
 
 
 def test_heads():
@@ -84,6 +108,8 @@ def test_heads():
         (lambda: sp.models.mnist(max_pixels=0), "max_pixels must be an int >= 1"),
         (lambda: sp.models.mnist(max_pixels=48 * 48 + 1), "must not exceed the 2304 pixels"),
         (lambda: SparseCNN(Architecture("x", (1, 4, 4), (Layer("conv", 3, 1),), 2)), "last layer must be dense"),
+        (lambda: Layer("max_pool", 2, stride=2), "stride is for a conv, found 2"),
+        (lambda: Layer("conv", 3, 1, stride=(2, 0)), "stride must be one or two ints >= 1"),
         (
             lambda: SparseCNN(
                 Architecture("x", (1, 4, 4), (Layer("dense", 3), Layer("conv", 3, 1), Layer("dense", 1)), 2)

@@ -22,7 +22,7 @@ class ActivePixels:
 
     Args:
         offsets: int64 [E + 1]; image e has the pixels offsets[e] to offsets[e + 1].
-        places: uint16 [P], index of each pixel in its flattened image.
+        places: uint16 [P], uint32 for images of more than 65,536 pixels: index of each pixel in its flattened image.
         values: float32 [P].
         labels: uint8 [E].
     """
@@ -54,15 +54,20 @@ class ActivePixels:
         return images
 
 
+def places_type(shape: Sequence[int]) -> np.dtype:
+    """The type of the places of pixels in images of a shape (C, H, W)."""
+    return np.dtype(np.uint16 if math.prod(shape) <= 1 << 16 else np.uint32)
+
+
 def pack(images: np.ndarray, labels: np.ndarray) -> ActivePixels:
-    """The active pixels of images [E, ...] of at most 65,536 pixels, with labels [E] of 0 ... 255."""
+    """The active pixels of images [E, ...], with labels [E] of 0 ... 255."""
     flat = images.reshape(len(images), math.prod(images.shape[1:]))
-    if flat.shape[1] > 1 << 16:
-        raise SparsePixError(f"expected images of at most {1 << 16} pixels, found {images.shape[1:]}")
     image, place = np.nonzero(flat)
     counts = np.bincount(image, minlength=len(images))
     values = flat[image, place].astype(np.float32)
-    return ActivePixels(_offsets(counts), place.astype(np.uint16), values, np.asarray(labels, dtype=np.uint8))
+    return ActivePixels(
+        _offsets(counts), place.astype(places_type(images.shape[1:])), values, np.asarray(labels, dtype=np.uint8)
+    )
 
 
 def concatenate(parts: Sequence[ActivePixels]) -> ActivePixels:

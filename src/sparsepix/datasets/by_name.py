@@ -1,6 +1,7 @@
 """Data sets by name, for a command line."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,11 +19,17 @@ if TYPE_CHECKING:
 
 SYNTHETIC: dict[str, Callable[..., Dataset]] = {
     "neutrino": synthetic_neutrino,
+    "neutrino_large": partial(synthetic_neutrino, whole=True),
     "jet": synthetic_jets,
     "muon": synthetic_muons,
 }
-_WHERE = {"neutrino": lartpc.WHERE, "jet": lhc_jets.WHERE, "mnist": idx_files.WHERE}
-NAMES = ("digits", "jet", "mnist", "muon", "neutrino")
+_WHERE = {
+    "neutrino": lartpc.WHERE,
+    "neutrino_large": lartpc.WHERE,
+    "jet": lhc_jets.WHERE,
+    "mnist": idx_files.WHERE,
+}
+NAMES = ("digits", "jet", "mnist", "muon", "neutrino", "neutrino_large")
 _EVENTS = 20_000
 
 
@@ -37,9 +44,9 @@ def load(
     """The data set that fits a preset of ``sparsepix.models``, from the user's files or synthetic.
 
     Args:
-        name: 'neutrino', 'jet', 'mnist', 'digits' or 'muon'.
-        files: the user's files and folders, or None or 'synthetic'. Of 'neutrino', files whose names begin
-            with 'nue' give signal, and those with 'bnb' background. For 'jet' and 'mnist' see ``jets``
+        name: 'neutrino', 'neutrino_large' (its windows whole), 'jet', 'mnist', 'digits' or 'muon'.
+        files: the user's files and folders, or None or 'synthetic'. Of 'neutrino' and 'neutrino_large', files whose
+            names begin with 'nue' give signal, and those with 'bnb' background. For 'jet' and 'mnist' see ``jets``
             and ``mnist``. 'digits' needs none, 'muon' has none.
         events: of a synthetic data set, in all three parts; None: 20,000.
         seed: of a synthetic data set, or of the split.
@@ -79,7 +86,7 @@ def load(
             problems.append(f"expected at least one file {start}*.h5 for {role}, found none; {lartpc.WHERE}")
     if problems:
         raise SparsePixError(problems)
-    return lartpc.microboone(signal, background, cache, seed, console)
+    return lartpc.microboone(signal, background, cache, seed, console, whole=name == "neutrino_large")
 
 
 def _without_files(name: str, synthetic: bool, events: int | None, seed: int, console: "Console | None") -> Dataset:

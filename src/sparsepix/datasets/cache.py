@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sparsepix.datasets.active_pixels import ActivePixels
+from sparsepix.datasets.active_pixels import ActivePixels, places_type
 from sparsepix.datasets.parts import Dataset, Split
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.system.files import atomic_write
@@ -132,7 +132,11 @@ def _read(path: Path, stamp: str, recipe: Recipe) -> tuple[Parts | None, str]:
 
 def _is_whole(part: ActivePixels, recipe: Recipe) -> bool:
     """Whether the arrays of a file fit together, so that each pixel lies in its image."""
-    types = zip((part.offsets, part.places, part.values, part.labels), ("i8", "u2", "f4", "u1"), strict=True)
+    types = zip(
+        (part.offsets, part.places, part.values, part.labels),
+        ("i8", places_type(recipe.shape), "f4", "u1"),
+        strict=True,
+    )
     if any(array.ndim != 1 or array.dtype != np.dtype(kind) for array, kind in types):
         return False
     offsets, pixels = part.offsets, len(part.values)

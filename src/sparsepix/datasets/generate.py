@@ -14,7 +14,7 @@ from sparsepix_ops.errors import SparsePixError
 if TYPE_CHECKING:
     from rich.console import Console
 
-# Events that are drawn at a time: few enough for the cache of a processor.
+# Events that are drawn at a time: few enough for memory.
 _BLOCK = 1000
 _SHARES = (70, 10, 20)
 
@@ -29,6 +29,7 @@ def generate(
     events: int,
     seed: int,
     console: "Console | None",
+    block: int = _BLOCK,
 ) -> Dataset:
     """A synthetic data set: 70 % train, 10 % validation, 20 % test, the classes equally frequent.
 
@@ -42,6 +43,7 @@ def generate(
         events: how many in all.
         seed: of everything.
         console: shows progress.
+        block: events that are drawn at a time. Another number gives other events.
 
     Raises:
         SparsePixError: fewer than 10 events, or a negative seed.
@@ -56,10 +58,10 @@ def generate(
     images = new_images(events, shape)
     labels = np.empty(events, dtype=np.int64)
     with progress(console, f"drawing {name}", events) as advance:
-        for block, start in enumerate(range(0, events, _BLOCK)):
-            rng = np.random.default_rng([seed, block])
-            size = min(_BLOCK, events - start)
-            drawn = rng.permutation(np.arange(_BLOCK) % len(classes))
+        for number, start in enumerate(range(0, events, block)):
+            rng = np.random.default_rng([seed, number])
+            size = min(block, events - start)
+            drawn = rng.permutation(np.arange(block) % len(classes))
             images[start : start + size] = draw(rng, drawn)[:size]
             labels[start : start + size] = drawn[:size]
             advance(size)

@@ -29,6 +29,7 @@ SIGNAL_PLANES, BACKGROUND_PLANES = (0, 1, 2), (2,)
 # A plane with fewer pixels of the neutrino is left out.
 MIN_NEUTRINO_PIXELS = 500
 WINDOW = (256, 512)
+WHOLE_SHAPE = (1, *WINDOW)
 CELL = (4, 8)
 BACKGROUND_WINDOWS = 5
 # Of the sum over a cell.
@@ -43,6 +44,7 @@ def microboone(
     cache: str | Path | None = None,
     seed: int = 0,
     console: "Console | None" = None,
+    whole: bool = False,
 ) -> Dataset:
     """Neutrino interactions (1) and cosmic background (0) in windows of the MicroBooNE open samples.
 
@@ -58,9 +60,10 @@ def microboone(
         cache: folder of the prepared data; None: the user's folder for caches.
         seed: of the windows, the balance and the split.
         console: shows progress.
+        whole: leave the windows as they are: no cells, no threshold but that of a pixel (10), divided by 100.
 
     Returns:
-        Images float32 [E, 1, 63, 63] (time x wires) with values 0 ... 1.
+        Images float32 [E, 1, 63, 63] (time x wires), whole ones [E, 1, 256, 512], with values 0 ... 1.
 
     Raises:
         SparsePixError: files that are missing or not what is expected, each of them named; events
@@ -76,12 +79,17 @@ def microboone(
     if problems:
         # The place to get files may be named for both roles.
         raise SparsePixError(list(dict.fromkeys(problems)))
-    recipe = Recipe("microboone", 1, CLASSES, SHAPE, {"seed": seed, "signal_files": len(found["signal"])})
+    parameters = {"seed": seed, "signal_files": len(found["signal"])} | ({"whole": True} if whole else {})
+    recipe = Recipe("microboone", 1, CLASSES, WHOLE_SHAPE if whole else SHAPE, parameters)
     signal, background = found["signal"], found["background"]
-    return prepared(recipe, [*signal, *background], lambda: _prepare(signal, background, seed, console), cache, console)
+
+    def prepare() -> Parts:
+        return _prepare(signal, background, seed, whole, console)
+
+    return prepared(recipe, [*signal, *background], prepare, cache, console)
 
 
-def _prepare(signal: list[Path], background: list[Path], seed: int, console: "Console | None") -> Parts:
+def _prepare(signal: list[Path], background: list[Path], seed: int, whole: bool, console: "Console | None") -> Parts:
     files = list(dict.fromkeys([*signal, *background]))
     problems = [problem for path in files for problem in wire_events.wrong_tables(path)]
     if problems:
@@ -96,7 +104,7 @@ def _prepare(signal: list[Path], background: list[Path], seed: int, console: "Co
         for path in files:
             planes = SIGNAL_PLANES if path in signal else BACKGROUND_PLANES
             for plane in wire_events.planes_of(path, planes, advance):
-                images, labels = windows_of(plane, path in signal, path in background, seed)
+                images, labels = windows_of(plane, path in signal, path in background, seed, whole)
                 if len(labels):
                     windows.append(active_pixels.pack(images, labels))
                     events += [plane.event] * len(labels)
@@ -112,7 +120,9 @@ def _prepare(signal: list[Path], background: list[Path], seed: int, console: "Co
     return _split(active_pixels.concatenate(windows), np.array(events), seed)
 
 
-def windows_of(plane: Plane, signal: bool, background: bool, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def windows_of(
+    plane: Plane, signal: bool, background: bool, seed: int, whole: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """The windows of one plane of an event.
 
     Args:
@@ -120,15 +130,16 @@ def windows_of(plane: Plane, signal: bool, background: bool, seed: int) -> tuple
         signal: whether the signal window is wanted.
         background: whether background windows are wanted (of plane 2 only).
         seed: of the choice.
+        whole: leave them as they are.
 
     Returns:
-        Images [E, 1, 63, 63] and labels [E]: the signal window first; none of a plane with too few
-        pixels of the neutrino.
+        Images [E, 1, 63, 63], whole ones [E, 1, 256, 512], and labels [E]: the signal window first; none of a plane
+        with too few pixels of the neutrino.
     """
     is_neutrino = plane.label == wire_events.NEUTRINO
     background = background and plane.plane in BACKGROUND_PLANES
     if is_neutrino.sum() < MIN_NEUTRINO_PIXELS or not (signal or background):
-        return np.zeros((0, *SHAPE), dtype=np.float32), np.zeros(0, dtype=np.int64)
+        return np.zeros((0, *(WHOLE_SHAPE if whole else SHAPE)), dtype=np.float32), np.zeros(0, dtype=np.int64)
     # A generator for each plane: the order of files and the other planes change nothing.
     rng = np.random.default_rng([seed, plane.plane, *(part % (1 << 32) for part in plane.event)])
     places = choose_windows(is_neutrino.T, rng, BACKGROUND_WINDOWS if background else 0)
@@ -136,7 +147,8 @@ def windows_of(plane: Plane, signal: bool, background: bool, seed: int) -> tuple
     labels = np.array([int(signal and i == 0) for i in range(len(chosen))])
     height, width = WINDOW
     cut = [plane.charge.T[row : row + height, column : column + width] for row, column in chosen]
-    return pool_windows(np.array(cut).reshape(-1, height, width)), labels
+    windows = np.array(cut).reshape(-1, height, width)
+    return (scale_windows(windows) if whole else pool_windows(windows)), labels
 
 
 def choose_windows(is_neutrino: np.ndarray, rng: np.random.Generator, background: int) -> list[tuple[int, int]]:
@@ -168,6 +180,11 @@ def choose_windows(is_neutrino: np.ndarray, rng: np.random.Generator, background
             break
         places.append(draw(counts == fewest))
     return places
+
+
+def scale_windows(windows: np.ndarray) -> np.ndarray:
+    """Windows [E, 256, 512] of charge to images float32 [E, 1, 256, 512]."""
+    return (windows / wire_events.HIGHEST).astype(np.float32)[:, None]
 
 
 def pool_windows(windows: np.ndarray) -> np.ndarray:

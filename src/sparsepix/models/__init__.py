@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sparsepix.models.presets import PresetOptions, digits, jet, mnist, muon, neutrino
+    from sparsepix.models.presets import PresetOptions, digits, jet, mnist, muon, neutrino, neutrino_large
 
-__all__ = ["PresetOptions", "digits", "jet", "mnist", "muon", "neutrino"]
+__all__ = ["PresetOptions", "digits", "jet", "mnist", "muon", "neutrino", "neutrino_large"]
 
 
 def __getattr__(name: str) -> Any:

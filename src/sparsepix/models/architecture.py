@@ -13,6 +13,7 @@ from sparsepix.util.numbers_given import require_plain, shown
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedPoint
 from sparsepix_ops.fixed_points import FixedPoints
+from sparsepix_ops.ops.sparse_strided_conv2d import grid_of as strided_grid
 from sparsepix_ops.whole import real_number, truth, whole_number
 
 _KINDS = ("conv", "avg_pool", "max_pool", "dense")
@@ -42,6 +43,7 @@ class Layer:
         weight_format: of the weights, instead of the architecture's; None: that one.
         bias_format: of the bias; None: that of the weights.
         activation_format: of the result, after the activation; None: the architecture's, after a ReLU.
+        stride: of a conv (one number, or (rows, columns)), see ``SparseConv2d``.
     """
 
     kind: Literal["conv", "avg_pool", "max_pool", "dense"]
@@ -54,19 +56,16 @@ class Layer:
     weight_format: Format = None
     bias_format: Format = None
     activation_format: Format = None
+    stride: int | tuple[int, int] = 1
 
     def __post_init__(self) -> None:
         problems = []
         if not isinstance(self.kind, str) or self.kind not in _KINDS:
             problems.append(f"the unknown kind {shown(self.kind)}; expected one of {', '.join(_KINDS)}")
-        if isinstance(self.size, tuple | list) and self.kind != "dense":
-            sizes = [whole_number(size) for size in self.size]
-            if len(sizes) != 2 or any(size is None or not 1 <= size < 1 << 62 for size in sizes):
-                problems.append(f"size must be one or two ints >= 1, found {shown(self.size)}")
-            else:
-                object.__setattr__(self, "size", sizes[0] if sizes[0] == sizes[1] else tuple(sizes))
-        else:
-            _set_whole(self, "size", 1, problems)
+        _set_sides(self, "size", self.kind != "dense", problems)
+        _set_sides(self, "stride", True, problems)
+        if self.stride != 1 and self.kind != "conv":
+            problems.append(f"stride is for a conv, found {shown(self.stride)}")
         _set_whole(self, "out_channels", int(not problems and self.kind == "conv"), problems)
         if truth(self.bias) is None:
             problems.append(f"bias must be True or False, found {shown(self.bias)}")
@@ -82,6 +81,12 @@ class Layer:
     def sides(self) -> tuple[int, int]:
         """Rows and columns of the kernel of a conv or pool."""
         return self.size if isinstance(self.size, tuple) else (self.size, self.size)
+
+    def grid_of(self, height: int, width: int) -> tuple[int, int]:
+        """Rows and columns of the image after a conv or pool, from those before it."""
+        if self.kind == "conv":
+            return strided_grid((height, width), self.stride if isinstance(self.stride, tuple) else (self.stride,) * 2)
+        return height // self.sides[0], width // self.sides[1]
 
 
 @dataclass(frozen=True)
@@ -194,12 +199,13 @@ class Architecture:
             if layer.kind == "conv":
                 count += (channels * math.prod(layer.sides) + layer.bias) * layer.out_channels
                 channels = layer.out_channels
+                height, width = layer.grid_of(height, width)
             elif layer.kind == "dense":
                 features = features or channels * height * width
                 count += (features + layer.bias) * layer.size
                 features = layer.size
             else:
-                height, width = height // layer.sides[0], width // layer.sides[1]
+                height, width = layer.grid_of(height, width)
         return count
 
     def to_dict(self) -> dict[str, Any]:
@@ -255,7 +261,7 @@ def _plain(data: Layer | Architecture) -> dict[str, Any]:
         for name, kind in _ADAPTING.items():
             if isinstance(value, kind):
                 value = {name: asdict(value)}
-        plain[field.name] = list(value) if field.name == "size" and isinstance(value, tuple) else value
+        plain[field.name] = list(value) if field.name in ("size", "stride") and isinstance(value, tuple) else value
     return plain
 
 
@@ -275,6 +281,19 @@ def _with_formats(plain: Mapping[str, Any], names: Sequence[str]) -> dict[str, A
                 raise KeyError(f"{name}: expected one of {', '.join(_ADAPTING)}, found {kinds}")
             values[name] = _ADAPTING[kinds[0]](**values[name][kinds[0]])
     return values
+
+
+def _set_sides(data: Layer, name: str, may_differ: bool, problems: list[str]) -> None:
+    """Hold a number or, if they ``may_differ``, a pair (rows, columns) as ints, or add what is wrong with them."""
+    value = getattr(data, name)
+    if not (may_differ and isinstance(value, tuple | list)):
+        _set_whole(data, name, 1, problems)
+        return
+    sizes = [whole_number(size) for size in value]
+    if len(sizes) != 2 or any(size is None or not 1 <= size < 1 << 62 for size in sizes):
+        problems.append(f"{name} must be one or two ints >= 1, found {shown(value)}")
+    else:
+        object.__setattr__(data, name, sizes[0] if sizes[0] == sizes[1] else tuple(sizes))
 
 
 def _set_whole(data: Layer | Architecture, name: str, least: int, problems: list[str]) -> None:

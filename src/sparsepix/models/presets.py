@@ -1,9 +1,9 @@
-"""The presets: those of the paper, one for the digits that need no file, one for synthetic muons.
+"""The presets: those of the paper, one for whole LArTPC windows, one for digits that need no file, one for muons.
 
 The presets are those of SparsePixels (arXiv 2512.06208), with its widths of weights and activations. Their binary
 points are calibrated in training; those of the paper, from which they start, clip too much to train well
 (docs/training.md). What the paper leaves unquantized (the input, the pooled average) firmware cannot; the formats for
-these are ours, chosen so that no published model changes a decision. Digits and muons are ours.
+these are ours, chosen so that no published model changes a decision. Whole windows, digits and muons are ours.
 """
 
 from dataclasses import dataclass, replace
@@ -51,6 +51,11 @@ _WIDE = _Formats(FixedPoint(16, 7), _unsigned(16, 6), _unsigned(16, 1), _unsigne
 _FORMATS: dict[str, dict[int, _Formats]] = {
     "neutrino": {
         8: _Formats(FixedPoint(8, 3), _unsigned(8, 2), _unsigned(12, 1), _unsigned(11, 1), 11),
+        16: _WIDE,
+    },
+    # Pixels have 91 values, 0.1 ... 1 in steps of 1/100. The pool's cells have 16 places: its division is a shift.
+    "neutrino_large": {
+        8: _Formats(FixedPoint(8, 3), _unsigned(8, 2), _unsigned(8, 1), _unsigned(11, 2), 11),
         16: _WIDE,
     },
     "jet": {
@@ -104,6 +109,18 @@ _LAYERS["digits"] = (
     Layer("dense", 24),
     Layer("dense", 10),
 )
+# Lists of hundreds of pixels are for streams of pixels, whose area grows with kernels and channels: small kernels, and
+# four strides in place of one large pool.
+_LAYERS["neutrino_large"] = (
+    Layer("conv", 3, 4, stride=2),
+    Layer("conv", 3, 6, stride=2),
+    Layer("conv", 3, 8, stride=2),
+    Layer("conv", 3, 8, stride=2),
+    Layer("conv", 3, 8),
+    Layer("avg_pool", 4),
+    Layer("dense", 16),
+    Layer("dense", 1),
+)
 # The kernel spans a station of four layers and its neighbours', the pool one station.
 _LAYERS["muon"] = (
     Layer("conv", 7, 3),
@@ -113,6 +130,7 @@ _LAYERS["muon"] = (
 )
 _INPUT_SHAPES = {
     "neutrino": (1, 63, 63),
+    "neutrino_large": (1, 256, 512),
     "jet": (1, 56, 56),
     "mnist": (1, 48, 48),
     "digits": (1, 48, 48),
@@ -171,6 +189,15 @@ def neutrino(max_pixels: int = 20, bits: int | None = 8, **options: Unpack[Prese
         SparsePixError: an argument is none of these.
     """
     return _preset("neutrino", max_pixels, bits, options)
+
+
+def neutrino_large(max_pixels: int = 512, bits: int | None = 8, **options: Unpack[PresetOptions]) -> SparseCNN:
+    """Neutrino against cosmic background in whole LArTPC windows [B, 1, 256, 512]: one logit.
+
+    Five convolutions, four of them with a stride, for firmware that is a stream of pixels. Arguments as for
+    ``neutrino``.
+    """
+    return _preset("neutrino_large", max_pixels, bits, options)
 
 
 def jet(max_pixels: int = 20, bits: int | None = 8, **options: Unpack[PresetOptions]) -> SparseCNN:
@@ -253,5 +280,5 @@ def _preset(name: str, max_pixels: int, bits: int | None, options: PresetOptions
                 of_values = "channel" if per == "weight" else per
                 given[field] = _adapting(given.get(field), learn_bits, per if field == "weight_format" else of_values)
     if head:
-        given["head"] = "sigmoid" if name == "neutrino" else "softmax"
+        given["head"] = "sigmoid" if name in ("neutrino", "neutrino_large") else "softmax"
     return SparseCNN(Architecture(name, _INPUT_SHAPES[name], _LAYERS[name], max_pixels, **given))

@@ -106,16 +106,18 @@ def _build(model: nn.Sequential, a: Architecture) -> None:
         formats = {"weight_format": layer.weight_format or a.weight_format, "bias_format": layer.bias_format}
         if layer.kind == "conv":
             conv = SparseConv2d if a.sparse else QuantConv2d
-            options: dict[str, Any] = {"batch_norm": a.batch_norm} | ({"bias_on": a.bias_on} if a.sparse else {})
+            options: dict[str, Any] = {"batch_norm": a.batch_norm, "stride": layer.stride}
+            options |= {"bias_on": a.bias_on} if a.sparse else {}
             module = conv(channels, layer.out_channels, layer.size, layer.bias, **formats, **options)
             _start_alive(module)
             add("conv", module)
             channels = layer.out_channels
+            height, width = layer.grid_of(height, width)
         elif layer.kind in ("avg_pool", "max_pool"):
             add("pool", _pool(layer, a, channels))
             if layer.kind == "max_pool" and layer.activation_format is not None:
                 add("quant", quant(layer.activation_format, channels))
-            height, width = height // layer.sides[0], width // layer.sides[1]
+            height, width = layer.grid_of(height, width)
             continue
         else:
             add("dense", QuantLinear(features, layer.size, layer.bias, **formats))

@@ -15,7 +15,7 @@ from sparsepix.util.precision import full_precision, in_full_precision
 
 
 class QuantConv2d(nn.Conv2d):
-    """Convolution of dense images [B, C, H, W], zero padded to the same size.
+    """Convolution of dense images [B, C, H, W], zero padded to the same size, or to that over the stride, rounded up.
 
     Args:
         in_channels: channels of the input.
@@ -26,6 +26,7 @@ class QuantConv2d(nn.Conv2d):
         bias_format: format of the bias; None: that of the weights (a learned width stays where it starts).
         batch_norm: whether the layer normalizes its outputs; its ``nn.BatchNorm2d`` is folded into weight and bias
             before they are quantized, see ``SparseConv2d``.
+        stride: int or pair (rows, columns).
 
     Raises:
         SparsePixError: a wrong argument; an input with another rank or number of channels.
@@ -42,6 +43,7 @@ class QuantConv2d(nn.Conv2d):
         weight_format: Format = None,
         bias_format: Format = None,
         batch_norm: bool = False,
+        stride: int | Sequence[int] = 1,
     ) -> None:
         in_channels = check_positive("QuantConv2d", "in_channels", in_channels)
         out_channels = check_positive("QuantConv2d", "out_channels", out_channels)
@@ -50,7 +52,9 @@ class QuantConv2d(nn.Conv2d):
         )
         window = as_pair("QuantConv2d", "kernel_size", kernel_size, odd=True)
         check_weights("QuantConv2d", out_channels, in_channels, *window)
-        super().__init__(in_channels, out_channels, window, padding=(window[0] // 2, window[1] // 2), bias=bias)
+        steps = as_pair("QuantConv2d", "stride", stride)
+        padding = (window[0] // 2, window[1] // 2)
+        super().__init__(in_channels, out_channels, window, stride=steps, padding=padding, bias=bias)
         self.weight_quantizer = Quantizer(weight_format, "QuantConv2d weight", tuple(self.weight.shape))
         start_above_rounding(self, weight_format)
         self.bias_quantizer = (
@@ -68,11 +72,11 @@ class QuantConv2d(nn.Conv2d):
         image = image.to(memory_format=torch.channels_last)
 
         def plain() -> tuple[Tensor, None]:
-            return F.conv2d(image, self.weight, self.bias, padding=self.padding).movedim(1, -1), None
+            return F.conv2d(image, self.weight, self.bias, self.stride, self.padding).movedim(1, -1), None
 
         with full_precision(image.device):
             weight, bias = quantized_weights(self, plain)
-            return F.conv2d(image, weight, bias, padding=self.padding)
+            return F.conv2d(image, weight, bias, self.stride, self.padding)
 
     def products(self) -> Tensor:
         """Multiplications of one image in the last forward, those with the padding left out: a scalar."""
@@ -86,5 +90,8 @@ class QuantConv2d(nn.Conv2d):
 
     def _places(self) -> list[list[int]]:
         """Along each axis, for each tap: from how many places of the image it lies inside of it."""
-        sizes = zip(self.last_forward.spatial_shape, self.kernel_size, strict=True)
-        return [[max(size - abs(tap - window // 2), 0) for tap in range(window)] for size, window in sizes]
+        sizes = zip(self.last_forward.spatial_shape, self.kernel_size, self.stride, strict=True)
+        return [
+            [sum(0 <= place + tap - window // 2 < size for place in range(0, size, step)) for tap in range(window)]
+            for size, window, step in sizes
+        ]

@@ -16,7 +16,7 @@ from sparsepix_ops.system.options import option, options_of, with_help
 
 Schedule = Literal["one-cycle", "constant"]
 
-PRESETS = ("neutrino", "jet", "mnist", "digits", "muon")
+PRESETS = ("neutrino", "neutrino_large", "jet", "mnist", "digits", "muon")
 LEARNED = ("max_pixels", "threshold", "bits")
 _LARGEST_SEED = 2**32 - 1  # of numpy and scikit-learn
 
