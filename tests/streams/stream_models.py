@@ -32,8 +32,46 @@ def average():
     return b.pool("pool2", (2, 4), "avg").flatten().dense("dense", 2)
 
 
-MODELS = {f.__name__: f for f in (two_convs, kernels, strides, average)}
+def joined(b, op_type, parts, name, **attributes):
+    """The sum of some lists, or their channels side by side."""
+    b.value = b.node(op_type, parts, [name], **attributes)
+    return b
+
+
+def residual(pixels=20):
+    """The list skips two convolutions and the first of them the second; sums of full width and of both signs."""
+    b = ModelBuilder(2, 9, 7).image(SIGNED).reduce(pixels, activity="any")
+    x = b.value
+    y = b.conv("conv1", 2, (5, 3)).activation("act1").value
+    b.conv("conv2", 2).activation("act2", SIGNED)
+    joined(b, "Add", [b.value, y], "inner")
+    return joined(b, "Add", [x, b.value], "outer").activation("act3", SIGNED).conv("conv3", 1).flatten().dense("d", 2)
+
+
+def crossed():
+    """A sum and what it is made of side by side, a stride; vectors of the first list, of cells, of the last list."""
+    b = ModelBuilder(1, 8, 10).image().reduce(30)
+    x, coords = b.value, b.coords
+    vectors = [b.pool("pool", (4, 5), "max").flatten().value]
+    b.value, b.coords, b.channels, b.spatial = x, coords, 1, (8, 10)
+    a = b.conv("conv1", 1, (3, 5)).value
+    b.value, b.channels = x, 1
+    c = b.conv("conv2", 1).value
+    d = b.relu("relu").activation("act", SIGNED).value
+    both = joined(b, "Add", [a, d], "sum").value
+    joined(b, "Concat", [both, c, x, a], "side", axis=-1).channels = 4
+    y = b.strided_conv("conv3", 2, (3, 3), (2, 1)).activation("act2", SIGNED).value
+    vectors.append(b.global_pool("most", "max").value)
+    b.value = y
+    joined(b.conv("conv4", 2), "Add", [b.value, y], "last")
+    vectors.append(b.global_pool("mean", "avg").value)
+    joined(b, "Concat", vectors, "vectors", axis=-1).channels = 8
+    return b.dense("dense", 3)
+
+
+MODELS = {f.__name__: f for f in (two_convs, kernels, strides, average, residual, crossed)}
 BEATS = {"two_convs": 9, "kernels": 65, "strides": 7, "average": 24}  # a row, all, some across its end, three rows
+BEATS |= {"residual": 7, "crossed": 30}
 
 
 def images_of(graph, count=280, seed=0):

@@ -11,11 +11,12 @@ from random_networks import differing
 from sparsepix_hls.design.options import LayerOptions, Options
 from sparsepix_hls.flow.backends import backend_design, find_backend
 from sparsepix_hls.frontend.reader import read_model
+from sparsepix_hls.ir.stream_graph import stream_parts, waiting_places
 from sparsepix_hls.layers.input_reduce import input_reduce
 from sparsepix_hls.project.parts import find_part
 from sparsepix_ops import reference
 from sparsepix_ops.errors import SparsePixError
-from stream_models import BEATS, MODELS, images_of
+from stream_models import BEATS, MODELS, images_of, residual
 
 
 @pytest.mark.verilator
@@ -87,4 +88,25 @@ def test_what_is_no_stream(tmp_path):
 
 
 def test_a_list_as_result_is_no_stream(tmp_path):
-    assert "found a list that is a result" in refused(small(), tmp_path)
+    assert "conv2_features: a stream of pixels ends in a vector" in refused(small(), tmp_path)
+
+
+@pytest.mark.verilator
+def test_one_pixel_skips_two_windows(tmp_path):
+    """N = 1: the queue of the skip holds the pixel and the end, and layers of the other way hold more events."""
+    path = residual(1).save(tmp_path / "net.onnx")
+    project = hls.translate(path, tmp_path / "net", options=Options(conv="stream", io="stream"), backend="rtl")
+    model = read_model(path)
+    images = images_of(model.graph, 80)
+    project.compile()
+    assert differing(project.predict(images), reference.run(model.model, images).real) == 0
+    assert not any(project.measure(images).mismatches.values())
+
+
+def test_where_lists_meet(tmp_path):
+    """The longer way holds more than an event; what is there before the other never waits for it."""
+    graph = read_model(residual().save(tmp_path / "net.onnx")).graph
+    parts = stream_parts((graph.layers[0], *graph.on_lists))
+    held = {part.result.name: 15 for part in parts}
+    pixels = {tensor.name: 20 for part in parts for tensor in part.reads}
+    assert waiting_places(parts, pixels, held) == {("act1_features", 2): 21, ("reduce_features", 3): 45}

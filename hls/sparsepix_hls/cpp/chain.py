@@ -1,113 +1,90 @@
 """A stream of pixels as C++: a process for each layer, with streams between them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from sparsepix_hls.cpp.chain_flow import Flow, Link, flow_of, streams
 from sparsepix_hls.cpp.text import array_type, declarations, forward, parameter, partition, port_name, send
 from sparsepix_hls.design.layout import Design
 from sparsepix_hls.design.schedule import Stage
 from sparsepix_hls.ir.graph import Layer
 from sparsepix_hls.ir.kernel import Kernel
-from sparsepix_hls.ir.streams import Cells, Size, Window, grouped
+from sparsepix_hls.ir.stream_graph import StreamPart
+from sparsepix_hls.ir.streams import Cells, Window
 from sparsepix_hls.ir.tensors import Tensor
 from sparsepix_hls.kernels.constants import fill
 from sparsepix_hls.kernels.text import call, comment, heading, statement
 
 
-@dataclass(frozen=True)
-class _Link:
-    """A stream from one process to the next.
-
-    Args:
-        features: of its pixels.
-        grid: rows and columns of the image that they lie on.
-    """
-
-    features: Tensor
-    grid: Size
-
-    @property
-    def sizes(self) -> str:
-        """Template arguments of what is put into it."""
-        return f"{self.grid[0]}, {self.grid[1]}"
-
-    @property
-    def word(self) -> str:
-        """Type of a word."""
-        return f"sparsepix::Pixel<{self.features.name}_t, {self.features.shape[1]}, {self.sizes}>"
-
-    @property
-    def stream(self) -> str:
-        """Type of the stream."""
-        return f"hls::stream<{self.word}>"
-
-    @property
-    def name(self) -> str:
-        """Of the stream."""
-        return f"{self.features.name}_pixels"
-
-
 def chain_functions(stage: Stage, design: Design, layers: Mapping[str, Kernel]) -> list[str]:
     """The functions of the processes, each after a comment."""
-    reduce = design.input_reduce
-    _, height, width = reduce.image.shape
-    link = _Link(reduce.features, (height, width))
-    parts = _reduction(design, layers[reduce.name], link)
-    for steps in grouped(stage.steps[1:]):
-        text, link = _process(steps, design, layers, link)
-        parts.append(text)
-    return parts
+    flow, reduce = flow_of(stage, design), design.input_reduce
+    functions = _reduction(design, layers[reduce.name], flow.links[reduce.features.name])
+    functions += [_process(part, design, layers, flow.links) for part in flow.parts]
+    return functions + [_fork(flow, name, design) for name in flow.links if len(flow.readers[name]) > 1]
 
 
 def chain_body(stage: Stage, design: Design, sends: bool) -> list[str]:
     """The calls of the processes, with the streams between them."""
-    reduce, top = design.input_reduce, design.graph.name
-    _, height, width = reduce.image.shape
-    link = _Link(reduce.features, (height, width))
-    beats = f"{reduce.name}_beats"
-    lines = ["#pragma HLS DATAFLOW", f"  hls::stream<{_beat(design)}> {beats};", f"  {link.stream} {link.name};"]
+    flow, reduce, top = flow_of(stage, design), design.input_reduce, design.graph.name
+    beats, first = f"{reduce.name}_beats", reduce.features.name
+    lines = ["#pragma HLS DATAFLOW", f"  hls::stream<{_beat(design)}> {beats};", *streams(flow, first)]
     calls = [
         call(f"{top}_{reduce.name}_beats", [port_name(reduce.image), beats]),
-        call(f"{top}_{reduce.name}_pixels", [beats, link.name]),
+        call(f"{top}_{reduce.name}_pixels", [beats, flow.links[first].name]),
+        *_fork_call(flow, first, design),
     ]
-    for steps in grouped(stage.steps[1:]):
-        following = _following(steps, link)
-        if following is None:
-            result = steps[-1].outputs[0]
-            lines += declarations([result]) if sends else []
-            calls.append(call(_name(design, steps), [link.name, result.name]))
-            calls += send(design.graph.outputs, "  ") if sends else []
-            continue
-        lines.append(f"  {following.stream} {following.name};")
-        calls.append(call(_name(design, steps), [link.name, following.name]))
-        link = following
-    return [*lines, *calls]
+    for number, part in enumerate(flow.parts):
+        name, taken = part.result.name, [flow.stream_to(tensor.name, number) for tensor in part.reads]
+        if part.ends:
+            lines += declarations([part.result]) if sends else []
+            calls.append(call(_name(design, part), [*taken, name]))
+        else:
+            lines += streams(flow, name)
+            calls += [call(_name(design, part), [*taken, flow.links[name].name]), *_fork_call(flow, name, design)]
+    return [*lines, *calls, *(send(design.graph.outputs, "  ") if sends else [])]
 
 
 def chain_names(stage: Stage, design: Design) -> list[str]:
     """Identifiers that the functions and streams take."""
-    reduce = design.input_reduce
-    link: _Link | None = _Link(reduce.features, reduce.image.shape[1:])
+    flow, reduce = flow_of(stage, design), design.input_reduce
     names = [f"{reduce.name}_beats", *(f"{design.graph.name}_{reduce.name}_{end}" for end in ("beats", "pixels"))]
-    for steps in grouped(stage.steps[1:]):
-        assert link is not None
-        names += [link.name, _name(design, steps)]
-        link = _following(steps, link)
-    return names
+    names += [_name(design, part) for part in flow.parts]
+    names += [link.name for link in flow.links.values()]
+    names += [_fork_name(name, design) for name in flow.links if len(flow.readers[name]) > 1]
+    streams = {flow.stream_to(name, number) for name in flow.links for number in flow.readers[name]}
+    return [*names, *sorted(streams - set(names))]
 
 
-def _name(design: Design, steps: Sequence[Layer]) -> str:
-    return f"{design.graph.name}_{steps[0].name}"
+def _name(design: Design, part: StreamPart) -> str:
+    return f"{design.graph.name}_{part.layers[0].name}"
 
 
-def _following(steps: Sequence[Layer], link: _Link) -> _Link | None:
-    """The stream that some layers make; None where they end it."""
-    streamed, result = steps[0].streamed(), steps[-1].outputs[0]
-    assert streamed is not None
-    assert isinstance(result, Tensor)
-    if streamed.becomes != "pixels":
-        return None
-    return _Link(result, streamed.grid_after(link.grid))
+def _fork_name(name: str, design: Design) -> str:
+    return f"{design.graph.name}_{name}_fork"
+
+
+def _fork_call(flow: Flow, name: str, design: Design) -> list[str]:
+    if len(flow.readers[name]) == 1:
+        return []
+    streams = [flow.stream_to(name, number) for number in flow.readers[name]]
+    return [call(_fork_name(name, design), [flow.links[name].name, *streams])]
+
+
+def _fork(flow: Flow, name: str, design: Design) -> str:
+    """A process that gives each reader of a list all of its pixels."""
+    link, outs = flow.links[name], [f"out{n}" for n in range(len(flow.readers[name]))]
+    body = [
+        f"{name.upper()}_PIXEL:",
+        "  for (bool more = true; more;) {",
+        "#pragma HLS PIPELINE II = 1",
+        f"    const {link.word} pixel = in.read();",
+        *(f"    {out}.write(pixel);" for out in outs),
+        "    more = !pixel.ends;",
+        "  }",
+    ]
+    parameters = [f"{link.stream} &{stream}" for stream in ("in", *outs)]
+    readers = ", ".join(flow.parts[number].layers[0].name for number in flow.readers[name])
+    return f"{comment(f'{name}: each pixel to {readers}')}\n{_function(_fork_name(name, design), parameters, body)}"
 
 
 def _beat(design: Design) -> str:
@@ -119,7 +96,7 @@ def _function(name: str, parameters: list[str], body: list[str]) -> str:
     return "\n".join([fill(f"static void {name}", parameters, " {"), "#pragma HLS INLINE off", *body, "}\n"])
 
 
-def _reduction(design: Design, layer: Kernel, link: _Link) -> list[str]:
+def _reduction(design: Design, layer: Kernel, link: Link) -> list[str]:
     """Two processes: beats that have an active pixel, and their pixels."""
     reduce, top = design.input_reduce, design.graph.name
     config, image = f"{reduce.name}_config", reduce.image
@@ -156,18 +133,19 @@ def _reduction(design: Design, layer: Kernel, link: _Link) -> list[str]:
     ]
 
 
-def _process(steps: Sequence[Layer], design: Design, layers: Mapping[str, Kernel], link: _Link) -> tuple[str, "_Link"]:
-    """A layer and its activations as a process, and the stream that it makes."""
-    first, following = steps[0], _following(steps, link)
+def _process(part: StreamPart, design: Design, layers: Mapping[str, Kernel], links: Mapping[str, Link]) -> str:
+    """A layer and its activations as a process."""
+    steps, taken = part.layers, [links[tensor.name] for tensor in part.reads]
+    first, link, following = steps[0], taken[-1], links.get(part.result.name)
     streamed = first.streamed()
     assert streamed is not None
-    result = steps[-1].outputs[0]
-    ends = f"{following.stream} &out" if following is not None else parameter(result)
-    parameters = [f"{link.stream} &in", ends]
+    ends = f"{following.stream} &out" if following is not None else parameter(part.result)
+    ins = [f"in{n}" for n in range(len(taken))] if len(taken) > 1 else ["in"]
+    parameters = [*(f"{one.stream} &{name}" for one, name in zip(taken, ins, strict=True)), ends]
     features = f"{link.features.name}_t"
     channels = link.features.shape[1]
     found = [*_computed(steps, layers), *_given(steps, layers, following)]
-    found = [f"  {line}" if line.startswith(" ") else line for line in found]
+    found = [f"  {line}" if line.startswith(" ") else line for text in found for line in text.split("\n")]
     before, after = _around(first, layers[first.name], streamed.becomes, following)
     label = f"{first.name.upper()}_PIXEL:"
     loop = ["  for (bool more = true; more;) {", "#pragma HLS PIPELINE II = 1"]
@@ -191,21 +169,26 @@ def _process(steps: Sequence[Layer], design: Design, layers: Mapping[str, Kernel
             gathered = [f"    {config}::merged_t merged[1][{channels}];", partition("merged"), "    bool whole;"]
             step, kept, end = "in, merged, whole, row, column", "", []
         case _:
+            pixels = [f"{name}_pixel" for name in ins]
+            read = zip(taken, pixels, ins, strict=True)
             body = [
                 *loop,
-                f"    const {link.word} pixel = in.read();",
-                "    more = !pixel.ends;",
+                *(f"    const {one.word} {pixel} = {name}.read();" for one, pixel, name in read),
+                f"    more = !{pixels[-1]}.ends;",
                 "    if (more) {",
-                *declarations([link.features], None, "      ", 1),
-                f"      sparsepix::features_of<{channels}>(pixel, {link.features.name});",
-                f"      const sparsepix::Index<{link.grid[0]}> row = pixel.row;",
-                f"      const sparsepix::Index<{link.grid[1]}> column = pixel.column;",
+            ]
+            for one, pixel in zip(taken, pixels, strict=True):
+                body += declarations([one.features], None, "      ", 1)
+                body.append(f"      sparsepix::features_of<{one.features.shape[1]}>({pixel}, {one.features.name});")
+            body += [
+                f"      const sparsepix::Index<{link.grid[0]}> row = {pixels[-1]}.row;",
+                f"      const sparsepix::Index<{link.grid[1]}> column = {pixels[-1]}.column;",
                 *found,
                 "    }",
                 "  }",
             ]
-            text = _function(_name(design, steps), parameters, [*before, label, *body, *after])
-            return f"{_note(steps, layers)}\n{text}", following or link
+            text = _function(_name(design, part), parameters, [*before, label, *body, *after])
+            return f"{_note(steps, layers)}\n{text}"
     body = [
         f"  {kept}{kind} gather;",
         "  gather.begin_event();",
@@ -223,7 +206,7 @@ def _process(steps: Sequence[Layer], design: Design, layers: Mapping[str, Kernel
         *after,
         *end,
     ]
-    return f"{_note(steps, layers)}\n{_function(_name(design, steps), parameters, body)}", following or link
+    return f"{_note(steps, layers)}\n{_function(_name(design, part), parameters, body)}"
 
 
 def _note(steps: Sequence[Layer], layers: Mapping[str, Kernel]) -> str:
@@ -276,7 +259,7 @@ def _activations(steps: Sequence[Layer], layers: Mapping[str, Kernel]) -> list[s
     return lines
 
 
-def _given(steps: Sequence[Layer], layers: Mapping[str, Kernel], following: _Link | None) -> list[str]:
+def _given(steps: Sequence[Layer], layers: Mapping[str, Kernel], following: Link | None) -> list[str]:
     """What becomes of it."""
     result = steps[-1].outputs[0]
     if following is not None:
@@ -300,7 +283,7 @@ def _one(result: Tensor, channels: int) -> Tensor:
     return Tensor(result.name, (1, channels), result.type)
 
 
-def _around(first: Layer, layer: Kernel, becomes: str, following: _Link | None) -> tuple[list[str], list[str]]:
+def _around(first: Layer, layer: Kernel, becomes: str, following: Link | None) -> tuple[list[str], list[str]]:
     """What an event begins and ends with."""
     if following is not None:
         word = f"{following.sizes}, {following.features.shape[1]}, {following.features.name}_t"

@@ -2,9 +2,14 @@
 
 import math
 from dataclasses import replace
+from functools import reduce
+from operator import or_
 
-from sparsepix_hls.cost.costs import channel_cost, interval
+from sparsepix_hls.cost.costs import FIFO_CONTROL, channel_cost, interval
+from sparsepix_hls.cost.primitives import register
 from sparsepix_hls.cost.result import DesignEstimate, Row, StageEstimate
+from sparsepix_hls.cost.streams import memory
+from sparsepix_hls.cpp.chain_flow import chain_queues
 from sparsepix_hls.design.layout import Design
 from sparsepix_hls.design.schedule import Stage
 from sparsepix_hls.ir.estimate import Estimate
@@ -28,6 +33,8 @@ def estimate_design(design: Design, clock_ns: float) -> DesignEstimate:
             own = [
                 Row(stage.name, design.graph.input.name, "AXI4-Stream", receive_cost(design.input_reduce, stage.rounds))
             ]
+        if stage.kind == "chain" and (queues := chain_queues(stage, design)):
+            own.append(Row(stage.name, "branches", "FIFO", _queues(queues)))
         rows += own
         latency = sum(row.cost.latency_cycles for row in own)
         slowest = max(row.cost.interval_cycles for row in own)
@@ -59,11 +66,17 @@ def _row(stage: Stage, step: Layer, design: Design, logic_ns: float) -> Row:
     if isinstance(step, MakeKernelMap):
         way = ("scan", stage.rounds, design.scan_pixels) if stage.kind == "scan" else ("", 1, 1)
         return Row(stage.name, step.name, "KernelMap", step.cost(LayerDesign(*way), logic_ns))
-    how = design.layers[step.name]
+    how = design.how(step)
     if how.implementation == "overlap":
         how = replace(how, reuse_factor=stage.rounds, parallel=design.scan_pixels)
     words = [type(step).__name__, how.implementation]
     return Row(stage.name, step.name, " ".join(word for word in words if word), step.cost(how, logic_ns))
+
+
+def _queues(queues: list[tuple[int, int]]) -> Estimate:
+    """Streams that hold pixels of several layers, each (places, bits of a word)."""
+    total = reduce(or_, (memory(places, bits) + register(bits) for places, bits in queues))
+    return Estimate(0, 1, round(total.lut) + len(queues) * FIFO_CONTROL, round(total.ff), bram=round(total.bram))
 
 
 def _channels(arrays: list[Array], hand_overs: int) -> Estimate:

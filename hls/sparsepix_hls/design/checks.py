@@ -195,20 +195,14 @@ def stream_problems(graph: Graph, options: Options) -> list[str]:
 
 
 def _branches(graph: Graph) -> list[str]:
-    """Lists that more than one layer reads, or none."""
-    problems = []
-    lists = {
-        layer.outputs[0].name for layer in (input_reduce(graph), *graph.on_lists) if len(layer.outputs[0].shape) == 2
-    }
-    for name in lists:
-        readers = [layer.name for layer in graph.on_lists if name in {array.name for array in layer.inputs}]
-        if len(readers) != 1 or name in {tensor.name for tensor in graph.outputs}:
-            found = f"read by {', '.join(readers)}" if readers else "a result"
-            problems.append(
-                f"{name}: a stream of pixels goes from one layer to the next, found a list that is {found}: use "
-                "'pairs' or 'gather'"
-            )
-    return problems
+    """Lists that are results: their pixels would come in the order of the image, not in the slots of a list."""
+    results = {tensor.name for tensor in graph.outputs}
+    lists = [layer.outputs[0].name for layer in (input_reduce(graph), *graph.on_lists) if layer.outputs[0].shape[1:]]
+    return [
+        f"{name}: a stream of pixels ends in a vector, found a list that is a result: use 'pairs' or 'gather'"
+        for name in lists
+        if name in results
+    ]
 
 
 def _lookup_problems(graph: Graph, options: Options) -> list[str]:

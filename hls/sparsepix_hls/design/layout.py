@@ -1,7 +1,7 @@
 """How a model is laid out in hardware. Every design of a model computes the same bits; latency and area differ."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -96,7 +96,9 @@ class Design:
 
     def how(self, layer: Layer) -> LayerDesign:
         """How a layer is computed; fully parallel where nothing was chosen."""
-        return self.layers.get(layer.name) or LayerDesign("", 1, 1)
+        found = self.layers.get(layer.name) or LayerDesign("", 1, 1)
+        one_by_one = self.streams and layer.joins and len(layer.inputs[0].shape) == 2
+        return replace(found, parallel=1) if one_by_one else found
 
     def setting(self, layer: Layer) -> Setting:
         """What a layer needs to know to find its kernel."""

@@ -1,23 +1,12 @@
 """What a layer does with pixels that come one by one, in row-major order."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 
 Size = tuple[int, int]
-
-
-class Joins(Protocol):
-    """A layer, see ``ir.graph.Layer``."""
-
-    @property
-    def joins(self) -> bool:
-        """Whether it has no work of its own."""
-
-
-Step = TypeVar("Step", bound=Joins)
 Values = Mapping[str, np.ndarray]
 WINDOW, MERGED, WHOLE = "window", "merged", "whole"  # what a body is given, beside features and coords
 
@@ -117,12 +106,18 @@ def centres(window: Window, max_pixels: int, grid: Size) -> int:
     return waiting(window, max_pixels, grid) + 3
 
 
-def grouped(steps: Iterable[Step]) -> list[list[Step]]:
-    """Each layer of a stream with the activations after it."""
-    found: list[list[Step]] = []
-    for step in steps:
-        if step.joins and found:
-            found[-1].append(step)
-        else:
-            found.append([step])
-    return found
+def held(gathers: Window | Cells | None, max_pixels: int, grid: Size) -> int:
+    """Pixels that wait in a layer, at most.
+
+    Args:
+        gathers: what it has to see of other pixels.
+        max_pixels: of the list.
+        grid: rows and columns of the image.
+    """
+    match gathers:
+        case Window():
+            return centres(gathers, max_pixels, grid)
+        case Cells():
+            return 2 * max_pixels + 2  # of an event that is given out, and of one that comes in
+        case _:
+            return 0

@@ -1,6 +1,5 @@
 """Add and Concat: two lists of the same pixels, or two vectors, in one."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,7 +11,13 @@ from sparsepix_hls.cost.primitives import Cost, adder
 from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Layer, Setting
 from sparsepix_hls.ir.kernel import Kernel
+from sparsepix_hls.ir.streams import Streamed
 from sparsepix_hls.ir.tensors import LayerDesign, Tensor
+
+
+def _pixels(output: Tensor, how: LayerDesign) -> int:
+    """Pixels at once; 1 for a vector, or where they come one by one."""
+    return output.shape[0] if len(output.shape) == 2 and how.implementation != "stream" else 1
 
 
 @dataclass(frozen=True)
@@ -39,16 +44,15 @@ class Add(Layer):
 
     def kernel(self, setting: Setting) -> Kernel:
         """See ``Layer.kernel``."""
-        del setting
         sparse = len(self.output.shape) == 2
-        config = {"max_pixels": self.output.shape[0]} if sparse else {}
+        config = {"max_pixels": _pixels(self.output, setting.how)} if sparse else {}
         config |= {"size": self.output.shape[-1]}
         operands = (self.first, self.second)  # both, even where they are one array
         return Kernel(self.name, "Add", "add", "sparse_add" if sparse else "add", config, operands, self.outputs)
 
     def cost(self, how: LayerDesign, logic_ns: float) -> Estimate:
         """See ``Layer.cost``."""
-        items, bits = math.prod(self.output.shape), self.output.type.width
+        items, bits = _pixels(self.output, how) * self.output.shape[-1], self.output.type.width
         return layer_estimate(items * adder(bits), logic_ns, how.reuse_factor, items * bits)
 
     def lower(self, values: Mapping[str, np.ndarray], how: LayerDesign, ports: Any) -> dict[str, np.ndarray]:
@@ -59,6 +63,10 @@ class Add(Layer):
         to = self.output.type.exponent
         terms = [aligned_all(values[t.name], t.type.exponent, to) for t in (self.first, self.second)]
         return {self.output.name: terms[0] + terms[1]}
+
+    def streamed(self) -> Streamed:
+        """See ``Layer.streamed``."""
+        return Streamed(None, lambda v, ports: self.lower(v, LayerDesign("", 1, 1), ports))
 
 
 @dataclass(frozen=True)
@@ -84,9 +92,8 @@ class Concat(Layer):
 
     def kernel(self, setting: Setting) -> Kernel:
         """See ``Layer.kernel``; it is called once for each part."""
-        del setting
         sizes = [part.shape[-1] for part in self.parts]
-        slots, total = self.output.shape[:-1], sum(sizes)
+        slots, total = [_pixels(self.output, setting.how)] * (len(self.output.shape) - 1), sum(sizes)
         parts = tuple((*slots, size, total, sum(sizes[:i])) for i, size in enumerate(sizes))
         function = "sparse_concat" if slots else "concat"
         return Kernel(self.name, "Concat", "concat", function, {}, self.parts, self.outputs, parts=parts)
@@ -103,3 +110,7 @@ class Concat(Layer):
         to = self.output.type.exponent
         parts = [aligned_all(values[part.name], part.type.exponent, to) for part in self.parts]
         return {self.output.name: np.concatenate(parts, axis=-1)}
+
+    def streamed(self) -> Streamed:
+        """See ``Layer.streamed``."""
+        return Streamed(None, lambda v, ports: self.lower(v, LayerDesign("", 1, 1), ports))

@@ -186,17 +186,21 @@ def _chain(chain: Chain, design: Design) -> tuple[float, int]:
         registers += given + 16
         if step.given is None:
             registers += sum(field.bits for field in step.function.outputs)
+    for queue in chain.queues.values():
+        luts += queue.bits * (0.1 if queue.in_blocks else max(0.6, queue.places / 64)) + 25
+        registers += queue.bits + 3 * queue.places.bit_length() + 4
     return luts, registers
 
 
 def _chain_blocks(chain: Chain) -> int:
-    """Blocks of 18 kbit of a stream: the beats that wait, and its windows."""
+    """Blocks of 18 kbit of a stream: the beats that wait, its windows, and long queues."""
     found = -(-chain.beat_bits // BLOCK_WIDTH) if chain.in_blocks else 0
     for step in chain.steps:
         for is_block, words, bits, copies in step.memory:
             if is_block:
                 found += copies * blocks((words - 1).bit_length(), bits)
-    return found
+    long = [queue for queue in chain.queues.values() if queue.in_blocks]
+    return found + sum(blocks((queue.places - 1).bit_length(), queue.bits) for queue in long)
 
 
 def _tree(design: Design, step: int) -> tuple[float, int]:

@@ -10,6 +10,7 @@ from sparsepix_hls.rtl.stages.reductions import largest_tail, scan_hold, scan_in
 OUTPUT_CYCLES = 1  # the register of the output port
 _FIRST_PIXEL = 8  # clocks from a beat to its first pixel in a stream, and for the word that ends an event
 _BETWEEN_EVENTS = 12  # that a stream loses at most: a word that ends an event, and what is wiped
+_QUEUE_CYCLES = 3  # through a queue before a layer that reads several lists, or before one of several readers
 _MOST_PLACES = 16
 
 
@@ -40,7 +41,12 @@ def chain_cycles(chain: Chain, design: Design) -> tuple[int, int]:
     written over what lies in its place before the windows of that are done with.
     """
     pixels, waits = design.input_reduce.max_pixels, [step.waits for step in chain.steps]
-    latency = design.beats - 1 + _FIRST_PIXEL + pixels + sum(waits) + sum(step.latency_cycles for step in chain.steps)
+    after = {design.input_reduce.features.name: design.beats - 1 + _FIRST_PIXEL + pixels}
+    for number, step in enumerate(chain.steps):
+        names = [tensor.name for tensor in step.part.reads]
+        slowest = max(after[name] + (_QUEUE_CYCLES if (name, number) in chain.queues else 0) for name in names)
+        after[step.part.result.name] = slowest + step.waits + step.latency_cycles
+    latency = max(after.values()) + (sum(step.part.ends for step in chain.steps) > 1)
     return latency, max(design.beats, pixels + max(waits)) + _BETWEEN_EVENTS
 
 

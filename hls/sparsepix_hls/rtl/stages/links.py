@@ -24,6 +24,11 @@ class Link:
     grid: Size
 
     @property
+    def pixels(self) -> int:
+        """Of an event, at most."""
+        return min(self.features.shape[0], self.grid[0] * self.grid[1])
+
+    @property
     def row_bits(self) -> int:
         """Bits of a row."""
         return bits_for(self.grid[0])
@@ -56,8 +61,8 @@ class Link:
         return f"{{{width}'({prefix}column), {width}'({prefix}row)}}"
 
     def ports(self, side: str) -> list[str]:
-        """Ports of a module, ``side`` is 'in' or 'out'."""
-        here, back = ("input  logic", "output logic") if side == "in" else ("output logic", "input  logic")
+        """Ports of a module, ``side`` is 'out', or begins with 'in'."""
+        here, back = ("output logic", "input  logic") if side == "out" else ("input  logic", "output logic")
         return [
             f"{here} {side}_valid",
             f"{back} {side}_ready",
@@ -80,6 +85,10 @@ class Link:
         """Connections of a module to such wires."""
         names = ("valid", "ready", "ends", "row", "column", "features")
         return {f"{side}_{name}": f"{prefix}_{name}" for name in names}
+
+    def word(self, prefix: str) -> str:
+        """All of such wires but the handshake, side by side."""
+        return f"{{{', '.join(f'{prefix}_{name}' for name in ('ends', 'row', 'column', 'features'))}}}"
 
     @property
     def sizes(self) -> dict[str, int]:
