@@ -4,6 +4,7 @@ import numpy as np
 
 from onnx_models import ModelBuilder
 from sparsepix_ops import FixedPoint
+from sparsepix_ops.op import DOMAIN
 
 SIGNED = FixedPoint(7, 3)
 
@@ -49,23 +50,26 @@ def residual(pixels=20):
 
 
 def crossed():
-    """A sum and what it is made of side by side, a stride; vectors of the first list, of cells, of the last list."""
+    """Side by side a sum, what it is made of and cells unpooled; a stride; vectors of cells and of two lists."""
     b = ModelBuilder(1, 8, 10).image().reduce(30)
     x, coords = b.value, b.coords
-    vectors = [b.pool("pool", (4, 5), "max").flatten().value]
+    cells = b.pool("pool", (3, 4), "max").conv("conv0", 1).activation("act0", SIGNED).value
+    unpooled = {"domain": DOMAIN, "kernel_shape": (3, 4), "spatial_shape": (8, 10)}
+    up = b.node("SparseUnpool2d", [cells, b.coords, coords], ["up.features"], **unpooled)
+    vectors = [b.global_pool("most", "max").value]
     b.value, b.coords, b.channels, b.spatial = x, coords, 1, (8, 10)
     a = b.conv("conv1", 1, (3, 5)).value
     b.value, b.channels = x, 1
     c = b.conv("conv2", 1).value
     d = b.relu("relu").activation("act", SIGNED).value
     both = joined(b, "Add", [a, d], "sum").value
-    joined(b, "Concat", [both, c, x, a], "side", axis=-1).channels = 4
+    joined(b, "Concat", [both, c, up, a, x], "side", axis=-1).channels = 5
     y = b.strided_conv("conv3", 2, (3, 3), (2, 1)).activation("act2", SIGNED).value
-    vectors.append(b.global_pool("most", "max").value)
+    vectors.append(b.global_pool("more", "max").value)
     b.value = y
     joined(b.conv("conv4", 2), "Add", [b.value, y], "last")
     vectors.append(b.global_pool("mean", "avg").value)
-    joined(b, "Concat", vectors, "vectors", axis=-1).channels = 8
+    joined(b, "Concat", vectors, "vectors", axis=-1).channels = 5
     return b.dense("dense", 3)
 
 

@@ -18,7 +18,7 @@ from sparsepix_hls.cost.primitives import (
 )
 from sparsepix_hls.ir.dims import index_bits
 from sparsepix_hls.ir.estimate import Estimate
-from sparsepix_hls.ir.streams import Cells, Size, Window, waiting
+from sparsepix_hls.ir.streams import Cells, Gathers, Size, Unpooled, Window, waiting
 from sparsepix_hls.ir.tensors import Tensor
 
 _WORD_CYCLES = 4  # from a word of a stream to the next stream, beside what is computed
@@ -59,7 +59,7 @@ def gathering(gathers: Window | Cells, bits: int, merged_bits: int, grid: Size) 
 
 
 def streamed_estimate(
-    gathers: Window | Cells,
+    gathers: Gathers,
     shape: tuple[int, int],
     grid: Size,
     gathered: Cost,
@@ -106,3 +106,18 @@ def cells_estimate(
     gathered = gathering(cells, channels * bits, channels * merged, grid) + joined
     shape = (features.shape[0], channels)
     return streamed_estimate(cells, shape, grid, gathered, mean, logic_ns, channels * merged, products)
+
+
+def unpooled_estimate(unpooled: Unpooled, bits: int, max_pixels: int, grid: Size, logic_ns: float) -> Estimate:
+    """A layer that gives each pixel what its cell has.
+
+    Args:
+        unpooled: what is gathered.
+        bits: of a cell.
+        max_pixels: of the list.
+        grid: rows and columns of the image.
+        logic_ns: what a clock has for logic.
+    """
+    rows, cells = index_bits(grid[0]), -(-grid[1] // unpooled.cell[1])
+    gathered = memory(cells, bits) | equal(rows) | less_than(rows) | mux(cells, 1) | register(cells + bits + 2 * rows)
+    return streamed_estimate(unpooled, (max_pixels, bits), grid, gathered, gate(bits), logic_ns, bits)

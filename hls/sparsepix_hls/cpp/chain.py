@@ -9,7 +9,7 @@ from sparsepix_hls.design.schedule import Stage
 from sparsepix_hls.ir.graph import Layer
 from sparsepix_hls.ir.kernel import Kernel
 from sparsepix_hls.ir.stream_graph import StreamPart
-from sparsepix_hls.ir.streams import Cells, Window
+from sparsepix_hls.ir.streams import Cells, Unpooled, Window
 from sparsepix_hls.ir.tensors import Tensor
 from sparsepix_hls.kernels.constants import fill
 from sparsepix_hls.kernels.text import call, comment, heading, statement
@@ -168,6 +168,12 @@ def _process(part: StreamPart, design: Design, layers: Mapping[str, Kernel], lin
             kind = f"sparsepix::StreamCells<{config}, {features}, {config}::merged_t>"
             gathered = [f"    {config}::merged_t merged[1][{channels}];", partition("merged"), "    bool whole;"]
             step, kept, end = "in, merged, whole, row, column", "", []
+        case Unpooled():
+            cells = taken[0]
+            features, shape = f"{cells.features.name}_t", f"[1][{cells.features.shape[1]}]"
+            kind = f"sparsepix::StreamUnpool<{config}, {features}, {link.word}>"
+            gathered = [f"    {features} merged{shape};", partition("merged")]
+            step, kept, end = "in0, in1, merged, row, column", "", []
         case _:
             pixels = [f"{name}_pixel" for name in ins]
             read = zip(taken, pixels, ins, strict=True)
@@ -223,6 +229,8 @@ def _computed(steps: Sequence[Layer], layers: Mapping[str, Kernel]) -> list[str]
             arguments = ["window", *constants, made.name]
         case "max_of_cell":
             arguments = ["merged", "whole", made.name]
+        case "features_of_cell":
+            arguments = ["merged", made.name]
         case "mean_of_cell":
             arguments = ["merged", *constants, made.name]
         case "add_looked_up":

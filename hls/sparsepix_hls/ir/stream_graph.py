@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sparsepix_hls.ir.graph import Layer
+from sparsepix_hls.ir.streams import Unpooled
 from sparsepix_hls.ir.tensors import Tensor
 
 
@@ -28,6 +29,12 @@ class StreamPart:
         return made
 
     @property
+    def unpools(self) -> bool:
+        """Whether its lists are of other pixels: cells, then pixels."""
+        streamed = self.layers[0].streamed()
+        return streamed is not None and isinstance(streamed.gathers, Unpooled)
+
+    @property
     def ends(self) -> bool:
         """Whether it makes a vector of all pixels, and no list."""
         return len(self.result.shape) == 1
@@ -49,7 +56,11 @@ def stream_parts(steps: Sequence[Layer]) -> list[StreamPart]:
             found[before] = replace(found[before], layers=(*found[before].layers, step))
         else:
             found.append(StreamPart((step,), reads))
-    return found
+    # An unpool reads places alone: those of the list that they came with.
+    made = {steps[0].outputs[1].name: steps[0].outputs[0]}
+    made |= {part.layers[0].outputs[1].name: part.result for part in found if len(part.layers[0].outputs) > 1}
+    fine = [(made[part.layers[0].inputs[-1].name],) if part.unpools else () for part in found]
+    return [replace(part, reads=part.reads + more) for part, more in zip(found, fine, strict=True)]
 
 
 def readers_of(parts: Sequence[StreamPart]) -> dict[str, list[int]]:
@@ -69,8 +80,8 @@ def waiting_places(
     A queue holds an event at least, all its pixels and the end. If it is full, its event has ended for all layers
     before it; an event that has ended comes out of every window and cell without the next one, so what the part waits
     for comes. It also has as many places as layers on the other ways hold, so that events follow each other as without
-    branches. A list that another one is made of is there before it, so what comes with the latter alone needs no more
-    than a short queue.
+    branches. Of lists with the same pixels, one that another is made of is there before it, so that what comes with it
+    alone needs no more than a short queue.
 
     Args:
         parts: the stream.
@@ -91,7 +102,7 @@ def waiting_places(
         for own in part.reads:
             most = 0
             for other in part.reads:
-                if other.name not in sources[own.name]:
+                if other.name not in sources[own.name] or (part.unpools and other is not own):
                     fork = [name for name in ways[other.name] if name in sources[own.name]][-1]
                     most = max(most, pixels[own.name] + 1, _longest(parts, held, fork, other.name))
             if most:

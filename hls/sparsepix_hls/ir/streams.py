@@ -42,6 +42,20 @@ class Cells:
 
 
 @dataclass(frozen=True)
+class Unpooled:
+    """The cell that a pixel lies in, of a second list: ``merged`` [1, channels], 0 where it has none.
+
+    Args:
+        cell: rows and columns of a cell.
+    """
+
+    cell: Size
+
+
+Gathers = Window | Cells | Unpooled
+
+
+@dataclass(frozen=True)
 class Streamed:
     """A layer on a stream of pixels.
 
@@ -54,7 +68,7 @@ class Streamed:
         start: raw integers that sums begin with.
     """
 
-    gathers: Window | Cells | None
+    gathers: Gathers | None
     body: Callable[[Values, Any], Values]
     becomes: Literal["pixels", "vector", "sums"] = "pixels"
     grid: Size = (1, 1)
@@ -62,7 +76,7 @@ class Streamed:
 
     def grid_after(self, grid: Size) -> Size:
         """Rows and columns of the image that its pixels lie on, from those of the pixels that come in."""
-        return (self.gathers.grid if self.gathers is not None else None) or grid
+        return (self.gathers.grid if isinstance(self.gathers, Window | Cells) else None) or grid
 
 
 def cells_config(cells: Cells, channels: int, grid: Size) -> dict[str, int]:
@@ -79,9 +93,9 @@ def cells_config(cells: Cells, channels: int, grid: Size) -> dict[str, int]:
     }
 
 
-def waiting(gathers: Window | Cells | None, max_pixels: int, grid: Size) -> int:
+def waiting(gathers: Gathers | None, max_pixels: int, grid: Size) -> int:
     """Pixels of an event that may have to come before one is known, at most: those of the rows below it in its window,
-    or of its row of cells.
+    those of its row of cells, or all cells.
 
     Args:
         gathers: what a layer has to see of other pixels.
@@ -96,6 +110,8 @@ def waiting(gathers: Window | Cells | None, max_pixels: int, grid: Size) -> int:
                 most = (below // strides[0] + 2) * cells[1]
         case Cells(_, cells, _):
             most = cells[1]
+        case Unpooled(cell):
+            most = -(-grid[0] // cell[0]) * -(-grid[1] // cell[1])  # cells come between the pixels
         case _:
             most = 0
     return min(max_pixels, most)
@@ -106,7 +122,7 @@ def centres(window: Window, max_pixels: int, grid: Size) -> int:
     return waiting(window, max_pixels, grid) + 3
 
 
-def held(gathers: Window | Cells | None, max_pixels: int, grid: Size) -> int:
+def held(gathers: Gathers | None, max_pixels: int, grid: Size) -> int:
     """Pixels that wait in a layer, at most.
 
     Args:

@@ -9,8 +9,10 @@ import numpy as np
 from sparsepix_hls.cost.costs import Estimate, layer_estimate, scaled
 from sparsepix_hls.cost.matrices import POOLED
 from sparsepix_hls.cost.primitives import equal, mux, one_hot_mux, rom
+from sparsepix_hls.cost.streams import unpooled_estimate
 from sparsepix_hls.ir.graph import Layer, Setting
 from sparsepix_hls.ir.kernel import Kernel
+from sparsepix_hls.ir.streams import MERGED, Streamed, Unpooled
 from sparsepix_hls.ir.tensors import LayerDesign, Tensor
 
 
@@ -48,6 +50,13 @@ class SparseUnpool2d(Layer):
     def kernel(self, setting: Setting) -> Kernel:
         """See ``Layer.kernel``. Its image is as large as its cells, so that a partial last one has a number too."""
         (slots, channels), (height, width), (rows, columns) = self.features.shape, self.spatial_shape, self.kernel_size
+        title = f"SparseUnpool2d {rows}x{columns} to {height}x{width}"
+        if setting.how.implementation == "stream":
+            assert setting.grid is not None
+            config = {"channels": channels, "height": height, "width": width, "cell_height": rows}
+            config |= {"cell_width": columns, "grid_height": setting.grid[0], "grid_width": setting.grid[1]}
+            title, kernel = f"{title} pixel by pixel", "features_of_cell"
+            return Kernel(self.name, title, "stream_unpool", kernel, config, self.inputs, self.outputs)
         config = {
             "max_pixels": slots,
             "fine_pixels": self.work,
@@ -59,13 +68,15 @@ class SparseUnpool2d(Layer):
             "reuse_factor": setting.how.reuse_factor,
             "parallel": setting.how.parallel,
         }
-        title = f"SparseUnpool2d {rows}x{columns} to {height}x{width}"
         kernel = "sparse_unpool2d"
         return Kernel(self.name, title, kernel, kernel, config, self.inputs, self.outputs, in_rounds=True)
 
     def cost(self, how: LayerDesign, logic_ns: float) -> Estimate:
         """The cells of the fine pixels, a comparison with each coarse one, and a choice among these."""
         (slots, channels), bits = self.features.shape, self.features.type.width
+        if how.implementation == "stream":
+            cells, grid = Unpooled(self.kernel_size), self.spatial_shape
+            return unpooled_estimate(cells, channels * bits, self.work, grid, logic_ns)
         fine, coarse = self.fine_coords.type.width, self.coords.type.width
         cells = 2 * self.work * rom(2 ** (fine - 1), coarse) + how.parallel * mux(how.reuse_factor, 2 * coarse)
         members = how.parallel * slots * equal(2 * coarse)
@@ -104,3 +115,17 @@ class SparseUnpool2d(Layer):
             here = [both(equal(cell[0], place[0]), equal(cell[1], place[1])) for place in coords]
             found[k] = [selected(here, features[:, channel]) for channel in range(features.shape[1])]
         return {self.output.name: aligned_all(found, self.features.type.exponent, self.output.type.exponent)}
+
+    def streamed(self) -> Streamed | None:
+        """See ``Layer.streamed``; a list that is its own cells has none."""
+        if self.coords == self.fine_coords:
+            return None
+
+        def body(values: Mapping[str, np.ndarray], ports: Any) -> dict[str, np.ndarray]:
+            from sparsepix_hls.rtl.lower.arithmetic import aligned_all
+
+            del ports
+            kinds = self.features.type.exponent, self.output.type.exponent
+            return {self.output.name: aligned_all(values[MERGED], *kinds)}
+
+        return Streamed(Unpooled(self.kernel_size), body)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sparsepix_hls.ir.kernel import sum_type
-from sparsepix_hls.ir.streams import MERGED, WHOLE, WINDOW, Cells, Streamed, Window, centres
+from sparsepix_hls.ir.streams import MERGED, WHOLE, WINDOW, Cells, Streamed, Unpooled, Window, centres
 from sparsepix_hls.rtl.lower.function import Field, unsigned
 from sparsepix_hls.rtl.stages.links import Link
 from sparsepix_hls.rtl.stages.text import bits_for, instance, unused
@@ -126,6 +126,30 @@ def gathering(streamed: Streamed, links: Sequence[Link]) -> Gathered:
                 outs={"out_merged": (merged.bits, "gathered_merged"), "out_whole": (1, "gathered_whole")},
                 memory=((words > LUT_WORDS, words, word, 2),),
             )
+        case Unpooled(cell):
+            cells = links[0]
+            words, merged = 1 << cells.column_bits, Field(MERGED, (1, cells.features.shape[1]), cells.features.type)
+            parameters = image | {
+                "CELL_HEIGHT": cell[0],
+                "CELL_WIDTH": cell[1],
+                "GRID_WIDTH": cells.grid[1],
+                "BITS": merged.bits,
+                "IS_BLOCK": int(words > LUT_WORDS),
+                "GRID_ROW_BITS": cells.row_bits,
+                "GRID_COLUMN_BITS": cells.column_bits,
+            }
+            return Gathered(
+                sides=sides,
+                inputs=(merged,),
+                values={MERGED: "gathered_merged"},
+                **_names("gathered"),
+                row_bits=taken.row_bits,
+                column_bits=taken.column_bits,
+                module="stream_unpool",
+                parameters=parameters | sizes,
+                outs={"out_merged": (merged.bits, "gathered_merged")},
+                memory=((words > LUT_WORDS, words, merged.bits, 1),),
+            )
         case _:
             fields = [link.pixel for link in links]
             values = {field.name: f"{side}_features" for field, side in zip(fields, sides, strict=True)}
@@ -157,7 +181,10 @@ def front(gathered: Gathered) -> list[str]:
     lines += [f"  wire [{gathered.row_bits - 1}:0] {gathered.row};"]
     lines += [f"  wire [{gathered.column_bits - 1}:0] {gathered.column};"]
     lines += [f"  wire [{bits - 1}:0] {wire};" for bits, wire in gathered.outs.values()]
-    names = ("clk", "rst_n", "in_valid", "in_ready", "in_ends", "in_row", "in_column", "in_features", "free", "sent")
+    words = ("valid", "ready", "ends", "row", "column", "features")
+    names = ["clk", "rst_n", "free", "sent", *(f"{side}_{word}" for side in gathered.sides for word in words)]
+    if len(gathered.sides) > 1:  # of the second stream only the places count
+        lines += unused([names.pop()], "unused_features")
     connections = {name: name for name in names}
     connections |= {f"out_{name}": wire for name, wire in _names("gathered").items()}
     connections |= {name: wire for name, (_, wire) in gathered.outs.items()}

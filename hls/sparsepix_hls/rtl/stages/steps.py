@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sparsepix_hls.ir.graph import Layer
 from sparsepix_hls.ir.stream_graph import StreamPart
-from sparsepix_hls.ir.streams import Cells, Streamed, Window, held, waiting
+from sparsepix_hls.ir.streams import Cells, Streamed, Unpooled, Window, held, waiting
 from sparsepix_hls.ir.tensors import LayerDesign, Tensor
 from sparsepix_hls.rtl.lower.function import Field, Function, Slices, trace
 from sparsepix_hls.rtl.lower.layers import Part
@@ -16,7 +16,7 @@ from sparsepix_hls.rtl.stages.gathering import front, gathering
 from sparsepix_hls.rtl.stages.links import Link
 from sparsepix_hls.rtl.stages.text import connected, instance, module_text, port
 
-_GATHER_CLOCKS = {Window: 3, Cells: 1}  # from 'sent' to what is gathered
+_GATHER_CLOCKS = {Window: 3, Cells: 1, Unpooled: 1}  # from 'sent' to what is gathered
 _QUEUE_CLOCKS = 4  # through a queue, and until its place is free again
 
 
