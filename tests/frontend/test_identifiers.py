@@ -152,6 +152,7 @@ def generated(tmp_path_factory):
         designs += [("hls", Options(dense="adders"))]
         designs += [("rtl", Options(reduce="scan", scan_pixels=pixels, reuse_factor=pixels)) for pixels in (1, 2)]
         designs += [("rtl", Options(reduce="stream", reuse_factor=2))]
+        designs += [(backend, Options(conv="stream", io="stream")) for backend in ("hls", "rtl")]
         for i, (backend, options) in enumerate(designs):
             target = folder / f"{number}_{i}"
             translate(path, target, backend=backend, options=options, keep_head=backend == "hls")

@@ -10,7 +10,7 @@ from sparsepix_hls.ir.stream_graph import StreamPart, readers_of, stream_parts, 
 from sparsepix_hls.ir.streams import Size, held
 from sparsepix_hls.ir.tensors import Tensor
 
-_IN_PROCESS = 32  # pixels in the pipeline of a process and in the streams around it, at most
+_IN_PROCESS = 16  # pixels in the pipeline of a process and in the streams around it, at most
 
 
 @dataclass(frozen=True)

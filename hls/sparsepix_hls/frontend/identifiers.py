@@ -22,11 +22,11 @@ _TOP_RESERVED = frozenset(
 )
 # Macros are written so (M_PI, PRId8, I), whatever headers a compiler brings, and so are labels and guards of ours.
 _LIKE_A_MACRO = re.compile(r"[A-Z]([A-Z0-9_]|$)")
-# Lines of an adder graph, and values of a traced function.
-_NUMBERED = re.compile(r"[av][0-9]+(_[0-9]+)?")
+# Lines of an adder graph, values of a traced function, and streams that a process reads or writes.
+_NUMBERED = re.compile(r"[av][0-9]+(_[0-9]+)?|(in|out)[0-9]+(_pixel)?")
 # What a project appends to the names of a model; two names that differ by that alone would meet.
 _DERIVED = re.compile(
-    r"(_(t|config|beat|own|shares|logic|stage[0-9]*|adders|listed|next|rounds?|carried|sums|stream|delays|inner"
+    r"(_(t|config|beats?|pixels?|own|shares|logic|stage[0-9]*|adders|listed|next|rounds?|carried|sums|stream|delays|inner"
     r"|table[0-9]+_[0-9]+|pairs_[0-9]+x[0-9]+(_[0-9]+)?|row_[0-9]+x[0-9]+))+$"
 )
 
