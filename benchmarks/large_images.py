@@ -1,6 +1,6 @@
 """Whole LArTPC windows of 256 x 512 against their cells of 63 x 63: accuracy, latency and area on the same events.
 
-    python benchmarks/large_images.py                           # 6,000 synthetic events, ten minutes on one core
+    python benchmarks/large_images.py                           # 6,000 synthetic events, half an hour on one core
     python benchmarks/large_images.py --output FOLDER           # large_images.csv and large_images.png
     python benchmarks/large_images.py --files FOLDER            # MicroBooNE open samples, whole and in cells
 
@@ -157,7 +157,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=16, help="of each training (default %(default)s)")
     parser.add_argument("--batch", type=int, default=64, help="images a step (default %(default)s)")
     parser.add_argument("--learning-rate", type=float, default=1e-2, help="its largest value (default %(default)s)")
-    parser.add_argument("--pixels", type=int, nargs="+", default=[512], help="N of whole windows (default 512)")
+    parser.add_argument("--pixels", type=int, nargs="+", default=[512, 1536], help="N of whole ones (default 512 1536)")
     parser.add_argument("--cells-pixels", type=int, nargs="+", default=[20, 60], help="N of cells (default 20 60)")
     parser.add_argument("--threshold", type=float, default=0.3, help="of whole windows, of 1 (default %(default)s)")
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="large_images.csv and large_images.png")
