@@ -16,6 +16,7 @@ from sparsepix_hls.layers.input_reduce import input_reduce
 from sparsepix_hls.project.parts import find_part
 from sparsepix_ops import reference
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.op import DOMAIN
 from stream_models import BEATS, MODELS, images_of, residual
 
 
@@ -85,6 +86,10 @@ def test_what_is_no_stream(tmp_path):
     assert "train with selection 'raster'" in refused(largest, tmp_path)
     wide = ModelBuilder(1, 6, 5).image().reduce(5).strided_conv("conv1", 2, (1, 1), (2, 2)).flatten()
     assert "conv1: a SparseStridedConv2d cannot be part of a stream" in refused(wide, tmp_path)
+    cells = small()
+    lists, shapes = [cells.value, cells.coords, cells.coords], {"kernel_shape": (1, 1), "spatial_shape": (6, 5)}
+    cells.value = cells.node("SparseUnpool2d", lists, ["up.features"], domain=DOMAIN, **shapes)
+    assert "up: a SparseUnpool2d cannot be part of a stream" in refused(cells.flatten(), tmp_path)
 
 
 def test_a_list_as_result_is_no_stream(tmp_path):
