@@ -47,11 +47,11 @@ CASES = [
     ("stream_queue", {"BITS": 4, "PLACES": 5}, 5),
     ("stream_credit", {"PLACES": 3}, 4),
 ]
-PIXELS = {"HEIGHT": 2, "WIDTH": 3, "BITS": 2, "PLACES": 8, "ROW_BITS": 1, "COLUMN_BITS": 2}
+PIXELS = {"HEIGHT": 2, "WIDTH": 2, "BITS": 1, "PLACES": 8, "ROW_BITS": 1, "COLUMN_BITS": 1}
 # For so many clocks from reset, with any stalls; that events are counted alike at both ends no assertion says.
 BOUNDED = [
-    ("stream_pixels", PIXELS | {"MAX_PIXELS": 2, "BEAT_PIXELS": 3, "BEATS": 2, "CHUNK": 2}, 14),
-    ("stream_pixels", PIXELS | {"MAX_PIXELS": 3, "BEAT_PIXELS": 4, "BEATS": 2, "CHUNK": 4}, 14),
+    ("stream_pixels", PIXELS | {"MAX_PIXELS": 1, "BEAT_PIXELS": 2, "BEATS": 2}, 12),
+    ("stream_pixels", PIXELS | {"MAX_PIXELS": 3, "BEAT_PIXELS": 3, "BEATS": 2, "CHUNK": 2}, 10),
 ]
 TOP = LARGEST | {"BEAT_PIXELS": 3, "BEATS": 2, "MAX_PIXELS": 2}
 # What one could get wrong: the proof has to find it.
@@ -87,12 +87,12 @@ FAULTS = [
     ),
     ("stream_queue", "count != '0 && (!out_valid || out_ready)", "count != '0", {"BITS": 4, "PLACES": 3}),
     ("stream_credit", "COUNT_BITS'(PLACES)", "COUNT_BITS'(PLACES + 1)", {"PLACES": 2}),
-    ("stream_pixels", "!(full && ends == '0)", "!full", PIXELS | {"MAX_PIXELS": 1, "BEAT_PIXELS": 3, "BEATS": 2}),
+    ("stream_pixels", "!(full && ends == '0)", "!full", PIXELS | {"MAX_PIXELS": 1, "BEAT_PIXELS": 2, "BEATS": 2}),
     (
         "stream_pixels",
         "at - PLACE_BITS'(WIDTH)",
         "at",
-        PIXELS | {"MAX_PIXELS": 3, "BEAT_PIXELS": 4, "BEATS": 2, "CHUNK": 4},
+        PIXELS | {"MAX_PIXELS": 3, "BEAT_PIXELS": 3, "BEATS": 2, "CHUNK": 2},
     ),
 ]
 
