@@ -8,6 +8,7 @@ import pytest
 import sparsepix_hls as hls
 from onnx_models import ModelBuilder
 from sparsepix_hls.design.options import LayerOptions
+from sparsepix_hls.rtl.emit.writer import VERILOG
 from sparsepix_hls.rtl.tools.synthesis import yosys_command
 from sparsepix_ops.errors import SparsePixError
 
@@ -81,6 +82,16 @@ def test_a_path_would_be_found(tmp_path):
     top.write_text(top.read_text().replace("m_axis_tlast = 1'b1", "m_axis_tlast = m_axis_tready | s_axis_tdata[0]"))
     netlist = netlist_of(project)
     assert reached(netlist, "m_axis_tlast") == {"m_axis_tready", "s_axis_tdata"}
+
+
+@pytest.mark.verilator
+@pytest.mark.parametrize(("beats", "hold", "interval"), [(1, 0, 1), (1, 0, 8), (16, 0, 16), (3, 2, 8), (1, 12, 16)])
+def test_a_gate_of_any_pace_is_free_of_warnings(beats, hold, interval):
+    """A counter that fills its bits must be compared with nothing that it never exceeds."""
+    values = {"BEATS": beats, "HOLD": hold, "INTERVAL": interval, "PLACES": 4}
+    command = ["verilator", "--lint-only", "-Wall", *(f"-G{name}={value}" for name, value in values.items())]
+    done = subprocess.run([*command, VERILOG / "event_gate.sv"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.verilator

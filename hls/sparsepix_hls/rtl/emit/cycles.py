@@ -9,7 +9,7 @@ from sparsepix_hls.rtl.stages.reductions import largest_tail, scan_hold, scan_in
 
 OUTPUT_CYCLES = 1  # the register of the output port
 _FIRST_PIXEL = 8  # clocks from a beat to its first pixel in a stream, and for the word that ends an event
-_BETWEEN_EVENTS = 12  # that a stream loses at most: a word that ends an event, and what is wiped
+_BETWEEN_EVENTS = 14  # that a stream loses at most: a word that ends an event, and what is wiped
 _QUEUE_CYCLES = 3  # through a queue before a layer that reads several lists, or before one of several readers
 _MOST_PLACES = 16
 

@@ -20,13 +20,18 @@ module event_gate #(
   localparam int WAIT_BITS = INTERVAL > 1 ? $clog2(INTERVAL) : 1;
   localparam int FREE_BITS = $clog2(PLACES + 1);
   localparam logic [BEAT_BITS-1:0] LAST = BEAT_BITS'(BEATS - 1);
-  localparam logic [WAIT_BITS-1:0] SOON = WAIT_BITS'(INTERVAL - 1 - HOLD);
 
   logic [BEAT_BITS-1:0] beat, next_beat;
   logic [WAIT_BITS-1:0] waits, next_waits;  // clocks until a last beat may come
   logic [FREE_BITS-1:0] free, next_free;
+  wire soon;  // a beat that is not the last may come
   wire ends = beat_valid && beat == LAST;
   assign beat_valid = in_valid && in_ready;
+
+  generate
+    if (HOLD == 0) assign soon = 1'b1;
+    else assign soon = next_waits <= WAIT_BITS'(INTERVAL - 1 - HOLD);
+  endgenerate
 
   always_comb begin
     next_beat = beat;
@@ -48,6 +53,6 @@ module event_gate #(
       beat <= next_beat;
       waits <= next_waits;
       free <= next_free;
-      in_ready <= next_waits <= SOON && (next_beat != LAST || (next_waits == '0 && next_free != '0));
+      in_ready <= soon && (next_beat != LAST || (next_waits == '0 && next_free != '0));
     end
 endmodule
