@@ -8,10 +8,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
+from sparsepix_hls.cpp.estimate import estimate_design
 from sparsepix_hls.design.layout import Design, Loops
 from sparsepix_hls.design.options import AUTO, Options
 from sparsepix_hls.flow.backends import DEFAULT_BACKEND, BackendName, backend_design, find_backend
-from sparsepix_hls.flow.fits import by_formula, share_of
+from sparsepix_hls.flow.fits import at_most, share_of
 from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Graph, Layer
 from sparsepix_hls.layers.input_reduce import InputReduce, input_reduce
@@ -109,7 +110,7 @@ def explore(
         if layout in seen:  # another way to ask for it
             continue
         seen.append(layout)
-        if share_of(by_formula(design, clock_ns, way), part) > _MOST_FILLED:
+        if share_of(at_most(estimate_design(design, clock_ns).total, design, way), part) > _MOST_FILLED:
             first_error = first_error or SparsePixError(
                 f"model {graph.name}: no design was found that fits {part.name}: use fewer max_pixels or a larger part"
             )

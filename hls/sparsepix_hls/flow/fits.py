@@ -31,6 +31,7 @@ class _Way:
 
     options: Options
     total: Estimate
+    most: Estimate  # of it
     share: float  # of the part, whatever there is least of
     area: int
 
@@ -70,8 +71,8 @@ def chosen_options(
         return options, ()
     best = min(fitting, key=lambda one: (one.total.latency_cycles, one.area))
     return best.options, (
-        f"all layers parallel, by pairs of pixels, would need {needs_of(asked.total, part, FILLED)} of {part.name}: "
-        f"built as {' '.join(as_words(best.options))}; --conv pairs keeps to pairs",
+        f"all layers parallel, by pairs of pixels, would need up to {needs_of(asked.most, part, FILLED)} of "
+        f"{part.name}: built as {' '.join(as_words(best.options))}; --conv pairs keeps to pairs",
     )
 
 
@@ -126,20 +127,20 @@ def _estimated(graph: Graph, options: Options, clock_ns: float, way: Backend, pa
         design, _ = backend_design(graph, options, clock_ns, way)
     except SparsePixError:
         return None
-    total = by_formula(design, clock_ns, way)
+    total = estimate_design(design, clock_ns).total
     area = total.lut + _LUTS_A_DSP * total.dsp + _LUTS_A_BLOCK * total.bram
-    return _Way(options, total, share_of(total, part), area)
+    most = at_most(total, design, way)
+    return _Way(options, total, most, share_of(most, part), area)
 
 
-def by_formula(design: Design, clock_ns: float, way: Backend) -> Estimate:
-    """The most that a design needs, without tracing its circuit.
+def at_most(total: Estimate, design: Design, way: Backend) -> Estimate:
+    """The most that a design needs, whose circuit was not traced.
 
     Args:
+        total: by the formulas for C++.
         design: the model and its layout.
-        clock_ns: clock period.
         way: the backend.
     """
-    total = estimate_design(design, clock_ns).total
     if way.name != "rtl" or design.streams:
         return total
     # Its products are LUTs, but for those that 'dsp' allows.

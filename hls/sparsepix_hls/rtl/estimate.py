@@ -35,6 +35,8 @@ KIND = "estimate of the RTL: cycles exact, LUTs counted, not synthesized"
 STREAM_KIND = "estimate of the RTL: cycles of a full list that comes with the last beat, LUTs counted, not synthesized"
 # LUTs a bit for each kind of work; a selection between a value and 0 fits into the LUTs of the adder after it.
 FACTORS = {"adder": 1.0, "constant": 0.4, "product": 1.0, "table": 1.0, "select": 0.1, "logic": 0.4, "pick": 1.0}
+_TURN = 0.8  # LUTs a bit and step of a window that is turned, set by windows of 3x3 and 7x7 that Yosys mapped
+_TAG_BITS = 14  # of a word of a window, about
 # Look-up tables for one of six inputs: those of four take more. Set by a model of 24 x 24 pixels that Yosys mapped.
 LUTS: dict[Fabric, float] = {"amd": 1.0, "ecp5": 1.75, "gowin": 1.75}
 
@@ -178,8 +180,11 @@ def _chain(chain: Chain, design: Design) -> tuple[float, int]:
         for is_block, words, bits, copies in step.memory:
             if not is_block:
                 luts += copies * bits * words / 64
-            # What is read is compared with its tag, and turned to its place in the window.
-            luts += copies * (bits + 6) * 0.7 + 120
+            if copies > 2:  # of a window: what is read is compared with its tag, and turned in steps to its place
+                turns = 2 * math.ceil(math.log2(copies) / 2)
+                luts += copies * (_TURN * turns * max(bits - _TAG_BITS, 1) + 23) + 70
+            else:
+                luts += copies * (bits + 6) * 0.7 + 120
             registers += copies * bits + 60
         given = step.given.word_bits if step.given is not None else 0
         luts += given * 0.6 + 20

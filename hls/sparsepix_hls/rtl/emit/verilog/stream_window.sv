@@ -47,6 +47,7 @@ module stream_window #(
   localparam int ROWS = 2 * KERNEL_HEIGHT;  // that a half of the memories holds
   localparam int SLOT_BITS = $clog2(ROWS);
   localparam int ACROSS_BITS = KERNEL_WIDTH > 1 ? $clog2(KERNEL_WIDTH) : 1;
+  localparam int DOWN_STEPS = $clog2(KERNEL_HEIGHT), SIDE_STEPS = $clog2(KERNEL_WIDTH);  // of a window that is turned
   localparam int ADDRESS_BITS = GROUP_BITS + 2;  // half, which of two rows, group of columns
   localparam int GENERATION_BITS = 6;
   localparam int TAG_BITS = 1 + GENERATION_BITS + ROW_BITS;
@@ -253,9 +254,19 @@ module stream_window #(
   logic [KERNEL_HEIGHT-1:0] upper, in_image, in_image_1, in_image_2;
   logic [KERNEL_WIDTH*GROUP_BITS-1:0] group;
   logic [KERNEL_WIDTH-1:0] in_line, in_line_1, in_line_2;
+  // memories that lie before the first row and before the first column of the window
+  logic [DOWN_STEPS:0] down, down_1, down_2;
+  logic [SIDE_STEPS:0] side, side_1, side_2;
   always_comb begin
     logic signed [DOWN_BITS-1:0] row;
     logic signed [SIDE_BITS-1:0] column;
+    down = '0;
+    for (int slot = 0; slot < ROWS; slot++)
+      if (head_slot == SLOT_BITS'(slot)) down |= (DOWN_STEPS + 1)'((slot + ROWS - ABOVE) % KERNEL_HEIGHT);
+    side = '0;
+    for (int across = 0; across < KERNEL_WIDTH; across++)
+      if (head_across == ACROSS_BITS'(across))
+        side |= (SIDE_STEPS + 1)'((across + KERNEL_WIDTH - BEFORE) % KERNEL_WIDTH);
     for (int i = 0; i < KERNEL_HEIGHT; i++) begin
       row = '0;
       upper[i] = 1'b0;
@@ -286,8 +297,6 @@ module stream_window #(
   logic [GENERATION_BITS-1:0] head_generation, generation_1, generation_2;
   logic [LINE_BITS-1:0] line_1, line_2;
   logic [PLACE_BITS-1:0] place_1, place_2;
-  logic [SLOT_BITS-1:0] slot_1, slot_2;
-  logic [ACROSS_BITS-1:0] across_1, across_2;
   logic [AREA*ADDRESS_BITS-1:0] read_at;
   always_ff @(posedge clk) begin
     if (!rst_n) begin
@@ -303,8 +312,8 @@ module stream_window #(
     end
     {ends_1, line_1, place_1, generation_1} <= {head_ends, head_line, head_place, head_generation};
     {ends_2, line_2, place_2, generation_2} <= {ends_1, line_1, place_1, generation_1};
-    {wanted_1, in_image_1, in_line_1, slot_1, across_1} <= {wanted, in_image, in_line, head_slot, head_across};
-    {wanted_2, in_image_2, in_line_2, slot_2, across_2} <= {wanted_1, in_image_1, in_line_1, slot_1, across_1};
+    {wanted_1, in_image_1, in_line_1, down_1, side_1} <= {wanted, in_image, in_line, down, side};
+    {wanted_2, in_image_2, in_line_2, down_2, side_2} <= {wanted_1, in_image_1, in_line_1, down_1, side_1};
     for (int i = 0; i < KERNEL_HEIGHT; i++)
       for (int j = 0; j < KERNEL_WIDTH; j++)
         read_at[(i*KERNEL_WIDTH+j)*ADDRESS_BITS+:ADDRESS_BITS] <=
@@ -325,30 +334,39 @@ module stream_window #(
   endgenerate
 
   // --- clock 3: what counts, turned so that the window begins with its first row and column
-  logic [AREA*BITS-1:0] counted, turned, window;
+  // (by one, by two, by four: two such steps are a LUT a bit). Whether a word counts is turned with it.
+  localparam int VALUE_BITS = BITS + 1;
+  localparam int LINE = KERNEL_WIDTH * VALUE_BITS;
+  logic [AREA*VALUE_BITS-1:0] turned, moved;
+  logic [AREA*BITS-1:0] window;
   always_comb begin
     logic [TAG_BITS-1:0] tag;
     logic [BITS-1:0] value;
+    logic counts;
     for (int i = 0; i < KERNEL_HEIGHT; i++)
       for (int j = 0; j < KERNEL_WIDTH; j++) begin
         {tag, value} = read[(i*KERNEL_WIDTH+j)*(TAG_BITS+BITS)+:TAG_BITS+BITS];
-        counted[(i*KERNEL_WIDTH+j)*BITS+:BITS] =
-            tag == {1'b1, generation_2, wanted_2[i*ROW_BITS+:ROW_BITS]} && in_image_2[i] && in_line_2[j] ? value : '0;
+        counts = tag == {1'b1, generation_2, wanted_2[i*ROW_BITS+:ROW_BITS]} && in_image_2[i] && in_line_2[j];
+        turned[i*LINE+j*VALUE_BITS+:VALUE_BITS] = {counts, value};
       end
-    turned = '0;
-    for (int slot = 0; slot < ROWS; slot++)
-      if (slot_2 == SLOT_BITS'(slot))
-        for (int i = 0; i < KERNEL_HEIGHT; i++)
-          turned[i*KERNEL_WIDTH*BITS+:KERNEL_WIDTH*BITS] |=
-              counted[(slot+i+ROWS-ABOVE)%KERNEL_HEIGHT*KERNEL_WIDTH*BITS+:KERNEL_WIDTH*BITS];
-    window = '0;
-    for (int across = 0; across < KERNEL_WIDTH; across++)
-      if (across_2 == ACROSS_BITS'(across))
-        for (int i = 0; i < KERNEL_HEIGHT; i++)
-          for (int j = 0; j < KERNEL_WIDTH; j++)
-            window[(i*KERNEL_WIDTH+j)*BITS+:BITS] |=
-                turned[(i*KERNEL_WIDTH+(across+j+KERNEL_WIDTH-BEFORE)%KERNEL_WIDTH)*BITS+:BITS];
+    moved = '0;
+    for (int step = 0; step < DOWN_STEPS; step++) begin
+      for (int i = 0; i < KERNEL_HEIGHT; i++)
+        moved[i*LINE+:LINE] = turned[(i+(1<<step))%KERNEL_HEIGHT*LINE+:LINE];
+      if (down_2[step]) turned = moved;
+    end
+    for (int step = 0; step < SIDE_STEPS; step++) begin
+      for (int i = 0; i < KERNEL_HEIGHT; i++)
+        for (int j = 0; j < KERNEL_WIDTH; j++)
+          moved[i*LINE+j*VALUE_BITS+:VALUE_BITS] = turned[i*LINE+(j+(1<<step))%KERNEL_WIDTH*VALUE_BITS+:VALUE_BITS];
+      if (side_2[step]) turned = moved;
+    end
+    for (int k = 0; k < AREA; k++) begin
+      {counts, value} = turned[k*VALUE_BITS+:VALUE_BITS];
+      window[k*BITS+:BITS] = counts ? value : '0;
+    end
   end
+  wire unused_turns = &{1'b0, down_2[DOWN_STEPS], side_2[SIDE_STEPS]};
   always_ff @(posedge clk) begin
     out_window <= window;
     {out_ends, out_row, out_column} <= {ends_2, line_2, place_2};
