@@ -269,7 +269,9 @@ def test_utilization_warnings_and_json(tmp_path):
 def test_explored_designs(tmp_path):
     graph = graph_of(neutrino(20, *EIGHT), tmp_path)
     points = explore(graph, Options(), CLOCK)
-    assert {point.options.reduce for point in points} == {"scan", "stream", "tree"}
+    ways = {point.options.reduce if point.options.conv == "auto" else point.options.conv for point in points}
+    assert ways == {"scan", "stream", "tree"}
+    assert {point.options.conv for point in points} == {"auto", "stream"}
     for point in points:
         better = [
             p for p in points

@@ -20,7 +20,8 @@ MOST = 12  # designs that are scheduled: each takes a minute, or several where t
 def schedule_points(
     graph: Graph, points: Sequence[Point], clock_ns: float, part: Part, console: Console
 ) -> tuple[Point, ...]:
-    """Schedule the C++ of designs that are not beaten, at most ``MOST`` of them, evenly from fast to small.
+    """Schedule the C++ of designs that are not beaten, at most ``MOST`` of them, evenly from fast to small; streams of
+    pixels have no schedule.
 
     Args:
         graph: the model.
@@ -36,7 +37,7 @@ def schedule_points(
         SparsePixError: ziglang or llvmlite is missing, or the C++ of a design has something that the schedule does not
             know.
     """
-    best = [point for point in points if point.best]
+    best = [point for point in points if point.best and point.options.conv != "stream"]  # its loops end with the data
     chosen = best[:: max(-(-len(best) // MOST), 1)]
     steps = track(chosen, "scheduling", console=console)
     found = {point.command: _schedule(graph, point, clock_ns, part) for point in steps}
