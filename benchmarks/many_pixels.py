@@ -169,6 +169,8 @@ def picture(rows: list[dict]) -> Figure:
         axes.set_ylabel(label)
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        few = "25" if key == "latency" else ""  # a range with one power of ten in it
+        axes.yaxis.set_minor_formatter(lambda value, _, few=few: f"{value:,.0f}" if f"{value:.0f}"[0] in few else "")
         axes.grid(visible=True, which="both", color="#eeeeee")
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(fontsize=8, frameon=False)
