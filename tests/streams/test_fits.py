@@ -10,7 +10,7 @@ import sparsepix_hls as hls
 from onnx_models import ModelBuilder
 from sparsepix_hls.cli.main import main
 from sparsepix_hls.design.options import LayerOptions, Options
-from sparsepix_hls.flow.backends import find_backend
+from sparsepix_hls.flow.backends import backend_design, find_backend
 from sparsepix_hls.flow.explore import explore
 from sparsepix_hls.flow.fits import chosen_options, that_fit
 from sparsepix_hls.flow.report import read_report
@@ -124,3 +124,11 @@ def test_nothing_to_offer(tmp_path):
     project = hls.translate(path, tmp_path / "net", "xc7z020")
     (warning,) = read_report(project.directory)["estimate"]["warnings"]
     assert warning.endswith("of xc7z020: use more reuse (--target-interval), fewer max_pixels, or a larger part")
+
+
+def test_a_stream_keeps_what_was_asked_of_other_layers(large):
+    graph, way = read_model(large).graph, find_backend("rtl")
+    own = {"dense1": LayerOptions(reuse_factor=2)}
+    options, _ = chosen_options(graph, Options(target_interval=100, layers=own), 5.0, way, find_part("xcvu9p"))
+    assert (options.conv, options.target_interval, dict(options.layers)) == ("stream", 100, own)
+    assert backend_design(graph, options, 5.0, way)[0].how(graph.layers[-1]).reuse_factor == 2

@@ -15,6 +15,7 @@ from sparsepix_hls.design.options import (
     AUTO,
     CLOCK_UNCERTAINTY,
     REDUCTIONS,
+    LayerOptions,
     Options,
 )
 from sparsepix_hls.design.rewrites import lookup_partner, overlap_candidate, with_activations_next, with_lookups
@@ -152,8 +153,8 @@ def _flatten(graph: Graph, layer: SparseFlatten, options: Options, logic_ns: flo
     dense = lookup_partner(graph, layer)
     if dense is None:
         return "scatter"
-    if streams:
-        return "lookup"
+    if streams:  # joined to the flatten, a dense layer has neither rounds nor implementations
+        return "lookup" if asked_of(dense, options) == LayerOptions() else "scatter"
     joined = next(
         found
         for found in with_lookups(graph, [layer.name]).layers

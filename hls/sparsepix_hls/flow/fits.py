@@ -88,8 +88,8 @@ def _smallest(
         return options, ()
     by_pairs = "" if asked is None else f", {asked.total.lut:,} by pairs"
     return stream.options, (
-        f"pixels go one by one (--io stream --conv stream): {stream.total.lut:,} LUT by a formula{by_pairs}; "
-        "--conv pairs keeps to pairs",
+        f"pixels go one by one (--io stream --conv stream): {stream.total.lut:,} LUT by a formula{by_pairs}; the time "
+        "of an event depends on its pixels; --conv pairs keeps to pairs",
     )
 
 
@@ -108,8 +108,8 @@ def _open(graph: Graph, options: Options) -> bool:
 
 
 def _as_stream(options: Options) -> Options:
-    """The same with pixels that go one by one; a stream has its own time, whatever the target."""
-    return replace(options, conv="stream", io="stream", reduce=AUTO, scan_pixels=None, target_interval=None, layers={})
+    """The same with pixels that go one by one; a target is that of the layers behind the stream, too."""
+    return replace(options, conv="stream", io="stream", reduce=AUTO, scan_pixels=None)
 
 
 def _others(graph: Graph, options: Options, way: Backend) -> Iterator[Options]:
@@ -118,7 +118,7 @@ def _others(graph: Graph, options: Options, way: Backend) -> Iterator[Options]:
     slots = input_reduce(graph).max_pixels
     if slots <= _MOST_PAIRS:
         for rounds in (slots, 4 * slots) if way.loops.folds else (slots,):
-            yield replace(options, reuse_factor=None, layers={}, target_interval=rounds + way.loops.restart)
+            yield replace(options, target_interval=rounds + way.loops.restart)
 
 
 def _estimated(graph: Graph, options: Options, clock_ns: float, way: Backend, part: Part) -> _Way | None:
@@ -164,7 +164,7 @@ def that_fit(graph: Graph, options: Options, clock_ns: float, way: Backend, part
         part: the FPGA.
     """
     found: list[tuple[Estimate, str]] = []
-    for one in _others(graph, replace(options, reuse_factor=None, layers={}), way):
+    for one in _others(graph, replace(options, reuse_factor=None, target_interval=None, layers={}), way):
         try:
             design, _ = backend_design(graph, one, clock_ns, way)
         except SparsePixError:
