@@ -11,6 +11,10 @@ import sparsepix_hls as hls
 from onnx_models import ModelBuilder
 from output_checks import refusal
 from random_networks import hard_images
+from sparsepix_hls.flow.backends import find_backend
+from sparsepix_hls.flow.fits import chosen_options
+from sparsepix_hls.frontend.reader import read_model
+from sparsepix_hls.project.parts import find_part
 from sparsepix_ops import reference
 from sparsepix_ops.fixed_point import FixedPoint
 
@@ -62,6 +66,13 @@ def test_wider_than_any_tool_takes(tmp_path):
     message = refusal(hls.translate, path, tmp_path / "project")
     assert "an ap_uint of 5,002 bits: Vitis HLS takes at most 4,096" in message
     assert not (tmp_path / "project").exists()
+
+
+def test_the_port_of_a_stream_that_is_chosen(tmp_path):
+    """As many pixels a beat as a port may be wide."""
+    graph, part = read_model(wide_model(tmp_path / "net.onnx", 600)).graph, find_part("xcvu9p")
+    options, _ = chosen_options(graph, hls.Options(target_interval=100_000), 5.0, find_backend("hls"), part)
+    assert (options.conv, options.pixels_per_cycle) == ("stream", 4096 // 12)
 
 
 def test_what_is_narrow_needs_no_definition(tmp_path):

@@ -88,12 +88,7 @@ FAULTS = [
     ("stream_queue", "count != '0 && (!out_valid || out_ready)", "count != '0", {"BITS": 4, "PLACES": 3}),
     ("stream_credit", "COUNT_BITS'(PLACES)", "COUNT_BITS'(PLACES + 1)", {"PLACES": 2}),
     ("stream_pixels", "!(full && ends == '0)", "!full", PIXELS | {"MAX_PIXELS": 1, "BEAT_PIXELS": 2, "BEATS": 2}),
-    (
-        "stream_pixels",
-        "at - PLACE_BITS'(WIDTH)",
-        "at",
-        PIXELS | {"MAX_PIXELS": 3, "BEAT_PIXELS": 3, "BEATS": 2, "CHUNK": 2},
-    ),
+    ("stream_pixels", "(MAX_PIXELS - 1);", "(MAX_PIXELS);", PIXELS | {"MAX_PIXELS": 1, "BEAT_PIXELS": 2, "BEATS": 2}),
 ]
 
 
