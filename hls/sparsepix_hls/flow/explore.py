@@ -12,7 +12,7 @@ from sparsepix_hls.cpp.estimate import estimate_design
 from sparsepix_hls.design.layout import Design, Loops
 from sparsepix_hls.design.options import AUTO, Options
 from sparsepix_hls.flow.backends import DEFAULT_BACKEND, BackendName, backend_design, find_backend
-from sparsepix_hls.flow.fits import at_most, share_of
+from sparsepix_hls.flow.fits import as_stream, at_most, share_of
 from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Graph, Layer
 from sparsepix_hls.layers.input_reduce import InputReduce, input_reduce
@@ -141,8 +141,8 @@ def _variants(graph: Graph, options: Options, built: tuple[str, ...], loops: Loo
             found += [replace(base, reuse_factor=factor) for factor in factors]
             found += [replace(base, target_interval=factor + loops.restart) for factor in factors]
     if options.conv == AUTO and options.io != "parallel" and options.reduce == AUTO:
-        one_by_one = replace(options, conv="stream", io="stream", reduce=AUTO, reuse_factor=None, target_interval=None)
-        found += [replace(one_by_one, scan_pixels=None, pixels_per_cycle=pixels) for pixels in sorted(lanes)]
+        one_by_one = as_stream(graph, replace(options, reuse_factor=None, target_interval=None))
+        found += [replace(one_by_one, pixels_per_cycle=pixels) for pixels in sorted(lanes)]
     return found
 
 

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from sparsepix_hls.cpp.estimate import estimate_design
+from sparsepix_hls.cpp.writer import MOST_BITS
 from sparsepix_hls.design.layout import Design
 from sparsepix_hls.design.options import AUTO, LayerOptions, Options
 from sparsepix_hls.flow.backends import Backend, backend_design
-from sparsepix_hls.flow.report import needs_of, too_large, utilization
+from sparsepix_hls.flow.report import RESOURCES, needs_of, too_large, utilization
 from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Graph
 from sparsepix_hls.layers.input_reduce import input_reduce
@@ -22,7 +23,6 @@ from sparsepix_ops.system.options import as_words
 FILLED = 0.8  # of a part, at most, by a design that nobody asked for: a fuller one is hard to place and route
 _TRACED = 1.4  # times the LUTs of the formulas that all pairs take as RTL, at most (0.7 to 1.4 measured)
 _MOST_PAIRS = 100  # pixels of which all pairs are traced in seconds, if it is in many rounds
-_BEAT_BITS = 4096  # of a port that HLS takes (UG1399, 'Arbitrary Precision Integer Types')
 _LUTS_A_DSP, _LUTS_A_BLOCK = 100, 250  # what others count when two designs are compared, about as an FPGA has them
 
 
@@ -82,7 +82,7 @@ def _smallest(
 ) -> tuple[Options, tuple[str, ...]]:
     """Pairs or a stream for a target interval."""
     target = options.target_interval
-    stream = _estimated(graph, _as_stream(graph, options), clock_ns, way, part)
+    stream = _estimated(graph, as_stream(graph, options), clock_ns, way, part)
     if target is None or stream is None or stream.total.interval_cycles > target:
         return options, ()
     if asked is not None and asked.area <= stream.area:
@@ -108,13 +108,17 @@ def _open(graph: Graph, options: Options) -> bool:
     )
 
 
-def _as_stream(graph: Graph, options: Options) -> Options:
+def as_stream(graph: Graph, options: Options) -> Options:
     """The same with pixels that go one by one, a row in a beat or as much of it as a port may be wide.
 
     A target stays that of the layers behind the stream.
+
+    Args:
+        graph: the model.
+        options: what else is asked for.
     """
     channels, _, width = graph.input.shape
-    most, pixels = _BEAT_BITS // (channels * graph.input.type.width), options.pixels_per_cycle
+    most, pixels = MOST_BITS // (channels * graph.input.type.width), options.pixels_per_cycle
     if pixels is None and width > most:
         pixels = max(most, 1)
     return replace(options, conv="stream", io="stream", reduce=AUTO, scan_pixels=None, pixels_per_cycle=pixels)
@@ -122,7 +126,7 @@ def _as_stream(graph: Graph, options: Options) -> Options:
 
 def _others(graph: Graph, options: Options, way: Backend) -> Iterator[Options]:
     """What fits where all pairs in parallel do not: a stream, or pairs in rounds."""
-    yield _as_stream(graph, options)
+    yield as_stream(graph, options)
     slots = input_reduce(graph).max_pixels
     if slots <= _MOST_PAIRS:
         for rounds in (slots, 4 * slots) if way.loops.folds else (slots,):
@@ -158,7 +162,7 @@ def at_most(total: Estimate, design: Design, way: Backend) -> Estimate:
 def share_of(total: Estimate, part: Part) -> float:
     """How much of a part a design needs, of what there is least of; 0 for a part that is not known."""
     shares = utilization(total, part) or {}
-    return max((shares[name] for name in ("lut", "ff", "dsp", "bram") if name in shares), default=0.0)
+    return max((shares[name] for name in RESOURCES if name in shares), default=0.0)
 
 
 def that_fit(graph: Graph, options: Options, clock_ns: float, way: Backend, part: Part) -> tuple[str, ...]:

@@ -65,6 +65,9 @@ def make_report(
     }
 
 
+RESOURCES = ("lut", "ff", "dsp", "bram")  # that a part has so many of
+
+
 def utilization(total: Estimate, part: Part) -> dict[str, float] | None:
     """Share of a part's resources, 1.0 is all of them; None for a part that the table does not have.
 
@@ -84,7 +87,7 @@ def utilization(total: Estimate, part: Part) -> dict[str, float] | None:
 def needs_of(total: Estimate, part: Part, most: float = 1.0) -> str:
     """What an estimate needs more of than this share of a part; '' if nothing, or the part is not known."""
     shares = utilization(total, part) or {}
-    over = [name for name in ("lut", "ff", "dsp", "bram") if shares.get(name, 0) > most]
+    over = [name for name in RESOURCES if shares.get(name, 0) > most]
     return ", ".join(f"{shares[name]:.0%} of its {name.upper()}" for name in over)
 
 
