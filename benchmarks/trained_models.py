@@ -59,7 +59,7 @@ def train_published(published: PublishedModel, folder: Path, console: Console) -
         learning_rate=1e-2,
         augment=shifts,
         monitor="accuracy",
-        # As the models of docs/firmware.csv were trained: area depends on the weights.
+        # As the models of docs/results/firmware.csv were trained: area depends on the weights.
         formats="paper",
         batch_norm=False,
         weight_decay=0.0,
