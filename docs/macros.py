@@ -44,6 +44,11 @@ def source(result: dict[str, Any]) -> str:
     return f"`{result['command']}` ({result['date']}{transcribed})"
 
 
+def headlines() -> str:
+    """The table of README and of the first page."""
+    return "| what | ours | published | command |\n|---|---|---|---|"
+
+
 def command_help(command: str, *arguments: str) -> str:
     """What a command prints for ``--help``."""
     script = Path(sysconfig.get_path("scripts")) / command
@@ -56,7 +61,7 @@ def command_help(command: str, *arguments: str) -> str:
 def public_names(package: str) -> list[str]:
     """The names that a package offers, without those of its submodules and its version."""
     members = _package(package)
-    return [name for name in members.exports or [] if name != "__version__" and not _is_module(members, name)]
+    return [name for name in members.exports or [] if name != "__version__" and not members[name].is_module]
 
 
 def entries(package: str, *names: str) -> str:
@@ -69,11 +74,8 @@ def entries(package: str, *names: str) -> str:
     short = ".".join([SHORT.get(package.split(".")[0], package), *package.split(".")[1:]])
     parts = []
     for name in names or public_names(package):
-        found = _package(package)[name]
-        home = found.target_path if found.is_alias else found.path
-        heading = f"## {short}.{name} {{ #{package}.{name} data-toc-label='{name}' }}"
-        options = "    options: {show_root_heading: false, show_root_toc_entry: false}"
-        parts.append(f"{heading}\n\n::: {home}\n{options}\n")
+        options = f"    options: {{heading: {short}.{name}, toc_label: {name}, heading_level: 2}}"
+        parts.append(f"::: {package}.{name}\n{options}\n")
     return "\n".join(parts)
 
 
@@ -106,7 +108,7 @@ def written(file: str, first: str, last: str, *options: str) -> str:
 def define_env(env: "MacrosPlugin") -> None:
     """Give the names above to the pages."""
     env.variables["r"] = results()
-    for function in (entries, source, written):
+    for function in (entries, headlines, source, written):
         env.macro(function)
     env.macro(command_help, "help_of")
     env.filter(number, "n")
@@ -124,15 +126,16 @@ def _neutrino() -> Path:
 
 
 @cache
-def _package(package: str) -> Any:
+def _sources() -> Any:
+    """The packages as griffe reads them, with the targets of all imports."""
     import griffe
 
-    paths = [DOCS.parent / folder for folder in ("src", "onnx_ops", "hls")]
-    top, *inner = package.split(".")
-    found = griffe.load(top, search_paths=paths, resolve_aliases=True)
-    return found[".".join(inner)] if inner else found
+    loader = griffe.GriffeLoader(search_paths=[DOCS.parent / folder for folder in ("src", "onnx_ops", "hls")])
+    for package in SHORT:
+        loader.load(package)
+    loader.resolve_aliases(external=False)
+    return loader.modules_collection
 
 
-def _is_module(members: Any, name: str) -> bool:
-    return name in members.members and members[name].is_module
-
+def _package(package: str) -> Any:
+    return _sources()[package]

@@ -141,7 +141,7 @@ _INPUT_SHAPES = {
 class PresetOptions(TypedDict, total=False):
     """What every preset takes besides ``max_pixels`` and ``bits``.
 
-    Args:
+    Attributes:
         sparse: False gives the standard CNN of the same architecture.
         head: append the paper's Sigmoid (neutrino) or Softmax.
         threshold: a pixel is active above it; 0 if left out.

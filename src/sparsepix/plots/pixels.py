@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-KEPT, DROPPED = "#1f6fb4", "#d1495b"
+KEPT = "#1f6fb4"  # colour of pixels that a model keeps
+DROPPED = "#d1495b"  # of active ones that it does not
 PANEL = 2.4  # inches
 
 
