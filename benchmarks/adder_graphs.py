@@ -2,6 +2,7 @@
 
     python benchmarks/adder_graphs.py model.onnx                    # every layer that has weights
     python benchmarks/adder_graphs.py model.onnx --only conv2 dense1
+    python benchmarks/adder_graphs.py model.onnx --output FOLDER            # and adder_graphs.json there
 
 alkaid (LGPL, as da4ml is) is da4ml's successor by the same author: pip install alkaid. Without it da4ml is shown alone.
 Bits are those of the results of all adders, about a LUT each; both packages' own costs are in units of their own. Depth
@@ -22,6 +23,7 @@ from typing import Any
 import numpy as np
 from da4ml.trace import FixedVariable, FixedVariableArray, comb_trace
 from da4ml.types import QInterval, minimal_kif
+from results import add_output, key, write_results
 from rich.console import Console
 from rich.table import Table
 
@@ -72,8 +74,8 @@ def ways() -> Iterable[Way]:
         yield Way("alkaid, ternary", by_alkaid, QUICK | {"ternary": True})
 
 
-def row(way: Way, weights: np.ndarray, kind: FixedPoint) -> list[str]:
-    """Solve, check and measure: a row of the table."""
+def measure(way: Way, weights: np.ndarray, kind: FixedPoint) -> dict[str, float]:
+    """Solve, check and measure."""
     seconds: list[float] = []
     while len(seconds) < (ROUNDS if not seconds or seconds[0] < SLOW else 1):
         start = time.perf_counter()
@@ -87,16 +89,22 @@ def row(way: Way, weights: np.ndarray, kind: FixedPoint) -> list[str]:
         depths.append(max((depths[k] for k in reads), default=0) + (op.opcode in ADDERS))
     sums = [op for op in logic.ops if op.opcode in ADDERS]
     bits = sum(sum(minimal_kif(QInterval(*op.qint))) for op in sums)
-    numbers = f"{len(sums):,}", f"{bits:,}", f"{max(depths)}", f"{logic.cost:,.0f}", f"{statistics.median(seconds):.2f}"
-    return [way.name, *numbers]
+    return {
+        "adders": len(sums),
+        "bits": bits,
+        "depth": max(depths),
+        "own_cost": logic.cost,
+        "seconds": statistics.median(seconds),
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path, help="ONNX file, as sparsepix-export writes it")
     parser.add_argument("--only", nargs="+", metavar="LAYER", help="these layers (default: all with weights)")
+    add_output(parser, "adder_graphs.json")
     arguments = parser.parse_args()
-    console = Console()
+    console, figures = Console(), {}
     if importlib.util.find_spec("alkaid") is None:
         console.print("alkaid is not installed, so da4ml is shown alone: pip install alkaid")
     layers = [layer for layer in read_model(arguments.model).graph.layers if hasattr(layer, "weight")]
@@ -107,8 +115,13 @@ def main() -> None:
         for heading in ("adders", "bits", "depth", "own cost", "seconds"):
             table.add_column(heading, justify="right")
         for way in ways():
-            table.add_row(*row(way, weights, source.type))
+            found = measure(way, weights, source.type)
+            figures[key(f"{layer.name} {way.name}")] = found
+            *counts, seconds = found.values()
+            table.add_row(way.name, *(f"{value:,.0f}" for value in counts), f"{seconds:.2f}")
         console.print(table)
+    if arguments.output:
+        write_results(arguments.output, "adder_graphs", figures)
 
 
 if __name__ == "__main__":

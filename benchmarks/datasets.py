@@ -1,20 +1,18 @@
 """How many synthetic images a minute each generator draws.
 
     python benchmarks/datasets.py
-    python benchmarks/datasets.py --events 100000 --json out.json
+    python benchmarks/datasets.py --events 100000 --output FOLDER    # and datasets.json there
 
 One core: the generators are plain numpy. The median of several runs counts, each with its own seed; wall time,
 and the processor's time that a busy machine does not change as much.
 """
 
 import argparse
-import json
-import platform
 import statistics
 import time
-from pathlib import Path
 
 import numpy as np
+from results import add_output, write_results
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -51,7 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=20_000, help="images a run (default 20000)")
     parser.add_argument("--runs", type=int, default=3, help="runs of each generator (default 3)")
-    parser.add_argument("--json", type=Path, default=None, help="also write the figures to this file")
+    add_output(parser, "datasets.json")
     options = parser.parse_args()
 
     results = [measure(name, options.events, options.runs) for name in GENERATORS]
@@ -66,9 +64,8 @@ def main() -> None:
             f"{result['active_pixels']:.1f}",
         )
     Console().print(table)
-    if options.json:
-        settings = {"runs": options.runs, "numpy": np.__version__, "machine": platform.processor()}
-        options.json.write_text(json.dumps({"settings": settings, "results": results}, indent=2) + "\n")
+    if options.output:
+        write_results(options.output, "datasets", {result.pop("name"): result for result in results})
 
 
 if __name__ == "__main__":

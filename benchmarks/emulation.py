@@ -3,7 +3,7 @@
     python benchmarks/emulation.py                        # synthetic events
     python benchmarks/emulation.py --many --count 1000    # 400 pixels of 256 x 256, as a stream of pixels
     python benchmarks/emulation.py --events FILE.npz      # images of a file, its first array of 3 or 4 axes
-    python benchmarks/emulation.py --json out.json
+    python benchmarks/emulation.py --output FOLDER        # and emulation.json (emulation_many.json) there
 
 The network has 20 pixels and random weights; that of many pixels is the one of many_pixels.py. Both builds predict the
 same events before anything is timed, and must agree in every bit, with one thread and with several. Rounds alternate,
@@ -11,7 +11,6 @@ so that a slow spell of the machine hits all.
 """
 
 import argparse
-import json
 import os
 import statistics
 import sys
@@ -22,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from many_pixels import network, options_of
+from results import add_output, write_results
 from rich.console import Console
 from rich.table import Table
 
@@ -119,7 +119,7 @@ def main() -> None:
         default=os.cpu_count(),
         help="beside one thread, so many (default: %(default)s, all cores)",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    add_output(parser, "emulation.json (with --many: emulation_many.json)")
     options = parser.parse_args()
     result = measure(options)
     network_name = f"two convolutions, N = {MANY_PIXELS}" if options.many else f"neutrino, N = {PIXELS}"
@@ -132,8 +132,13 @@ def main() -> None:
         table.add_row(run["build"], f"{seconds:.2f} s", str(run["threads"]), f"{run['rate']:,.0f}")
     Console().print(table)
     Console().print(f"native: {result['ratio']:.0f} times the events a second on one core; 0 differing outputs")
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=2) + "\n")
+    if options.output:
+        figures = {"differing_outputs": 0, "ratio_one_thread": result["ratio"]}
+        for build, seconds in result["compile_seconds"].items():
+            runs = {run["threads"]: run["rate"] for run in result["events_per_second"] if run["build"] == build}
+            rates = {f"events_per_second_threads_{threads}": rate for threads, rate in runs.items()}
+            figures[build] = {"compile_seconds": seconds} | rates
+        write_results(options.output, "emulation_many" if options.many else "emulation", figures, tools=["g++"])
 
 
 if __name__ == "__main__":

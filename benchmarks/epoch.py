@@ -2,7 +2,7 @@
 
     python benchmarks/epoch.py                    # 8-bit formats and float
     python benchmarks/epoch.py --threads 1 --augment
-    python benchmarks/epoch.py --json out.json
+    python benchmarks/epoch.py --output FOLDER    # and epoch.json there
 
 An epoch is what ``sparsepix-train`` does in one: shuffle, make each batch dense from the lists of pixels, forward,
 loss, backward and Adam, then the validation images, the history and the checkpoint. Images a second count the training
@@ -11,8 +11,6 @@ once, have columns of their own.
 """
 
 import argparse
-import json
-import platform
 import statistics
 import tempfile
 import time
@@ -20,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from results import add_output, key, write_results
 from rich.console import Console
 from rich.table import Table
 
@@ -82,7 +81,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=5, help="counted epochs (default 5)")
     parser.add_argument("--threads", type=int, default=None, help="torch threads (default: torch's own)")
     parser.add_argument("--augment", action="store_true", help="shift half of the images by two pixels")
-    parser.add_argument("--json", type=Path, default=None, help="also write the figures to this file")
+    add_output(parser, "epoch.json")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -108,10 +107,10 @@ def main() -> None:
             f"{result['setting_up_seconds']:.2f}",
         )
     console.print(table)
-    if options.json:
-        settings = {name: value for name, value in vars(options).items() if name != "json"}
-        settings |= {"threads": torch.get_num_threads(), "torch": torch.__version__, "machine": platform.processor()}
-        options.json.write_text(json.dumps({"settings": settings, "results": results}, indent=2) + "\n")
+    if options.output:
+        settings = {"threads": torch.get_num_threads(), "images": options.images, "batch": options.batch}
+        rows = {key(result.pop("name")): result for result in results}
+        write_results(options.output, "epoch", settings | {"max_pixels": options.max_pixels} | rows)
 
 
 if __name__ == "__main__":

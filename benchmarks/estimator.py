@@ -1,7 +1,7 @@
 """The hardware model against published synthesis results, on layers that its fit has not seen.
 
     python benchmarks/estimator.py                                  # the table
-    python benchmarks/estimator.py --output estimator.png           # predicted against published, too
+    python benchmarks/estimator.py --output FOLDER                  # and estimator.json and estimator.png there
     python benchmarks/estimator.py --calibration                    # the factors for sparsepix_hls/published.py
 
 Reads ``published_layers.csv`` from --reference, $SPARSEPIX_REFERENCE or ``../shared/reference`` beside the
@@ -13,7 +13,6 @@ on the same folds, once with the columns of the table alone, once with the versi
 
 import argparse
 import csv
-import json
 import math
 import os
 import sys
@@ -22,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
+from results import add_output, write_results
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -274,11 +275,10 @@ def show(console: Console, results: dict[Kind, dict[str, dict[str, float]]], cou
         console.print(f"{TITLES[kind]}: {'goal met' if met else 'GOAL MISSED'} (LUT median <= 10%, latency +-1 >= 95%)")
 
 
-def draw(rows: dict[Kind, list[Row]], predicted: dict[Kind, dict[str, np.ndarray]], output: Path) -> None:
+def draw(rows: dict[Kind, list[Row]], predicted: dict[Kind, dict[str, np.ndarray]]) -> Figure:
     """Predicted against published LUTs of held-out layers, one panel a kernel."""
-    from matplotlib import pyplot as plt
-
-    figure, axes = plt.subplots(1, len(rows), figsize=(4 * len(rows), 4), layout="constrained")
+    figure = Figure(figsize=(4 * len(rows), 4), layout="constrained")
+    axes = figure.subplots(1, len(rows))
     for axis, (kind, group) in zip(axes, rows.items(), strict=True):
         truth = np.array([row.lut for row in group])
         line = 10.0 ** np.array([math.floor(math.log10(truth.min())), math.ceil(math.log10(truth.max()))])
@@ -290,7 +290,7 @@ def draw(rows: dict[Kind, list[Row]], predicted: dict[Kind, dict[str, np.ndarray
         axis.set(xscale="log", yscale="log", title=TITLES[kind], xlabel="published LUTs (Vivado)", xlim=line, ylim=line)
     axes[0].set_ylabel("predicted LUTs (held out)")
     axes[0].legend(frameon=False)
-    figure.savefig(output, dpi=150)
+    return figure
 
 
 def main() -> None:
@@ -299,8 +299,7 @@ def main() -> None:
     parser.add_argument("--folds", type=int, default=10)
     parser.add_argument("--seeds", type=int, default=3, help="how many different splits into folds")
     parser.add_argument("--by-slots", action="store_true", help="hold out all layers of one max_pixels at a time")
-    parser.add_argument("--output", type=Path, help="picture of predicted against published LUTs")
-    parser.add_argument("--json", type=Path, help="write the figures here")
+    add_output(parser, "estimator.json and estimator.png, predicted against published LUTs,")
     parser.add_argument("--calibration", action="store_true", help="print the factors fitted on all layers, and stop")
     options = parser.parse_args()
     rows, console = read_rows(reference_file(options.reference)), Console()
@@ -325,10 +324,9 @@ def main() -> None:
                 first[kind] = predicted[0]
     counts = {kind: f"{len(g)} layers, {len({r.config for r in g})} configs" for kind, g in rows.items()}
     show(console, results, counts)
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=1) + "\n")
     if options.output:
-        draw(rows, first, options.output)
+        figures = {kind: {"layers": len(group), **results[kind]["model"]} for kind, group in rows.items()}
+        write_results(options.output, "estimator", figures, pictures={"estimator": draw(rows, first)})
 
 
 if __name__ == "__main__":

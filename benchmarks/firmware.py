@@ -1,23 +1,22 @@
 """The 12 published 8-bit sparse models: three designs of our RTL each, measured, beside the published firmware.
 
-    python benchmarks/firmware.py --output FOLDER                      # all of them: hours on two cores
-    python benchmarks/firmware.py --output FOLDER --only neutrino_20   # some of them
-    python benchmarks/firmware.py --output FOLDER --points rows        # one design of each
-    python benchmarks/firmware.py --output FOLDER --no-area            # cycles only, minutes
+    python benchmarks/firmware.py                      # all of them: hours on two cores
+    python benchmarks/firmware.py --only neutrino_20   # some of them
+    python benchmarks/firmware.py --points rows        # one design of each
+    python benchmarks/firmware.py --no-area            # cycles only, minutes
+    python benchmarks/firmware.py --output FOLDER      # and firmware.json, firmware.csv and firmware.png there
 
 Designs: 'fast', the quickest with a third of the published LUTs; 'balanced', the smallest that is twice as quick as
 the published one and takes events 3.5 times as often; 'rows', one row of the image a clock as it arrives, the quickest
 from the last row on with a sixth of the published LUTs. Limits are by estimate; if none keeps to them, the nearest.
 
 Ours: clocks by Verilator, LUTs by Yosys, stage by stage. Published: C synthesis by Vitis HLS, LUTs after Vivado's logic
-synthesis. So the two areas come from two synthesis tools; Yosys usually maps less tightly. Weights are trained, in
-FOLDER/models (see trained_models.py; 'right' is the fraction of right decisions on the test images). Every output of
-200 of those images and of hard synthetic ones is compared with the integer reference. Results are kept in
-FOLDER/firmware.csv, and what is there is not measured again.
+synthesis. So the two areas come from two synthesis tools; Yosys usually maps less tightly. Weights are trained (see
+trained_models.py; 'right' is the fraction of right decisions on the test images). Every output of 200 of those images
+and of hard synthetic ones is compared with the integer reference. What is in FOLDER/firmware.csv is not measured again.
 """
 
 import argparse
-import csv
 import itertools
 import tempfile
 from dataclasses import dataclass, fields, replace
@@ -25,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from results import add_output, read_rows, write_results, write_rows
 from rich.console import Console
 from rich.table import Table
 from trained_models import name_of, train_published
@@ -227,9 +227,34 @@ def show(console: Console, rows: list[dict]) -> None:
     Console(width=max(console.width, 140)).print(table)
 
 
+def figures_of(rows: list[dict]) -> dict[str, dict[str, float]]:
+    """How many times less than the published designs each point takes, and all numbers of each design."""
+    figures = {}
+    for point in POINTS:
+        here = [row for row in rows if row["point"] == point]
+        clocks = "tail" if point == "rows" else "latency"
+        values = {key: [row[key] for row in here] for key in (clocks, "interval", "lut", "dsp", "levels", "mismatches")}
+        for key, ours in (("latency", clocks), ("interval", "interval"), ("lut", "lut")):
+            values[f"published_{key}_by_ours"] = [row[f"published_{key}"] / row[ours] for row in here if row[ours]]
+        values["estimated_lut_by_measured"] = [row["estimated_lut"] / row["lut"] for row in here if row["lut"]]
+        values["estimated_latency_by_measured"] = [row["estimated_latency"] / row["latency"] for row in here]
+        figures[point] = {}
+        for key, found in values.items():
+            known = [value for value in found if value is not None]
+            if known:
+                figures[point] |= {f"{key}_least": min(known), f"{key}_most": max(known)}
+    for row in rows:
+        numbers = {key: value for key, value in row.items() if isinstance(value, int | float)}
+        figures[f"{row['model']}_{row['point']}"] = numbers
+    return figures
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Our RTL of the published models, measured, beside theirs.")
-    parser.add_argument("--output", type=Path, metavar="FOLDER", required=True, help="firmware.csv and firmware.png")
+    add_output(parser, "firmware.json, firmware.csv and firmware.png")
+    parser.add_argument(
+        "--runs", type=Path, default=Path("runs/firmware"), help="of the trainings (default %(default)s)"
+    )
     parser.add_argument("--only", nargs="+", metavar="MODEL", help="as neutrino_20")
     parser.add_argument("--points", nargs="+", choices=POINTS, default=POINTS, help="designs (default: all)")
     parser.add_argument("--no-area", action="store_true", help="leave out the synthesis")
@@ -239,26 +264,25 @@ def main() -> None:
     unknown = set(options.only or ()) - set(models)
     if unknown:
         parser.error(f"--only: expected some of {', '.join(models)}, found {', '.join(sorted(unknown))}")
-    file = options.output / "firmware.csv"
-    options.output.mkdir(parents=True, exist_ok=True)
+    file = options.output / "firmware.csv" if options.output else None
     kept: dict[tuple[str, str], dict] = {}
-    if file.is_file():
-        with file.open(newline="", encoding="utf-8") as stream:
-            kept = {(row["model"], row["point"]): row for row in csv.DictReader(stream)}
+    if file and file.is_file():
+        kept = {(row["model"], row["point"]): row for row in read_rows(file)}
+    measured = False
     for name, point in itertools.product(options.only or models, options.points):
         if (name, point) in kept and (kept[name, point]["lut"] or options.no_area):
             continue
         console.print(f"{name}, {point} ...")
         with tempfile.TemporaryDirectory() as folder:
-            found = measure(models[name], point, options.output / "models", Path(folder), not options.no_area, console)
-        kept[name, point] = found
-        with file.open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.DictWriter(stream, COLUMNS)
-            writer.writeheader()
-            writer.writerows(kept.values())
+            found = measure(models[name], point, options.runs, Path(folder), not options.no_area, console)
+        kept[name, point], measured = dict.fromkeys(COLUMNS) | found, True
+        if file:  # after each, so that an interruption leaves the others
+            write_rows(file, list(kept.values()))
     rows = [kept[key] for key in itertools.product(models, POINTS) if key in kept]
     show(console, rows)
-    picture(rows).savefig(options.output / "firmware.png", dpi=130)
+    if file:
+        tools, pictures = ("verilator", "yosys"), {"firmware": picture(rows)}
+        write_results(options.output, "firmware", figures_of(rows), rows, pictures, tools, None if measured else file)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Whole LArTPC windows of 256 x 512 against their cells of 63 x 63: accuracy, latency and area on the same events.
 
     python benchmarks/large_images.py                           # 6,000 synthetic events, half an hour on one core
-    python benchmarks/large_images.py --output FOLDER           # large_images.csv and large_images.png
+    python benchmarks/large_images.py --output FOLDER           # and large_images.json, .csv and .png there
+    python benchmarks/large_images.py --output FOLDER --from-csv    # figures of large_images.csv there
     python benchmarks/large_images.py --files FOLDER            # MicroBooNE open samples, whole and in cells
 
 'cells' is the preset 'neutrino' on sums over 4 x 8 pixels, as in the paper; 'whole' is 'neutrino_large': five
@@ -12,7 +13,6 @@ pixels, those of 'cells' as the smaller of both ways.
 """
 
 import argparse
-import csv
 import statistics
 import tempfile
 import time
@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from results import add_output, csv_file, read_rows, write_results
 from rich.console import Console
 from rich.table import Table
 
@@ -35,7 +36,6 @@ from sparsepix_hls.flow.rtl import RTL
 from sparsepix_hls.frontend.reader import read_model
 from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.project.parts import find_part
-from sparsepix_ops.system.files import atomic_write
 
 CLOCK_NS, PART = 5.0, "xcvu9p"
 EVENTS_AT_ONCE = 256  # of whole windows that are made cells
@@ -89,7 +89,7 @@ def estimated(model: torch.nn.Module, folder: Path) -> tuple[str, Estimate]:
     return min(found.items(), key=lambda item: item[1].lut)
 
 
-def figures_of(
+def row_of(
     windows: str, max_pixels: int, threshold: float, data: Dataset, options: argparse.Namespace, console: Console
 ) -> dict:
     """A row of the table."""
@@ -120,6 +120,12 @@ def figures_of(
         "interval": total.interval_cycles,
         "seconds": round(sum(row["seconds"] for row in rows)),
     }
+
+
+def figures_of(rows: list[dict]) -> dict[str, dict[str, float]]:
+    """All numbers of each model."""
+    words = ("windows", "way")
+    return {f"{row['windows']}_{row['pixels']}": {k: v for k, v in row.items() if k not in words} for row in rows}
 
 
 def picture(rows: list[dict], whole: Dataset, cells: Dataset, threshold: float) -> Figure:
@@ -160,9 +166,13 @@ def main() -> None:
     parser.add_argument("--pixels", type=int, nargs="+", default=[512, 1536], help="N of whole ones (default 512 1536)")
     parser.add_argument("--cells-pixels", type=int, nargs="+", default=[20, 60], help="N of cells (default 20 60)")
     parser.add_argument("--threshold", type=float, default=0.3, help="of whole windows, of 1 (default %(default)s)")
-    parser.add_argument("--output", type=Path, metavar="FOLDER", help="large_images.csv and large_images.png")
+    add_output(parser, "large_images.json, large_images.csv and large_images.png", from_csv=True)
     options = parser.parse_args()
     console = Console()
+    file = csv_file(parser, options, "large_images")
+    if file:
+        write_results(options.output, "large_images", figures_of(read_rows(file)), rows_of=file)
+        return
     try:
         events = None if options.files else options.events
         whole = sp.datasets.load("neutrino_large", options.files, events, console=console)
@@ -171,7 +181,7 @@ def main() -> None:
     cells = cells_of(whole)
     models = [("cells", pixels, 0.0, cells) for pixels in options.cells_pixels]
     models += [("whole", pixels, options.threshold, whole) for pixels in options.pixels]
-    rows = [figures_of(*model, options, console) for model in models]
+    rows = [row_of(*model, options, console) for model in models]
     table = Table(title=f"{whole.name}: {len(whole.train)} events to train, {len(whole.test)} to test; seeds: "
                         f"{', '.join(map(str, options.seeds))}")  # fmt: skip
     for column in COLUMNS:
@@ -180,15 +190,8 @@ def main() -> None:
         table.add_row(*(f"{row[key]:,}" if isinstance(row[key], int) else str(row[key]) for key in COLUMNS))
     Console(width=max(console.width, 150)).print(table)
     if options.output:
-        options.output.mkdir(parents=True, exist_ok=True)
-        with (
-            atomic_write(options.output / "large_images.csv") as temporary,
-            temporary.open("w", newline="", encoding="utf-8") as file,
-        ):
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(rows)
-        picture(rows, whole, cells, options.threshold).savefig(options.output / "large_images.png", dpi=130)
+        pictures = {"large_images": picture(rows, whole, cells, options.threshold)}
+        write_results(options.output, "large_images", figures_of(rows), rows, pictures)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     python benchmarks/learned_budget.py                       # table of test accuracy, budget and EBOPS
     python benchmarks/learned_budget.py --seeds 0 1 2         # the same for several splits and initial weights
-    python benchmarks/learned_budget.py --json out.json
+    python benchmarks/learned_budget.py --output FOLDER       # and learned_budget.json and learned_budget.csv there
 
 Every model is trained in float first and then in 8 bits, each with ``training.fit``:
 
@@ -15,13 +15,12 @@ EBOPS are of the test images.
 """
 
 import argparse
-import json
 import statistics
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import torch
+from results import add_output, key, write_results
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -156,17 +155,24 @@ def main() -> None:
     parser.add_argument(
         "--no-standard", dest="standard", action="store_false", help="leave the standard CNN out (slow)"
     )
-    parser.add_argument("--json", type=Path, default=None, help="also write the results to this file")
+    add_output(parser, "learned_budget.json and learned_budget.csv")
     options = parser.parse_args()
     # Small tensors gain little from a second thread, and lose ten times as much where another program runs.
     torch.set_num_threads(1)
     console = Console()
     found = list(results(options, console))
     show(found, options, console)
-    if options.json:
-        settings = {name: value for name, value in vars(options).items() if name != "json"}
-        content = {"settings": settings, "results": [asdict(result) for result in found]}
-        options.json.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    if options.output:
+        figures = {"seeds": len(options.seeds)}
+        for name in dict.fromkeys(result.name for result in found):
+            rows = [result for result in found if result.name == name]
+            figures[key(name)] = {"test_least": min(row.test for row in rows)}
+            for quantity in ("max_pixels", "threshold", "test_float", "test", "ebops"):
+                values = [getattr(row, quantity) for row in rows if getattr(row, quantity) is not None]
+                if values:
+                    figures[key(name)][f"{quantity}_mean"] = statistics.fmean(values)
+            figures[key(name)] |= {f"test_seed_{row.seed}": row.test for row in rows}
+        write_results(options.output, "learned_budget", figures, [asdict(result) for result in found])
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
     python benchmarks/many_pixels.py                             # estimates of RTL, two minutes
     python benchmarks/many_pixels.py --measure --output FOLDER   # streams by Verilator and Yosys too, twenty minutes
+    python benchmarks/many_pixels.py --output FOLDER --from-csv  # figures and picture of many_pixels.csv there
 
 Two convolutions 3x3 (1 to 4 to 4 channels), max pool to 8x8, dense 8, dense 2; 8 bits, random weights; one row of the
 image a clock. Streams as RTL and as C++. Measured: every output of 200 hard images (empty, full, full rows between rows
@@ -13,7 +14,6 @@ their circuit takes minutes.
 """
 
 import argparse
-import csv
 import tempfile
 import time
 from pathlib import Path
@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from results import add_output, csv_file, read_rows, write_results
 from rich.console import Console
 from rich.table import Table
 from torch import nn
@@ -180,11 +181,31 @@ def picture(rows: list[dict]) -> Figure:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", type=Path, metavar="FOLDER", help="many_pixels.csv and many_pixels.png")
+    add_output(parser, "many_pixels.json, many_pixels.csv and many_pixels.png", from_csv=True)
     parser.add_argument("--measure", action="store_true", help="also simulate and synthesize the streams")
     parser.add_argument("--only", type=int, nargs="+", metavar="N", help="numbers of pixels (default: all)")
     arguments = parser.parse_args()
-    console, rows = Console(), []
+    console = Console()
+    kept = csv_file(parser, arguments, "many_pixels")
+    rows = read_rows(kept) if kept else all_rows(arguments, console)
+    table = Table(title="estimated; measured by Verilator and Yosys")
+    for column in COLUMNS:
+        table.add_column(column.replace("_", " "), justify="left" if column == "way" else "right")
+    for row in rows:
+        table.add_row(*("" if row.get(key) is None else str(row[key]) for key in COLUMNS))
+    Console(width=max(console.width, 190)).print(table)
+    if arguments.output:
+        figures = {}
+        for row in rows:
+            numbers = {key: row[key] for key in COLUMNS[3:] if row.get(key) is not None}
+            figures[f"{row['way'].replace(' ', '_')}_{row['pixels']}_{row['side']}x{row['side']}"] = numbers
+        pictures, tools = {"many_pixels": picture(rows)}, ("verilator", "yosys", "g++")
+        write_results(arguments.output, "many_pixels", figures, rows, pictures, tools, kept)
+
+
+def all_rows(arguments: argparse.Namespace, console: Console) -> list[dict]:
+    """The table: a row for each network and way."""
+    rows = []
     with tempfile.TemporaryDirectory() as temporary:
         for pixels, side in SIZES:
             if arguments.only and pixels not in arguments.only:
@@ -206,20 +227,8 @@ def main() -> None:
                     row |= measured(path, Path(temporary) / path.stem, console)
                 if way == "stream C++" and arguments.measure:
                     row |= measured_cpp(path, Path(temporary) / f"{path.stem}_cpp")
-                rows.append(row)
-    table = Table(title="estimated; measured by Verilator and Yosys")
-    for column in COLUMNS:
-        table.add_column(column.replace("_", " "), justify="left" if column == "way" else "right")
-    for row in rows:
-        table.add_row(*("" if row.get(key) is None else str(row[key]) for key in COLUMNS))
-    Console(width=max(console.width, 190)).print(table)
-    if arguments.output:
-        arguments.output.mkdir(parents=True, exist_ok=True)
-        with (arguments.output / "many_pixels.csv").open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(rows)
-        picture(rows).savefig(arguments.output / "many_pixels.png", dpi=130)
+                rows.append(dict.fromkeys(COLUMNS) | row)
+    return rows
 
 
 if __name__ == "__main__":

@@ -1,13 +1,15 @@
 """All of MNIST: accuracy by N, selection and width beside the published weights, and what the models cost as RTL.
 
-    python benchmarks/mnist.py FOLDER --output runs/mnist                                # all: hours on two cores
-    python benchmarks/mnist.py FOLDER --output runs/mnist --seeds 0 --max-pixels 20 --bits 8 --selection raster
-    python benchmarks/mnist.py FOLDER --output runs/mnist --exact                        # and compare every output
+    python benchmarks/mnist.py FOLDER                                # all: hours on two cores
+    python benchmarks/mnist.py FOLDER --seeds 0 --max-pixels 20 --bits 8 --selection raster
+    python benchmarks/mnist.py FOLDER --exact                        # and compare every output
+    python benchmarks/mnist.py FOLDER --output FOLDER                # and files: mnist.json, mnist_bits.json, ...
+    python benchmarks/mnist.py FOLDER --output FOLDER --from-csv     # figures of mnist.csv and mnist_bits.csv there
 
-FOLDER holds the four IDX files. Every training is that of ``sparsepix-train mnist`` without other options, judged on
-all 10,000 test images; a run that is there already is not repeated, an interrupted one goes on. 'learned' begins with
-40 pixels and learns the budget and the threshold ('learned bits': the widths too); 'bits per tensor', 'bits per
-channel' and 'bits per weight' learn widths alone with N = 20, under penalties on bit operations of several weights;
+The first FOLDER holds the four IDX files. Every training is that of ``sparsepix-train mnist`` without other options,
+judged on all 10,000 test images; a run that is there already is not repeated, an interrupted one goes on. 'learned'
+begins with 40 pixels and learns the budget and the threshold ('learned bits': the widths too); 'bits per tensor', 'bits
+per channel' and 'bits per weight' learn widths alone with N = 20, under penalties on bit operations of several weights;
 'standard' is the CNN on the whole image.
 
 Published: the weights that the authors of SparsePixels (arXiv 2512.06208) published, run through our layers on the same
@@ -17,7 +19,6 @@ measures such designs with Verilator and Yosys.
 """
 
 import argparse
-import csv
 import json
 import statistics
 from collections.abc import Iterator, Sequence
@@ -31,6 +32,7 @@ import numpy as np
 import onnxruntime as ort
 import torch
 from matplotlib.figure import Figure
+from results import add_output, csv_file, key, read_rows, write_results
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -85,7 +87,7 @@ def trainings(given: argparse.Namespace) -> Iterator[Training]:
         options = RunOptions("mnist", (str(given.files),), max_pixels=max_pixels, bits=bits, seed=seed, **more)
         weight = options.penalties.get("ebops")
         name = f"{model.replace(' ', '-')}_{max_pixels}_{bits or FLOAT}_{seed}{f'_{weight:g}' if weight else ''}"
-        return Training(model, options, given.output / name)
+        return Training(model, options, given.runs / name)
 
     shared = {"epochs": given.epochs}
     for seed in given.seeds:
@@ -125,7 +127,7 @@ def result(training: Training) -> dict:
     row = json.loads(found.read_text(encoding="utf-8"))
     options = training.options
     shown = {"max_pixels": options.max_pixels, "bits": options.bits or FLOAT, "seed": options.seed}
-    return dict.fromkeys(COLUMNS, "") | {"model": training.model} | shown | row
+    return dict.fromkeys(COLUMNS) | {"model": training.model} | shown | row
 
 
 def standard(training: Training, data: sp.datasets.Dataset) -> dict:
@@ -183,8 +185,8 @@ def exported(training: Training) -> Path:
     return path
 
 
-def compare(training: Training, images: np.ndarray, console: Console) -> None:
-    """Every output of torch, ONNX Runtime and C++, and those of the RTL for 500 images."""
+def compare(training: Training, images: np.ndarray, console: Console) -> dict[str, int]:
+    """How many outputs differ from torch's: all of ONNX Runtime and C++, and those of the RTL for 500 images."""
     path, name = exported(training), training.folder.name
     # In double: the sums of 16 bits are longer than a float32 (the export says so), and the file computes so too.
     expected = predict(sp.load(training.folder / "model.pt").double(), images)
@@ -197,11 +199,46 @@ def compare(training: Training, images: np.ndarray, console: Console) -> None:
             project.compile()
             wrong[f"{backend}, {count:,} images"] = int((project.predict(images[:count]) != expected[:count]).sum())
     console.print(f"{name}: outputs other than torch's: " + ", ".join(f"{k} {v}" for k, v in wrong.items()))
+    return {key(name): count for name, count in wrong.items()}
 
 
 def of(rows: Sequence[dict], quantity: str, **which: object) -> list[float]:
     """One figure of all rows that have these values."""
-    return [float(row[quantity]) for row in rows if all(row[k] == v for k, v in which.items()) and row[quantity] != ""]
+    return [float(row[quantity]) for row in rows if row[quantity] is not None and which.items() <= row.items()]
+
+
+def figures_of(rows: Sequence[dict], found: dict[tuple[int, int], tuple[int, int, int]]) -> dict[str, dict[str, float]]:
+    """Figures of each kind of model, without the study of learned widths."""
+    figures = {}
+    for model, max_pixels, bits in dict.fromkeys((row["model"], row["max_pixels"], row["bits"]) for row in rows):
+        if model.startswith("bits per"):
+            continue
+        which = {"model": model, "max_pixels": max_pixels, "bits": bits}
+        accuracies = of(rows, "accuracy", **which)
+        numbers = {"accuracy_mean": statistics.mean(accuracies), "accuracy_least": min(accuracies)}
+        numbers |= {"accuracy_largest": max(accuracies), "seeds": len(accuracies)}
+        for quantity in ("pixels", "ebops"):
+            values = of(rows, quantity, **which)
+            numbers |= {quantity: statistics.mean(values)} if values else {}
+        if model == "raster" and max_pixels in PUBLISHED.get(bits, {}):
+            numbers["published_weights_accuracy"] = PUBLISHED[bits][max_pixels]
+            theirs = [m for m in PUBLISHED_MODELS if (m.dataset, m.bits, m.max_pixels) == ("mnist", bits, max_pixels)]
+            numbers |= {"published_latency": theirs[0].latency_cycles, "published_lut": theirs[0].lut}
+            numbers |= zip(("rtl_latency", "rtl_interval", "rtl_lut"), found.get((bits, max_pixels), ()), strict=False)
+        figures[key(f"{model} {max_pixels} {bits if bits == FLOAT else f'{bits} bit'}")] = numbers
+    return figures
+
+
+def figures_of_bits(rows: Sequence[dict]) -> dict[str, dict[str, float]]:
+    """Accuracy and bit operations of learned widths, by the weight of their penalty, and of widths by hand."""
+    figures = {}
+    for model in dict.fromkeys(row["model"] for row in rows):
+        here = [row for row in rows if row["model"] == model]
+        names = [f"{weight:g}" for weight in EBOPS_STUDY] if model != "raster" else [f"{row['bits']}" for row in here]
+        for name, row in zip(names, here, strict=True):
+            label = f"{key(model)}_penalty_{name}" if model != "raster" else f"all_{name}_bits"
+            figures[label] = {"accuracy": row["accuracy"], "ebops": row["ebops"]}
+    return figures
 
 
 def spread(values: Sequence[float]) -> str:
@@ -291,7 +328,10 @@ def main() -> None:
     """Run the benchmark from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", type=Path, help="folder of MNIST's four IDX files")
-    parser.add_argument("--output", type=Path, required=True, help="folder of the runs; what is there is not repeated")
+    parser.add_argument(
+        "--runs", type=Path, default=Path("runs/mnist"), help="what is there is not repeated (default: %(default)s)"
+    )
+    add_output(parser, "mnist.json, mnist_bits.json (learned widths), their .csv and .png", from_csv=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="(default 0 1 2)")
     parser.add_argument("--max-pixels", type=int, nargs="+", default=[8, 12, 16, 20], help="N (default 8 12 16 20)")
     parser.add_argument("--bits", type=bits_of, nargs="+", default=[None, 16, 8, 6, 4], help="(default float 16 8 6 4)")
@@ -304,13 +344,17 @@ def main() -> None:
     parser.add_argument(
         "--bits-per", nargs="*", choices=BITS_PER, default=list(BITS_PER), help="learned widths (default: all)"
     )
-    parser.add_argument("--bits-png", type=Path, help="also draw accuracy against bit operations to this file")
     parser.add_argument("--epochs", type=int, default=50, help="(default 50, as of sparsepix-train)")
     parser.add_argument("--jobs", type=int, default=2, help="trainings at once, a core each (default 2)")
     parser.add_argument("--exact", action="store_true", help="compare torch, ONNX Runtime, C++ and RTL for N = 20")
-    parser.add_argument("--csv", type=Path, help="also write a row for each training to this file")
-    parser.add_argument("--png", type=Path, help="also draw accuracy against LUTs to this file")
     given = parser.parse_args()
+    file, file_of_bits = csv_file(parser, given, "mnist"), csv_file(parser, given, "mnist_bits")
+    if file and file_of_bits:
+        write_results(given.output, "mnist", figures_of(read_rows(file), {}), rows_of=file)
+        rows = read_rows(file_of_bits)
+        pictures = {"mnist_bits": picture_of_bits(rows)}
+        write_results(given.output, "mnist_bits", figures_of_bits(rows), pictures=pictures, rows_of=file_of_bits)
+        return
     console = Console()
     try:
         data = sp.datasets.load("mnist", given.files, console=console)
@@ -332,20 +376,21 @@ def main() -> None:
     with console.status("estimating the RTL"):
         found = costs(wanted)
     console.print(summary(ordered, found))
-    if given.csv:
-        with atomic_write(given.csv) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(ordered)
-    if given.png:
-        picture(ordered, found).savefig(given.png, dpi=130)
-    if given.bits_png:
-        picture_of_bits(ordered).savefig(given.bits_png, dpi=130)
+    figures = figures_of(ordered, found)
     if given.exact:
         for bits in (8, 16):
             best = [t for t in wanted if (t.model, t.options.max_pixels, t.options.bits) == ("raster", 20, bits)]
             for training in best[:1]:
-                compare(training, data.test.images, console)
+                figures[f"mismatches_20_{bits}_bit"] = compare(training, data.test.images, console)
+    if given.output:
+        tools = ("g++", "verilator") if given.exact else ()
+        write_results(given.output, "mnist", figures, ordered, {"mnist": picture(ordered, found)}, tools)
+        study = [row for row in ordered if row["model"].startswith("bits per")]
+        if study:
+            first = {"model": "raster", "max_pixels": 20, "seed": given.seeds[0]}
+            rows = [row for row in ordered if row["bits"] != FLOAT and first.items() <= row.items()] + study
+            pictures = {"mnist_bits": picture_of_bits(rows)}
+            write_results(given.output, "mnist_bits", figures_of_bits(rows), rows, pictures)
 
 
 if __name__ == "__main__":

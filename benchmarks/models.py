@@ -1,7 +1,7 @@
 """The 12 published 8-bit sparse models: our designs, estimated, beside the published ones, synthesized.
 
     python benchmarks/models.py                       # table
-    python benchmarks/models.py --output FOLDER       # and models.csv, models.png
+    python benchmarks/models.py --output FOLDER       # and models.json, models.csv, models.png there
 
 Two designs of each: 'fast' has the least latency of those that need at most half of the published LUTs; 'matched'
 gives every layer the reuse with the smallest area at the interval of the scan. Ours are estimates, not confirmed by
@@ -10,13 +10,13 @@ random, seeded: they only matter for constant matrices.
 """
 
 import argparse
-import csv
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from results import add_output, write_results
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -99,7 +99,7 @@ def picture(rows: list[dict]) -> Figure:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Our designs of the published models beside the published ones.")
-    parser.add_argument("--output", type=Path, metavar="FOLDER", help="write models.csv and models.png there")
+    add_output(parser, "models.json, models.csv and models.png")
     options = parser.parse_args()
     console = Console()
     models = [model for model in PUBLISHED_MODELS if model.bits == 8]
@@ -132,18 +132,20 @@ def main() -> None:
         ]
         table.add_row(f"{row['dataset']} {row['max_pixels']}", *cells)
     Console(width=max(console.width, 150)).print(table)
+    figures = {}
+    for row in rows:
+        numbers = {name: value for name, value in row.items() if isinstance(value, int) and name != "max_pixels"}
+        figures[f"{row['dataset']}_{row['max_pixels']}"] = numbers
     for kind in ("fast", "matched"):
+        figures[f"published_by_{kind}"] = {}
         for key in ("latency", "interval", "lut"):
             ratios = [row[f"published_{key}"] / row[f"{kind}_{key}"] for row in rows]
             spread = f"median {np.median(ratios):.1f}, {min(ratios):.1f} to {max(ratios):.1f}"
+            numbers = {"least": min(ratios), "median": float(np.median(ratios)), "largest": max(ratios)}
+            figures[f"published_by_{kind}"] |= {f"{key}_{name}": value for name, value in numbers.items()}
             console.print(f"{kind}: {key} published / ours: {spread}")
     if options.output:
-        options.output.mkdir(parents=True, exist_ok=True)
-        with (options.output / "models.csv").open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
-        picture(rows).savefig(options.output / "models.png", dpi=130)
+        write_results(options.output, "models", figures, rows, {"models": picture(rows)})
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
 """ONNX Runtime: the bodies of our ops beside earlier ones, which compared all pairs of slots.
 
-    python benchmarks/onnx_bodies.py    # a minute, most of it in the earlier bodies at N = 1,000
+    python benchmarks/onnx_bodies.py                    # a minute, most of it in the earlier bodies at N = 1,000
+    python benchmarks/onnx_bodies.py --output FOLDER    # and onnx_bodies.json there
 
 Three convolutions (the second with a stride), a max pool and a flatten, random weights; images with N active pixels, in
 one batch; one thread. Both files must give the same bits before anything is timed. Milliseconds an event, medians of
 rounds that alternate, and their ratio.
 """
 
+import argparse
 import statistics
 import sys
 import tempfile
@@ -17,6 +19,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import torch
+from results import add_output, write_results
 from rich.console import Console
 from rich.table import Table
 from torch import nn
@@ -70,6 +73,10 @@ def images_of(pixels: int, height: int, width: int, batch: int) -> np.ndarray:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_output(parser, "onnx_bodies.json")
+    options = parser.parse_args()
+    figures = {}
     table = Table(title="ONNX Runtime, one thread: ms an event")
     for heading in ("N", "image", "batch", "now", "earlier", "ratio"):
         table.add_column(heading, justify="right")
@@ -91,7 +98,11 @@ def main() -> None:
         new, old = (statistics.median(times[name]) for name in ("new", "earlier"))
         ratio = statistics.median(b / a for a, b in zip(times["new"], times["earlier"], strict=True))
         table.add_row(str(pixels), f"{height} x {width}", str(batch), f"{new:.2f}", f"{old:.2f}", f"{ratio:.1f}")
+        name = f"pixels_{pixels}_image_{height}x{width}_batch_{batch}"
+        figures[name] = {"ms_an_event": new, "earlier_ms_an_event": old, "ratio": ratio}
     console.print(table)
+    if options.output:
+        write_results(options.output, "onnx_bodies", figures)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
     python benchmarks/placed.py                     # all of them: half an hour of one core
     python benchmarks/placed.py --only small
     python benchmarks/placed.py --part gw5ast-138   # another chip
+    python benchmarks/placed.py --output FOLDER     # and placed.json there
 
 'small': 24x24 pixels, N = 8, convolution 3x3 to 3 channels, max pool 4, dense 8, dense 2. 'neutrino_8': the neutrino
 preset (63x63) with N = 8. Both take one row of the image a clock. 'digits': the demo's model (48x48, the 20 largest
@@ -15,6 +16,7 @@ import tempfile
 from pathlib import Path
 
 import torch
+from results import add_output, write_results
 from rich.console import Console
 from rich.table import Table
 from torch import nn
@@ -68,8 +70,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", default="lfe5u-85f", help="FPGA (default: %(default)s)")
     parser.add_argument("--only", nargs="*", choices=MODELS, default=list(MODELS), help="some of the models")
+    add_output(parser, "placed.json")
     arguments = parser.parse_args()
-    console = Console()
+    console, figures = Console(), {}
     table = Table(title=f"placed and routed on {arguments.part}")
     for heading in (
         "model",
@@ -91,8 +94,21 @@ def main() -> None:
             path = f"{found.path.ns:.1f} ns in {found.path.stage or 'the shell'}"
             cells = (f"{found.fmax_mhz:.1f}", f"{found.asked_mhz:.1f}", f"{lut:,} ({lut / luts:.0%})", f"{ff:,}")
             cycles = (clocks.latency_cycles, clocks.tail_cycles, clocks.interval_cycles)
+            figures[name] = {
+                "mhz": found.fmax_mhz,
+                "asked_mhz": found.asked_mhz,
+                "latency_cycles": clocks.latency_cycles,
+                "tail_cycles": clocks.tail_cycles,
+                "interval_cycles": clocks.interval_cycles,
+                "place_seconds": found.seconds,
+                "longest_path_ns": found.path.ns,
+            }
+            for resource, (used, available) in found.cells.items():
+                figures[name] |= {resource: used, f"{resource}_of": available}
             table.add_row(name, *cells, *map(str, cycles), path, f"{found.seconds:.0f}")
     console.print(table)
+    if arguments.output:
+        write_results(arguments.output, "placed", figures, tools=("verilator", "yosys"))
 
 
 if __name__ == "__main__":

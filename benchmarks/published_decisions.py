@@ -2,6 +2,7 @@
 
     python benchmarks/published_decisions.py FOLDER                    # 24 models, 100 published events each
     python benchmarks/published_decisions.py FOLDER --mnist FOLDER     # and the 10,000 test images of MNIST
+    python benchmarks/published_decisions.py FOLDER --output FOLDER    # and published_decisions.json there
 
 The first FOLDER is a checkout of github.com/hftsoi/sparse-pixels at v0.2.1: of it are read ``weights/*.h5``, and in
 ``hls_proj`` the events and stored predictions of each project (``tb_data``). The second holds MNIST's IDX files. They
@@ -24,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from results import add_output, write_results
 from rich.console import Console
 from rich.table import Table
 
@@ -129,20 +131,24 @@ def formats_of(name: str, bits: int) -> str:
     return f"{described[0]}, {described[1]}, {architecture.reciprocal_bits}"
 
 
-def rows_of(found: Iterator[tuple[str, int, str, Decisions]], title: str, console: Console) -> int:
-    """Print a table of models; returns the number of decisions that changed."""
+def rows_of(found: Iterator[tuple[str, int, str, Decisions]], title: str, console: Console) -> dict[str, int]:
+    """Print a table of models; returns how many decisions there are and how many changed, by the bits too."""
     table = Table(title=title, title_justify="left")
     table.add_column("model", no_wrap=True)
     for heading in ("images", "flipped", "outputs that differ", "by at most", "least margin"):
         table.add_column(heading, justify="right")
     table.add_column("input, pooled average, reciprocal bits", no_wrap=True)
-    notes, flips, total = [], 0, 0
+    notes = []
+    counts = dict.fromkeys(("decisions", "changed", "changed_8_bit", "changed_16_bit", "exact_ties"), 0)
     with console.status("") as status:
         for name, bits, size, result in found:
             model = f"{name} {bits} bit, {SIZES[size]}"
             status.update(model)
             difference, margin = np.abs(result.ours - result.exact).max(1), margins(result.exact)
-            flips, total = flips + len(result.flipped), total + len(margin)
+            for key, more in (("decisions", len(margin)), ("exact_ties", len(result.ties))):
+                counts[key] += more
+            for key in ("changed", f"changed_{bits}_bit"):
+                counts[key] += len(result.flipped)
             cells = (len(margin), len(result.flipped), int((difference > 0).sum()))
             numbers = [f"{cell:,}" for cell in cells] + [f"{difference.max():.4f}", f"{margin.min():.4f}"]
             table.add_row(model, *numbers, formats_of(name, bits))
@@ -151,14 +157,15 @@ def rows_of(found: Iterator[tuple[str, int, str, Decisions]], title: str, consol
     console.print(table)
     for note in notes:
         console.print(note)
-    console.print(f"{flips:,} of {total:,} decisions changed")
-    return flips
+    console.print(f"{counts['changed']:,} of {counts['decisions']:,} decisions changed")
+    return counts
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="a checkout of github.com/hftsoi/sparse-pixels")
     parser.add_argument("--mnist", type=Path, metavar="FOLDER", help="MNIST's IDX files: the 10,000 test images too")
+    add_output(parser, "published_decisions.json")
     options = parser.parse_args()
     console = Console(width=max(Console().width, 130), highlight=False)
     if not (options.folder / "weights").is_dir() or not (options.folder / "hls_proj").is_dir():
@@ -172,7 +179,9 @@ def main() -> int:
             errors.append((error.max(), int(error.argmax()), model))
             yield *model, found
 
-    flips = rows_of(events(), "published models on their published events", console)
+    figures = {"published_events": rows_of(events(), "published models on their published events", console)}
+    figures["published_events"]["largest_difference_of_a_stored_probability"] = max(errors)[0]
+    figures["published_events"]["second_largest_difference"] = sorted(errors)[-2][0]
     for error, event, (name, bits, size) in sorted(errors)[-2:]:
         where = f"{name} {bits} bit, {SIZES[size]}, event {event}"
         console.print(f"without our roundings, stored probability differs by {error:.1e} at most in {where}")
@@ -184,8 +193,10 @@ def main() -> int:
         images = prepare_images(read_idx(paths[0], 3)).astype(np.float32)
         models = [model for model in MODELS if model[0] == "mnist"]
         found = ((*model, on_images(options.folder, *model, images)) for model in models)
-        rows_of(found, "published models on MNIST's test images", console)
-    return 1 if flips else 0
+        figures["mnist"] = rows_of(found, "published models on MNIST's test images", console)
+    if options.output:
+        write_results(options.output, "published_decisions", figures)
+    return 1 if figures["published_events"]["changed"] else 0
 
 
 if __name__ == "__main__":

@@ -1,14 +1,13 @@
 """What each part of the training recipe is worth: MNIST, N = 20, one change at a time.
 
     python benchmarks/recipe.py FOLDER                       # three seeds, 20 epochs: an hour and a half
-    python benchmarks/recipe.py FOLDER --only float "rate 0.04" --csv recipe.csv
+    python benchmarks/recipe.py FOLDER --only float "rate 0.04" --output FOLDER    # and recipe.json, recipe.csv there
 
-FOLDER holds MNIST's four IDX files. The first rows begin with the training before this recipe and add its parts; those
-after the recipe change one thing of it. docs/training.md says what follows from it.
+The first FOLDER holds MNIST's four IDX files. The first rows begin with the training before this recipe and add its
+parts; those after the recipe change one thing of it. docs/training.md says what follows from it.
 """
 
 import argparse
-import csv
 import statistics
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from results import add_output, key, write_results
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -26,7 +26,6 @@ from sparsepix.datasets import Dataset
 from sparsepix.models.architecture import Architecture
 from sparsepix.quant import functions
 from sparsepix.training import accuracy, fit, predict
-from sparsepix_ops.system.files import atomic_write
 
 BITS, MAX_PIXELS = 8, 20
 
@@ -114,7 +113,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=list(VARIANTS), default=list(VARIANTS), metavar="VARIANT")
     parser.add_argument("--epochs", type=int, default=20, help="(default 20)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="(default 0 1 2)")
-    parser.add_argument("--csv", type=Path, help="also write a row for each training to this file")
+    add_output(parser, "recipe.json and recipe.csv")
     given = parser.parse_args()
     torch.set_num_threads(1)
     console = Console()
@@ -125,7 +124,7 @@ def main() -> None:
     table = Table("", title=f"MNIST, {BITS} bit, N = {MAX_PIXELS}, {given.epochs} epochs: accuracy on the test images")
     for heading in ("mean", "least ... largest"):
         table.add_column(heading, justify="right")
-    rows = []
+    rows, figures = [], {}
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("trainings", total=len(given.only) * len(given.seeds))
         for name in given.only:
@@ -134,14 +133,13 @@ def main() -> None:
                 found.append(train(VARIANTS[name], data, given.epochs, seed))
                 rows.append({"variant": name, "seed": seed, "accuracy": found[-1]})
                 progress.advance(task)
+            figures[key(name)] = {"accuracy_mean": statistics.mean(found), "accuracy_least": min(found)}
+            figures[key(name)] |= {"accuracy_largest": max(found), "seeds": len(found)}
             table.add_row(name, f"{statistics.mean(found):.2%}", f"{min(found):.2%} ... {max(found):.2%}")
             progress.console.print(f"{name}: {statistics.mean(found):.2%}")
     console.print(table)
-    if given.csv:
-        with atomic_write(given.csv) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
+    if given.output:
+        write_results(given.output, "recipe", figures, rows)
 
 
 if __name__ == "__main__":

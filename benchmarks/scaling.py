@@ -1,7 +1,7 @@
 """How the cost of a training step grows: with the slots N, with the side of the image, with the batch.
 
-    python benchmarks/scaling.py                       # table, and scaling.png
-    python benchmarks/scaling.py --threads 1 --json out.json
+    python benchmarks/scaling.py
+    python benchmarks/scaling.py --threads 1 --output FOLDER    # and scaling.json and scaling.png there
 
 The layers are those of the neutrino preset, 8 bit. One of the three is varied, the others stay at N = 20, 63x63
 and batch 128. An image has 24 active pixels on average, or N where that is more, whatever its size. Settings take
@@ -9,15 +9,13 @@ turns, so that a slow spell of the machine hits all; the table has medians.
 """
 
 import argparse
-import json
-import platform
 import statistics
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from results import add_output, write_results
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -89,8 +87,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=20, help="timed steps of each setting (default 20)")
     parser.add_argument("--threads", type=int, default=None, help="torch threads (default: torch's own)")
-    parser.add_argument("--plot", type=Path, default=Path("scaling.png"), help="picture (default scaling.png)")
-    parser.add_argument("--json", type=Path, default=None, help="also write the figures to this file")
+    add_output(parser, "scaling.json and scaling.png")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -106,12 +103,10 @@ def main() -> None:
             images = value if name == "batch" else DEFAULT["batch"]
             table.add_row(str(value), f"{spent:.2f}", f"{spent / times[0]:.2f}", f"{1e3 * spent / images:.1f}")
         console.print(table)
-    draw(results).savefig(options.plot, dpi=150)
-    console.print(f"picture: {options.plot}")
-    if options.json:
-        settings = {"reuse_factor": options.rounds, "threads": torch.get_num_threads(), "torch": torch.__version__}
-        settings["machine"] = platform.processor() or platform.machine()
-        options.json.write_text(json.dumps({"settings": settings, "results": results}, indent=2) + "\n")
+    if options.output:
+        figures = {"threads": torch.get_num_threads()}
+        figures |= {f"ms_by_{name}": {str(value): ms for value, ms in times.items()} for name, times in results.items()}
+        write_results(options.output, "scaling", figures, pictures={"scaling": draw(results)})
 
 
 if __name__ == "__main__":

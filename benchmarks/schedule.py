@@ -3,6 +3,7 @@
     python benchmarks/schedule.py --repository sparse-pixels.git               # every 12th configuration
     python benchmarks/schedule.py --repository sparse-pixels.git --every 1     # all of them: hours
     python benchmarks/schedule.py --repository sparse-pixels.git --every 24 --first 12    # others than every 24th
+    python benchmarks/schedule.py --repository sparse-pixels.git --output FOLDER           # and schedule.json there
 
 The repository is a clone of https://github.com/hftsoi/sparse-pixels. Beside the schedule stands the latency of the
 estimate (``sparsepix_hls.reference.published``), which was fitted on all of these layers. Of the schedule, the LUTs of
@@ -20,6 +21,7 @@ from tempfile import TemporaryDirectory
 
 from estimator import read_rows, reference_file
 from published_projects import KINDS, Layer, Projects
+from results import add_output, write_results
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -108,6 +110,25 @@ def _key(layer: Layer) -> tuple[str, int]:
     return layer.project.removeprefix("hls_proj/"), layer.report.lut
 
 
+def _figures(own: list[Result]) -> dict[str, float]:
+    """How far ours are from what was reported; empty if the C++ of none is known."""
+    known = [r for r in own if not r.problem]
+    if not known:
+        return {}
+    loops = [r for r in known if r.layer.report.loop]
+    off = [abs(r.latency_cycles - r.layer.report.latency_cycles) for r in known]
+    return {
+        "layers": len(own),
+        "loops": len(loops),
+        "intervals_exact": sum(r.loop is not None and r.loop[1] == r.layer.report.loop[1] for r in loops),
+        "latency_within_1": sum(o <= 1 for o in off) / len(off),
+        "latency_within_2": sum(o <= 2 for o in off) / len(off),
+        "lut_median_error": median(abs(r.lut / r.layer.report.lut - 1) for r in known),
+        "ff_median_error": median(abs(r.ff / r.layer.report.ff - 1) for r in known if r.layer.report.ff),
+        "not_known": len(own) - len(known),
+    }
+
+
 def _share_within_1(results: list[Result], estimates: dict[tuple[str, int], int]) -> str:
     known = [r.layer for r in results if _key(r.layer) in estimates]
     off = [abs(estimates[_key(layer)] - layer.report.latency_cycles) for layer in known]
@@ -123,6 +144,7 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="the first one that is taken, of each kind")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--verbose", action="store_true", help="a line a layer")
+    add_output(parser, "schedule.json")
     arguments = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else 160)
     estimates = estimated_cycles(arguments.reference)
@@ -153,26 +175,25 @@ def main() -> int:
         "not known",
     ):
         table.add_column(column, justify="left" if column == "layers" else "right")
+    figures: dict[str, float | dict[str, float]] = {"configurations": number, "scheduled": len(layers)}
     for kind in (*KINDS, ""):
-        own = [r for r in results if kind in r.layer.kind]
-        known = [r for r in own if not r.problem]
-        if not known:
+        own, name = [r for r in results if kind in r.layer.kind], kind.removeprefix("sparse_") or "all"
+        found = _figures(own)
+        if not found:
             continue
-        loops = [r for r in known if r.layer.report.loop]
-        off = [abs(r.latency_cycles - r.layer.report.latency_cycles) for r in known]
-        exact = sum(r.loop is not None and r.loop[1] == r.layer.report.loop[1] for r in loops)
+        figures[name] = found
         table.add_row(
-            kind.removeprefix("sparse_") or "all",
-            str(len(own)),
-            f"{exact} of {len(loops)}",
-            f"{sum(o <= 1 for o in off) / len(off):.0%}",
-            f"{sum(o <= 2 for o in off) / len(off):.0%}",
-            f"{median(abs(r.lut / r.layer.report.lut - 1) for r in known):.0%}",
-            f"{median(abs(r.ff / r.layer.report.ff - 1) for r in known if r.layer.report.ff):.0%}",
+            name,
+            str(found["layers"]),
+            f"{found['intervals_exact']} of {found['loops']}",
+            *(f"{found[key]:.0%}" for key in ("latency_within_1", "latency_within_2", "lut_median_error")),
+            f"{found['ff_median_error']:.0%}",
             _share_within_1(own, estimates),
-            str(len(own) - len(known)),
+            str(found["not_known"]),
         )
     console.print(table)
+    if arguments.output:
+        write_results(arguments.output, "schedule", figures)
     return 0
 
 

@@ -1,7 +1,8 @@
 """The neutrino model with few pixels: raster against magnitude selection, and both against the standard CNN.
 
     python benchmarks/selection.py                                        # synthetic events, 3 trainings of each model
-    python benchmarks/selection.py --csv selection.csv --png selection.png
+    python benchmarks/selection.py --output FOLDER                        # and selection.json, .csv and .png there
+    python benchmarks/selection.py --output FOLDER --from-csv             # figures of selection.csv there
     python benchmarks/selection.py --files FOLDER                         # MicroBooNE open samples
     python benchmarks/selection.py --bits 16 --max-pixels 8 20
 
@@ -11,13 +12,13 @@ the seeds, the least and the largest in brackets, and the difference of the mean
 """
 
 import argparse
-import csv
 import statistics
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from results import add_output, csv_file, key, read_rows, write_results, write_rows
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -26,7 +27,6 @@ import sparsepix as sp
 from sparsepix.datasets import Dataset
 from sparsepix.plots import active_counts, against_max_pixels, auc
 from sparsepix.training import accuracy, fit, predict
-from sparsepix_ops.system.files import atomic_write
 
 STANDARD, SELECTIONS = "standard CNN", ("raster", "magnitude")
 
@@ -96,12 +96,21 @@ def summary(rows: Sequence[dict], data: Dataset, options: argparse.Namespace) ->
     return table
 
 
-def write(rows: Sequence[dict], path: Path) -> None:
-    """A row for each training."""
-    with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+def write(rows: Sequence[dict], folder: Path, rows_of: Path | None = None) -> None:
+    """The files of all trainings."""
+    standard = of(rows, "auc", STANDARD)
+    figures: dict[str, dict[str, float]] = {}
+    for model, max_pixels in dict.fromkeys((row["model"], row["max_pixels"]) for row in rows):
+        figures[key(f"{model} {max_pixels or ''}")] = found = {}
+        for quantity in ("auc", "accuracy"):
+            values = of(rows, quantity, model, max_pixels or None)
+            found |= {f"{quantity}_mean": statistics.mean(values), f"{quantity}_least": min(values)}
+            found[f"{quantity}_largest"] = max(values)
+        found |= {"auc_minus_standard": found["auc_mean"] - statistics.mean(standard), "seeds": len(values)}
+    budgets = sorted({row["max_pixels"] for row in rows if row["model"] != STANDARD})
+    results = {s: {n: of(rows, "auc", s, n) for n in budgets} for s in SELECTIONS}
+    pictures = {"selection": against_max_pixels(results, "AUC", {STANDARD: standard})}
+    write_results(folder, "selection", figures, rows, pictures, rows_of=rows_of)
 
 
 def main() -> None:
@@ -116,10 +125,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the trainings (default 0 1 2)")
     parser.add_argument("--epochs", type=int, default=25, help="of each training (default 25)")
     parser.add_argument("--learning-rate", type=float, default=1e-2, help="its largest value (default 0.01)")
-    parser.add_argument("--csv", type=Path, help="also write a row for each training to this file")
-    parser.add_argument("--png", type=Path, help="also draw AUC against N to this file")
+    add_output(parser, "selection.json, selection.csv and selection.png", from_csv=True)
     options = parser.parse_args()
     console = Console()
+    file = csv_file(parser, options, "selection")
+    if file:
+        write(read_rows(file), options.output, file)
+        return
     try:
         data = sp.datasets.load("neutrino", options.files, None if options.files else options.events, console=console)
     except sp.SparsePixError as error:
@@ -132,13 +144,12 @@ def main() -> None:
             for model, max_pixels in models:
                 rows.append(train(data, model, max_pixels, options, seed, progress))
                 # After each training, so that an interruption leaves the others.
-                if options.csv:
-                    write(rows, options.csv)
+                if options.output:
+                    write_rows(options.output / "selection.csv", rows)
                 progress.advance(task)
     console.print(summary(rows, data, options))
-    if options.png:
-        results = {s: {n: of(rows, "auc", s, n) for n in options.max_pixels} for s in SELECTIONS}
-        against_max_pixels(results, "AUC", {STANDARD: of(rows, "auc", STANDARD)}).savefig(options.png, dpi=130)
+    if options.output:
+        write(rows, options.output)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     python benchmarks/training.py                 # 8-bit formats and float, medians and ratios
     python benchmarks/training.py --compile       # the same under torch.compile
-    python benchmarks/training.py --json out.json
+    python benchmarks/training.py --output FOLDER # and training.json there
 
 A step is forward, loss, backward and Adam of the whole preset. Both models of the first table hold the same weights and
 quantizers and see the same images; their losses are compared before anything is timed. The second table is of 8-bit
@@ -14,8 +14,6 @@ other memory in the caches, is not timed.
 
 import argparse
 import copy
-import json
-import platform
 import statistics
 import sys
 import time
@@ -24,6 +22,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import torch
+from results import Figures, add_output, key, write_results
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -213,6 +212,17 @@ def tables(results: list[dict], learned: list[dict], options: argparse.Namespace
     return [first, second]
 
 
+def figures_of(results: list[dict], learned: list[dict], options: argparse.Namespace) -> Figures:
+    """Both tables as figures."""
+    settings = {"threads": torch.get_num_threads(), "batch": options.batch, "max_pixels": options.max_pixels}
+    rows = {}
+    for row in (*results, *learned):
+        low, high = row["ratio_quartiles"]
+        numbers = {name: value for name, value in row.items() if isinstance(value, float)}
+        rows[key(row["name"])] = numbers | {"ratio_first_quartile": low, "ratio_third_quartile": high}
+    return settings | rows
+
+
 def main() -> None:
     """Run the benchmark from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -221,7 +231,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=40, help="timed steps of each model (default 40)")
     parser.add_argument("--threads", type=int, default=None, help="torch threads (default: torch's own)")
     parser.add_argument("--compile", action="store_true", help="all models under torch.compile")
-    parser.add_argument("--json", type=Path, default=None, help="also write the figures to this file")
+    add_output(parser, "training.json")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -230,19 +240,9 @@ def main() -> None:
     learned = compare_learned(options)
     for table in tables(results, learned, options):
         Console().print(table)
-    if options.json:
-        settings = {
-            "batch": options.batch,
-            "max_pixels": options.max_pixels,
-            "steps": options.steps,
-            "threads": torch.get_num_threads(),
-            "compile": options.compile,
-            "torch": torch.__version__,
-            "machine": platform.processor() or platform.machine(),
-        }
-        options.json.write_text(
-            json.dumps({"settings": settings, "results": results, "learned": learned}, indent=2) + "\n"
-        )
+    if options.output:
+        name = f"training_threads_{options.threads}" if options.threads else "training"
+        write_results(options.output, name, figures_of(results, learned, options))
 
 
 if __name__ == "__main__":
