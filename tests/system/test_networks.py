@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 
 from random_networks import SETTINGS, exported_and_checked, networks
 
+PARTS, WIDE, EACH = 4, (False, True), 26  # in parts, so that several processes share them
+NETWORKS = PARTS * len(WIDE) * EACH
 
-@pytest.mark.parametrize("part", range(4))
-@pytest.mark.parametrize("wide", [False, True])
+
+@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("wide", WIDE)
 def test_torch_onnx_and_integers(part, wide):
-    """In parts, so that several processes share them: 208 networks in all."""
-
-    @settings(max_examples=26, **SETTINGS)
+    @settings(max_examples=EACH, **SETTINGS)
     @given(network=networks(wide=wide), seed=st.integers(0, 2**32 - 1))
     def check(network, seed):
         with tempfile.TemporaryDirectory() as folder:

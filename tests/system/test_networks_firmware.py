@@ -11,13 +11,15 @@ import sparsepix_hls
 from random_networks import SETTINGS, differing, exported_and_checked, networks
 
 pytestmark = [pytest.mark.gxx, pytest.mark.slow]
+PARTS, EACH = 4, 7
+NETWORKS = PARTS * EACH
 
 
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("part", range(PARTS))
 def test_with_firmware(part):
-    """28 networks in all, through the translator and g++; about half with ap_fixed too, which takes g++ much longer."""
+    """Through the translator and g++; about half with ap_fixed too, which takes g++ much longer."""
 
-    @settings(max_examples=7, **SETTINGS)
+    @settings(max_examples=EACH, **SETTINGS)
     @given(network=networks(), seed=st.integers(0, 2**32 - 1))
     def check(network, seed):
         with tempfile.TemporaryDirectory() as folder:
