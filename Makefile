@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: demo test lint format bench install clean
+.PHONY: demo test lint format bench docs docs-serve notebooks install clean
 
 install: $(STAMP)
 
@@ -45,5 +45,17 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/selection.py
 	$(BIN)/python benchmarks/learned_budget.py
 
+# The site, in site/; nothing is fetched. NO_MKDOCS_2_WARNING: of the theme's authors, on each build.
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+	@echo "open site/index.html, or make docs-serve"
+
+docs-serve: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve --no-strict
+
+# Runs the notebooks with all their events and epochs, and keeps their outputs: half an hour.
+notebooks: $(STAMP)
+	$(BIN)/python docs/run_notebooks.py
+
 clean:
-	rm -rf $(VENV) demo .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) site demo .pytest_cache .ruff_cache .hypothesis

@@ -4,7 +4,7 @@
     python benchmarks/recipe.py FOLDER --only float "rate 0.04" --output FOLDER    # and recipe.json, recipe.csv there
 
 The first FOLDER holds MNIST's four IDX files. The first rows begin with the training before this recipe and add its
-parts; those after the recipe change one thing of it. docs/training.md says what follows from it.
+parts; those after the recipe change one thing of it. docs/results/training.md says what follows from it.
 """
 
 import argparse

@@ -1,7 +1,8 @@
 """What the pages of the site read: results files, the help of the commands, the public names of the packages.
 
 mkdocs-macros calls ``define_env``. Figures come from ``docs/results/*.json``, which the benchmarks write: pages name
-them, and a name that is not there fails the build. ``headlines`` is README's table, too; a test compares the two.
+them, and a name that is not there fails the build. ``headlines`` is README's table, too: ``python docs/macros.py``
+writes it there, and a test compares the two.
 """
 
 import atexit
@@ -12,6 +13,7 @@ import sys
 import sysconfig
 import tempfile
 from functools import cache
+from math import floor, log10
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,7 @@ RESULTS = DOCS / "results"
 SHORT = {"sparsepix": "sp", "sparsepix_hls": "hls", "sparsepix_ops": "ops"}  # as README and notebooks import them
 
 
+@cache
 def results() -> dict[str, Any]:
     """All results files by name, as their JSON says."""
     return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*.json"))}
@@ -33,20 +36,60 @@ def number(value: float, digits: int = 0) -> str:
     return f"{value:,.{digits}f}"
 
 
-def percent(share: float, digits: int = 1) -> str:
+def percent(share: float, digits: int = 1, unit: str = " %") -> str:
     """A share of 1 in percent."""
-    return f"{100 * share:,.{digits}f} %"
+    return f"{100 * share:,.{digits}f}{unit}"
 
 
-def source(result: dict[str, Any]) -> str:
-    """Command and date of a results file, for the last column of a table."""
-    transcribed = ", transcribed" if result.get("transcribed") else ""
-    return f"`{result['command']}` ({result['date']}{transcribed})"
+def rounded(value: float, digits: int = 3) -> str:
+    """A number with so many digits that count, and commas between thousands."""
+    places = digits - 1 - floor(log10(abs(value))) if value else 0
+    return f"{round(value, places):,.{max(places, 0)}f}"
+
+
+def source(name: str, command: str | None = None) -> str:
+    """Command and date of a results file, for the last column of a table.
+
+    Args:
+        name: of the file.
+        command: one of several that the benchmark ran, by its name.
+    """
+    result = results()[name]
+    said = result["commands"][command] if command else result["command"]
+    return f"`{said}` ({result['date']}{', transcribed' if result.get('transcribed') else ''})"
 
 
 def headlines() -> str:
-    """The table of README and of the first page."""
-    return "| what | ours | published | command |\n|---|---|---|---|"
+    """The table of README and of the first page: what, ours, published, and the command that shows it."""
+    figures = {name: result["figures"] for name, result in results().items()}
+    exact, mnist = figures["exactness"], figures["mnist"]["raster_20_8_bit"]
+    designs, training = figures["neutrino_rtl"], figures["training"]["8_bit_torch_s_layout"]
+    stream, fast, published = (designs[name] for name in ("stream", "fast", "published"))
+    many = figures["many_pixels"]["stream_400_256x256"]
+
+    def hardware(design: dict[str, float]) -> str:
+        cycles = f"{design['latency_cycles']} cycles, every {design['interval_cycles']}"
+        return f"{cycles}; {rounded(design['lut'])} LUT, {design['dsp']} DSP"
+
+    networks = [exact["networks"], exact["networks_firmware"]]
+    found = f"{sum(n['mismatches'] for n in networks)} in {sum(n['networks'] for n in networks)} random networks"
+    of_stream = f"every {number(many['usual_interval'])} cycles; {rounded(many['measured_lut'])} LUT"
+    accuracies = [percent(mnist[name]) for name in ("accuracy_mean", "published_weights_accuracy")]
+    faster = f"{number(training['ratio'])} times faster"
+    rows = (
+        ("mismatches of torch, ONNX Runtime, integers and C++", found, "", "exactness"),
+        ("neutrino as RTL, in the published interval", hardware(stream), hardware(published), "neutrino_rtl"),
+        ("neutrino as RTL, least latency", hardware(fast), "the same", "neutrino_rtl"),
+        ("400 pixels of 256 x 256 as RTL", of_stream, "", "many_pixels"),
+        ("MNIST, 8 bits, 20 pixels: accuracy", *accuracies, "mnist"),
+        ("training step, against dense layers of torch", faster, "", "training"),
+    )
+    lines = ["| measured | ours | published | command |", "|---|---|---|---|"]
+    for what, ours, theirs, name in rows:
+        lines.append(
+            f"| {what} | {ours} | {theirs} | `{results()[name]['command'].removesuffix(' --output FOLDER')}` |"
+        )
+    return "\n".join(lines)
 
 
 def command_help(command: str, *arguments: str) -> str:
@@ -107,12 +150,13 @@ def written(file: str, first: str, last: str, *options: str) -> str:
 
 def define_env(env: "MacrosPlugin") -> None:
     """Give the names above to the pages."""
-    env.variables["r"] = results()
+    env.variables["r"] = {name: result["figures"] for name, result in results().items()}
     for function in (entries, headlines, source, written):
         env.macro(function)
     env.macro(command_help, "help_of")
     env.filter(number, "n")
     env.filter(percent, "percent")
+    env.filter(rounded, "about")
 
 
 @cache
@@ -139,3 +183,17 @@ def _sources() -> Any:
 
 def _package(package: str) -> Any:
     return _sources()[package]
+
+
+def write_readme() -> None:
+    """Put the table of figures into README, in place of the one that is there."""
+    path = DOCS.parent / "README.md"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    first = lines.index("## Six figures") + 2
+    last = next(i for i, line in enumerate(lines[first:], first) if not line)
+    lines[first:last] = headlines().splitlines()
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write_readme()

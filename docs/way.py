@@ -13,10 +13,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from sparsepix_hls.project.parts import find_part
+
 DOCS = Path(__file__).parent
 INK, QUIET, BLUE, RED, PALE = "#222222", "#666666", "#1f5fb4", "#d55e00", "#eef3fa"
 MAX_PIXELS = 20
-CLOCK_NS = 5.0
+PART = "xcu250"  # for which benchmarks/neutrino_rtl.py builds it
 
 
 def kept(images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -122,7 +124,7 @@ def picture(result: dict[str, Any]) -> Figure:
 
     image, coords, features = kept(sp.datasets.synthetic_neutrino(events=400, seed=1).test.images)
     design = result["figures"]["stream"]
-    share = design["lut"] / design["part_lut"]
+    share = design["lut"] / find_part(PART).luts
     figure = Figure(figsize=(13, 3.9))
     figure.patch.set_facecolor("white")
     height, width = image.shape
@@ -134,7 +136,7 @@ def picture(result: dict[str, Any]) -> Figure:
     trained = "trained in PyTorch, 8 bits;\nthe same bits everywhere"
     draw_network(panel(figure, 0.495, 0.19, "network on the list", trained))
     interval = design["interval_cycles"]
-    text = f"{design['lut']:,} LUT, {share:.1%} of an {design['part']};\nan event every {interval} clocks"
+    text = f"{design['lut']:,} LUT, {share:.1%} of an {PART};\nan event every {interval} clocks"
     draw_chip(panel(figure, 0.765, 0.225, "chip", text), share)
     arrow(figure, 0.215, 0.27, "reduce")
     arrow(figure, 0.432, 0.488, "train")

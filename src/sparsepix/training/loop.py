@@ -69,7 +69,7 @@ def fit(
 
     A model with formats that adapt (``CalibratedFixedPoint``, ``LearnedFixedPoint``) is trained in float first. Then
     they are calibrated on its best weights (see ``calibrate``), and the other epochs go on with them from there; one of
-    these is the best in the end. docs/training.md says what each part of this recipe is worth.
+    these is the best in the end. docs/results/training.md says what each part of this recipe is worth.
 
     With a checkpoint file an interrupted training goes on when it is called again with the same arguments, and ends
     with the same weights and history, bit for bit, as one that was never interrupted.
