@@ -93,6 +93,7 @@ def test_no_module_of_the_translator_names_torch():
         "matplotlib",
         "numpy",
         "onnx",
+        "plotly",
         "rich",
         "yaml",
         *own,
@@ -152,7 +153,7 @@ def test_whole_run(tmp_path, capsys, keep_head):
     assert ("C simulation: 40 events, 0 mismatching outputs" in shown.out) == keep_head
     assert ("note: the Softmax at the end is left out" in shown.out) == (not keep_head)
     report = json.loads((folder / "report.json").read_text())
-    assert report["csim"] == ({"events": 40, "mismatches": 0} if keep_head else None)
+    assert report["csim"] == ({"events": 40, "mismatches": 0, "first": []} if keep_head else None)
     assert report["testbench"] == {"events": 40, "origin": "events given by the user"}
     assert report["part"]["full_name"] == "xcu250-figd2104-2L-e"
     assert report["part"]["name"] == "xcu250"
@@ -181,7 +182,10 @@ def test_mismatch_gives_exit_status_1(tmp_path, capsys, monkeypatch):
     assert main([str(model), "--csim"]) == 1
     assert "1 mismatching" in capsys.readouterr().out
     report = json.loads((tmp_path / "net_hls" / "report.json").read_text())
+    (first,) = report["csim"].pop("first")
+    assert first.startswith("event 5, conv1_features 1: expected ")
     assert report["csim"] == {"events": EVENTS, "mismatches": 1}
+    assert first in (tmp_path / "net_hls" / "report.html").read_text()
 
 
 def test_unknown_device_is_noted(tmp_path, capsys):
@@ -252,7 +256,7 @@ def test_explore(tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "are not beaten by another" in shown
     folder = tmp_path / "net_designs"
-    assert {path.name for path in folder.iterdir()} == {".sparsepix.json", "designs.csv", "designs.png"}
+    assert {path.name for path in folder.iterdir()} == {".sparsepix.json", "designs.csv", "designs.png", "designs.html"}
     assert main([str(model), "--explore"]) == 2
     assert "the output folder exists" in capsys.readouterr().err
     assert main([str(model), "--explore", "--force", "--io", "stream"]) == 0

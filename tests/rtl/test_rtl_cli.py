@@ -121,6 +121,7 @@ def test_a_written_project(tmp_path, capsys, model):
         "build_vivado.tcl",
         "constraints.xdc",
         "report.json",
+        "report.html",
         "estimate.png",
     } == {*names(folder)}
     report = json.loads((folder / "report.json").read_text())

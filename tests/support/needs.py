@@ -1,5 +1,6 @@
 """What some tests need and not every machine has: the marker, whether it is here, and how to get it."""
 
+import importlib.util
 import os
 import shutil
 from collections.abc import Callable
@@ -38,6 +39,10 @@ NEEDS = {
     ),
     "yosys": Need(lambda: yosys_command([]) is not None, "needs Yosys: pip install pyosys"),
     "tclsh": Need(lambda: tools("tclsh"), "needs tclsh: apt install tcl"),
+    "browser": Need(
+        lambda: tools("chromium") and importlib.util.find_spec("playwright") is not None,
+        "needs chromium and playwright: apt install chromium; pip install playwright",
+    ),
     "events": Need(
         EVENTS.is_file, f"needs the published events: set SPARSEPIX_EVENTS to neutrino_events.npz (looked at {EVENTS})"
     ),

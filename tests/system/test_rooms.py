@@ -21,7 +21,7 @@ ROOMS = {
     ],
     "sparsepix_hls": [
         "ir", "cost", "kernels", "rtl/lower", "layers", "frontend", "design", "reference", "project", "cpp", "schedule",
-        "rtl/stages", "rtl/emit", "rtl/tools", "rtl", "flow", "hls4ml", ".", "cli",
+        "rtl/stages", "rtl/emit", "rtl/tools", "rtl", "html", "flow", "hls4ml", ".", "cli",
     ],
 }  # fmt: skip
 # The package that each package may import.

@@ -20,7 +20,8 @@ _EPILOG = """\
 examples:
   sparsepix-hls model.onnx --part xcvu9p --clock 5 --csim
   makes the folder model_hls: firmware, testbench with data, build.tcl for Vitis HLS, a Makefile for g++,
-  report.json, estimate.png; then compiles the testbench with g++ and compares every output bit for bit.
+  report.html (for a browser), report.json, estimate.png; then compiles the testbench with g++ and compares every
+  output bit for bit.
 
   sparsepix-hls model.onnx --backend rtl --simulate --synthesize
   makes the folder model_rtl: SystemVerilog, testbench with data, scripts for Yosys and Vivado, a Makefile, report.json;
@@ -30,10 +31,11 @@ examples:
   places and routes the design on a Lattice ECP5 (or a Gowin) with Yosys and nextpnr, which come from PyPI.
 
   sparsepix-hls model.onnx --explore
-  estimates many designs instead: a table, and a picture of latency against area.
+  estimates many designs instead: a table, a picture of latency against area, and a page for a browser.
 
   sparsepix-hls report model_hls
-  shows the estimate of a project again, beside what simulation, synthesis or Vitis HLS found there.
+  shows the estimate of a project again, beside what simulation, synthesis or Vitis HLS found there, and writes
+  its report.html anew.
 
   sparsepix-hls dais model.onnx -o model.json
   writes the model for da4ml's own tools: da4ml convert model.json DIR.

@@ -62,7 +62,9 @@ def verify(console: Console, project: Project, arguments: Any) -> int:
     with console.status("compiling and running the testbench"):
         result = project.csim()
     wrong = result.mismatches
-    add_to_report(project.directory, "csim", {"events": result.events, "mismatches": wrong})
+    add_to_report(
+        project.directory, "csim", {"events": result.events, "mismatches": wrong, "first": list(result.first)}
+    )
     verdict = f"C simulation: {result.events} events, {wrong} mismatching outputs"
     console.print(verdict, style="bold red" if wrong else "bold green")
     return wrong

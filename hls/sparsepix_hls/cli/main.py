@@ -65,7 +65,7 @@ def _run(arguments: Translate) -> int:
     from rich.console import Console
 
     from sparsepix_hls.cli.tables import show_estimate
-    from sparsepix_hls.flow.report import read_report
+    from sparsepix_hls.flow.report import PAGE, read_report
     from sparsepix_ops.system.files import shell_word
 
     console = Console(highlight=False)
@@ -97,7 +97,8 @@ def _run(arguments: Translate) -> int:
         console.print(f"note: {notice}", markup=False, soft_wrap=True)
     wrong = commands.verify(console, project, arguments)
     # Not by rich: it would read ':name:' in a path as an emoji.
-    print(f"project: {target}\nnext: {commands.next_command(arguments, shell_word(target))}")
+    print(f"project: {target}\nreport: {Path(target) / PAGE}")
+    print(f"next: {commands.next_command(arguments, shell_word(target))}")
     return EXIT_MISMATCH if wrong else EXIT_OK
 
 
@@ -107,7 +108,7 @@ def _explore(arguments: Translate) -> int:
     from rich.console import Console
 
     from sparsepix_hls.cli.tables import show_points
-    from sparsepix_hls.flow.explore import explore, published_point, write_points
+    from sparsepix_hls.flow.explore import explore, published_point, write_page, write_points
     from sparsepix_hls.flow.pictures import exploration_figure, save
     from sparsepix_hls.frontend.reader import read_model
     from sparsepix_hls.project.parts import find_part
@@ -144,8 +145,24 @@ def _explore(arguments: Translate) -> int:
     with atomic_directory(place) as folder:
         write_points(folder / "designs.csv", points)
         save(exploration_figure(points, published, graph.name, arguments.clock), folder / "designs.png")
-    print(f"all {len(points)} designs: {Path(target) / 'designs.csv'}, {Path(target) / 'designs.png'}")
+        words = _words_of_each(arguments, _options(arguments))
+        write_page(folder / "designs.html", points, published, graph.name, words, part, arguments.clock)
+    files = ", ".join(str(Path(target) / name) for name in ("designs.csv", "designs.png", "designs.html"))
+    print(f"all {len(points)} designs: {files}")
     return EXIT_OK
+
+
+def _words_of_each(arguments: Translate, options: "Options") -> str:
+    """The beginning of the command of every explored design; its own options follow."""
+    from sparsepix_ops.system.files import shell_word
+
+    words = ["sparsepix-hls", shell_word(arguments.model)]
+    words += [] if arguments.part == Translate.part else ["--part", shell_word(arguments.part)]
+    words += [] if arguments.clock == Translate.clock else ["--clock", f"{arguments.clock:g}"]
+    words += ["--keep-head"] if arguments.keep_head else []
+    # The options of single layers are in the file only.
+    words += ["--config", shell_word(arguments.config)] if arguments.config is not None and options.layers else []
+    return " ".join(words)
 
 
 def _dais(arguments: Dais) -> int:
@@ -168,11 +185,18 @@ def _report(arguments: Report) -> int:
 
     from rich.console import Console
 
-    from sparsepix_hls.flow.report import open_report
+    from sparsepix_hls.flow.report import PAGE, open_report, write_page
+    from sparsepix_ops.errors import SparsePixError
 
     directory = Path(arguments.project)
     report = open_report(directory)
     _commands(report.get("backend")).show(Console(highlight=False), directory, report)
+    try:
+        done = write_page(directory, report)
+    except SparsePixError as error:  # a project may be for reading only
+        print(f"note: {error}")
+        return EXIT_OK
+    print(f"report: {directory / PAGE}" if done else f"note: {directory / PAGE} is left as it is: it was changed")
     return EXIT_OK
 
 

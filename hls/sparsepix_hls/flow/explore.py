@@ -13,6 +13,7 @@ from sparsepix_hls.design.layout import Design, Loops
 from sparsepix_hls.design.options import AUTO, Options
 from sparsepix_hls.flow.backends import DEFAULT_BACKEND, BackendName, backend_design, find_backend
 from sparsepix_hls.flow.fits import as_stream, at_most, share_of
+from sparsepix_hls.html.designs_page import designs_page
 from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Graph, Layer
 from sparsepix_hls.layers.input_reduce import InputReduce, input_reduce
@@ -47,6 +48,11 @@ class Point:
     total: Estimate
     best: bool = False
     scheduled: tuple[int, int] | None = None
+
+    @property
+    def kind(self) -> str:
+        """How it comes by its pixels, for a legend."""
+        return "pixels one by one" if self.options.conv == "stream" else self.options.reduce
 
 
 @dataclass(frozen=True)
@@ -172,6 +178,35 @@ def write_points(path: Path, points: Sequence[Point]) -> None:
         for point in points:
             scheduled = point.scheduled or ("", "")
             writer.writerow([point.command, *asdict(point.total).values(), int(point.best), *scheduled])
+
+
+def write_page(
+    path: Path,
+    points: Sequence[Point],
+    published: PublishedPoint | None,
+    name: str,
+    command: str,
+    part: Part,
+    clock_ns: float,
+) -> None:
+    """All designs as a page for a browser.
+
+    Args:
+        path: of the file.
+        points: the designs.
+        published: that of the same model.
+        name: of the model.
+        command: the words of a command line in front of those of each design.
+        part: the FPGA.
+        clock_ns: clock period.
+    """
+    rows = [
+        {"command": p.command, "kind": p.kind, "best": p.best, "scheduled": p.scheduled, **asdict(p.total)}
+        for p in points
+    ]
+    beside = None if published is None else asdict(published)
+    text = designs_page(name, rows, beside, command, part.full_name, part.luts, clock_ns)
+    path.write_text(text, encoding="utf-8")
 
 
 def published_point(graph: Graph) -> PublishedPoint | None:

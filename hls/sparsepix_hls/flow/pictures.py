@@ -9,9 +9,8 @@ from sparsepix_hls.flow.explore import Point, PublishedPoint
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_ONE_BY_ONE = "pixels one by one"
-_COLOURS = {"scan": "#1f77b4", "stream": "#2ca02c", "tree": "#9467bd", _ONE_BY_ONE: "#ff7f0e"}
-_MARKERS = {"scan": "o", "stream": "s", "tree": "^", _ONE_BY_ONE: "D"}
+_COLOURS = {"scan": "#1f77b4", "stream": "#2ca02c", "tree": "#9467bd", "pixels one by one": "#ff7f0e"}
+_MARKERS = {"scan": "o", "stream": "s", "tree": "^", "pixels one by one": "D"}
 
 
 def save(figure: "Figure", path: Path) -> None:
@@ -70,9 +69,8 @@ def exploration_figure(
 
     figure = Figure(figsize=(9, 5.6), layout="constrained")
     axes = figure.subplots()
-    kinds = [_ONE_BY_ONE if point.options.conv == "stream" else point.options.reduce for point in points]
-    for kind in dict.fromkeys(kinds):
-        own = [point for point, its in zip(points, kinds, strict=True) if its == kind]
+    for kind in dict.fromkeys(point.kind for point in points):
+        own = [point for point in points if point.kind == kind]
         for best in (False, True):
             some = [point for point in own if point.best == best]
             axes.scatter(

@@ -2,12 +2,15 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
+from math import ldexp
 from pathlib import Path
 from typing import Any
 
 from sparsepix_hls.cost.result import DesignEstimate
 from sparsepix_hls.design.layout import Design
+from sparsepix_hls.html.report_page import PAGE, write_page
 from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Layer
 from sparsepix_hls.ir.tensors import Constant, Tensor
@@ -29,6 +32,7 @@ def make_report(
     backend: str,
     found_later: tuple[str, ...],
     estimate: dict[str, Any],
+    ranges: Mapping[str, tuple[int, int]],
 ) -> dict[str, Any]:
     """Plain data about a project.
 
@@ -42,6 +46,7 @@ def make_report(
         backend: name of what it is written in.
         found_later: keys of what simulation and synthesis will find, None until then.
         estimate: of its latency and area, from ``estimate_json``.
+        ranges: smallest and largest raw value of the tensors, by name.
     """
     graph = design.graph
     return {
@@ -51,12 +56,12 @@ def make_report(
         "top_function": graph.name,
         "part": {"name": part.name, "full_name": part.full_name, "family": part.family},
         "clock_ns": clock_ns,
-        "input": _tensor(graph.input),
-        "output": _tensor(graph.output),
-        "outputs": [_tensor(tensor) for tensor in graph.outputs],
+        "input": _tensor(graph.input, ranges),
+        "output": _tensor(graph.output, ranges),
+        "outputs": [{**_tensor(tensor, ranges), "label": label} for label, tensor in graph.results.items()],
         "clock_uncertainty": design.clock_uncertainty,
         "design": {"reduce": design.reduce, "io": design.io, "pixels_per_cycle": design.pixels_per_cycle},
-        "layers": [_layer(layer, design) for layer in graph.layers],
+        "layers": [_layer(layer, design, ranges) for layer in graph.layers],
         "dropped_head": graph.dropped_head,
         "notices": list(notices),
         "estimate": estimate,
@@ -181,32 +186,40 @@ def open_report(directory: Path) -> dict[str, Any]:
 
 
 def add_to_report(directory: Path, key: str, found: dict[str, Any]) -> None:
-    """Note in the report of a project what was found later.
+    """Note in the report of a project what was found later, and in its page, if it has one.
 
     Args:
         directory: of the project.
         key: what was found: of ``Backend.found_later``.
         found: plain data.
     """
-    text = _text(read_report(directory) | {key: found})
+    report = read_report(directory) | {key: found}
     with atomic_write(directory / REPORT) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(_text(report), encoding="utf-8")
+    if (directory / PAGE).is_file():
+        write_page(directory, report)
 
 
 def _text(report: dict[str, Any]) -> str:
     return json.dumps(report, indent=2) + "\n"
 
 
-def _tensor(tensor: Tensor) -> dict[str, Any]:
-    return {"name": tensor.name, "shape": list(tensor.shape), "type": str(tensor.type)}
+def _tensor(tensor: Tensor, ranges: Mapping[str, tuple[int, int]]) -> dict[str, Any]:
+    """``range``: the smallest and the largest value that it can hold, from the analysis of the model."""
+    found = {"name": tensor.name, "shape": list(tensor.shape), "type": str(tensor.type)}
+    raw = ranges.get(tensor.name)  # a tensor that a rewrite of the design made has none
+    return found if raw is None else {**found, "range": [ldexp(value, tensor.type.exponent) for value in raw]}
 
 
-def _layer(layer: Layer, design: Design) -> dict[str, Any]:
-    constants = {
-        role: {"shape": list(value.raw.shape), "type": str(value.type)}
-        for role, value in vars(layer).items()
-        if isinstance(value, Constant)
-    }
+def _constant(value: Constant) -> dict[str, Any]:
+    found = {"shape": list(value.raw.shape), "type": str(value.type)}
+    if value.raw.size == 0:
+        return found
+    return {**found, "range": [ldexp(int(raw), value.type.exponent) for raw in (value.raw.min(), value.raw.max())]}
+
+
+def _layer(layer: Layer, design: Design, ranges: Mapping[str, tuple[int, int]]) -> dict[str, Any]:
+    constants = {role: _constant(value) for role, value in vars(layer).items() if isinstance(value, Constant)}
     settings = {role: value for role, value in vars(layer).items() if isinstance(value, str | int | tuple)}
     settings.pop("parts", None)  # arrays, no setting
     return {
@@ -214,6 +227,7 @@ def _layer(layer: Layer, design: Design) -> dict[str, Any]:
         "op": type(layer).__name__,
         **settings,
         **(asdict(design.layers[layer.name]) if layer.name in design.layers else {}),
-        "outputs": [_tensor(t) for t in layer.outputs],
+        "inputs": [tensor.name for tensor in layer.inputs],
+        "outputs": [_tensor(t, ranges) for t in layer.outputs],
         "constants": constants,
     }

@@ -83,7 +83,8 @@ def translate(
         testbench_inputs: images of real numbers [events, C, H, W] for the testbench; synthetic ones if left out.
         options: kernels, reuse and ports; all of them compute the same bits.
         backend: 'hls': C++ for Vitis HLS; 'rtl': SystemVerilog.
-        picture: also draw the estimate, as ``estimate.png`` in the folder; matplotlib takes about a second.
+        picture: also draw the estimate, as ``estimate.png`` in the folder, and write ``report.html``, the report for a
+            browser; matplotlib takes about a second.
         must_fit: refuse a design that by estimate needs more than the part has, instead of a warning.
 
     Returns:
@@ -127,12 +128,16 @@ def translate(
     outputs = {name: exact[name].at(tensor.type.exponent).raw for name, tensor in graph.results.items()}
     testbench = {"events": len(inputs), "origin": origin}
     estimate = estimate_json(estimated, device, clock_ns, offers)
-    report = make_report(design, source, device, clock_ns, notices, testbench, way.name, way.found_later, estimate)
+    report = make_report(
+        design, source, device, clock_ns, notices, testbench, way.name, way.found_later, estimate, read.ranges
+    )
     with atomic_directory(place) as folder:
         firmware.write(folder, device.full_name, inputs, outputs)
         write_report(folder, report)
         if picture:
             from sparsepix_hls.flow.pictures import estimate_figure, save
+            from sparsepix_hls.html.report_page import write_page
 
             save(estimate_figure(report), folder / PICTURE)
+            write_page(folder, report)
     return firmware.open(place.path, graph, device)

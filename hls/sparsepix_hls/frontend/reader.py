@@ -1,5 +1,6 @@
 """From an ONNX file to the intermediate representation: every quantizer becomes a type."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from sparsepix_hls.layers.activation import Activation
 from sparsepix_hls.layers.input_reduce import InputReduce
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedArray, FixedPoint
+from sparsepix_ops.op import Value
 from sparsepix_ops.registry import HEADS, QUANTIZERS, RECTIFIERS, find_op
 
 
@@ -28,11 +30,13 @@ class ReadResult:
         graph: the model as firmware sees it.
         model: the ONNX model with its constants as initializers and without what nothing uses.
         notices: what the user should know, one line each.
+        ranges: smallest and largest raw value that each tensor of the graph can hold, by its name.
     """
 
     graph: Graph
     model: onnx.ModelProto
     notices: tuple[str, ...]
+    ranges: Mapping[str, tuple[int, int]]
 
 
 def read_model(path: Path | str, keep_head: bool = False, name: str | None = None) -> ReadResult:
@@ -53,7 +57,8 @@ def read_model(path: Path | str, keep_head: bool = False, name: str | None = Non
         check_ends(model)
         view = make_view(model)
         notices += check(view)
-        graph = Builder(view, name or path.stem, keep_head).graph()
+        builder = Builder(view, name or path.stem, keep_head)
+        graph = builder.graph()
     except SparsePixError as error:
         raise SparsePixError(error.problems, f"{path}: the model cannot be translated") from None
     if graph.dropped_head:
@@ -64,7 +69,7 @@ def read_model(path: Path | str, keep_head: bool = False, name: str | None = Non
     for layer in graph.layers:
         if isinstance(layer, InputReduce) and layer.threshold_raw >= layer.scores[1]:
             notices.append(f"{layer.name}: no pixel can be above the threshold; every output is that of an empty image")
-    return ReadResult(graph, model, tuple(notices))
+    return ReadResult(graph, model, tuple(notices), builder.ranges)
 
 
 class Builder:
@@ -80,6 +85,7 @@ class Builder:
         inner += [view.image, *(output.name for output in view.model.graph.output)]
         self.name = self.names.unique(top_identifier(name, inner))
         self.tensors: dict[str, Tensor] = {}
+        self.ranges: dict[str, tuple[int, int]] = {}
         ends = [view.producers[name] for name in view.outputs]
         self.dropped = [node for node in ends if node.op_type in HEADS and not keep_head]
         self.outputs = [
@@ -120,6 +126,7 @@ class Builder:
             value = self.view.value(source)
             tensor = Tensor(port, tuple(value.shape[1:]), value.format)
             outputs.append(tensor)
+            self._note_range(tensor, value)
             if readers or self.outputs.count(source) > 1:
                 copies.append(Activation(self.names.unique(f"{port}_copy"), self.tensor(source), tensor, relu=False))
             else:
@@ -151,7 +158,14 @@ class Builder:
             value = self.view.value(source)
             fmt = value.range.format() if value.coords else value.format
             self.tensors[source] = Tensor(self.names.unique(name or source), tuple(value.shape[1:]), fmt)
+            self._note_range(self.tensors[source], value)
         return self.tensors[source]
+
+    def _note_range(self, tensor: Tensor, value: Value) -> None:
+        found = value.range.at(min(value.range.exponent, tensor.type.exponent))
+        shift = tensor.type.exponent - found.exponent  # more than 0 where the range is on a finer grid than the format
+        low, high = found.low >> shift, -(-found.high >> shift)
+        self.ranges[tensor.name] = max(low, tensor.type.raw_min), min(high, tensor.type.raw_max)
 
     def number(self, name: str, value: float) -> Constant:
         """An attribute as a constant []."""

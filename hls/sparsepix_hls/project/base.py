@@ -3,7 +3,7 @@
 import re
 import subprocess
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,12 @@ class CsimResult:
     Args:
         events: number of events it ran.
         mismatches: outputs that differed from the expected ones in one bit or more.
+        first: the first of them, a line each.
     """
 
     events: int
     mismatches: int
+    first: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass
@@ -124,4 +126,5 @@ def result_of_testbench(word: str, done: subprocess.CompletedProcess[str]) -> Cs
     summary = re.search(rf"^{word}: (\d+) events, (\d+) mismatching outputs$", done.stdout, re.MULTILINE)
     if summary is None or (done.returncode != 0) != (int(summary[2]) > 0):
         return None
-    return CsimResult(events=int(summary[1]), mismatches=int(summary[2]))
+    first = re.findall(r"^event \d+, .+: expected -?\d+, found -?\d+$", done.stderr, re.MULTILINE)
+    return CsimResult(events=int(summary[1]), mismatches=int(summary[2]), first=tuple(first))

@@ -22,7 +22,7 @@ from sparsepix_ops.system.signals import held, raise_lost
 
 
 @contextlib.contextmanager
-def atomic_write(path: str | Path, sync: bool = True) -> Iterator[Path]:
+def atomic_write(path: str | Path, sync: bool = True, ours: bool = False) -> Iterator[Path]:
     """A temporary file beside ``path`` that takes its place when the block ends well.
 
     A link is followed, and an existing file keeps its permissions. If the folder has a marker of ours that lists the
@@ -31,6 +31,7 @@ def atomic_write(path: str | Path, sync: bool = True) -> Iterator[Path]:
     Args:
         path: of the file to write or replace.
         sync: wait until the file is on the disk, which takes milliseconds; False: a power cut may leave it empty.
+        ours: a folder that is marked as ours lists the file from now on, even if it is new there.
 
     Yields:
         The path to write to.
@@ -50,7 +51,7 @@ def atomic_write(path: str | Path, sync: bool = True) -> Iterator[Path]:
                 _sync(temporary)
             raise_lost()
             with held():
-                note(target, temporary)
+                note(target, temporary, ours)
                 temporary.replace(target)
         finally:
             with held():

@@ -72,19 +72,26 @@ def read_marker(folder: Path) -> Marker | None:
     return None
 
 
-def note(target: Path, written: Path) -> None:
+def note(target: Path, written: Path, ours: bool = False) -> None:
     """Note the content that a file of a marked folder is about to have, if the marker lists the file.
 
     Args:
         target: the file.
         written: where its new content is now.
+        ours: list the file, if it is not.
     """
     marker = read_marker(target.parent)
-    if marker is None or target.name not in marker.files:
+    if marker is None or (target.name not in marker.files and not ours):
         return
     # Both, until the file is replaced: an interruption leaves the old one or the new one.
-    both = (*marker.files[target.name][-1:], _digest(written))
+    both = (*marker.files.get(target.name, ())[-1:], _digest(written))
     write_marker(target.parent, marker.what, marker.files | {target.name: both})
+
+
+def as_written(path: Path) -> bool:
+    """Whether a file is as we wrote it, by the marker of its folder."""
+    marker = read_marker(path.parent)
+    return marker is not None and path.is_file() and _digest(path) in marker.files.get(path.name, ())
 
 
 def check_unchanged(folder: Path, what: str, shown: str, products: tuple[str, ...] = ()) -> None:

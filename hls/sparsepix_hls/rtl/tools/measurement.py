@@ -50,4 +50,5 @@ def measured_json(checked: CsimResult, found: Measurement, clock_ns: float) -> d
         "latency_ns": found.latency_cycles * clock_ns,
         "interval_ns": interval and interval * clock_ns,
         "mismatches": {"testbench": checked.mismatches, **found.mismatches},
+        "first": list(checked.first),
     }
