@@ -269,7 +269,7 @@ def scan() -> Figure:
             box(axes, 0.36 + 0.28 * column, 0.61 + 0.28 * row, 0.28, 0.28, fc=colour)
     write(axes, 1.06, 2.5, "column 0 to 4", size=10, color=QUIET)
     box(axes, 0.3, 3.0, 0.15, 0.15, fc=RED)
-    write(axes, 0.55, 3.075, "first flag: taken", ha="left", size=10)
+    write(axes, 0.55, 3.075, "first flag: is next", ha="left", size=10)
     box(axes, 0.3, 3.3, 0.15, 0.15, fc=BLUE)
     write(axes, 0.55, 3.375, "other flags", ha="left", size=10)
     left, step = 3.72, 0.7
@@ -335,7 +335,7 @@ def gate_and_queue() -> Figure:
     for number, name in enumerate(names):
         write(axes, left - 0.15, top + row * (number + 0.5), name, ha="right", size=10)
     for number, (begin, there, taken) in enumerate(events):
-        colour = CELLS[number % 5]
+        colour = CELLS[number]
         if number:  # offered as soon as the one before is in
             offered = events[number - 1][0] + 1
             bar(axes, left + scale * offered, top, scale * (begin - offered), row, fc="white", ec=colour, hatch="///")
