@@ -2,7 +2,7 @@
 
 The presets are those of SparsePixels (arXiv 2512.06208), with its widths of weights and activations. Their binary
 points are calibrated in training; those of the paper, from which they start, clip too much to train well
-(docs/results/training.md). What the paper leaves unquantized (the input, the pooled average) firmware cannot; the formats for
+(docs/results/training.md). What the paper leaves unquantized (image, pooled average) firmware cannot; the formats for
 these are ours, chosen so that no published model changes a decision. Whole windows, digits and muons are ours.
 """
 
