@@ -33,7 +33,7 @@ Number = int | float
 Figures = Mapping[str, Number | Mapping[str, Number]]
 
 ROOT = Path(__file__).resolve().parents[1]
-BEGUN = time.perf_counter()
+BEGUN, LOAD = time.perf_counter(), os.getloadavg()[0]
 MEASURED = ("hls", "onnx_ops", "src", "examples")  # folders of what is measured
 PACKAGES = ("torch", "onnxruntime", "llvmlite")  # their versions are kept if the benchmark has imported them
 FROM_CSV = "--from-csv"
@@ -148,13 +148,14 @@ def command(arguments: Sequence[str] | None = None) -> str:
 FOLDER = "FOLDER"
 
 
-def machine(tools: Iterable[str] = ()) -> dict[str, str | int]:
-    """The machine, and versions of what matters on it."""
+def machine(tools: Iterable[str] = ()) -> dict[str, str | Number]:
+    """The machine, its load when this program began (times of a busy one say little), and versions of what matters."""
     info = Path("/proc/cpuinfo")
     names = re.findall(r"^model name\s*:\s*(.*)$", info.read_text(), re.MULTILINE) if info.is_file() else []
     found = {
         "processor": names[0] if names else platform.processor() or platform.machine(),
         "cores": os.cpu_count() or 1,
+        "load": round(LOAD, 2),
         "python": platform.python_version(),
     }
     return (
