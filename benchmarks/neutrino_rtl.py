@@ -82,7 +82,8 @@ def main() -> None:
             np.save(Path(folder, "events.npy"), images_of(events))
             command = [str(Path(sysconfig.get_path("scripts"), words[0])), *words[1:]]
             subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
-            figures[name] = figures_of(read_report(Path(folder, "neutrino_hls")))
+            backend = "rtl" if "--backend rtl" in DESIGNS[name] else "hls"
+            figures[name] = figures_of(read_report(Path(folder, f"neutrino_{backend}")))
     table = Table(title="the neutrino model, 8 bit, N = 20")
     columns = ("latency_cycles", "tail_cycles", "interval_cycles", "lut", "ff", "dsp", "bram", "levels", "mismatches")
     table.add_column("design")
