@@ -1,5 +1,7 @@
 """Reports of Vitis HLS, in the form in which the tool writes them."""
 
+import re
+
 import pytest
 
 from onnx_models import whole_model
@@ -109,6 +111,15 @@ def test_everything(project, capsys):
     for word in ("5,000", "2,000", "1,234", "38 to 41 cycles", "3.571 ns"):
         assert word in text
     assert "estimated latency" in text
+    # The page for a browser has them beside the estimate, and those nearest to the hardware in its head.
+    page = (project / "report.html").read_text()
+    cards = re.findall(r'data-key="(\w+)">.*?>([\w -]+)</span></div><div class="value">([\d,]+)', page)
+    found = {key: (kind, figure) for key, kind, figure in cards}
+    assert found["latency_cycles"] == ("co-simulated", "41")
+    assert found["interval_cycles"] == ("Vitis HLS", "21")
+    assert found["lut"] == ("Vivado", "1,234")
+    stage = re.search(r'<tbody data-stage="reduce">.*?</tbody>', page)[0]
+    assert re.search(r'<tr data-kind="Vitis HLS">.*?<td>12<.*?<td>21<.*?<td>2,000<', stage)
 
 
 def test_a_broken_report(project, capsys):

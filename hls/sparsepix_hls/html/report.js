@@ -29,7 +29,7 @@ if (nodes.length) {
 }
 
 // The times and the areas of the stages.
-tabs(byId("timeline-tabs"), data.timelines.map((one) => one.kind), (k) => plot("timeline-plot", data.timelines[k]));
+tabs(byId("timeline-tabs"), data.timelines.map((one) => one.kind), (k) => plot("timeline-plot", data.timelines[k]), data.timelines.length - 1);
 if (data.timelines.length < 2) byId("timeline-tabs").hidden = true;
 const bars = Object.values(data.bars);
 // What most sources know comes first: it shows their differences.
@@ -65,7 +65,8 @@ let now = null;
 function draw() {
   const canvas = byId("image");
   const { states, height, width } = now;
-  const room = Math.min(canvas.parentElement.parentElement.clientWidth - 4, 640);
+  const all = canvas.parentElement.parentElement.clientWidth - 4;
+  const room = width > 200 ? all : Math.min(all, 640); // a large image takes all the width
   const cell = Math.max(Math.min(Math.floor(room / width), Math.floor(560 / height), 40), 1);
   const ratio = devicePixelRatio || 1;
   canvas.width = width * cell * ratio;
@@ -92,7 +93,7 @@ function draw() {
   states.forEach((one, place) => {
     const x = (place % width) * cell;
     const y = Math.floor(place / width) * cell;
-    const share = 0.4 + 0.6 * (size(one) / most);
+    const share = cell < 3 ? 1 : 0.4 + 0.6 * (size(one) / most); // of a few dots only the place is seen
     pen.fillStyle = one.slot < 0 ? dropped : `rgba(${kept}, ${share})`;
     pen.fillRect(x, y, cell - gap, cell - gap);
     if (cell >= 19 && one.slot >= 0) {

@@ -143,14 +143,14 @@ def _events(report: dict[str, Any], events: dict[str, Any] | None) -> str:
         f'←</button><select id="event" aria-label="event">{options}</select><button type="button" id="next" '
         'title="next event (→)">→</button><button type="button" id="next-dropping">next that drops pixels</button>'
         '</div><div class="event"><figure><canvas id="image" tabindex="0" aria-label="pixels of the event"></canvas>'
-        '<figcaption class="legend"><span class="kept"></span>kept, darker for larger values<span class="dropped">'
+        '<figcaption class="legend"><span class="kept"></span>kept, stronger for larger values<span class="dropped">'
         '</span>dropped<span class="empty"></span>inactive</figcaption></figure>'
         '<div id="results" class="results" aria-live="polite"></div></div><div id="tip" class="tip" hidden></div>'
     )
 
 
 def _timeline(report: dict[str, Any], found: tuple[Source, ...]) -> str:
-    kinds = " and ".join(s.kind for s in found if s.stages and s.total.get("latency_cycles") is not None)
+    kinds = " or ".join(s.kind for s in found if s.stages and s.total.get("latency_cycles") is not None)
     text = (
         "When each stage works on an event, and on the next ones, which come as fast as the slowest stage takes them. "
         "Full colour: until the stage takes the next event; light: the event is still on its way through the stage's "

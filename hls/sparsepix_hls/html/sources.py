@@ -40,7 +40,7 @@ def sources(report: dict[str, Any], vitis: VitisReport | None) -> tuple[Source, 
     """Everything that a report knows, the estimate first and then what is nearer to the hardware."""
     found = [_estimated(report["estimate"])]
     if report.get("schedule"):
-        found.append(_scheduled(report["schedule"]))
+        found.append(_scheduled(report["schedule"], report["top_function"]))
     if vitis is not None:
         found += _of_vitis(vitis)
     if report.get("synthesis"):
@@ -111,10 +111,10 @@ def _estimated(estimate: dict[str, Any]) -> Source:
     return Source("estimated", "estimated", total, stages, estimate.get("kind", ""))
 
 
-def _scheduled(schedule: dict[str, Any]) -> Source:
+def _scheduled(schedule: dict[str, Any], top: str) -> Source:
     area = ("lut", "ff", "dsp")
     stages = {
-        stage["name"]: {key: stage[key] for key in CYCLES}
+        stage["name"].removeprefix(f"{top}_"): {key: stage[key] for key in CYCLES}
         | {key: sum(loop[key] for loop in stage["loops"]) for key in area}
         for stage in schedule["stages"]
     }

@@ -21,7 +21,7 @@ def stage_table(report: dict[str, Any], stages: list[str], found: tuple[Source, 
         "<p>Cycles and resources of each stage; the share of the part for the whole design. Percentages in colour are "
         "differences from the estimate.</p>"
         f'<div class="scroll"><table class="stages"><thead><tr><th>stage, layer</th><th></th>{head}</tr></thead>'
-        f'{"".join(bodies)}{_total(report, found)}</table></div><ul class="methods">{methods}</ul>'
+        f'{_total(report, found)}{"".join(bodies)}</table></div><ul class="methods">{methods}</ul>'
     )
 
 
