@@ -183,7 +183,7 @@ def test_mismatch_gives_exit_status_1(tmp_path, capsys, monkeypatch):
     assert "1 mismatching" in capsys.readouterr().out
     report = json.loads((tmp_path / "net_hls" / "report.json").read_text())
     (first,) = report["csim"].pop("first")
-    assert first.startswith("event 5, conv1_features 1: expected ")
+    assert first.startswith("event 5, output 2: expected ")
     assert report["csim"] == {"events": EVENTS, "mismatches": 1}
     assert first in (tmp_path / "net_hls" / "report.html").read_text()
 

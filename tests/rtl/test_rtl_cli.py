@@ -105,6 +105,9 @@ def test_mismatch_gives_exit_status_1(tmp_path, capsys, model, monkeypatch):
     measured = json.loads((tmp_path / "net_rtl" / "report.json").read_text())["measured"]
     assert measured["mismatches"]["testbench"] == 1
     assert sum(measured["mismatches"].values()) == 1
+    (first,) = measured["first"]
+    assert first.startswith("event 5, output 1: expected ")
+    assert first in (tmp_path / "net_rtl" / "report.html").read_text()
 
 
 def test_a_written_project(tmp_path, capsys, model):

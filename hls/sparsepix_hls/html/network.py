@@ -61,8 +61,8 @@ def network(report: dict[str, Any]) -> str:
 def graph_of(report: dict[str, Any]) -> tuple[list[Node], list[tuple[int, int, bool]]]:
     """Nodes (image, layers, results) in order, and edges between them: (from, to, whether only of coordinates)."""
     image = report["input"]
-    nodes: list[Node] = [{"kind": "input", "name": image["name"], "outputs": [image], "stages": []}]
-    nodes += [{"kind": "layer", **layer, "stages": _rows(report, layer["name"])} for layer in report["layers"]]
+    nodes: list[Node] = [{"name": image["name"], "outputs": [image], "_kind": "input", "_rows": []}]
+    nodes += [{**layer, "_kind": "layer", "_rows": _rows(report, layer["name"])} for layer in report["layers"]]
     made = {tensor["name"]: k for k, node in enumerate(nodes) for tensor in node["outputs"]}
     edges: dict[tuple[int, int], bool] = {}
     for k, node in enumerate(nodes[1:], 1):
@@ -80,7 +80,7 @@ def graph_of(report: dict[str, Any]) -> tuple[list[Node], list[tuple[int, int, b
         if result["name"] in made:
             edges[made[result["name"]], len(nodes)] = False
             label = result.get("label", result["name"])
-            nodes.append({"kind": "output", "name": label, "outputs": [result], "stages": []})
+            nodes.append({"name": label, "outputs": [result], "_kind": "output", "_rows": []})
     return nodes, [(start, end, dashed) for (start, end), dashed in edges.items()]
 
 
@@ -113,7 +113,7 @@ def _line(start: Point, track: tuple[float, int, int] | None, end: Point, dashed
 def _lines(node: Node) -> list[str]:
     """What is in a box: name and stage, op, shape and format, formats of the constants."""
     tensor = node["outputs"][0]
-    stage = next((row["stage"] for row in node["stages"]), "")
+    stage = next((row["stage"] for row in node["_rows"]), "")
     pill = f'<span class="stage" title="stage">{escaped(stage)}</span>' if stage else ""
     ranges = value_range(tensor)
     values = f" <i>{escaped(ranges)}</i>" if ranges else ""
@@ -133,14 +133,14 @@ def _type(tensor: dict[str, Any]) -> str:
 
 def _box(k: int, node: Node, lines: list[str], left: float, top: int, height: int) -> str:
     return (
-        f'<button type="button" class="node {node["kind"]}" data-node="{k}" '
+        f'<button type="button" class="node {node["_kind"]}" data-node="{k}" '
         f'style="left:{left:.1f}px;top:{top}px;width:{_WIDTH}px;height:{height}px">{"".join(lines)}</button>'
     )
 
 
 def _what(node: Node) -> str:
-    if node["kind"] != "layer":
-        return {"input": "image", "output": "result"}[node["kind"]]
+    if node["_kind"] != "layer":
+        return {"input": "image", "output": "result"}[node["_kind"]]
     words = [node["op"]]
     size = node.get("kernel_size")
     if size:
@@ -149,6 +149,8 @@ def _what(node: Node) -> str:
         words.append("stride " + "×".join(map(str, node["strides"])))
     if node["op"] == "InputReduce":
         words.append(f"{node.get('max_pixels')} pixels, {node.get('selection')}")
+    if node["op"] == "Head":
+        words[0] = node.get("kind", "Head")
     if node["op"] == "Activation":
         words[0] = "ReLU" if node.get("relu") and not node.get("slope_shift") else "Activation"
     if node.get("implementation"):
@@ -160,7 +162,7 @@ def _what(node: Node) -> str:
 
 def _details(k: int, node: Node) -> str:
     rows = []
-    if node["kind"] == "layer":
+    if node["_kind"] == "layer":
         rows.append(("op", escaped(node["op"])))
         if node.get("implementation"):
             rows.append(("implementation", escaped(node["implementation"])))
@@ -171,18 +173,18 @@ def _details(k: int, node: Node) -> str:
         rows += [
             (key.replace("_", " "), escaped(" × ".join(map(str, value)) if isinstance(value, list) else value))
             for key, value in node.items()
-            if key not in _KNOWN | {"kind", "stages", "label"} and not isinstance(value, dict)
+            if key not in _KNOWN and not key.startswith("_") and not isinstance(value, dict)
         ]
         if node.get("inputs"):
             rows.append(("reads", "<br>".join(escaped(name) for name in node["inputs"])))
     tensors = [_tensor(tensor["name"], tensor) for tensor in node["outputs"]]
     tensors += [_tensor(role, value) for role, value in node.get("constants", {}).items()]
-    for row in node["stages"]:
+    for row in node["_rows"]:
         figures = "".join(f"<dt>{name}</dt><dd>{count(row.get(key))}</dd>" for key, name in _FIGURES)
         more = f'<p class="note">of {escaped(row["name"])} together</p>' if ", " in row["name"] else ""
         title = f"estimated, stage {row['stage']}" if row["stage"] else "estimated"
         tensors.append(f"<h4>{escaped(title)}</h4><dl>{figures}</dl>{more}")
-    title = {"input": "image", "layer": "layer", "output": "result"}[node["kind"]]
+    title = {"input": "image", "layer": "layer", "output": "result"}[node["_kind"]]
     return (
         f'<div class="detail" data-detail="{k}" hidden><h3>{escaped(node["name"])} <small>{title}</small></h3>'
         f"<dl>{''.join(f'<dt>{escaped(name)}</dt><dd>{value}</dd>' for name, value in rows)}</dl>"
