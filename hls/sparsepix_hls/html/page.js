@@ -10,7 +10,7 @@ function colour(name) {
 }
 
 function themed(layout) {
-  const axis = { gridcolor: colour("--line"), linecolor: colour("--line"), zerolinecolor: colour("--line") };
+  const axis = { exponentformat: "none", separatethousands: true, gridcolor: colour("--line"), linecolor: colour("--line"), zerolinecolor: colour("--line") };
   return {
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
