@@ -196,7 +196,8 @@ def _report(arguments: Report) -> int:
     except SparsePixError as error:  # a project may be for reading only
         print(f"note: {error}")
         return EXIT_OK
-    print(f"report: {directory / PAGE}" if done else f"note: {directory / PAGE} is left as it is: it was changed")
+    left = f"note: {directory / PAGE} is left as it is: it is not as SparsePix wrote it"
+    print(f"report: {directory / PAGE}" if done else left)
     return EXIT_OK
 
 
