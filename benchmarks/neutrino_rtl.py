@@ -43,7 +43,7 @@ DESIGNS = {
     "scheduled": "--scan-pixels 2 --reuse-factor 2 --schedule",
     "scheduled_one_pixel": "--scan-pixels 1 --reuse-factor 2 --schedule",
 }
-CLOCKS = ("latency_cycles", "latency_cycles_least", "tail_cycles", "interval_cycles")
+CLOCKS = ("latency_cycles", "latency_cycles_least", "tail_cycles", "interval_cycles", "interval_cycles_mean")
 
 
 def figures_of(report: dict) -> dict[str, float]:
