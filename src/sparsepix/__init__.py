@@ -138,7 +138,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     home = f"sparsepix.{name}" if name in _MODULES else _HOMES.get(name)
     if home is not None:
-        from sparsepix.util.extras import needed_for
+        from sparsepix_ops.system.tools import needed_for
 
         with needed_for(f"sparsepix.{name}"):
             module = importlib.import_module(home)

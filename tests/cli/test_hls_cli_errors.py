@@ -1,6 +1,5 @@
 """What a user can get wrong on the command line: one clear message, exit status 2, and nothing is written."""
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -140,17 +139,6 @@ def test_no_compiler(tmp_path, capsys, model, monkeypatch):
     assert status == 2
     assert "no-such-compiler" in message
     assert [p.name for p in tmp_path.iterdir()] == ["net.onnx"]
-
-
-def test_no_make(tmp_path, capsys, model, monkeypatch):
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "g++").symlink_to(shutil.which("true"))
-    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    monkeypatch.delenv("CXX", raising=False)
-    status, message = run(capsys, model, "--csim")
-    assert status == 2
-    assert "apt install make" in message
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["bin", "net.onnx"]
 
 
 def test_folder_that_cannot_be_written(tmp_path, capsys, model):

@@ -128,18 +128,6 @@ def test_command(model, tmp_path, capsys):
     assert not list((tmp_path / "net" / "build").glob("schedule.*"))
 
 
-def test_missing_package(model, tmp_path, monkeypatch, capsys):
-    import importlib.util
-
-    find = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name, *rest: None if name == "ziglang" else find(name, *rest)
-    )
-    assert main([str(model), "-o", str(tmp_path / "net"), "--schedule"]) == 2
-    assert "pip install 'sparsepix[schedule]'" in capsys.readouterr().err
-    assert not (tmp_path / "net").exists()
-
-
 def test_not_for_rtl(model, tmp_path, capsys):
     assert main([str(model), "-o", str(tmp_path / "net"), "--schedule", "--backend", "rtl"]) == 2
     assert "--schedule is for the C++" in capsys.readouterr().err

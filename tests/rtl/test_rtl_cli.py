@@ -3,7 +3,6 @@
 import csv
 import json
 import shutil
-import sys
 
 import numpy as np
 import pytest
@@ -282,29 +281,6 @@ def test_explore(tmp_path, capsys):
     assert "--reduce scan --scan-pixels 2" in designs
     assert "--reduce stream" in designs
     assert "--reduce tree" not in designs
-
-
-@pytest.mark.parametrize(
-    ("present", "flag", "reason"),
-    [
-        ((), "--simulate", "apt install verilator"),
-        (("verilator", "g++"), "--simulate", "apt install make"),
-        (("verilator", "make"), "--simulate", "apt install g++"),
-        (("verilator", "make", "g++"), "--synthesize", "apt install yosys"),
-    ],
-)
-def test_missing_tools(tmp_path, capsys, model, monkeypatch, present, flag, reason):
-    (tmp_path / "bin").mkdir()
-    for tool in present:
-        (tmp_path / "bin" / tool).symlink_to(shutil.which("true"))
-    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    monkeypatch.delenv("CXX", raising=False)
-    monkeypatch.setitem(sys.modules, "pyosys", None)
-    status, shown, message = run(capsys, model, "--backend", "rtl", flag)
-    assert (status, shown) == (2, "")
-    assert message.startswith("error: ")
-    assert reason in message
-    assert names(tmp_path) == ["bin", "net.onnx"]
 
 
 @pytest.mark.yosys

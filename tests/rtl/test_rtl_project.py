@@ -171,7 +171,7 @@ def test_before_compile(written):
         ((), "compile", "--simulate.*needs verilator.*apt install verilator"),
         (("verilator",), "compile", "apt install make"),
         (("verilator", "make"), "compile", r"apt install g\+\+"),
-        ((), "synthesize", "--synthesize.*needs Yosys.*pip install pyosys.*apt install yosys"),
+        ((), "synthesize", "--synthesize.*needs yosys.*pip install pyosys.*apt install yosys"),
     ],
 )
 def test_missing_tools(written, tmp_path, monkeypatch, present, action, message):

@@ -59,8 +59,7 @@ def verify(console: Console, project: Project, arguments: Any) -> int:
         show_schedule(console, found)
     if not arguments.csim:
         return 0
-    with console.status("compiling and running the testbench"):
-        result = project.csim()
+    result = project.csim(console)
     wrong = result.mismatches
     add_to_report(
         project.directory, "csim", {"events": result.events, "mismatches": wrong, "first": list(result.first)}

@@ -6,7 +6,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from sparsepix_hls.cli.arguments import Dais, Report, Translate, parse
-from sparsepix_ops.system import command
+from sparsepix_ops.system import command, tools
 
 # Only the standard library up here: --help has to answer at once.
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _main(argv: Sequence[str] | None) -> int:
     arguments = parse(list(sys.argv[1:] if argv is None else argv))
+    tools.require("sparsepix-hls", "numpy", "onnx", "da4ml", "rich", "yaml", "matplotlib")  # some only at its end
     if isinstance(arguments, Report):
         return _report(arguments)
     if isinstance(arguments, Dais):
@@ -67,13 +68,15 @@ def _run(arguments: Translate) -> int:
     from sparsepix_hls.cli.tables import show_estimate
     from sparsepix_hls.flow.report import PAGE, read_report
     from sparsepix_ops.system.files import shell_word
+    from sparsepix_ops.system.progress import step
 
     console = Console(highlight=False)
     model, commands = Path(arguments.model), _commands(arguments.backend)
     commands.check(arguments)
     given = arguments.output
     target = given if given is not None else model.parent / f"{model.stem}_{arguments.backend}"
-    with console.status("reading and translating the model"):
+    with step(console, "translating the model", "model translated") as now:
+        now.tell("loading")
         from sparsepix_hls.flow.translation import translate
         from sparsepix_hls.project.testbench_data import load_images
 
@@ -90,6 +93,7 @@ def _run(arguments: Translate) -> int:
             arguments.backend,
             picture=True,
             must_fit=arguments.must_fit,
+            tell=now.tell,
         )
     report = read_report(project.directory)
     show_estimate(console, report)
@@ -168,13 +172,17 @@ def _words_of_each(arguments: Translate, options: "Options") -> str:
 def _dais(arguments: Dais) -> int:
     from pathlib import Path
 
+    from rich.console import Console
+
     from sparsepix_hls.frontend.reader import read_model
     from sparsepix_hls.rtl.tools.dais import write_dais
     from sparsepix_ops.system.files import output_of, shell_word
+    from sparsepix_ops.system.progress import step
 
     model = Path(arguments.model)
     target = output_of(model, ".json", arguments.output, b"[[")
-    operations = write_dais(read_model(model).graph, target)
+    with step(Console(highlight=False), "tracing the model", "model traced"):
+        operations = write_dais(read_model(model).graph, target)
     print(f"{target}: {operations:,} operations; inputs are raw features and coords")
     print(f"next: da4ml convert {shell_word(target)} DIR")
     return EXIT_OK

@@ -87,12 +87,9 @@ def show(console: Console, directory: Path, report: dict[str, Any]) -> None:
 def _simulate(console: Console, project: RtlProject) -> int:
     """Build the simulation, compare the testbench bit for bit, measure; the outputs that differ in any of the runs."""
     directory = project.directory
-    with console.status("building the simulation with Verilator") as status:
-        project.compile()
-        status.update("simulating the testbench")
-        checked = project.simulate()
-        status.update("measuring: events alone, back to back, with pauses, with resets")
-        measured = measured_json(checked, project.measure(), read_report(directory)["clock_ns"])
+    project.compile(console)
+    checked = project.simulate(console)
+    measured = measured_json(checked, project.measure(console=console), read_report(directory)["clock_ns"])
     add_to_report(directory, "measured", measured)
     show_measured(console, read_report(directory))
     return sum(measured["mismatches"].values())

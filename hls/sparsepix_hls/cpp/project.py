@@ -2,7 +2,7 @@
 
 import secrets
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,7 +12,11 @@ from sparsepix_hls.project.library import Entry, Library, Numbers, load_library
 from sparsepix_hls.project.results import result_size
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.images import as_images, contiguous, not_finite
+from sparsepix_ops.system.progress import step
 from sparsepix_ops.system.signals import held
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _FLAGS: dict[Numbers, tuple[str, ...]] = {
     "native": (*toolchain.NATIVE_OPTIMIZATION, *toolchain.NATIVE_FLAGS),
@@ -32,13 +36,14 @@ class Project(BaseProject):
 
     _library: Library | None = field(default=None, init=False, repr=False)
 
-    def compile(self, backend: Numbers = "native") -> None:
+    def compile(self, backend: Numbers = "native", console: "Console | None" = None) -> None:
         """Compile the firmware with g++ (or the compiler that CXX names) and load it for ``predict``.
 
         Args:
             backend: what the number types are. 'native': integers of the machine, much faster, up to 63 bits.
                 'ap_fixed': the open ap_fixed headers, which ``csim`` uses too. The kernels and the results are
                 the same.
+            console: where progress is shown.
 
         Raises:
             SparsePixError: there is no such backend, there is no compiler, or it refuses the sources.
@@ -55,7 +60,8 @@ class Project(BaseProject):
         # A new name each time: the loader returns the old library for a name that it knows.
         library = build / f"{top}_{backend}_{secrets.token_hex(8)}.so"
         try:
-            toolchain.build_library(directory, [bridge], library, _FLAGS[backend])
+            with step(console, "compiling the firmware with g++", "firmware compiled with g++"):
+                toolchain.build_library(directory, [bridge], library, _FLAGS[backend])
             self._library = load_library(self.directory, library, top, backend)
         except SparsePixError as error:
             if _TOO_WIDE in str(error):
@@ -92,8 +98,11 @@ class Project(BaseProject):
             raise SparsePixError(not_finite(self.graph.input.name))
         return outputs
 
-    def csim(self) -> CsimResult:
+    def csim(self, console: "Console | None" = None) -> CsimResult:
         """Build and run the testbench (``make csim``) on the events that the project holds.
+
+        Args:
+            console: where progress is shown.
 
         Returns:
             The number of events and of outputs that were not as expected.
@@ -101,7 +110,12 @@ class Project(BaseProject):
         Raises:
             SparsePixError: there is no make or no compiler, or the testbench could not be built or run.
         """
-        command, done = self._make("csim")
+        with step(console, "compiling the testbench with g++", "testbench compiled with g++"):
+            command, done = self._make(f"build/{self.graph.name}_tb")
+        if done.returncode:
+            raise self._failed(command, done)
+        with step(console, "running the testbench", "testbench run"):
+            command, done = self._make("csim")
         found = result_of_testbench("csim", done)
         if found is None:
             raise self._failed(command, done)

@@ -22,6 +22,7 @@ from sparsepix_hls.project import toolchain
 from sparsepix_hls.project.results import packed, result_size
 from sparsepix_hls.project.testbench_data import data_text
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.system.tools import how_to_install
 from sparsepix_ops.version import __version__
 
 _INCLUDE = Path(kernels.__file__).parent / "include"
@@ -102,6 +103,7 @@ def write_project(
         "clock_ns": f"{clock_ns:g}",
         "clock_uncertainty": str(design.clock_uncertainty),
         "standard": toolchain.STANDARD,
+        "get_cxx": how_to_install("g++"),
         "optimization": toolchain.OPTIMIZATION,
         "flags": " ".join(toolchain.FLAGS),
         "library_flags": " ".join(toolchain.LIBRARY_FLAGS),

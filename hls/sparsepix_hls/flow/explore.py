@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import track
 
 from sparsepix_hls.cpp.estimate import estimate_design
 from sparsepix_hls.design.layout import Design, Loops
@@ -26,6 +25,7 @@ from sparsepix_hls.reference.published import PublishedLayer, predict
 from sparsepix_hls.reference.published_models import find_published
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.system.options import as_words
+from sparsepix_ops.system.progress import step
 
 _MOST_FILLED = 2.0  # of a part: what needs more is not traced, for that takes minutes and the design fits nowhere
 _REUSE = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32)
@@ -105,24 +105,27 @@ def explore(
     points: list[Point] = []
     seen: list[Design] = []
     first_error: SparsePixError | None = None
-    steps = track(wanted, "designs", console=console) if console is not None else wanted
-    for variant in steps:
-        try:
-            design, _ = backend_design(graph, variant, clock_ns, way)
-        except SparsePixError as error:
-            first_error = first_error or error
-            continue
-        layout = replace(design, graph=graph)  # its own graph may be rewritten, anew each time
-        if layout in seen:  # another way to ask for it
-            continue
-        seen.append(layout)
-        if share_of(at_most(estimate_design(design, clock_ns).total, design, way), part) > _MOST_FILLED:
-            first_error = first_error or SparsePixError(
-                f"model {graph.name}: no design was found that fits {part.name}: use fewer max_pixels or a larger part"
-            )
-            continue
-        total = way.lower(design, clock_ns, part).estimate().total
-        points.append(Point(variant, command(variant, backend), total))
+    with step(console, "estimating", total=len(wanted), unit="designs") as now:
+        for number, variant in enumerate(wanted):
+            now.tell(command(variant, backend), number, len(wanted))
+            try:
+                design, _ = backend_design(graph, variant, clock_ns, way)
+            except SparsePixError as error:
+                first_error = first_error or error
+                continue
+            layout = replace(design, graph=graph)  # its own graph may be rewritten, anew each time
+            if layout in seen:  # another way to ask for it
+                continue
+            seen.append(layout)
+            if share_of(at_most(estimate_design(design, clock_ns).total, design, way), part) > _MOST_FILLED:
+                first_error = first_error or SparsePixError(
+                    f"model {graph.name}: no design was found that fits {part.name}: use fewer max_pixels or a larger "
+                    "part"
+                )
+                continue
+            total = way.lower(design, clock_ns, part).estimate().total
+            points.append(Point(variant, command(variant, backend), total))
+        now.done = f"{len(points)} designs estimated"
     if not points:
         assert first_error is not None
         raise first_error

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 from rich.console import Console
-from rich.progress import track
 
 from sparsepix_hls.flow.backends import backend_design, find_backend
 from sparsepix_hls.flow.explore import Point
 from sparsepix_hls.ir.graph import Graph
 from sparsepix_hls.project.parts import Part
 from sparsepix_hls.schedule.project import schedule_json, schedule_project
+from sparsepix_ops.system.progress import step
 from sparsepix_ops.system.signals import temporary_folder
 
 MOST = 12  # designs that are scheduled: each takes a minute, or several where the reduction is a tree
@@ -39,8 +39,11 @@ def schedule_points(
     """
     best = [point for point in points if point.best and point.options.conv != "stream"]  # its loops end with the data
     chosen = best[:: max(-(-len(best) // MOST), 1)]
-    steps = track(chosen, "scheduling", console=console)
-    found = {point.command: _schedule(graph, point, clock_ns, part) for point in steps}
+    found = {}
+    with step(console, "scheduling", f"{len(chosen)} designs scheduled", total=len(chosen), unit="designs") as now:
+        for point in chosen:
+            now.tell(point.command, len(found), len(chosen))
+            found[point.command] = _schedule(graph, point, clock_ns, part)
     return tuple(replace(point, scheduled=found.get(point.command)) for point in points)
 
 

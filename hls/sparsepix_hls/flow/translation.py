@@ -1,6 +1,7 @@
 """From an ONNX file to a firmware project on disk."""
 
 import reprlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,6 +69,7 @@ def translate(
     backend: BackendName = DEFAULT_BACKEND,
     picture: bool = False,
     must_fit: bool = False,
+    tell: Callable[[str], object] = lambda _: None,
 ) -> "Project | RtlProject":
     """Translate an ONNX model to a firmware project.
 
@@ -86,6 +88,7 @@ def translate(
         picture: also draw the estimate, as ``estimate.png`` in the folder, and write ``report.html``, the report for a
             browser; matplotlib takes about a second.
         must_fit: refuse a design that by estimate needs more than the part has, instead of a warning.
+        tell: called with what is going on, in a few words.
 
     Returns:
         A ``Project`` of C++, or an ``RtlProject``.
@@ -101,17 +104,22 @@ def translate(
         raise SparsePixError(f"options: expected Options(...), found {reprlib.repr(options)}")
     device = find_part(part)
     place = output_folder(output_dir, "project", force, PRODUCTS)
+    tell("reading the model")
     read = read_model(source, keep_head)
     graph = read.graph
     given = None if testbench_inputs is None else given_events(graph, testbench_inputs)
     check_memory(graph, EVENTS if given is None else len(given))
     asked = options or Options()
+    tell("choosing the design")
     options, decided = chosen_options(graph, asked, clock_ns, way, device)
     design, chosen = backend_design(graph, options, clock_ns, way)
+    tell(f"writing it in {way.language}")
     firmware = way.lower(design, clock_ns, device)
+    tell("estimating it")
     estimated = firmware.estimate()
     offers: tuple[str, ...] = ()
     if too_large(estimated.total, device):
+        tell("too large: looking for designs that fit")
         offers = that_fit(graph, asked, clock_ns, way, device)
         if must_fit:
             raise SparsePixError(warnings(estimated.total, device, offers)[0], f"model {graph.name} does not fit")
@@ -122,6 +130,7 @@ def translate(
         inputs, origin = synthetic_events(graph), "synthetic events: hard cases and random images, no real data"
     else:
         inputs, origin = given, "events given by the user"
+    tell(f"expected results of {len(inputs)} events")
     image = np.ldexp(inputs.astype(np.float64), graph.input.type.exponent)
     found = reference.run(read.model, image, keep_head)
     exact = found if isinstance(found, dict) else {next(iter(graph.results)): found}
@@ -131,10 +140,12 @@ def translate(
     report = make_report(
         design, source, device, clock_ns, notices, testbench, way.name, way.found_later, estimate, read.ranges
     )
+    tell("writing the project")
     with atomic_directory(place) as folder:
         firmware.write(folder, device.full_name, inputs, outputs)
         write_report(folder, report)
         if picture:
+            tell("drawing the estimate and the report")
             from sparsepix_hls.flow.pictures import estimate_figure, save
             from sparsepix_hls.html.report_page import write_page
 

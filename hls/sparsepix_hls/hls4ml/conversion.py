@@ -14,6 +14,7 @@ from sparsepix_hls.ir.dims import dims
 from sparsepix_hls.kernels.constants import type_name as cpp_type
 from sparsepix_hls.project.parts import find_part
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.system.tools import missing
 
 BACKENDS = ("Vitis", "Vivado")  # of hls4ml: those whose C++ has ap_fixed
 TESTED = "1.3"
@@ -136,6 +137,6 @@ def check_hls4ml() -> None:
     try:
         found = version("hls4ml")
     except PackageNotFoundError:
-        raise SparsePixError("hls4ml is not installed: pip install 'sparsepix[hls4ml]'") from None
+        raise missing("sparsepix_hls.hls4ml.convert", "hls4ml") from None
     if not found.startswith(f"{TESTED}."):
         raise SparsePixError(f"hls4ml: expected release {TESTED}, found {found}: pip install 'sparsepix[hls4ml]'")

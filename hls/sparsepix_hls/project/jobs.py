@@ -3,18 +3,24 @@
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import as_completed
-from typing import TypeVar
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from typing import TYPE_CHECKING, TypeVar
 
 from sparsepix_ops.system.processes import ProcessGroup, process_pool
+from sparsepix_ops.system.progress import step
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 Result = TypeVar("Result")
 
 
 def for_each(
-    names: Sequence[str], job: Callable[[str, ProcessGroup], Result], doing: str, console: Console | None = None
+    names: Sequence[str],
+    job: Callable[[str, ProcessGroup], Result],
+    doing: str,
+    done: str = "",
+    unit: str = "",
+    console: "Console | None" = None,
 ) -> dict[str, Result]:
     """Do a job for each of some names, as many at once as there are processors.
 
@@ -24,20 +30,32 @@ def for_each(
         names: of the parts.
         job: what is done for a name; it runs its tools in the group.
         doing: what is shown while it runs.
+        done: what was done then, for a line with the time.
+        unit: of what is counted.
         console: where progress is shown.
 
     Returns:
         What came of each, in the order of the names.
     """
     found: dict[str, Result] = {}
-    columns = (TextColumn(doing), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    running: dict[str, None] = {}  # in the order in which they began
+
+    def run(name: str) -> Result:
+        running[name] = None
+        return job(name, tools)
+
     with (
         process_pool(max(os.cpu_count() or 1, 1)) as (pool, tools),
-        Progress(*columns, console=console, disable=console is None, transient=True) as progress,
+        step(
+            console,
+            doing,
+            done,
+            unit=unit,
+            look=lambda now: now.tell(", ".join(list(running)), len(found), len(names)),
+        ),
     ):
-        task = progress.add_task("", total=len(names))
-        jobs = {pool.submit(job, name, tools): name for name in names}
-        for done in as_completed(jobs):
-            found[jobs[done]] = done.result()
-            progress.advance(task)
+        jobs = {pool.submit(run, name): name for name in names}
+        for ended in as_completed(jobs):
+            found[jobs[ended]] = ended.result()
+            running.pop(jobs[ended])
     return {name: found[name] for name in names}

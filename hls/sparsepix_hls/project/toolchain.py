@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sparsepix_ops.errors import SparsePixError
-from sparsepix_ops.system import processes
+from sparsepix_ops.system import processes, tools
 from sparsepix_ops.system.signals import temporary_folder
 
 STANDARD = "c++14"
@@ -23,6 +23,7 @@ FLAGS = (*_COMMON, "-isystem", "ap_types")
 NATIVE_FLAGS = (*_COMMON, "-Inative_types")
 # Two projects may hold functions of one name: hidden, each library calls its own, whatever else is loaded.
 LIBRARY_FLAGS = ("-fPIC", "-shared", "-pthread", "-fvisibility=hidden")
+_COMPILING = "compiling a project"
 _SHOWN_LINES = 20  # of a compiler's output, in an error message
 
 
@@ -32,10 +33,10 @@ def ap_types_directory() -> Path:
     Raises:
         SparsePixError: da4ml is not installed or does not ship them.
     """
-    spec = importlib.util.find_spec("da4ml")
-    if spec is None or spec.origin is None:
-        raise SparsePixError("the ap_fixed headers come with the package da4ml, which is missing: pip install da4ml")
-    directory = Path(spec.origin).parent / "codegen" / "hls" / "source" / "ap_types" / "include"
+    tools.require("a project of C++, for the ap_fixed headers,", "da4ml")
+    directory = (
+        Path(importlib.util.find_spec("da4ml").origin).parent / "codegen" / "hls" / "source" / "ap_types" / "include"
+    )
     if not (directory / "ap_fixed.h").is_file():
         raise SparsePixError(f"expected da4ml to ship ap_fixed.h in {directory}, found none: pip install 'da4ml>=0.6'")
     return directory
@@ -48,10 +49,12 @@ def find_compiler() -> list[str]:
         SparsePixError: there is none on this machine.
     """
     command = os.environ.get("CXX", "").split() or ["g++"]
-    if shutil.which(command[0]) is None:
+    if command == ["g++"]:
+        tools.find_program(_COMPILING, "g++")
+    elif shutil.which(command[0]) is None:
         raise SparsePixError(
-            f"simulation needs a C++ compiler, found no {command[0]!r} on this machine: "
-            "install one (Debian, Ubuntu: apt install g++) or set CXX to its name"
+            f"{_COMPILING} needs a C++ compiler, found no {command[0]!r}, to which CXX is set: set it to the name of "
+            f"one, or leave it out for g++: {tools.how_to_install('g++')}"
         )
     return command
 
@@ -62,10 +65,7 @@ def find_make() -> str:
     Raises:
         SparsePixError: there is none on this machine.
     """
-    path = shutil.which("make")
-    if path is None:
-        raise SparsePixError("simulation needs make, found none on this machine (Debian, Ubuntu: apt install make)")
-    return path
+    return tools.find_program(_COMPILING, "make")
 
 
 def build_library(directory: Path, sources: Sequence[str], library: Path, flags: Sequence[str]) -> None:

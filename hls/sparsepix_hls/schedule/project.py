@@ -2,7 +2,6 @@
 
 import json
 import sys
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from sparsepix_hls.project.jobs import for_each
 from sparsepix_hls.schedule.source import compile_to_ir, stage_functions
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.system.processes import ProcessGroup
+from sparsepix_ops.system.progress import step
 from sparsepix_ops.system.signals import temporary_folder
 
 METHOD = (
@@ -101,7 +101,7 @@ def schedule_project(
     build.mkdir(exist_ok=True)
     budget = usable_ns(clock_ns, uncertainty)
     with temporary_folder("schedule.", build) as folder:
-        with console.status("compiling the C++ to LLVM's IR") if console else nullcontext():
+        with step(console, "compiling the C++ to LLVM's IR with clang", "C++ compiled to LLVM's IR"):
             file = compile_to_ir(directory, top, folder)
 
         def schedule(name: str, tools: ProcessGroup) -> StageSchedule:
@@ -112,7 +112,8 @@ def schedule_project(
                 raise SparsePixError(f"{directory}: no schedule of {name}: {why}")
             return StageSchedule(name, tuple(Loop(**loop) for loop in json.loads(done.stdout)))
 
-        return tuple(for_each(stages, schedule, "scheduling", console).values())
+        done = f"{len(stages)} {'stages' if len(stages) > 1 else 'stage'} scheduled"
+        return tuple(for_each(stages, schedule, "scheduling", done, "stages", console).values())
 
 
 def schedule_json(stages: tuple[StageSchedule, ...], uncertainty: int = CLOCK_UNCERTAINTY) -> dict[str, Any]:

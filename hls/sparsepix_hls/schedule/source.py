@@ -1,6 +1,5 @@
 """The generated C++ as LLVM's IR: each number has exactly its bits, each pipelined loop is still a loop."""
 
-import importlib.util
 import re
 import shutil
 import sys
@@ -8,7 +7,7 @@ from pathlib import Path
 
 from sparsepix_hls.project import toolchain
 from sparsepix_ops.errors import SparsePixError
-from sparsepix_ops.system import processes
+from sparsepix_ops.system import processes, tools
 
 TYPES = Path(__file__).parents[1] / "kernels" / "include" / "schedule_types"
 _TARGET = "x86_64-linux-gnu"  # any: nothing is ever run
@@ -25,12 +24,7 @@ def find_clang() -> list[str]:
     Raises:
         SparsePixError: this or llvmlite is not installed.
     """
-    missing = [name for name in ("ziglang", "llvmlite") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise SparsePixError(
-            f"--schedule compiles the C++ to LLVM's IR and needs {' and '.join(missing)}, found none on this machine: "
-            "pip install 'sparsepix[schedule]'"
-        )
+    tools.require("--schedule", "ziglang", "llvmlite")
     return [sys.executable, "-m", "ziglang", "c++", "-target", _TARGET]
 
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 
 from sparsepix_ops.errors import SparsePixError
-from sparsepix_ops.system import signals
+from sparsepix_ops.system import signals, tools
 
 EXIT_OK, EXIT_ERROR = 0, 2
 
@@ -72,7 +72,8 @@ def _interrupted(
 
 def _status(body: Callable[[], int], output: "_Descriptor | None", came: signals.Signals) -> int:
     try:
-        status = body()
+        with tools.needed_for("this command"):
+            status = body()
         return status if _complete(output) else EXIT_ERROR
     except SystemExit:  # argparse has printed a help or a message
         if not _complete(output):

@@ -65,17 +65,21 @@ def _main(argv: Sequence[str] | None) -> int:
     from rich.console import Console
 
     from sparsepix.cli import user_code
-    from sparsepix.util.extras import needed_for
     from sparsepix_ops.errors import SparsePixError
     from sparsepix_ops.system.files import output_of, shell_word
+    from sparsepix_ops.system.progress import step
+    from sparsepix_ops.system.tools import require
 
     console = Console(stderr=True)
     _check(arguments)
     output = output_of(arguments.model_file, ".onnx", arguments.output, b"sparsepix")
-    with console.status("loading torch"), needed_for("sparsepix-export"):
+    require("sparsepix-export", "torch", "brevitas", "onnx")
+    with step(console, "loading torch", "torch loaded"):
         from sparsepix.export.exporter import export_onnx
-    with console.status("exporting the model"):
+    with step(console, "exporting the model", "model exported") as now:
+        now.tell("reading it")
         model = _load(arguments)
+        now.tell("recording and checking it")
         shape = tuple(arguments.input_shape) if arguments.input_shape else None
         try:
             exported = export_onnx(model, output, shape)

@@ -64,10 +64,11 @@ def _main(argv: Sequence[str] | None) -> int:
     arguments = _parser().parse_args(argv)
     from rich.console import Console
 
-    from sparsepix.util.extras import needed_for
     from sparsepix_ops.errors import SparsePixError
     from sparsepix_ops.fixed_point import FixedPoint
     from sparsepix_ops.system.files import output_of, shell_word
+    from sparsepix_ops.system.progress import step
+    from sparsepix_ops.system.tools import require
 
     console = Console(stderr=True)
     formats: dict[str, FixedPoint | None] = {}
@@ -81,11 +82,12 @@ def _main(argv: Sequence[str] | None) -> int:
     if problems:
         raise SparsePixError(problems)
     output = output_of(arguments.model_file, ".pt", arguments.output, b"sparsepix")
-    with console.status("loading torch"), needed_for("sparsepix-import"):
+    require("sparsepix-import", "torch", "brevitas", "h5py")
+    with step(console, "loading torch", "torch loaded"):
         from sparsepix.models.from_keras import from_keras
         from sparsepix.models.input_format import with_input_format
         from sparsepix.models.saving import save
-    with console.status("reading the model"):
+    with step(console, "reading the model", "model read"):
         model = from_keras(arguments.model_file, None, formats["pool_format"], like=arguments.like)
         images = None if arguments.images is None else _images(arguments.images)
     format = formats["input_format"]
@@ -131,8 +133,9 @@ def _compared(
     from rich.table import Table
 
     from sparsepix.models.input_format import compare_format, try_input_formats
+    from sparsepix_ops.system.progress import step
 
-    with console.status("comparing formats of the image"):
+    with step(console, "comparing formats of the image", "formats of the image compared"):
         tried = try_input_formats(model, images) if format is None else [compare_format(model, images, format)]
     table = Table(title=f"format of the image, {len(images)} images, against the model without one")
     for heading in ("format", "other pixels kept", "other decisions", "largest difference"):

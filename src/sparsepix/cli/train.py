@@ -44,12 +44,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _main(arguments: Train) -> int:
     from rich.console import Console
 
-    from sparsepix.util.extras import needed_for
     from sparsepix_ops.errors import SparsePixError
+    from sparsepix_ops.system.progress import step
+    from sparsepix_ops.system.tools import require
 
     console = Console(stderr=True, highlight=False)
     options = RunOptions(**arguments.run)  # reports what is wrong with them before torch is loaded
-    with console.status("loading torch"), needed_for("sparsepix-train"):
+    search = ("optuna",) if arguments.search else ()
+    require("sparsepix-train", "torch", "brevitas", "sklearn", "matplotlib", *search)  # some only at its end
+    with step(console, "loading torch", "torch loaded"):
         from sparsepix.training import distributed
     device = distributed.choose_device(arguments.device)
     with distributed.process_group(device):
@@ -89,9 +92,10 @@ def _run(arguments: Train, options: RunOptions, device: Any, console: "Console")
         return _search(arguments, options, device, console)
     runs.build_model(options)  # reports what it refuses before data are read, which may take minutes
     data = load_data(options, console)
+    goes_on = not arguments.force and (arguments.output / "checkpoint.pt").exists()
     with (
         runs.stop_on_signals(lambda: console.print("stopping after this step; Ctrl-C again stops at once")) as stop,
-        _progress(options, len(data.train), console) as (on_epoch, on_step),
+        _progress(options, len(data.train), goes_on, console) as (on_epoch, on_step),
     ):
         summary = runs.train(
             options,
@@ -166,40 +170,34 @@ def load_data(options: RunOptions, console: "Console | None" = None) -> "Dataset
 
 @contextmanager
 def _progress(
-    options: RunOptions, images: int, console: "Console"
+    options: RunOptions, images: int, goes_on: bool, console: "Console"
 ) -> "Iterator[tuple[Callable[[int, History], None], Callable[[int, int], None]]]":
-    """Bars of epochs and steps on a terminal, a line an epoch elsewhere."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    """A line an epoch, and on a terminal one that moves with the steps."""
+    from sparsepix_ops.system.progress import step
 
-    columns = [TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn()]
-    columns += [TimeElapsedColumn(), TimeRemainingColumn()]
-
-    def line(epoch: int, history: "History") -> str:
-        return (
-            f"epoch {epoch + 1}/{options.epochs}: loss {history.train_loss[-1]:.4f}, "
-            f"validation {history.validation_loss[-1]:.4f}, {history.validation_accuracy[-1]:.2%} "
-            f"(best: epoch {history.best_epoch + 1}), {images / history.seconds[-1]:,.0f} images/s"
-        )
-
-    if not console.is_terminal:
-        yield lambda epoch, history: console.print(line(epoch, history), soft_wrap=True), lambda step, steps: None
-        return
-    with Progress(*columns, console=console) as progress:
-        epochs = progress.add_task("epochs", total=options.epochs)
-        steps = progress.add_task("steps", total=None)
+    with step(console, "training", "trained", unit="epochs", even=True) as now:
+        # Where a run goes on that was interrupted is known after its first epoch.
+        epochs, last = options.epochs, None if goes_on else 0
 
         def on_epoch(epoch: int, history: "History") -> None:
-            progress.update(epochs, completed=epoch + 1)
-            progress.console.print(line(epoch, history))
+            nonlocal last
+            last = epoch + 1
+            console.print(
+                f"epoch {last}/{epochs}: loss {history.train_loss[-1]:.4f}, "
+                f"validation {history.validation_loss[-1]:.4f}, {history.validation_accuracy[-1]:.2%} "
+                f"(best: epoch {history.best_epoch + 1}), {images / history.seconds[-1]:,.0f} images/s",
+                soft_wrap=True,
+            )
+            now.tell("validated" if last < epochs else "testing and drawing", last, epochs)
 
-        yield on_epoch, lambda step, total: progress.update(steps, completed=step, total=total)
+        def on_step(number: int, steps: int) -> None:
+            text = f"step {number:,} of {steps:,}"
+            if last is None:
+                now.tell(text)
+            else:
+                now.tell(text, last + number / steps, epochs)
+
+        yield on_epoch, on_step
 
 
 def _show(summary: "Summary", data: "Dataset", folder: Path) -> None:

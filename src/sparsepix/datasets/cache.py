@@ -15,6 +15,7 @@ from sparsepix.datasets.active_pixels import ActivePixels, places_type
 from sparsepix.datasets.parts import Dataset, Split
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.system.files import atomic_write
+from sparsepix_ops.system.progress import step
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -78,7 +79,8 @@ def prepared(
     path = folder / f"{recipe.name}-{key}.npz"
     stamps = [[stat.st_size, stat.st_mtime_ns] for stat in (file.stat() for file in files)]
     stamp = json.dumps(asdict(recipe) | asked | {"stamps": stamps})
-    parts, why = _read(path, stamp, recipe)
+    with step(console, f"reading {path}", "prepared data read"):
+        parts, why = _read(path, stamp, recipe)
     if console is not None:
         console.print(
             f"prepared data: {path}" if parts else f"preparing {recipe.name} into {path} ({why})",
@@ -90,11 +92,16 @@ def prepared(
         _check_folder(folder)
         parts = prepare()
         try:
-            with atomic_write(path) as temporary, temporary.open("wb") as file:
+            with (
+                step(console, f"writing {path}", "prepared data written"),
+                atomic_write(path) as temporary,
+                temporary.open("wb") as file,
+            ):
                 np.savez(file, stamp=np.array(stamp), **_arrays(parts))
         except SparsePixError as error:
             raise SparsePixError(f"{error}; give another folder for the cache") from None
-    splits = (Split(part.dense(recipe.shape), part.labels.astype(np.int64)) for part in parts)
+    with step(console, "unpacking images", "images unpacked"):
+        splits = [Split(part.dense(recipe.shape), part.labels.astype(np.int64)) for part in parts]
     return Dataset(recipe.name, recipe.classes, *splits)
 
 

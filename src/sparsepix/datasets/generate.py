@@ -8,8 +8,8 @@ import numpy as np
 
 from sparsepix.datasets.active_pixels import new_images
 from sparsepix.datasets.parts import Dataset, Split, cut_in_three
-from sparsepix.datasets.sources import progress
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.system.progress import step
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -57,14 +57,14 @@ def generate(
         raise SparsePixError(problems)
     images = new_images(events, shape)
     labels = np.empty(events, dtype=np.int64)
-    with progress(console, f"drawing {name}", events) as advance:
+    with step(console, f"drawing {name}", f"{events:,} events drawn", total=events, unit="events", even=True) as now:
         for number, start in enumerate(range(0, events, block)):
             rng = np.random.default_rng([seed, number])
             size = min(block, events - start)
             drawn = rng.permutation(np.arange(block) % len(classes))
             images[start : start + size] = draw(rng, drawn)[:size]
             labels[start : start + size] = drawn[:size]
-            advance(size)
+            now.advance(size)
     train, validation, _ = cut_in_three(events, _SHARES)
     edges = (0, train, train + validation, events)
     splits = (Split(images[a:b], labels[a:b]) for a, b in itertools.pairwise(edges))

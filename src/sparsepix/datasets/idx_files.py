@@ -13,8 +13,9 @@ from sparsepix.datasets.active_pixels import ActivePixels
 from sparsepix.datasets.cache import Parts, Recipe, prepared
 from sparsepix.datasets.parts import Dataset
 from sparsepix.datasets.preparation import sparsify, sum_pool
-from sparsepix.datasets.sources import Files, find_files, progress
+from sparsepix.datasets.sources import Files, find_files
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.system.progress import step
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -153,16 +154,17 @@ def _prepare(paths: dict[tuple[str, str], Path], seed: int, console: "Console | 
     if problems:
         raise SparsePixError(problems)
     packed = {}
-    with progress(
-        console, "preparing MNIST", sum(len(arrays[half, "labels"]) for half in ("train", "t10k"))
-    ) as advance:
+    total = sum(len(arrays[half, "labels"]) for half in ("train", "t10k"))
+    with step(
+        console, "preparing MNIST", f"{total:,} images of MNIST prepared", total=total, unit="images", even=True
+    ) as now:
         for half in ("train", "t10k"):
             images, labels = arrays[half, "images"], arrays[half, "labels"]
             blocks: list[ActivePixels] = []
             for start in range(0, len(labels), _BLOCK):
                 block = slice(start, start + _BLOCK)
                 blocks.append(active_pixels.pack(prepare_images(images[block]), labels[block]))
-                advance(len(blocks[-1]))
+                now.advance(len(blocks[-1]))
             packed[half] = active_pixels.concatenate(blocks)
     training = packed["train"]
     order = np.random.default_rng(seed).permutation(len(training))

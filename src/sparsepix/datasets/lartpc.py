@@ -11,9 +11,10 @@ from sparsepix.datasets.active_pixels import ActivePixels
 from sparsepix.datasets.cache import Parts, Recipe, prepared
 from sparsepix.datasets.parts import Dataset, cut_in_three
 from sparsepix.datasets.preparation import sum_pool
-from sparsepix.datasets.sources import Files, find_files, progress, reading
+from sparsepix.datasets.sources import Files, find_files, reading
 from sparsepix.datasets.wire_events import Plane
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.system.progress import step
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -100,10 +101,10 @@ def _prepare(signal: list[Path], background: list[Path], seed: int, whole: bool,
             total += len(file["wire_table/adc"])
     windows: list[ActivePixels] = []
     events: list[tuple[int, ...]] = []
-    with progress(console, "reading wires", total) as advance:
+    with step(console, "reading wires", f"{total:,} wires read", total=total, unit="wires", even=True) as now:
         for path in files:
             planes = SIGNAL_PLANES if path in signal else BACKGROUND_PLANES
-            for plane in wire_events.planes_of(path, planes, advance):
+            for plane in wire_events.planes_of(path, planes, now.advance):
                 images, labels = windows_of(plane, path in signal, path in background, seed, whole)
                 if len(labels):
                     windows.append(active_pixels.pack(images, labels))

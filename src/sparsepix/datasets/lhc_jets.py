@@ -11,8 +11,9 @@ from sparsepix.datasets.active_pixels import ActivePixels
 from sparsepix.datasets.cache import Parts, Recipe, prepared
 from sparsepix.datasets.parts import Dataset, cut_in_three
 from sparsepix.datasets.preparation import inflate
-from sparsepix.datasets.sources import Files, blocks_of, find_files, progress, reading, wrong_columns
+from sparsepix.datasets.sources import Files, blocks_of, find_files, reading, wrong_columns
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.system.progress import step
 
 if TYPE_CHECKING:
     import h5py
@@ -98,9 +99,9 @@ def _prepare(paths: list[Path], sizes: tuple[int, int, int], seed: int, console:
     part_of[np.random.default_rng(seed).permutation(total)[: sum(sizes)]] = np.repeat([0, 1, 2], sizes)
     parts: tuple[list[ActivePixels], ...] = ([], [], [])
     first = 0
-    with progress(console, "reading jets", total) as advance:
+    with step(console, "reading jets", f"{total:,} jets read", total=total, unit="jets", even=True) as now:
         for path, count in zip(paths, jets_in, strict=True):
-            _read(path, part_of[first : first + count], parts, advance)
+            _read(path, part_of[first : first + count], parts, now.advance)
             first += count
     return tuple(active_pixels.concatenate(part) for part in parts)
 

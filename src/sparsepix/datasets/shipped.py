@@ -4,7 +4,7 @@ import numpy as np
 
 from sparsepix.datasets.parts import Dataset, Split
 from sparsepix.datasets.preparation import sparsify
-from sparsepix.util.extras import needed_for
+from sparsepix_ops.system.tools import needed_for
 
 
 def digits(size: int = 48, factor: float = 3.0, threshold: float = 0.4, seed: int = 0) -> Dataset:

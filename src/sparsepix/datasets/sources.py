@@ -2,16 +2,15 @@
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sparsepix.util.extras import needed_for
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.system.tools import needed_for
 
 if TYPE_CHECKING:
     import h5py
-    from rich.console import Console
 
 Files = str | Path | Sequence[str | Path]
 
@@ -113,16 +112,3 @@ def blocks_of(column: "h5py.Dataset") -> Iterator[tuple[int, int]]:
         step = max(1, step // column.chunks[0]) * column.chunks[0]
     for start in range(0, len(column), step):
         yield start, min(start + step, len(column))
-
-
-@contextlib.contextmanager
-def progress(console: "Console | None", description: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A function that advances a bar on the console; without a console it does nothing."""
-    if console is None:
-        yield lambda _: None
-        return
-    from rich.progress import Progress
-
-    with Progress(console=console, transient=True) as bar:
-        task = bar.add_task(description, total=total)
-        yield lambda steps: bar.advance(task, steps)

@@ -11,7 +11,7 @@ __all__ = ["PresetOptions", "digits", "jet", "mnist", "muon", "neutrino", "neutr
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from sparsepix.util.extras import needed_for
+    from sparsepix_ops.system.tools import needed_for
 
     with needed_for("sparsepix.models"):
         from sparsepix.models import presets

@@ -13,9 +13,9 @@ from sparsepix.nn.quant_conv2d import QuantConv2d
 from sparsepix.nn.quant_linear import QuantLinear
 from sparsepix.nn.sparse_conv2d import SparseConv2d
 from sparsepix.quant.quantizers import Quantizer
-from sparsepix.util.extras import needed_for
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.fixed_point import FixedArray
+from sparsepix_ops.system.tools import needed_for
 
 
 def load_keras(model: nn.Module, arrays: Mapping[str, np.ndarray] | str | Path) -> None:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from sparsepix.models.torch_files import require_file
-from sparsepix.util.extras import needed_for
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.system.tools import needed_for
 
 if TYPE_CHECKING:
     import h5py

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sparsepix.plots.style import LINES, PALETTE, new_figure, nonempty, plain
-from sparsepix.util.extras import needed_for
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.system.tools import needed_for
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

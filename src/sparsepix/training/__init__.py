@@ -28,7 +28,7 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from sparsepix.util.extras import needed_for
+    from sparsepix_ops.system.tools import needed_for
 
     with needed_for("sparsepix.training"):
         module = import_module(_HOMES[name])

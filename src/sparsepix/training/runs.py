@@ -26,11 +26,11 @@ from sparsepix.training.evaluation import accuracy, decisions, loss_of, predict
 from sparsepix.training.loop import fit
 from sparsepix.training.run_folder import run_folder, write_json
 from sparsepix.training.run_options import FIT_OPTIONS, RunOptions
-from sparsepix.util.extras import needed_for
 from sparsepix.util.history import History
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.system.files import atomic_write
 from sparsepix_ops.system.signals import Interrupted, heard, on_the_way
+from sparsepix_ops.system.tools import needed_for
 
 if TYPE_CHECKING:
     from sparsepix.cost.firmware_estimate import FirmwareEstimate

@@ -21,9 +21,10 @@ from sparsepix.training.loop import fit
 from sparsepix.training.run_options import RunOptions
 from sparsepix.training.runs import area_under_roc, build_model, fit_arguments
 from sparsepix.training.search_space import SINGLE, SPACE, Metric, Space
-from sparsepix.util.extras import needed_for
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.system.files import atomic_write, claimed_folder
+from sparsepix_ops.system.progress import step
+from sparsepix_ops.system.tools import needed_for
 
 with needed_for("sparsepix.training.search"):
     import optuna
@@ -97,14 +98,14 @@ def search(
             trial.set_user_attr("reason", f"{type(error).__name__}: {error}")
             raise
 
-    from rich.progress import track
-
     # One call of optimize for each trial, to write what was found so far: the sampler's state is in the storage alone.
-    for _ in track(range(trials), "trials", console=console, disable=console is None, transient=True):
-        study.optimize(objective, n_trials=1, catch=(Exception,))
-        found = _write(study, folder, metric)
-        if console is not None:
-            console.print(_line(found.trials[-1], metric), markup=False, soft_wrap=True)
+    with step(console, "trying models", f"{trials} models tried", total=trials, unit="models", even=True) as now:
+        for _ in range(trials):
+            study.optimize(objective, n_trials=1, catch=(Exception,))
+            found = _write(study, folder, metric)
+            now.advance()
+            if console is not None:
+                console.print(_line(found.trials[-1], metric), markup=False, soft_wrap=True)
     if not found.front:
         raise SparsePixError(f"{folder}: every trial has failed; the last: {_line(found.trials[-1], metric)}")
     return found

