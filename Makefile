@@ -12,8 +12,13 @@ install: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	@command -v $${CXX:-g++} >/dev/null || { echo "g++ is missing; on Debian or Ubuntu: sudo apt-get install g++ make"; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+		{ echo "Python 3.11 or newer with venv is missing; on Debian or Ubuntu: sudo apt-get install python3 python3-venv"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@echo "installing torch and all else into $(VENV), once: this takes minutes"
+	@begin=$$(date +%s); \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]' && \
+		echo "installed in $$(($$(date +%s) - begin)) s"
 	@touch $@
 
 demo: $(STAMP)

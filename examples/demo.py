@@ -16,19 +16,19 @@ import os
 import sys
 import sysconfig
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from sparsepix_ops.system import processes
+from sparsepix_hls.project.toolchain import find_compiler, find_make
+from sparsepix_ops.system import processes, tools
 from sparsepix_ops.system.command import run as run_command
+from sparsepix_ops.system.files import claimed_folder, shell_word
+from sparsepix_ops.system.progress import duration, step
 
 console = Console(highlight=False)
 
@@ -40,30 +40,19 @@ SAME_ON_ANY_PROCESSOR = {"ATEN_CPU_CAPABILITY": "default", "MKL_CBWR": "COMPATIB
 # README's figures are those of these options' defaults. What depends on the training lay in these ranges over seeds and
 # simulated processors (accuracies of 360 images, so 1 % is less than 4 images).
 DOCUMENTED_OPTIONS = ("max_pixels", "selection", "epochs", "fine_tune", "part")
+PICTURES = {
+    "kept_pixels": "what the model sees: the pixels it keeps of ten digits, and those it drops",
+    "training_curve": "how it was trained: loss and accuracy, in float and then with 8 bits",
+    "confusion": "what the firmware decides, digit by digit",
+}
 RANGES = {"float torch": (0.955, 0.995), "quantized torch": (0.955, 0.995), "lut": (174_400, 176_400)}
 
 
-@contextmanager
-def progress_bar(text: str, total: int | None = None) -> Iterator[Any]:
-    """A progress bar; gives a function that advances it by ``steps`` and may change its text.
-
-    Args:
-        text: beside the bar.
-        total: number of steps; None shows only that something is going on.
-    """
-    columns = [SpinnerColumn(finished_text="[green]✓"), TextColumn("{task.description}"), BarColumn(bar_width=24)]
-    columns += [MofNCompleteColumn()] if total else []
-    with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
-        task = progress.add_task(text, total=total)
-        yield lambda steps=1, text=text: progress.update(task, advance=steps, description=text)
-        progress.update(task, total=total or 1, completed=total or 1)
-
-
 def train(model: Any, data: Any, name: str, epochs: int, learning_rate: float, seed: int) -> Any:
-    """Train a model with a progress bar; returns its history."""
+    """Train a model and show how far it is; returns its history."""
     from sparsepix import training
 
-    with progress_bar(f"training, {name}", epochs) as advance:
+    with step(console, f"training, {name}", f"{name} model trained", total=epochs, unit="epochs", even=True) as now:
         return training.fit(
             model,
             data,
@@ -74,13 +63,13 @@ def train(model: Any, data: Any, name: str, epochs: int, learning_rate: float, s
             label_smoothing=0.1,
             float_epochs=0,  # the float model is one already
             monitor="loss",  # the accuracy of 180 images comes in steps of 0.6 %: which epoch has the best is luck
-            on_epoch=lambda _, h: advance(1, f"training, {name}: validation {h.validation_accuracy[-1]:.1%}"),
+            on_epoch=lambda i, h: now.tell(f"validation {h.validation_accuracy[-1]:.1%}", i + 1, epochs),
         )
 
 
 def command(folder: Path, name: str, *arguments: str) -> None:
     """Run one of the installed commands in a folder and show its output; ends the demo if it fails."""
-    console.print(f"\n[bold]$ {name} {' '.join(arguments)}")
+    console.print(f"\n[bold]$ {name} {' '.join(arguments)}", soft_wrap=True)
     script = Path(sysconfig.get_path("scripts")) / name
     status = processes.run([script, *arguments], folder, capture=False).returncode
     if status:
@@ -99,8 +88,7 @@ def run_all(folder: Path, quantized: Any, images: np.ndarray) -> dict[str, np.nd
     # These two get nothing but what the commands wrote.
     session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
     project = Project(folder / "model_hls", read_model(folder / "model.onnx").graph)
-    with progress_bar("compiling the firmware with g++"):
-        project.compile()
+    project.compile(console=console)
     runners = {
         "quantized torch": lambda batch: training.predict(quantized, batch),
         "ONNX Runtime": lambda batch: session.run(None, {session.get_inputs()[0].name: batch})[0],
@@ -109,10 +97,11 @@ def run_all(folder: Path, quantized: Any, images: np.ndarray) -> dict[str, np.nd
     outputs = {}
     for name, run in runners.items():
         parts = []
-        with progress_bar(f"test set, {name}", len(images)) as advance:
+        done = f"{len(images)} test images through {name}"
+        with step(console, f"test set, {name}", done, total=len(images), unit="images") as now:
             for batch in np.split(images, range(BATCH, len(images), BATCH)):
                 parts.append(run(batch))
-                advance(len(batch))
+                now.advance(len(batch))
         outputs[name] = np.concatenate(parts)
     return outputs
 
@@ -140,7 +129,7 @@ def pixel_counts(reduce: Any, images: np.ndarray) -> dict[str, float]:
 
 
 def save_pictures(folder: Path, data: Any, reduce: Any, histories: dict[str, Any], decided: np.ndarray) -> None:
-    """Write the three pictures."""
+    """Write the pictures of ``PICTURES``."""
     from sparsepix import plots
     from sparsepix_ops.system.files import atomic_write
 
@@ -152,11 +141,11 @@ def save_pictures(folder: Path, data: Any, reduce: Any, histories: dict[str, Any
         "training_curve": plots.training_curve(histories, consecutive=True),
         "confusion": plots.confusion(data.test.labels, decided, data.classes),
     }
-    with progress_bar("pictures", len(figures)) as advance:
+    with step(console, "drawing", f"{len(figures)} pictures drawn", total=len(figures), unit="pictures") as now:
         for name, figure in figures.items():
             with atomic_write(folder / f"{name}.png") as temporary:
                 figure.savefig(temporary, format="png", dpi=150)
-            advance()
+            now.advance()
 
 
 def outside_ranges(results: dict[str, Any]) -> list[str]:
@@ -211,6 +200,26 @@ def show(results: dict[str, Any], documented: bool) -> None:
             console.print("[bold green]in the ranges that README gives")
 
 
+def show_next(folder: Path, seconds: float) -> None:
+    """Print where to look now, and the command that goes on from here."""
+    project = folder / "model_hls"
+    shown = {folder / f"{name}.png": text for name, text in PICTURES.items()}
+    shown[project / "report.html"] = "all of the design: latency and area of each layer (open it in a browser)"
+    shown[project / "firmware"] = "its C++; build.tcl beside this folder runs Vitis HLS"
+    there = {str(path): text for path, text in shown.items() if path.exists()}
+    width = max(map(len, there))
+    print(f"done in {duration(seconds)}. Look at")
+    print("\n".join(f"  {path:{width}}  {text}" for path, text in there.items()))
+    words = _command("sparsepix-hls"), folder / "model.onnx"
+    print(f"next: {' '.join(map(shell_word, words))} --explore\n  estimates faster and smaller designs of this model")
+
+
+def _command(name: str) -> Path:
+    """The path of an installed command, as short as it can be."""
+    path = Path(sysconfig.get_path("scripts")) / name
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
 def main() -> int:
     """Run the demo; returns its exit status."""
     return run_command(_main, leaving=True)
@@ -234,8 +243,10 @@ def _main() -> int:
     arguments = parser.parse_args()
     documented = all(getattr(arguments, name) == parser.get_default(name) for name in DOCUMENTED_OPTIONS)
     os.environ.update(SAME_ON_ANY_PROCESSOR)
-    from sparsepix_ops.system.files import claimed_folder
-
+    # Before the training, not after it.
+    tools.require("the demo", "torch", "brevitas", "onnxruntime", "sklearn", "matplotlib", "onnx", "da4ml")
+    find_compiler()
+    find_make()
     with claimed_folder(arguments.output, "demo"):
         return run(arguments, documented)
 
@@ -244,7 +255,7 @@ def run(arguments: argparse.Namespace, documented: bool) -> int:
     """Run the demo in its folder; ``documented``: with options whose figures README gives. Returns the exit status."""
     start, folder = time.perf_counter(), arguments.output
 
-    with progress_bar("loading torch and the digits"):
+    with step(console, "loading torch and the digits", "torch and the digits loaded"):
         import torch
 
         import sparsepix as sp
@@ -299,7 +310,7 @@ def run(arguments: argparse.Namespace, documented: bool) -> int:
     with atomic_write(folder / "results.json") as temporary:
         temporary.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     show(results, documented)
-    print(f"{results['seconds']:.0f} s; pictures, model and firmware project: {folder}/")
+    show_next(folder, results["seconds"])
     return 1 if any(differing.values()) else 0
 
 
