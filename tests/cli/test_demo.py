@@ -89,6 +89,19 @@ def test_a_figure_outside_is_named():
     assert outside[1] == f"lut 1 is not within {low:,} ... {high:,}"
 
 
+def test_the_end_names_what_is_there(tmp_path, capsys):
+    (tmp_path / "model_hls" / "firmware").mkdir(parents=True)
+    (tmp_path / "kept_pixels.png").touch()
+    demo.show_next(tmp_path, 60)
+    shown = capsys.readouterr().out
+    assert f"{tmp_path / 'kept_pixels.png'} " in shown
+    assert "report.html" not in shown
+    assert "confusion.png" not in shown
+    (tmp_path / "model_hls" / "report.html").touch()
+    demo.show_next(tmp_path, 60)
+    assert str(tmp_path / "model_hls" / "report.html") in capsys.readouterr().out
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(
     platform.machine() not in ("x86_64", "AMD64") or not torch.backends.mkl.is_available(),
