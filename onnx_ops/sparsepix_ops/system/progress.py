@@ -35,7 +35,8 @@ class Step:
 
     def __init__(self, doing: str, done: str, total: float | None = None, unit: str = "", even: bool = False) -> None:
         self.doing, self.done = doing, done
-        self._text, self._reached, self._total, self._unit, self._even = "", 0.0, total, unit, even
+        self._unit, self._even = unit, even
+        self._told: tuple[str, float, float | None] = ("", 0.0, total)  # as a whole: another thread reads it
         self._begin = time.monotonic()
         self._first = (0.0, 0.0)  # what was there when counting began, and the seconds until then
 
@@ -47,13 +48,14 @@ class Step:
             reached: how much is done, in all.
             total: how much there is in all; None: that is not known.
         """
-        if self._total is None:
+        if self._told[2] is None:
             self._first = (reached, self.seconds)
-        self._text, self._reached, self._total = text, reached, total
+        self._told = (text, reached, total)
 
     def advance(self, parts: float = 1) -> None:
         """Say that so much more is done, in the thread that began the step."""
-        self._reached += parts
+        text, reached, total = self._told
+        self._told = (text, reached + parts, total)
 
     @property
     def seconds(self) -> float:
@@ -61,8 +63,9 @@ class Step:
         return time.monotonic() - self._begin
 
     def __str__(self) -> str:
-        counted = f"{int(self._reached):,} of {int(self._total):,} {self._unit}" if self._total is not None else ""
-        told = ", ".join(part for part in (counted.strip(), self._text) if part)
+        text, reached, total = self._told
+        counted = f"{int(reached):,} of {int(total):,} {self._unit}" if total is not None else ""
+        told = ", ".join(part for part in (counted.strip(), text) if part)
         return f"{self.doing}: {told}" if told else self.doing
 
     def _line(self, console: "Console") -> "Text":
@@ -73,12 +76,13 @@ class Step:
         frames, block, rest = ("-\\|/", "=", " ") if plain else ("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "━", "━")
         line = Text(f"{frames[int(self.seconds * 8) % len(frames)]} {self}".replace("\n", " "))
         end, bar = Text(f" {duration(self.seconds)}"), Text()
-        if self._total:
-            full = round(min(self._reached / self._total, 1.0) * _BAR)
+        _, reached, total = self._told
+        if total:
+            full = round(min(reached / total, 1.0) * _BAR)
             bar = Text.assemble(" ", (block * full, "green"), (rest * (_BAR - full), "bright_black"))
-            done, seconds = self._reached - self._first[0], self.seconds - self._first[1]
+            done, seconds = reached - self._first[0], self.seconds - self._first[1]
             if self._even and done > 0 and seconds > WORTH_A_LINE:
-                end.append(f", {duration(seconds / done * (self._total - self._reached))} left")
+                end.append(f", {duration(seconds / done * (total - reached))} left")
         # Words come before the bar, where the terminal is narrow.
         if len(line) + len(bar) + len(end) < console.width:
             line += bar
