@@ -68,7 +68,8 @@ def headlines() -> str:
     many = figures["many_pixels"]["stream_400_256x256"]
 
     def hardware(design: dict[str, float]) -> str:
-        cycles = f"{design['latency_cycles']} cycles, every {design['interval_cycles']}"
+        interval = number(design.get("interval_cycles_mean", design["interval_cycles"]))
+        cycles = f"{design['latency_cycles']} cycles, every {interval}"
         return f"{cycles}; {rounded(design['lut'])} LUT, {design['dsp']} DSP"
 
     networks = [exact["networks"], exact["networks_firmware"]]

@@ -135,7 +135,7 @@ def picture(result: dict[str, Any]) -> Figure:
     draw_list(panel(figure, 0.275, 0.15, "list of active pixels", rest), coords, features)
     trained = "trained in PyTorch, 8 bits;\nthe same bits everywhere"
     draw_network(panel(figure, 0.495, 0.19, "network on the list", trained))
-    interval = design["interval_cycles"]
+    interval = round(design["interval_cycles_mean"])
     text = f"{design['lut']:,} LUT, {share:.1%} of an {PART};\nan event every {interval} clocks"
     draw_chip(panel(figure, 0.765, 0.225, "chip", text), share)
     arrow(figure, 0.215, 0.27, "reduce")
