@@ -158,7 +158,7 @@ def test_no_compiler(project, monkeypatch):
     monkeypatch.setenv("PATH", "/nonexistent")
     monkeypatch.delenv("CXX", raising=False)
     for action in (project[0].compile, project[0].csim):
-        with pytest.raises(SparsePixError, match=r"'g\+\+'.*apt install g\+\+"):
+        with pytest.raises(SparsePixError, match=r"needs g\+\+.*apt install g\+\+"):
             action()
     monkeypatch.setenv("CXX", "no-such-compiler -O3")
     with pytest.raises(SparsePixError, match="no-such-compiler"):

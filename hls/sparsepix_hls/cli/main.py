@@ -193,7 +193,8 @@ def _report(arguments: Report) -> int:
 
     from rich.console import Console
 
-    from sparsepix_hls.flow.report import PAGE, open_report, write_page
+    from sparsepix_hls.flow.report import open_report
+    from sparsepix_hls.html.report_page import PAGE, write_page
     from sparsepix_ops.errors import SparsePixError
 
     directory = Path(arguments.project)

@@ -10,13 +10,14 @@ from typing import Any
 
 from sparsepix_hls.cost.result import DesignEstimate
 from sparsepix_hls.design.layout import Design
-from sparsepix_hls.html.report_page import PAGE, write_page
+from sparsepix_hls.html.report_page import PAGE, next_page, put_page
 from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Layer
 from sparsepix_hls.ir.tensors import Constant, Tensor
 from sparsepix_hls.project.parts import Part
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.system.files import atomic_write
+from sparsepix_ops.system.signals import held
 from sparsepix_ops.version import __version__
 
 REPORT = "report.json"
@@ -194,10 +195,12 @@ def add_to_report(directory: Path, key: str, found: dict[str, Any]) -> None:
         found: plain data.
     """
     report = read_report(directory) | {key: found}
-    with atomic_write(directory / REPORT) as temporary:
-        temporary.write_text(_text(report), encoding="utf-8")
-    if (directory / PAGE).is_file():
-        write_page(directory, report)
+    page = next_page(directory, report) if (directory / PAGE).is_file() else None
+    with held():  # a signal leaves both files as they were, or both new
+        with atomic_write(directory / REPORT) as temporary:
+            temporary.write_text(_text(report), encoding="utf-8")
+        if page is not None:
+            put_page(directory, page)
 
 
 def _text(report: dict[str, Any]) -> str:

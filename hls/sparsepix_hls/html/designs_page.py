@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sparsepix_hls.html.shell import page, written
+from sparsepix_hls.html.shell import page
 from sparsepix_hls.html.text import count, escaped, share
 from sparsepix_ops.version import __version__
 
@@ -50,7 +50,7 @@ def designs_page(
         ("part", part),
         ("clock", f"{clock_ns:g} ns ({1e3 / clock_ns:.4g} MHz)"),
         ("designs", f"{len(rows):,}, of which no other one beats {best:,} in latency, interval and LUTs at once"),
-        ("written", f"{written()}, SparsePix {__version__}"),
+        ("by", f"SparsePix {__version__}"),
     ]
     kind = "estimates, not confirmed by synthesis" + (
         "; the latency of some was scheduled from their C++" if scheduled else ""

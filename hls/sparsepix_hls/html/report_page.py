@@ -6,7 +6,7 @@ from typing import Any
 from sparsepix_hls.html.events import testbench_events
 from sparsepix_hls.html.figures import stage_bars, timeline
 from sparsepix_hls.html.network import network
-from sparsepix_hls.html.shell import page, written
+from sparsepix_hls.html.shell import page
 from sparsepix_hls.html.sources import AREA, KEYS, Source, best, capacity, find_vitis, sources, stage_names
 from sparsepix_hls.html.stages import stage_table
 from sparsepix_hls.html.text import count, escaped, share, time
@@ -57,13 +57,26 @@ def write_page(directory: Path, report: dict[str, Any]) -> bool:
     Raises:
         SparsePixError: it cannot be written.
     """
+    text = next_page(directory, report)
+    if text is not None:
+        put_page(directory, text)
+    return text is not None
+
+
+def next_page(directory: Path, report: dict[str, Any]) -> str | None:
+    """The page of a project, or None where somebody else wrote or changed the one that is there."""
     path = directory / PAGE
-    if path.exists() and not as_written(path):
-        return False
-    text = report_page(directory, report)
-    with atomic_write(path, sync=False, ours=True) as temporary:
+    return None if path.exists() and not as_written(path) else report_page(directory, report)
+
+
+def put_page(directory: Path, text: str) -> None:
+    """Put a page into a project.
+
+    Raises:
+        SparsePixError: it cannot be written.
+    """
+    with atomic_write(directory / PAGE, sync=False, ours=True) as temporary:
         temporary.write_text(text, encoding="utf-8")
-    return True
 
 
 def _head(report: dict[str, Any], found: tuple[Source, ...], trouble: str) -> str:
@@ -81,7 +94,7 @@ def _head(report: dict[str, Any], found: tuple[Source, ...], trouble: str) -> st
         ("as", escaped(", ".join([language, *(way for way in ways if way.strip() != "port")]))),
         ("part", escaped(f"{part['full_name']}{family}")),
         ("clock", escaped(clock)),
-        ("written", escaped(f"{written()}, SparsePix {report.get('sparsepix_version', __version__)}")),
+        ("by", escaped(f"SparsePix {report.get('sparsepix_version', __version__)}")),
     ]
     estimate = report["estimate"]
     warnings = [(text, "warning") for text in (*estimate.get("warnings", ()), *([trouble] if trouble else ()))]

@@ -1,6 +1,5 @@
 """The frame of a page: one file with its style sheet, its scripts, Plotly and its data, which loads nothing."""
 
-from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,11 +32,6 @@ def page(title: str, body: str, data: dict[str, Any], script: str) -> str:
         f"<script>{_plotly()}</script>\n<script>\n{_text('page.js')}</script>\n<script>\n{_text(script)}</script>\n"
         "</body></html>\n"
     )
-
-
-def written() -> str:
-    """When a page is written, for its head."""
-    return datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
 
 
 @cache
