@@ -43,6 +43,8 @@ def percent(share: float, digits: int = 1, unit: str = " %") -> str:
 
 def rounded(value: float, digits: int = 3) -> str:
     """A number with so many digits that count, and commas between thousands."""
+    if 0 < abs(value) < 1e-4:
+        return f"{value:.{digits - 1}e}"
     places = digits - 1 - floor(log10(abs(value))) if value else 0
     return f"{round(value, places):,.{max(places, 0)}f}"
 
