@@ -37,8 +37,8 @@ BATCH = 64
 # Without them torch and MKL take instructions by processor, and round sums in another order on each. torch reads them
 # when it is imported. They cost a training of this size no time.
 SAME_ON_ANY_PROCESSOR = {"ATEN_CPU_CAPABILITY": "default", "MKL_CBWR": "COMPATIBLE"}
-# README's figures are those of these options' defaults. What depends on the training lay in these ranges over seeds and
-# simulated processors (accuracies of 360 images, so 1 % is less than 4 images).
+# The documented figures (docs/results) are those of these options' defaults. What depends on the training lay in these
+# ranges over seeds and simulated processors (accuracies of 360 images, so 1 % is less than 4 images).
 DOCUMENTED_OPTIONS = ("max_pixels", "selection", "epochs", "fine_tune", "part")
 PICTURES = {
     "kept_pixels": "what the model sees: the pixels it keeps of ten digits, and those it drops",
@@ -195,9 +195,9 @@ def show(results: dict[str, Any], documented: bool) -> None:
         outside = outside_ranges(results)
         console.print("accuracy and LUT depend on the training; they are ", end="")
         if outside:
-            console.print(f"[bold red]not all in the ranges that README gives: {'; '.join(outside)}")
+            console.print(f"[bold red]not all in the documented ranges: {'; '.join(outside)}")
         else:
-            console.print("[bold green]in the ranges that README gives")
+            console.print("[bold green]in the documented ranges")
 
 
 def show_next(folder: Path, seconds: float) -> None:
@@ -252,7 +252,7 @@ def _main() -> int:
 
 
 def run(arguments: argparse.Namespace, documented: bool) -> int:
-    """Run the demo in its folder; ``documented``: with options whose figures README gives. Returns the exit status."""
+    """Run the demo in its folder; ``documented``: with options whose figures are known. Returns the exit status."""
     start, folder = time.perf_counter(), arguments.output
 
     with step(console, "loading torch and the digits", "torch and the digits loaded"):

@@ -77,7 +77,7 @@ def test_what_is_exact(results):
 def test_what_depends_on_the_training_is_in_the_documented_ranges(results):
     found, printed = results
     assert demo.outside_ranges(found) == []
-    assert "in the ranges that README gives" in printed
+    assert "in the documented ranges" in printed
 
 
 def test_a_figure_outside_is_named():
