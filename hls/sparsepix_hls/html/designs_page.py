@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sparsepix_hls.html.shell import page
-from sparsepix_hls.html.text import count, escaped, share
+from sparsepix_hls.html.text import FIGURES, count, escaped, share
 from sparsepix_ops.version import __version__
 
 _KINDS = {
@@ -13,14 +13,6 @@ _KINDS = {
     "tree": ("#8257c9", "triangle-up"),
     "pixels one by one": ("#d6931f", "diamond"),
 }
-_FIGURES = (
-    ("latency_cycles", "latency"),
-    ("interval_cycles", "interval"),
-    ("lut", "LUT"),
-    ("ff", "FF"),
-    ("dsp", "DSP"),
-    ("bram", "BRAM"),
-)
 Row = dict[str, Any]
 
 
@@ -68,29 +60,29 @@ def designs_page(
     data = {
         "command": command,
         "rows": rows,
-        "figures": _FIGURES,
+        "figures": FIGURES,
         "clock_ns": clock_ns,
         "plots": [
             {"kind": f"{word} against LUT", **_figure(rows, published, key, word, clock_ns)}
-            for key, word in _FIGURES[:2]
+            for key, word in FIGURES[:2]
         ],
     }
     return page(f"{name}: designs · SparsePix", body, data, "designs.js")
 
 
 def _table(rows: Sequence[Row], published: Row | None, luts: int, scheduled: bool) -> str:
-    names = ["options", *(word for _, word in _FIGURES), "of the LUTs", *(["scheduled", "every"] if scheduled else [])]
+    names = ["options", *(word for _, word in FIGURES), "of the LUTs", *(["scheduled", "every"] if scheduled else [])]
     head = "".join(f'<th scope="col">{escaped(name)}</th>' for name in names)
     lines = []
     for k, row in enumerate(rows):
-        cells = [count(row[key]) for key, _ in _FIGURES] + [share(row["lut"] / luts) if luts else ""]
+        cells = [count(row[key]) for key, _ in FIGURES] + [share(row["lut"] / luts) if luts else ""]
         cells += [count(one) for one in row["scheduled"] or (None, None)] if scheduled else []
         values = "".join(f"<td>{cell}</td>" for cell in cells)
         style = ' class="front"' if row["best"] else ""
         lines.append(f'<tr data-row="{k}"{style} tabindex="0"><td>{escaped(row["command"])}</td>{values}</tr>')
     foot = ""
     if published is not None:
-        cells = [count(published.get(key)) for key, _ in _FIGURES] + [share(published["lut"] / luts) if luts else ""]
+        cells = [count(published.get(key)) for key, _ in FIGURES] + [share(published["lut"] / luts) if luts else ""]
         values = "".join(f"<td>{cell}</td>" for cell in [*cells, *(["", ""] if scheduled else [])])
         foot = f"<tfoot><tr><td>published design ({escaped(published['origin'])})</td>{values}</tr></tfoot>"
     return f'<table class="designs"><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody>{foot}</table>'

@@ -3,19 +3,11 @@
 from typing import Any
 
 from sparsepix_hls.html.layout import layered
-from sparsepix_hls.html.text import count, escaped, shape, short_type, value_range
+from sparsepix_hls.html.text import FIGURES, count, escaped, shape, short_type, value_range
 
 _WIDTH, _GAP, _DOWN, _EDGE = 316, 26, 34, 12  # of boxes, between them, and around all
 _LINE, _FRAME = 18, 16  # heights: of a line of a box, and what is around its lines
 _KNOWN = {"name", "op", "inputs", "outputs", "constants", "implementation", "reuse_factor", "parallel", "folds"}
-_FIGURES = (
-    ("latency_cycles", "latency"),
-    ("interval_cycles", "interval"),
-    ("lut", "LUT"),
-    ("ff", "FF"),
-    ("dsp", "DSP"),
-    ("bram", "BRAM"),
-)
 Node = dict[str, Any]
 Point = tuple[float, int]
 
@@ -180,7 +172,7 @@ def _details(k: int, node: Node) -> str:
     tensors = [_tensor(tensor["name"], tensor) for tensor in node["outputs"]]
     tensors += [_tensor(role, value) for role, value in node.get("constants", {}).items()]
     for row in node["_rows"]:
-        figures = "".join(f"<dt>{name}</dt><dd>{count(row.get(key))}</dd>" for key, name in _FIGURES)
+        figures = "".join(f"<dt>{name}</dt><dd>{count(row.get(key))}</dd>" for key, name in FIGURES)
         more = f'<p class="note">of {escaped(row["name"])} together</p>' if ", " in row["name"] else ""
         title = f"estimated, stage {row['stage']}" if row["stage"] else "estimated"
         tensors.append(f"<h4>{escaped(title)}</h4><dl>{figures}</dl>{more}")

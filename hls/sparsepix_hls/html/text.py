@@ -8,6 +8,15 @@ from typing import Any
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")  # not allowed in HTML, or no UTF-8
 _TYPE = re.compile(r"(\w+)<(-?\d+)(?:, (-?\d+))?(?:, (.+))?>")
 NOTHING = "–"
+# What is known of a design or a part of it, with its name on a page.
+FIGURES = (
+    ("latency_cycles", "latency"),
+    ("interval_cycles", "interval"),
+    ("lut", "LUT"),
+    ("ff", "FF"),
+    ("dsp", "DSP"),
+    ("bram", "BRAM"),
+)
 
 
 def escaped(value: Any) -> str:
