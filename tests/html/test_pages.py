@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -225,6 +226,28 @@ def test_a_page_that_was_changed_is_left_alone(tmp_path, capsys):
     assert page.read_text() == "mine"
     assert main([str(model), "--force"]) == 2
     assert "report.html (changed)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda report: report["estimate"].pop("rows"),
+        lambda report: report["estimate"]["total"].pop("lut"),
+        lambda report: report.update(layers="x"),
+        lambda report: report.update(csim={"events": 3}),
+        lambda report: report.update(testbench=None),
+        lambda report: report.update(clock_ns="5"),
+        lambda report: report["layers"][0].pop("outputs"),
+    ],
+)
+def test_a_report_that_was_changed_is_refused(project, tmp_path, capsys, change):
+    folder = tmp_path / "project"
+    shutil.copytree(project[0], folder)
+    report = read_report(folder)
+    change(report)
+    (folder / "report.json").write_text(json.dumps(report))
+    assert main(["report", str(folder)]) == 2
+    assert "found a changed one" in capsys.readouterr().err
 
 
 def test_designs_are_those_of_the_table(tmp_path, monkeypatch):

@@ -193,20 +193,31 @@ def _report(arguments: Report) -> int:
 
     from rich.console import Console
 
-    from sparsepix_hls.flow.report import open_report
-    from sparsepix_hls.html.report_page import PAGE, write_page
+    from sparsepix_hls.flow.report import REPORT, open_report
+    from sparsepix_hls.html.report_page import PAGE, next_page, put_page
     from sparsepix_ops.errors import SparsePixError
+    from sparsepix_ops.system.marker import as_written
 
     directory = Path(arguments.project)
     report = open_report(directory)
-    _commands(report.get("backend")).show(Console(highlight=False), directory, report)
     try:
-        done = write_page(directory, report)
+        _commands(report.get("backend")).show(Console(highlight=False), directory, report)
+        page = next_page(directory, report)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, SparsePixError) or as_written(directory / REPORT):
+            raise  # it says what is wrong; or it is our mistake
+        raise SparsePixError(
+            f"{directory / REPORT}: expected the report as sparsepix-hls wrote it, found a changed one "
+            f"({type(error).__name__}: {error}): translate the model again"
+        ) from error
+    try:
+        if page is not None:
+            put_page(directory, page)
     except SparsePixError as error:  # a project may be for reading only
         print(f"note: {error}")
         return EXIT_OK
     left = f"note: {directory / PAGE} is left as it is: it is not as SparsePix wrote it"
-    print(f"report: {directory / PAGE}" if done else left)
+    print(f"report: {directory / PAGE}" if page is not None else left)
     return EXIT_OK
 
 
