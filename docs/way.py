@@ -136,7 +136,7 @@ def picture(result: dict[str, Any]) -> Figure:
     trained = "trained in PyTorch, 8 bits;\nthe same bits everywhere"
     draw_network(panel(figure, 0.495, 0.19, "network on the list", trained))
     interval = round(design["interval_cycles_mean"])
-    text = f"{design['lut']:,} LUT, {share:.1%} of an {PART};\nan event every {interval} clocks"
+    text = f"{design['lut']:,} LUT, {share:.1%} of an {PART};\nan event every {interval} clocks in the mean"
     draw_chip(panel(figure, 0.765, 0.225, "chip", text), share)
     arrow(figure, 0.215, 0.27, "reduce")
     arrow(figure, 0.432, 0.488, "train")

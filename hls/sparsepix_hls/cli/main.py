@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _main(argv: Sequence[str] | None) -> int:
     arguments = parse(list(sys.argv[1:] if argv is None else argv))
-    tools.require("sparsepix-hls", "numpy", "onnx", "da4ml", "rich", "yaml", "matplotlib")  # some only at its end
+    tools.require("sparsepix-hls", "numpy", "onnx", "da4ml", "rich", "yaml", "matplotlib", "plotly")  # some only late
     if isinstance(arguments, Report):
         return _report(arguments)
     if isinstance(arguments, Dais):

@@ -13,6 +13,7 @@ from sparsepix_hls.flow.backends import DEFAULT_BACKEND, BackendName, backend_de
 from sparsepix_hls.flow.fits import chosen_options, that_fit
 from sparsepix_hls.flow.report import estimate_json, make_report, too_large, warnings, write_report
 from sparsepix_hls.frontend.reader import read_model
+from sparsepix_hls.html.report_page import write_page
 from sparsepix_hls.project.parts import find_part
 from sparsepix_hls.project.size_checks import check_memory
 from sparsepix_hls.project.testbench_data import EVENTS, given_events, synthetic_events
@@ -147,7 +148,6 @@ def translate(
         if picture:
             tell("drawing the estimate and the report")
             from sparsepix_hls.flow.pictures import estimate_figure, save
-            from sparsepix_hls.html.report_page import write_page
 
             save(estimate_figure(report), folder / PICTURE)
             write_page(folder, report)

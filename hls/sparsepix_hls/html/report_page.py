@@ -9,7 +9,7 @@ from sparsepix_hls.html.network import network
 from sparsepix_hls.html.shell import page
 from sparsepix_hls.html.sources import AREA, KEYS, Source, best, capacity, find_vitis, sources, stage_names
 from sparsepix_hls.html.stages import stage_table
-from sparsepix_hls.html.text import count, escaped, share, time
+from sparsepix_hls.html.text import FIGURES, count, escaped, share, time
 from sparsepix_hls.html.verdict import badge, checks
 from sparsepix_ops.system.files import atomic_write
 from sparsepix_ops.system.marker import as_written
@@ -110,7 +110,7 @@ def _head(report: dict[str, Any], found: tuple[Source, ...], trouble: str) -> st
 
 def _card(report: dict[str, Any], found: tuple[Source, ...], key: str) -> str:
     source, value = best(found, key)
-    name = {"latency_cycles": "latency", "interval_cycles": "interval"}.get(key, key.upper())
+    name = dict(FIGURES)[key]
     more, bar = "", ""
     if key in AREA:
         there = capacity(report).get(key)

@@ -59,6 +59,7 @@ TOOLS = {
     "h5py": _package("h5py", "train", "python3-h5py"),
     "optuna": _package("optuna", "train"),
     "matplotlib": _package("matplotlib", debian="python3-matplotlib"),
+    "plotly": _package("plotly"),
     "da4ml": _package("da4ml"),
     "numpy": _package("numpy", debian="python3-numpy"),
     "onnx": _package("onnx"),
