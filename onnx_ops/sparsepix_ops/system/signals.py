@@ -89,7 +89,8 @@ def on_the_way() -> bool:
     return False
 
 
-def _importing(frame: FrameType | None) -> bool:
+def importing(frame: FrameType | None) -> bool:
+    """Whether a signal came while a module was imported, where an exception may break it; for handlers of signals."""
     while frame is not None:
         if frame.f_code.co_filename.startswith("<frozen importlib"):
             return True
@@ -118,7 +119,7 @@ class Signals:
             if self._times == _PATIENCE:
                 os.write(2, b"error: interrupted, and ended while it was still busy\n")
                 os._exit(128 + self.first)
-        if not (on_the_way() or _importing(frame)):
+        if not (on_the_way() or importing(frame)):
             raise Interrupted(self.first)
 
 

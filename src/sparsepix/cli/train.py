@@ -94,7 +94,7 @@ def _run(arguments: Train, options: RunOptions, device: Any, console: "Console")
     data = load_data(options, console)
     goes_on = not arguments.force and (arguments.output / "checkpoint.pt").exists()
     with (
-        runs.stop_on_signals(lambda: console.print("stopping after this step; Ctrl-C again stops at once")) as stop,
+        runs.stop_on_signals("" if console.quiet else "stopping after this step; Ctrl-C again stops at once") as stop,
         _progress(options, len(data.train), goes_on, console) as (on_epoch, on_step),
     ):
         summary = runs.train(

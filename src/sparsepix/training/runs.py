@@ -10,6 +10,7 @@ import signal
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,7 +30,7 @@ from sparsepix.training.run_options import FIT_OPTIONS, RunOptions
 from sparsepix.util.history import History
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.system.files import atomic_write
-from sparsepix_ops.system.signals import Interrupted, heard, on_the_way
+from sparsepix_ops.system.signals import Interrupted, heard, importing, on_the_way
 from sparsepix_ops.system.tools import needed_for
 
 if TYPE_CHECKING:
@@ -140,13 +141,13 @@ def area_under_roc(output: np.ndarray, labels: np.ndarray) -> float | None:
 
 
 @contextlib.contextmanager
-def stop_on_signals(notify: Callable[[], None]) -> Iterator[Callable[[], bool]]:
+def stop_on_signals(message: str = "") -> Iterator[Callable[[], bool]]:
     """Within the block Ctrl-C, SIGTERM and SIGHUP only ask to stop; a second Ctrl-C raises ``Interrupted`` at once.
 
     A process whose torchrun is gone is asked to stop too.
 
     Args:
-        notify: called on the first signal.
+        message: a line for standard error on the first signal; none if empty.
 
     Yields:
         Whether a signal came, as ``fit`` asks it.
@@ -157,13 +158,16 @@ def stop_on_signals(notify: Callable[[], None]) -> Iterator[Callable[[], bool]]:
     asked: list[int] = []
     alone, parent = distributed.world_size() == 1, os.getppid()
 
-    def handle(number: int, _: Any) -> None:
+    def handle(number: int, frame: FrameType | None) -> None:
         asked.append(number)
         # torchrun passes on a signal that the terminal has already sent.
-        if len(asked) > 1 and number == signal.SIGINT and alone and not on_the_way():
+        if len(asked) > 1 and number == signal.SIGINT and alone and not (on_the_way() or importing(frame)):
             raise Interrupted(number)
-        if len(asked) == 1:
-            notify()
+        if len(asked) == 1 and message:
+            # Past every stream of Python: the signal may have come while one was written to, or half imported.
+            # On a terminal the line of the progress ends here.
+            with contextlib.suppress(OSError):
+                os.write(2, ("\n" * os.isatty(2) + message + "\n").encode())
 
     def stop() -> bool:
         return bool(asked) or not (alone or os.getppid() == parent)
