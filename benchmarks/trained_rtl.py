@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 from neutrino_rtl import figures_of
-from results import add_output, write_results
+from results import add_output, key, write_results
 from rich.console import Console
 from rich.table import Table
 
@@ -71,12 +71,11 @@ def measure(train: str, made: dict[str, str], folder: Path, mnist: Path | None) 
         if report.get("schedule") or report.get("measured"):
             found = figures_of(report)
         else:
-            found = {f"estimated_{key}": report["estimate"]["total"][key] for key in ("latency_cycles", "lut")}
-        if report.get("synthesis") and not name:
-            found["scan_lut"] = report["synthesis"]["stages"][0]["lut"]
-        figures |= {
-            f"{name}_{key}" if name else key: value for key, value in (found | {"minutes": seconds / 60}).items()
-        }
+            found = {f"estimated_{what}": report["estimate"]["total"][what] for what in ("latency_cycles", "lut")}
+        modules = (report.get("synthesis") or {"modules": {}})["modules"]
+        found |= {f"lut_of_{key(module)}": area["lut"] for module, area in modules.items()}
+        found["minutes"] = seconds / 60
+        figures |= {f"{name}_{what}" if name else what: value for what, value in found.items()}
     return figures
 
 
@@ -100,7 +99,7 @@ def main() -> None:
         console.print(f"{name}: {train}")
         with tempfile.TemporaryDirectory() as folder:
             found = figures[name] = measure(train, made, Path(folder), given.mnist and given.mnist.absolute())
-        shown = {key: found.get(key, found.get(f"scheduled_{key}")) for key in columns}
+        shown = {column: found.get(column, found.get(f"scheduled_{column}")) for column in columns}
         table.add_row(name, *("" if value is None else f"{round(value, 4):,}" for value in shown.values()))
     console.print(table)
     if given.output:
