@@ -2,11 +2,13 @@
 
     python benchmarks/exactness.py                                              # random networks, minutes
     python benchmarks/exactness.py --events neutrino_events.npz --keras FOLDER  # and files of others' models
+    python benchmarks/exactness.py --hls4ml PYTHON --make-keras PYTHON          # and in environments of others
     python benchmarks/exactness.py --output FOLDER                              # and exactness.json there
 
 --events names the file of the events and weights that the authors of SparsePixels published, --keras the folder of
-models that sparsepixels wrote (tests/support/needs.py); neither is part of the project. Numbers of networks and images
-are those of the tests; a test that fails ends this program, so that 'mismatches' are 0.
+models that sparsepixels wrote; neither is part of the project. --hls4ml and --make-keras name the Python of
+environments with hls4ml, and with Keras, HGQ2 and sparsepixels (tests/support/needs.py says how to make them). Numbers
+of networks and images are those of the tests; a test that fails ends this program, so that 'mismatches' are 0.
 """
 
 import argparse
@@ -20,7 +22,7 @@ from xml.etree import ElementTree
 import numpy as np
 from results import ROOT, add_output, write_results
 
-for folder in ("tests/support", "tests/system", "tests/models"):
+for folder in ("tests/support", "tests/system", "tests/models", "tests/cpp", "tests/rtl"):
     sys.path.append(str(ROOT / folder))
 
 
@@ -90,20 +92,55 @@ def keras_files(folder: Path) -> dict[str, float]:
     return found | passed("tests/models/test_from_keras.py")
 
 
+def made_by_keras() -> dict[str, float]:
+    """Models that Keras, HGQ2 and sparsepixels make in the test."""
+    import test_from_keras
+
+    test = "tests/models/test_from_keras.py::test_files_that_keras_makes_now"
+    return {"models": test_from_keras.MADE, "largest_difference": test_from_keras.APART} | passed(test)
+
+
+def hls4ml() -> dict[str, int]:
+    """Our models in hls4ml."""
+    import test_hls4ml as test
+
+    counts = {"presets": len(test.PRESETS), "images_each": test.IMAGES, "random_networks": test.NETWORKS}
+    return counts | {"designs": len(test.DESIGNS)} | passed("tests/cpp/test_hls4ml.py")
+
+
+def proofs() -> dict[str, int]:
+    """What is proved of the RTL's modules: by induction, or for so many clocks; and the faults that a proof finds."""
+    import test_rtl_proofs as test
+
+    proved, bounded = ({module for module, *_ in cases} for cases in (test.CASES, test.BOUNDED))
+    counts = {"modules": len(proved), "modules_for_some_clocks": len(bounded - proved), "faults": len(test.FAULTS)}
+    return counts | passed("tests/rtl/test_rtl_proofs.py")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=Path, metavar="FILE", help="neutrino_events.npz")
     parser.add_argument("--keras", type=Path, metavar="FOLDER", help="of uniform.keras, learned.keras, ...")
+    parser.add_argument("--make-keras", type=Path, metavar="PYTHON", help="of an environment with sparsepixels")
+    parser.add_argument("--hls4ml", type=Path, metavar="PYTHON", help="of an environment with hls4ml")
     add_output(parser, "exactness.json")
     options = parser.parse_args()
-    for name, path in (("SPARSEPIX_EVENTS", options.events), ("SPARSEPIX_KERAS_FILES", options.keras)):
-        if path:
-            os.environ[name] = str(path.absolute())  # before a test is imported
-    figures = networks()
+    given = {
+        "SPARSEPIX_EVENTS": options.events,
+        "SPARSEPIX_KERAS_FILES": options.keras,
+        "SPARSEPIX_KERAS_PYTHON": options.make_keras,
+        "SPARSEPIX_HLS4ML_PYTHON": options.hls4ml,
+    }
+    os.environ |= {name: str(path.absolute()) for name, path in given.items() if path}  # before a test is imported
+    figures = networks() | {"proofs": proofs()}
     if options.events:
         figures["real_events"] = real_events(options.events)
     if options.keras:
         figures["keras_files"] = keras_files(options.keras)
+    if options.make_keras:
+        figures["made_by_keras"] = made_by_keras()
+    if options.hls4ml:
+        figures["hls4ml"] = hls4ml()
     if options.output:
         write_results(options.output, "exactness", figures, tools=["g++", "verilator"])
 

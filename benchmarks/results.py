@@ -142,7 +142,9 @@ def command(arguments: Sequence[str] | None = None) -> str:
     """
     script, *given = sys.argv if arguments is None else arguments
     words = [FOLDER if Path(word).is_dir() else Path(word).name if Path(word).is_file() else word for word in given]
-    return shlex.join(["python", f"benchmarks/{Path(script).name}", *(word for word in words if word != FROM_CSV)])
+    return shlex.join(
+        ["python", Path(script).resolve().relative_to(ROOT).as_posix(), *(word for word in words if word != FROM_CSV)]
+    )
 
 
 FOLDER = "FOLDER"

@@ -28,6 +28,7 @@ DESIGNS = (
     {"reduce": "stream", "pixels_per_cycle": 3, "conv": "gather", "reuse_factor": 2},
     {"flatten": "lookup", "conv": "pairs"},
 )
+PRESETS, IMAGES, NETWORKS = ("neutrino", "mnist"), 1000, 6
 
 
 def results(folder, jobs):
@@ -55,9 +56,9 @@ def save_images(path, images):
 
 @pytest.mark.hls4ml
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["neutrino", "mnist"])
+@pytest.mark.parametrize("name", PRESETS)
 def test_presets(tmp_path, name):
-    """1,000 images: the hard cases, and up to 2 % active pixels."""
+    """Images: the hard cases, and up to 2 % active pixels."""
     torch.manual_seed(0)
     model = getattr(sp.models, name)()
     with torch.no_grad():
@@ -66,7 +67,8 @@ def test_presets(tmp_path, name):
     sp.export_onnx(model, tmp_path / "net.onnx", model.input_shape)
     rng = np.random.default_rng(1)
     hard = hard_images(rng, model.input_shape)
-    active = rng.random((1000 - len(hard), *model.input_shape)) < rng.random((1000 - len(hard), 1, 1, 1)) * 0.02
+    more = IMAGES - len(hard)
+    active = rng.random((more, *model.input_shape)) < rng.random((more, 1, 1, 1)) * 0.02
     images = np.concatenate([hard, np.where(active, rng.normal(size=active.shape), 0)]).astype(np.float32)
     job = {"model": str(tmp_path / "net.onnx"), "images": save_images(tmp_path / "images.npy", images.astype(float))}
     (found,) = results(tmp_path, [job])
@@ -117,7 +119,7 @@ def test_designs_and_layers_of_hls4ml(tmp_path):
 
 @pytest.mark.hls4ml
 @pytest.mark.slow
-@settings(max_examples=6, derandomize=True, **SETTINGS)
+@settings(max_examples=NETWORKS, derandomize=True, **SETTINGS)
 @given(networks(), st.integers(0, 2**32 - 1))
 def test_random_networks(tmp_path_factory, drawn, seed):
     """Several results among them, formats for each element, joins of branches."""

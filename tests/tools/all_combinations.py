@@ -3,6 +3,7 @@
     python tests/tools/all_combinations.py --networks 2                      # on random networks
     python tests/tools/all_combinations.py --events neutrino_events.npz      # and on the published events and weights
     python tests/tools/all_combinations.py --networks 1 --backends native    # quickly
+    python tests/tools/all_combinations.py --output FOLDER                   # and all_combinations.json there
 
 The test suite runs a covering set of the same combinations. Exit status 1 on a mismatch.
 """
@@ -13,10 +14,11 @@ import tempfile
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+sys.path[:0] = [str(Path(__file__).parents[1] / "support"), str(Path(__file__).parents[2] / "benchmarks")]
 
 import numpy as np
 from hypothesis import HealthCheck, Phase, given, seed, settings
+from results import add_output, write_results
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -63,10 +65,11 @@ def main() -> int:
     parser.add_argument("--events", type=Path, metavar="FILE.npz", help="the published events and weights")
     parser.add_argument("--backends", nargs="+", choices=BACKENDS, default=list(BACKENDS))
     parser.add_argument("--jobs", type=int, default=2, help="processes (default: %(default)s)")
+    add_output(parser, "all_combinations.json")
     options = parser.parse_args()
     console = Console()
     combinations = every()
-    runs = mismatches = outputs = 0
+    found = {}
     with tempfile.TemporaryDirectory() as name, ProcessPoolExecutor(options.jobs) as pool:
         folder = Path(name)
         models = [random_model(number, folder) for number in range(options.networks)]
@@ -81,17 +84,22 @@ def main() -> int:
         with Progress(*columns, console=console) as progress:
             task = progress.add_task("", total=len(jobs))
             for job in as_completed(jobs):
+                of_model = found.setdefault(jobs[job][0], {"runs": 0, "mismatches": 0})
                 for backend, wrong in job.result().items():
-                    runs += 1
-                    mismatches += wrong
+                    of_model["runs"] += 1
+                    of_model["mismatches"] += wrong
                     if wrong:
                         console.print(f"{jobs[job]} {backend}: {wrong} differing outputs", style="bold red")
                 progress.advance(task)
         outputs = sum(size(expected) for _, _, expected in models) * len(combinations) * len(options.backends)
+    runs, mismatches = (sum(of_model[what] for of_model in found.values()) for what in ("runs", "mismatches"))
     console.print(
         f"{len(combinations)} combinations x {len(models)} models x {len(options.backends)} builds = {runs} runs, "
         f"{outputs:,} outputs, {mismatches} mismatches"
     )
+    if options.output:
+        figures = {"combinations": len(combinations), "outputs": outputs} | found
+        write_results(options.output, "all_combinations", figures, tools=["g++"])
     return 1 if mismatches else 0
 
 

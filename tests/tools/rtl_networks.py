@@ -2,6 +2,7 @@
 
     python tests/tools/rtl_networks.py --networks 20
     python tests/tools/rtl_networks.py --events neutrino_events.npz --synthetic 10000
+    python tests/tools/rtl_networks.py --networks 20 --output FOLDER    # and rtl_networks.json there
 
 Events alone, back to back, with random pauses at both ports, and with resets in the middle of events. The test suite
 runs a few of the networks. Needs Verilator. Exit status 1 on a mismatch.
@@ -13,9 +14,10 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+sys.path[:0] = [str(Path(__file__).parents[1] / "support"), str(Path(__file__).parents[2] / "benchmarks")]
 
 import numpy as np
+from results import add_output, write_results
 from rich.console import Console
 
 import sparsepix_hls
@@ -68,9 +70,10 @@ def main():
     parser.add_argument("--networks", type=int, default=0, metavar="COUNT", help="random networks")
     parser.add_argument("--events", type=Path, metavar="FILE.npz", help="the published events and weights")
     parser.add_argument("--synthetic", type=int, default=0, metavar="COUNT", help="synthetic events for those weights")
+    add_output(parser, "rtl_networks.json")
     options = parser.parse_args()
     console = Console()
-    wrong = outputs = 0
+    wrong = outputs = events = 0
 
     def note(name, found, measured, count):
         nonlocal wrong, outputs
@@ -91,17 +94,22 @@ def main():
             path, images, expected = published_model(options.events, folder)
             found, measured, project = differences(path, images, expected, NEUTRINO, folder / "rtl_events")
             note("published events", found, measured, expected.size)
+            events = len(images)
             if options.synthetic:
-                events = synthetic(images, options.synthetic)
-                exact = reference.run(read_model(path).model, events).real
-                again = {"predict": int((project.predict(events) != exact).sum())}
-                raw = project.graph.input.type.quantize(events).raw
+                more = synthetic(images, options.synthetic)
+                exact = reference.run(read_model(path).model, more).real
+                again = {"predict": int((project.predict(more) != exact).sum())}
+                raw = project.graph.input.type.quantize(more).raw
                 stalled = project.predict_raw(raw, ("--stalls",))
                 again["stalls"] = int(
                     (np.ldexp(stalled.astype(np.float64), project.graph.output.type.exponent) != exact).sum()
                 )
                 note(f"{options.synthetic} synthetic events", again, measured, exact.size)
     console.print(f"{outputs:,} outputs, {wrong} mismatches")
+    if options.output:
+        figures = {"networks": options.networks, "events": events, "synthetic_events": options.synthetic}
+        figures |= {"outputs": outputs, "mismatches": wrong}
+        write_results(options.output, "rtl_networks", figures, tools=["verilator"])
     return 1 if wrong else 0
 
 
