@@ -4,6 +4,7 @@
     python benchmarks/mnist.py FOLDER --seeds 0 --max-pixels 20 --bits 8 --selection raster
     python benchmarks/mnist.py FOLDER --exact                        # and compare every output
     python benchmarks/mnist.py FOLDER --output FOLDER                # and files: mnist.json, mnist_bits.json, ...
+    python benchmarks/mnist.py FOLDER --bits float 6 4 --output FOLDER --name mnist_widths    # some, and files of these
     python benchmarks/mnist.py FOLDER --output FOLDER --from-csv     # figures of mnist.csv and mnist_bits.csv there
 
 The first FOLDER holds the four IDX files. Every training is that of ``sparsepix-train mnist`` without other options,
@@ -20,7 +21,6 @@ measures such designs with Verilator and Yosys.
 
 import argparse
 import json
-import statistics
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -31,16 +31,14 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 import torch
-from matplotlib.figure import Figure
+from mnist_rows import EBOPS_STUDY, FLOAT, figures_of, figures_of_bits, picture, picture_of_bits, summary
 from results import add_output, csv_file, key, read_rows, write_results
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
 import sparsepix as sp
 import sparsepix_hls
 from sparsepix.models.preset_names import BITS_PER
-from sparsepix.plots.style import PALETTE, plain
 from sparsepix.runs import RunOptions, train
 from sparsepix.training import accuracy, fit, predict
 from sparsepix_hls.design.options import Options
@@ -53,16 +51,10 @@ from sparsepix_hls.reference.published_models import PUBLISHED_MODELS, Published
 from sparsepix_ops.system.files import atomic_write
 
 CLOCK_NS = 5.0
-FLOAT = "float"
-# Accuracy of the published weights by bits and max_pixels, our layers, 10,000 test images.
-PUBLISHED = {
-    8: {8: 0.744, 12: 0.867, 16: 0.906, 20: 0.912},
-    16: {8: 0.831, 12: 0.918, 16: 0.946, 20: 0.950},
-}
 LEARNED = {"budget": 0.15, "masked_intensity": 0.3}
 EBOPS = (1e-7, 1e-6)  # weights of that penalty: little and much smaller than 8 bits
-EBOPS_STUDY = (1e-7, 3e-7, 1e-6, 3e-6)
-COLUMNS = ("model", "max_pixels", "bits", "seed", "accuracy", "best_epoch", "seconds", "pixels", "ebops")
+COLUMNS = ("model", "max_pixels", "bits", "seed", "penalty", "accuracy", "best_epoch", "seconds", "pixels", "ebops",
+           "learned_max_pixels")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -120,6 +112,8 @@ def result(training: Training) -> dict:
             row = {"accuracy": summary.test_accuracy, "best_epoch": summary.best_epoch, "seconds": summary.seconds}
             model = sp.load(training.folder / "model.pt")
             row["pixels"] = pixels(model, data.test.images)
+            if "max_pixels" in training.options.learn:
+                row["learned_max_pixels"] = model[1].max_pixels
             if training.options.bits:
                 row["ebops"] = sum(layer.ebops for layer in sp.ebops(model, data.test.images).layers)
         with atomic_write(found) as temporary:
@@ -127,6 +121,7 @@ def result(training: Training) -> dict:
     row = json.loads(found.read_text(encoding="utf-8"))
     options = training.options
     shown = {"max_pixels": options.max_pixels, "bits": options.bits or FLOAT, "seed": options.seed}
+    shown["penalty"] = options.penalties.get("ebops")
     return dict.fromkeys(COLUMNS) | {"model": training.model} | shown | row
 
 
@@ -202,123 +197,6 @@ def compare(training: Training, images: np.ndarray, console: Console) -> dict[st
     return {key(name): count for name, count in wrong.items()}
 
 
-def of(rows: Sequence[dict], quantity: str, **which: object) -> list[float]:
-    """One figure of all rows that have these values."""
-    return [float(row[quantity]) for row in rows if row[quantity] is not None and which.items() <= row.items()]
-
-
-def figures_of(rows: Sequence[dict], found: dict[tuple[int, int], tuple[int, int, int]]) -> dict[str, dict[str, float]]:
-    """Figures of each kind of model, without the study of learned widths."""
-    figures = {}
-    for model, max_pixels, bits in dict.fromkeys((row["model"], row["max_pixels"], row["bits"]) for row in rows):
-        if model.startswith("bits per"):
-            continue
-        which = {"model": model, "max_pixels": max_pixels, "bits": bits}
-        accuracies = of(rows, "accuracy", **which)
-        numbers = {"accuracy_mean": statistics.mean(accuracies), "accuracy_least": min(accuracies)}
-        numbers |= {"accuracy_largest": max(accuracies), "seeds": len(accuracies)}
-        for quantity in ("pixels", "ebops"):
-            values = of(rows, quantity, **which)
-            numbers |= {quantity: statistics.mean(values)} if values else {}
-        if model == "raster" and max_pixels in PUBLISHED.get(bits, {}):
-            numbers["published_weights_accuracy"] = PUBLISHED[bits][max_pixels]
-            theirs = [m for m in PUBLISHED_MODELS if (m.dataset, m.bits, m.max_pixels) == ("mnist", bits, max_pixels)]
-            numbers |= {"published_latency": theirs[0].latency_cycles, "published_lut": theirs[0].lut}
-            numbers |= zip(("rtl_latency", "rtl_interval", "rtl_lut"), found.get((bits, max_pixels), ()), strict=False)
-        figures[key(f"{model} {max_pixels} {bits if bits == FLOAT else f'{bits} bit'}")] = numbers
-    return figures
-
-
-def figures_of_bits(rows: Sequence[dict]) -> dict[str, dict[str, float]]:
-    """Accuracy and bit operations of learned widths, by the weight of their penalty, and of widths by hand."""
-    figures = {}
-    for model in dict.fromkeys(row["model"] for row in rows):
-        here = [row for row in rows if row["model"] == model]
-        names = [f"{weight:g}" for weight in EBOPS_STUDY] if model != "raster" else [f"{row['bits']}" for row in here]
-        for name, row in zip(names, here, strict=True):
-            label = f"{key(model)}_penalty_{name}" if model != "raster" else f"all_{name}_bits"
-            figures[label] = {"accuracy": row["accuracy"], "ebops": row["ebops"]}
-    return figures
-
-
-def spread(values: Sequence[float]) -> str:
-    """Mean, least and largest, in percent."""
-    if not values:
-        return ""
-    return f"{statistics.mean(values):.2%} ({min(values):.2%} ... {max(values):.2%})"
-
-
-def summary(rows: Sequence[dict], found: dict[tuple[int, int], tuple[int, int, int]]) -> Table:
-    """A row for each kind of model."""
-    table = Table(title="MNIST, 10,000 test images: mean (least ... largest) of the seeds")
-    headings = ("model", "N", "bits", "accuracy", "published weights", "pixels kept", "bit operations")
-    for heading in (*headings, "RTL, estimated: cycles", "interval", "LUT", "published cycles, LUT"):
-        table.add_column(heading, justify="left" if heading == "model" else "right")
-    for model, max_pixels, bits in dict.fromkeys((row["model"], row["max_pixels"], row["bits"]) for row in rows):
-        which = {"model": model, "max_pixels": max_pixels, "bits": bits}
-        kept, operations = of(rows, "pixels", **which), of(rows, "ebops", **which)
-        known = PUBLISHED.get(bits, {}).get(max_pixels) if model == "raster" else None
-        cost = found.get((bits, max_pixels)) if model == "raster" else None
-        theirs = [m for m in PUBLISHED_MODELS if (m.dataset, m.bits, m.max_pixels) == ("mnist", bits, max_pixels)]
-        table.add_row(
-            model,
-            "-" if model == "standard" else f"{max_pixels}",
-            f"{bits}",
-            spread(of(rows, "accuracy", **which)),
-            f"{known:.1%}" if known else "",
-            f"{statistics.mean(kept):.1f}" if kept else "",
-            f"{statistics.mean(operations):,.0f}" if operations else "",
-            *(f"{value:,}" for value in cost or ()),
-            *([""] * (0 if cost else 3)),
-            f"{theirs[0].latency_cycles}, {theirs[0].lut:,}" if cost else "",
-        )
-    return table
-
-
-def picture(rows: Sequence[dict], found: dict[tuple[int, int], tuple[int, int, int]]) -> Figure:
-    """Accuracy against LUTs at the published latency or less, published points beside ours."""
-    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
-    axes = figure.subplots()
-    for bits, colour in zip((8, 16), PALETTE, strict=False):
-        ours = sorted((lut, n) for (b, n), (_, _, lut) in found.items() if b == bits)
-        if not ours:
-            continue
-        values = [of(rows, "accuracy", model="raster", max_pixels=n, bits=bits) for _, n in ours]
-        means = [statistics.mean(v) for v in values]
-        around = [[m - min(v) for m, v in zip(means, values, strict=True)]]
-        around.append([max(v) - m for m, v in zip(means, values, strict=True)])
-        axes.errorbar([lut for lut, _ in ours], means, yerr=around, color=colour, marker="o", label=f"ours, {bits} bit")
-        theirs = [m for m in PUBLISHED_MODELS if m.dataset == "mnist" and m.bits == bits]
-        points = [(m.lut, PUBLISHED[bits][m.max_pixels], m.max_pixels) for m in theirs]
-        points.sort()
-        style = {"color": colour, "marker": "s", "markerfacecolor": "none", "linestyle": "--"}
-        axes.plot([p[0] for p in points], [p[1] for p in points], label=f"published, {bits} bit", **style)
-        for x, y, n in [*points, *((lut, m, n) for (lut, n), m in zip(ours, means, strict=True))]:
-            axes.annotate(f"{n}", (x, y), (5, -10), textcoords="offset points", fontsize=7)
-    axes.set(xscale="log", xlabel="LUTs (ours: estimate; published: Vivado)", ylabel="accuracy, 10,000 test images")
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    axes.legend(frameon=False, fontsize=8)
-    plain(axes)
-    return figure
-
-
-def picture_of_bits(rows: Sequence[dict]) -> Figure:
-    """Accuracy against bit operations: one width for all, and learned ones for each tensor, channel and weight."""
-    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
-    axes = figure.subplots()
-    kinds = [("raster", "one width, by hand"), *((f"bits per {per}", f"learned, each {per}") for per in BITS_PER)]
-    for (model, label), colour in zip(kinds, PALETTE, strict=False):
-        points = [(row["ebops"], row["accuracy"]) for row in rows if row["model"] == model and row.get("ebops")
-                  and row["max_pixels"] == 20]  # fmt: skip
-        if points:
-            axes.plot(*zip(*sorted(points), strict=True), color=colour, marker="o", markersize=4, label=label)
-    axes.set(xscale="log", xlabel="bit operations an image (EBOPS)", ylabel="accuracy, 10,000 test images")
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.1%}")
-    axes.legend(frameon=False, fontsize=8)
-    plain(axes)
-    return figure
-
-
 def bits_of(text: str) -> int | None:
     """A width, or None for 'float'."""
     return None if text == FLOAT else int(text)
@@ -332,11 +210,12 @@ def main() -> None:
         "--runs", type=Path, default=Path("runs/mnist"), help="what is there is not repeated (default: %(default)s)"
     )
     add_output(parser, "mnist.json, mnist_bits.json (learned widths), their .csv and .png", from_csv=True)
+    parser.add_argument("--name", default="mnist", help="of these files (default: %(default)s)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="(default 0 1 2)")
     parser.add_argument("--max-pixels", type=int, nargs="+", default=[8, 12, 16, 20], help="N (default 8 12 16 20)")
     parser.add_argument("--bits", type=bits_of, nargs="+", default=[None, 16, 8, 6, 4], help="(default float 16 8 6 4)")
     choices = ("raster", "magnitude")
-    parser.add_argument("--selection", nargs="+", choices=choices, default=list(choices), help="(default: both)")
+    parser.add_argument("--selection", nargs="*", choices=choices, default=list(choices), help="(default: both)")
     parser.add_argument("--no-learned", dest="learned", action="store_false", help="leave learned budgets out")
     parser.add_argument(
         "--no-standard", dest="standard", action="store_false", help="leave the standard CNN out (slow)"
@@ -350,10 +229,10 @@ def main() -> None:
     given = parser.parse_args()
     file, file_of_bits = csv_file(parser, given, "mnist"), csv_file(parser, given, "mnist_bits")
     if file and file_of_bits:
-        write_results(given.output, "mnist", figures_of(read_rows(file), {}), rows_of=file)
-        rows = read_rows(file_of_bits)
-        pictures = {"mnist_bits": picture_of_bits(rows)}
-        write_results(given.output, "mnist_bits", figures_of_bits(rows), pictures=pictures, rows_of=file_of_bits)
+        rows, of_bits = ([dict.fromkeys(COLUMNS) | row for row in read_rows(path)] for path in (file, file_of_bits))
+        write_results(given.output, "mnist", figures_of(rows, {}), rows_of=file)
+        pictures = {"mnist_bits": picture_of_bits(of_bits)}
+        write_results(given.output, "mnist_bits", figures_of_bits(of_bits), pictures=pictures, rows_of=file_of_bits)
         return
     console = Console()
     try:
@@ -384,7 +263,8 @@ def main() -> None:
                 figures[f"mismatches_20_{bits}_bit"] = compare(training, data.test.images, console)
     if given.output:
         tools = ("g++", "verilator") if given.exact else ()
-        write_results(given.output, "mnist", figures, ordered, {"mnist": picture(ordered, found)}, tools)
+        pictures = {given.name: picture(ordered, found)} if found else {}
+        write_results(given.output, given.name, figures, ordered, pictures, tools)
         study = [row for row in ordered if row["model"].startswith("bits per")]
         if study:
             first = {"model": "raster", "max_pixels": 20, "seed": given.seeds[0]}

@@ -3,7 +3,7 @@
     python benchmarks/schedule.py --repository sparse-pixels.git               # every 12th configuration
     python benchmarks/schedule.py --repository sparse-pixels.git --every 1     # all of them: hours
     python benchmarks/schedule.py --repository sparse-pixels.git --every 24 --first 12    # others than every 24th
-    python benchmarks/schedule.py --repository sparse-pixels.git --output FOLDER           # and schedule.json there
+    python benchmarks/schedule.py --repository sparse-pixels.git --output FOLDER           # and a JSON file there
 
 The repository is a clone of https://github.com/hftsoi/sparse-pixels. Beside the schedule stands the latency of the
 estimate (``sparsepix_hls.reference.published``), which was fitted on all of these layers. Of the schedule, the LUTs of
@@ -144,7 +144,7 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="the first one that is taken, of each kind")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--verbose", action="store_true", help="a line a layer")
-    add_output(parser, "schedule.json")
+    add_output(parser, "schedule.json, with --first schedule_others.json")
     arguments = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else 160)
     estimates = estimated_cycles(arguments.reference)
@@ -193,7 +193,7 @@ def main() -> int:
         )
     console.print(table)
     if arguments.output:
-        write_results(arguments.output, "schedule", figures)
+        write_results(arguments.output, "schedule_others" if arguments.first else "schedule", figures)
     return 0
 
 
