@@ -21,6 +21,7 @@ measures such designs with Verilator and Yosys.
 
 import argparse
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -234,7 +235,7 @@ def main() -> None:
         pictures = {"mnist_bits": picture_of_bits(of_bits)}
         write_results(given.output, "mnist_bits", figures_of_bits(of_bits), pictures=pictures, rows_of=file_of_bits)
         return
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 160)
     try:
         data = sp.datasets.load("mnist", given.files, console=console)
         wanted = list(trainings(given))
