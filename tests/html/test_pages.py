@@ -13,8 +13,10 @@ from onnx_models import ModelBuilder, whole_model
 from page_parts import HOSTILE, Elements, data_of, renamed
 from sparsepix_hls.cli.main import main
 from sparsepix_hls.flow.report import add_to_report, read_report
+from sparsepix_hls.html.figures import timeline as figure_of_times
 from sparsepix_hls.html.layout import layered
 from sparsepix_hls.html.report_page import report_page
+from sparsepix_hls.html.sources import sources
 
 RESOURCES = ("lut", "ff", "dsp", "bram")
 FIGURES = ("latency_cycles", "interval_cycles", *RESOURCES)
@@ -85,6 +87,25 @@ def test_the_times_are_those_of_the_report(project):
     assert first[0]["base"][0] == 0
     assert first[0]["base"][-1] + lengths[-1] == total["latency_cycles"]
     assert second[0]["base"] == [start + total["interval_cycles"] for start in first[0]["base"]]
+
+
+def test_measured_times_are_those_of_the_simulation(project):
+    """Event 2 waits in stage 'a' and takes none in 'b'; a report of before has no such times."""
+    report = read_report(project[0])
+    timeline = [[0, 5, 7, 8], [3, 12, 12, 14]]
+    names = ["a", "b", "ports"]
+    stages = [{"name": name, "latency_cycles": 5, "latency_cycles_least": 1} for name in names]
+    measured = {"latency_cycles": 11, "interval_cycles": 6, "measured_events": 2}
+    for known in ({}, {"stages": stages, "timeline": timeline}):
+        found = report | {"measured": measured | known}
+        source = next(its for its in sources(found, None) if its.kind == "measured")
+        assert source.stages == ({name: {"latency_cycles": 5} for name in names} if known else {})
+        its = figure_of_times(found, source, 0)
+        assert (its is not None) == bool(known)
+    assert its["layout"]["yaxis"]["ticktext"] == names
+    for trace, clocks in zip(its["data"], timeline, strict=True):
+        assert trace["base"] == clocks[:-1]
+        assert [begin + length for begin, length in zip(trace["base"], trace["x"], strict=True)] == clocks[1:]
 
 
 def test_the_events_are_those_of_the_testbench(project):

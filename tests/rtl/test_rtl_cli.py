@@ -73,6 +73,7 @@ def test_whole_run(tmp_path, capsys, model):
         "simulation: 40 events, 0 mismatching outputs",
         "stalls and resets 0",
         f"latency: first beat to result, the most {measured['latency_cycles']} {measured['latency_ns']:.0f} ",
+        *(f"of it {stage['name']} {stage['latency_cycles']} " for stage in measured["stages"]),
         f"total {total['lut']:,} {total['ff']:,} 0 0 {deepest['levels']:.1f}",
         "share 0.",
         f"deepest path: {deepest['levels']:.1f} levels of LUTs in {deepest['module']}, to {deepest['end']}",

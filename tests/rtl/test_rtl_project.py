@@ -1,5 +1,6 @@
 """Writing, simulating, measuring and synthesizing an RTL project."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -73,6 +74,20 @@ def test_pauses_resets_and_random_registers(project, options):
     assert_array_equal(project.predict_raw(raw, options), project.predict_raw(raw))
 
 
+def assert_stages(project, found, x):
+    """What the simulation saw of single stages adds up, and the estimate says the same."""
+    estimated = json.loads((project.directory / "report.json").read_text())["estimate"]["stages"]
+    assert [stage.name for stage in found.stages] == [stage["name"] for stage in estimated]
+    assert [stage.latency_cycles for stage in found.stages] == [stage["latency_cycles"] for stage in estimated]
+    assert all(stage.latency_cycles_least == stage.latency_cycles for stage in found.stages)
+    assert sum(stage.latency_cycles for stage in found.stages) == found.latency_cycles
+    clocks = np.array(found.timeline)
+    assert clocks.shape == (min(found.events, 6), len(estimated) + 1)
+    assert clocks[0, 0] == 0
+    assert (np.diff(clocks, axis=1) >= [[stage.latency_cycles for stage in found.stages]]).all()
+    assert (np.diff(clocks[:, -1]) <= found.interval_cycles).all()
+
+
 @pytest.mark.verilator
 def test_measure(project):
     for x, events in ((None, 32), (images(3), 3), (images(600), 500), (images(1), 1)):
@@ -84,6 +99,7 @@ def test_measure(project):
         assert 0 < found.latency_cycles_least <= found.latency_cycles < 100
         assert (found.interval_cycles == 0) == (events == 1)
         assert found.interval_cycles <= found.latency_cycles
+        assert_stages(project, found, x)
     with pytest.raises(SparsePixError, match="one image or more"):
         project.measure(images(0))
 

@@ -145,6 +145,11 @@ def show_measured(console: Console, report: dict[str, Any]) -> None:
         cycles = found.get(key)
         shown = ("", "") if cycles is None else (f"{cycles:,.0f}", f"{cycles * clock_ns:,.0f}")
         table.add_row(what, *shown, "" if guess is None else f"{guess:,}")
+    table.add_section()
+    estimated = {stage["name"]: f"{stage['latency_cycles']:,}" for stage in report["estimate"]["stages"]}
+    for stage in found.get("stages", ()):
+        name, cycles = stage["name"], stage["latency_cycles"]
+        table.add_row(f"  of it {name}", f"{cycles:,}", f"{cycles * clock_ns:,.0f}", estimated.get(name, ""))
     console.print(table)
     wrong = found["mismatches"]
     others = ", ".join(f"{name} {count}" for name, count in wrong.items() if name != "testbench")

@@ -169,10 +169,15 @@ def _timeline(report: dict[str, Any], found: tuple[Source, ...]) -> str:
         "Full colour: until the stage takes the next event; light: the event is still on its way through the stage's "
         f"pipeline. Times of the stages are {kinds}."
     )
+    if (report.get("measured") or {}).get("timeline"):
+        text += (
+            " As measured: the first events of the testbench, each offered as soon as the port took the one before; a "
+            "bar ends when the simulation saw the stage hand the event on."
+        )
     if any(layer.get("implementation") == "stream" for layer in report["layers"]):
         text += (
             " Pixels go one by one through all layers of the stage ‘pixels’, which therefore work at the same time; "
-            "its cycles are those of a full list."
+            "its cycles, as estimated, are those of a full list."
         )
     return (
         f'<p>{escaped(text)}</p><div class="tabs" id="timeline-tabs"></div><div id="timeline-plot" class="plot"></div>'

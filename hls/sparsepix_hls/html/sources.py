@@ -48,7 +48,9 @@ def sources(report: dict[str, Any], vitis: VitisReport | None) -> tuple[Source, 
     if report.get("measured"):
         measured = report["measured"]
         method = f"simulation of the RTL in Verilator, {measured['measured_events']:,} events"
-        found.append(Source("measured", "measured", {key: measured[key] for key in CYCLES}, method=method))
+        total = {key: measured[key] for key in CYCLES}
+        stages = {its["name"]: {"latency_cycles": its["latency_cycles"]} for its in measured.get("stages", ())}
+        found.append(Source("measured", "measured", total, stages, method))
     if report.get("placed"):
         placed = report["placed"]
         cells = {key: placed["cells"][key][0] for key in AREA}

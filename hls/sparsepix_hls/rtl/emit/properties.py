@@ -57,3 +57,27 @@ def properties_source(top: str, prefix: str, used: Iterable[str], values: Mappin
     binds.append(f"bind {top} {checker_instance('axis', values, prefix)}")
     head = f"// Assertions of {top}, bound to its modules: the simulation checks them in each clock."
     return "\n".join([head, "", *texts, *binds, ""])
+
+
+def stage_times_source(top: str, prefix: str, stages: int) -> str:
+    """A module, bound to a design, that calls the simulation whenever a stage hands an event on.
+
+    Args:
+        top: the top module.
+        prefix: of its other modules.
+        stages: how many there are.
+    """
+    valid = ", ".join(f"valid_{stage}" for stage in reversed(range(stages)))
+    return f"""// Tells the simulation when a stage of {top} hands an event on: {top}_sim.cpp has the function.
+module {prefix}stage_times (
+    input logic aclk,
+    input logic aresetn,
+    input logic [{stages - 1}:0] valid
+);
+  import "DPI-C" function void {prefix}stage_done(input int stage);
+  always_ff @(posedge aclk)
+    if (aresetn) for (int k = 0; k < {stages}; k++) if (valid[k]) {prefix}stage_done(k);
+endmodule
+
+bind {top} {prefix}stage_times stage_times (.aclk(aclk), .aresetn(aresetn), .valid({{{valid}}}));
+"""

@@ -30,7 +30,9 @@ def image_beats(design: Design) -> int:
     return -(-height * width // input_pixels(Arrays(design)))
 
 
-def scripts(design: Design, sources: Iterable[str], device: Part, clock_ns: float, result_bits: int) -> dict[str, str]:
+def scripts(
+    design: Design, sources: Iterable[str], device: Part, clock_ns: float, result_bits: int, stages: int
+) -> dict[str, str]:
     """The files beside the sources, by their names in the project.
 
     Args:
@@ -39,6 +41,7 @@ def scripts(design: Design, sources: Iterable[str], device: Part, clock_ns: floa
         device: the FPGA.
         clock_ns: clock period in nanoseconds.
         result_bits: of all outputs side by side.
+        stages: how many there are.
 
     Raises:
         SparsePixError: a part of which nextpnr does not know the package.
@@ -46,6 +49,8 @@ def scripts(design: Design, sources: Iterable[str], device: Part, clock_ns: floa
     graph = design.graph
     values = _values(design, device, clock_ns)
     values |= {
+        "stages": str(stages),
+        "prefix": f"{graph.name}_",
         "get_verilator": how_to_install("verilator"),
         "get_cxx": how_to_install("g++"),
         "get_yosys": _get_yosys(),
@@ -144,7 +149,8 @@ def _values(design: Design, device: Part, clock_ns: float) -> dict[str, str]:
         "input_bits": str(graph.input.type.width),
         "output_size": str(result_size(graph)),
         "outputs": ", ".join(
-            f"{{{math.prod(tensor.shape)}, {tensor.type.width}, {str(tensor.type.signed).lower()}}}"
+            f'{{"{tensor.name if len(graph.outputs) > 1 else "output"}", {math.prod(tensor.shape)}, '
+            f"{tensor.type.width}, {str(tensor.type.signed).lower()}}}"
             for tensor in graph.outputs
         ),
     }

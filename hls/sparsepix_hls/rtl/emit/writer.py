@@ -16,7 +16,7 @@ from sparsepix_hls.project.size_checks import check_rtl_memory
 from sparsepix_hls.project.testbench_data import data_text
 from sparsepix_hls.rtl.emit.cycles import pace
 from sparsepix_hls.rtl.emit.ports import ports_module
-from sparsepix_hls.rtl.emit.properties import properties_source
+from sparsepix_hls.rtl.emit.properties import properties_source, stage_times_source
 from sparsepix_hls.rtl.emit.scripts import beat_bytes, image_beats, scripts
 from sparsepix_hls.rtl.emit.stages import Module, stage_modules
 from sparsepix_hls.rtl.lower.ports import title
@@ -83,10 +83,11 @@ def write_rtl_project(
     files[f"tb/{graph.name}_properties.sv"] = properties_source(
         graph.name, prefix, shared, _port_values(design, modules)
     )
+    files[f"tb/{graph.name}_stage_times.sv"] = stage_times_source(graph.name, prefix, len(modules))
     files["tb/data/inputs.dat"] = data_text(f"images of {graph.name}", [graph.input], testbench_inputs)
     results = packed(graph, testbench_outputs, "testbench_outputs")
     files["tb/data/outputs.dat"] = data_text(f"expected results of {graph.name}", graph.outputs, results)
-    files |= scripts(design, files, find_part(part), clock_ns, _result_bits(modules))
+    files |= scripts(design, files, find_part(part), clock_ns, _result_bits(modules), len(modules))
     for name, text in files.items():
         (directory / name).parent.mkdir(parents=True, exist_ok=True)
         (directory / name).write_text(text, encoding="utf-8")

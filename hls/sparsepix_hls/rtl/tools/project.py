@@ -14,7 +14,7 @@ from sparsepix_hls.project.base import BaseProject, CsimResult, result_of_testbe
 from sparsepix_hls.project.inputs import checked_threads, quantized_images, raw_images
 from sparsepix_hls.project.parts import Part, find_part, known_family
 from sparsepix_hls.project.results import Results, result_size, unpacked
-from sparsepix_hls.rtl.tools.measurement import Measurement
+from sparsepix_hls.rtl.tools.measurement import SHOWN_EVENTS, Measurement, stage_times
 from sparsepix_hls.rtl.tools.place import Placed, find_placer, place
 from sparsepix_hls.rtl.tools.synthesis import Synthesis, find_yosys, synthesize
 from sparsepix_ops.errors import SparsePixError
@@ -111,6 +111,10 @@ class RtlProject(BaseProject):
         options = (options,) if isinstance(options, str) else tuple(map(str, options))
         return unpacked(self.graph, self._run(build, raw_images(self.graph.input, raw), options, count)[0])
 
+    @property
+    def _clocks(self) -> int:
+        return 3 + len(self.modules) - 1  # the last one is no stage: the ports
+
     def _compiled(self) -> Path:
         if self._simulation is None:
             raise SparsePixError(f"{self.directory}: no simulation yet: call compile() first")
@@ -122,7 +126,7 @@ class RtlProject(BaseProject):
     def _run(
         self, simulation: Path, raw: np.ndarray, options: tuple[str, ...], threads: int = 1
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Results [B, numbers], and clocks [B, 3] of the first beat, the last beat and the result."""
+        """Results [B, numbers], and clocks [B, 3 + stages]: first beat, last beat, result, each stage handing it on."""
         size = max(min(_CHUNK, -(-len(raw) // threads)), 1)
         chunks = [raw[start : start + size] for start in range(0, len(raw), size)]
 
@@ -135,7 +139,7 @@ class RtlProject(BaseProject):
             with processes.process_pool(min(threads, len(chunks))) as (pool, group):
                 runs = list(pool.map(lambda chunk: simulated(chunk, group.run), chunks))
         found = [np.zeros((0, result_size(self.graph)), np.int64), *(run[0] for run in runs)]
-        clocks = [np.zeros((0, 3), np.int64), *(run[1] for run in runs)]
+        clocks = [np.zeros((0, self._clocks), np.int64), *(run[1] for run in runs)]
         return np.concatenate(found), np.concatenate(clocks)
 
     def _simulated(
@@ -152,12 +156,12 @@ class RtlProject(BaseProject):
                 found, clocks = (np.fromfile(file, dtype=np.int64) for file in files[1:])
         except OSError as error:
             raise SparsePixError(f"{self.directory}: simulation: no room for its files: {error}") from error
-        if (len(found), len(clocks)) != (len(part) * result_size(self.graph), len(part) * 3):
+        if (len(found), len(clocks)) != (len(part) * result_size(self.graph), len(part) * self._clocks):
             raise SparsePixError(
                 f"{self.directory}: simulation: expected results of {len(part)} events, found another number; is the "
                 "disk with the temporary files full, or the simulation one of another model?"
             )
-        return found.reshape(len(part), -1), clocks.reshape(len(part), 3)
+        return found.reshape(len(part), -1), clocks.reshape(len(part), self._clocks)
 
     def measure(self, x: np.ndarray | None = None, console: Console | None = None) -> Measurement:
         """Latency and interval in clocks, and whether stalls and resets leave the results as they are.
@@ -181,6 +185,9 @@ class RtlProject(BaseProject):
         (alone, single), (_, clocks) = found.pop("alone"), found["back to back"]
         latency = single[:, 2] - single[:, 0]
         gaps = np.diff(clocks[:, 2])
+        on_the_way = [0, *range(3, self._clocks), 2]  # first beat, stages, result
+        timeline = clocks[:SHOWN_EVENTS, on_the_way] - clocks[0, 0]
+        names = [name.removeprefix(f"{self.graph.name}_").removeprefix("stage_") for name in self.modules]
         return Measurement(
             events=len(raw),
             latency_cycles=int(latency.max()),
@@ -189,6 +196,8 @@ class RtlProject(BaseProject):
             interval_cycles=int(gaps.max()) if len(gaps) else 0,
             interval_cycles_mean=float(gaps.mean()) if len(gaps) else 0.0,
             mismatches={name: int((results != alone).sum()) for name, (results, _) in found.items()},
+            stages=stage_times(names, single[:, on_the_way]),
+            timeline=tuple(tuple(map(int, event)) for event in timeline),
         )
 
     def _testbench_images(self) -> np.ndarray:
