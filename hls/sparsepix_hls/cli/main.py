@@ -112,7 +112,7 @@ def _explore(arguments: Translate) -> int:
     from rich.console import Console
 
     from sparsepix_hls.cli.tables import show_points
-    from sparsepix_hls.flow.explore import explore, published_point, write_page, write_points
+    from sparsepix_hls.flow.explore import explore, published_point, write_designs_page, write_points
     from sparsepix_hls.flow.pictures import exploration_figure, save
     from sparsepix_hls.frontend.reader import read_model
     from sparsepix_hls.project.parts import find_part
@@ -150,7 +150,7 @@ def _explore(arguments: Translate) -> int:
         write_points(folder / "designs.csv", points)
         save(exploration_figure(points, published, graph.name, arguments.clock), folder / "designs.png")
         words = _words_of_each(arguments, _options(arguments))
-        write_page(folder / "designs.html", points, published, graph.name, words, part, arguments.clock)
+        write_designs_page(folder / "designs.html", points, published, graph.name, words, part, arguments.clock)
     files = ", ".join(str(Path(target) / name) for name in ("designs.csv", "designs.png", "designs.html"))
     print(f"all {len(points)} designs: {files}")
     return EXIT_OK

@@ -9,10 +9,9 @@ from rich.table import Table
 
 from sparsepix_hls.cpp.vitis_report import VitisReport
 from sparsepix_hls.flow.explore import Point, PublishedPoint
-from sparsepix_hls.project.parts import Part
+from sparsepix_hls.project.parts import RESOURCES, Part
 
 _SHOWN = 40  # designs in the table; the csv has them all
-_AREA = ("lut", "ff", "dsp", "bram")
 
 
 def _table(title: str) -> Table:
@@ -25,7 +24,7 @@ def show_estimate(console: Console, report: dict[str, Any]) -> None:
     table = _table(f"{report['top_function']} on {part['full_name']} at {report['clock_ns']:g} ns, estimated")
     for heading in ("stage", "layer", "op"):
         table.add_column(heading, overflow="fold")
-    area = _AREA if estimate["total"]["bram"] else _AREA[:-1]
+    area = RESOURCES if estimate["total"]["bram"] else RESOURCES[:-1]
     for heading in ("cycles", "every", *(key.upper() for key in area)):
         table.add_column(heading, justify="right", no_wrap=True)
     before = None
@@ -109,13 +108,13 @@ def show_vitis(console: Console, report: dict[str, Any], vitis: VitisReport | No
             guess = total
         else:
             own = [row for row in rows if row["stage"] == name]
-            guess = {key: sum(row[key] for row in own) for key in ("lut", "ff", "dsp", "bram")} | stages.get(name, {})
+            guess = {key: sum(row[key] for row in own) for key in RESOURCES} | stages.get(name, {})
         for origin, figures in (("estimate", guess), ("csynth", found)):
-            counts = [figures.get(key) for key in ("latency_cycles", "interval_cycles", "lut", "ff", "dsp", "bram")]
+            counts = [figures.get(key) for key in ("latency_cycles", "interval_cycles", *RESOURCES)]
             shown = ["" if count is None else f"{count:,}" for count in counts]
             table.add_row((name or "whole") if origin == "estimate" else "", origin, *shown)
     if vitis.vivado is not None:
-        counts = [vitis.vivado.get(key) for key in ("lut", "ff", "dsp", "bram")]
+        counts = [vitis.vivado.get(key) for key in RESOURCES]
         table.add_row("", "Vivado", "", "", *("" if count is None else f"{count:,}" for count in counts))
     console.print(table)
     if vitis.clock_ns is not None:
@@ -174,14 +173,14 @@ def show_synthesis(console: Console, report: dict[str, Any]) -> None:
         stage = module.removeprefix(f"{report['top_function']}_").removeprefix("stage_")
         own = [row for row in estimate["rows"] if row["stage"] == stage]
         guess = [f"{sum(row[key] for row in own):,}" if own else "" for key in ("lut", "ff")]
-        table.add_row(stage, *(f"{area[key]:,}" for key in _AREA), f"{area['levels']:.1f}", *guess)
+        table.add_row(stage, *(f"{area[key]:,}" for key in RESOURCES), f"{area['levels']:.1f}", *guess)
     table.add_section()
     total, deepest = found["total"], found["deepest"]
     guess = [f"{estimate['total'][key]:,}" for key in ("lut", "ff")]
-    table.add_row("total", *(f"{total[key]:,}" for key in _AREA), f"{deepest['levels']:.1f}", *guess)
+    table.add_row("total", *(f"{total[key]:,}" for key in RESOURCES), f"{deepest['levels']:.1f}", *guess)
     used, guessed = found["utilization"], estimate["utilization"]
     shares = [f"{guessed[key]:.1%}" for key in ("lut", "ff")] if guessed else ["", ""]
-    table.add_row("share", *(f"{used[key]:.1%}" for key in _AREA), "", *shares)
+    table.add_row("share", *(f"{used[key]:.1%}" for key in RESOURCES), "", *shares)
     console.print(table)
     console.print(f"deepest path: {deepest['levels']:.1f} levels of LUTs in {deepest['module']}, to {deepest['end']}")
     console.print(f"({found['method']})")
@@ -196,7 +195,7 @@ def show_placed(console: Console, report: dict[str, Any]) -> None:
     table.add_column("")
     for heading in ("LUT", "FF", "DSP", "BRAM"):
         table.add_column(heading, justify="right", no_wrap=True)
-    cells = [found["cells"][key] for key in ("lut", "ff", "dsp", "bram")]
+    cells = [found["cells"][key] for key in RESOURCES]
     table.add_row("used", *(f"{used:,}" for used, _ in cells))
     table.add_row("share", *(f"{used / there:.1%}" if there else "" for used, there in cells))
     console.print(table)

@@ -183,7 +183,7 @@ def write_points(path: Path, points: Sequence[Point]) -> None:
             writer.writerow([point.command, *asdict(point.total).values(), int(point.best), *scheduled])
 
 
-def write_page(
+def write_designs_page(
     path: Path,
     points: Sequence[Point],
     published: PublishedPoint | None,

@@ -12,11 +12,11 @@ from sparsepix_hls.cpp.writer import MOST_BITS
 from sparsepix_hls.design.layout import Design
 from sparsepix_hls.design.options import AUTO, LayerOptions, Options
 from sparsepix_hls.flow.backends import Backend, backend_design
-from sparsepix_hls.flow.report import RESOURCES, needs_of, too_large, utilization
+from sparsepix_hls.flow.report import needs_of, too_large, utilization
 from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Graph
 from sparsepix_hls.layers.input_reduce import input_reduce
-from sparsepix_hls.project.parts import Part
+from sparsepix_hls.project.parts import RESOURCES, Part
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.system.options import as_words
 

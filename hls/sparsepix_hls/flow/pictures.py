@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sparsepix_hls.flow.explore import Point, PublishedPoint
+from sparsepix_hls.html.designs_page import KINDS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_COLOURS = {"scan": "#1f77b4", "stream": "#2ca02c", "tree": "#9467bd", "pixels one by one": "#ff7f0e"}
 _MARKERS = {"scan": "o", "stream": "s", "tree": "^", "pixels one by one": "D"}
 
 
@@ -78,8 +78,8 @@ def exploration_figure(
                 [point.total.latency_cycles for point in some],
                 marker=_MARKERS[kind],
                 s=46 if best else 26,
-                facecolors=_COLOURS[kind] if best else "none",
-                edgecolors=_COLOURS[kind],
+                facecolors=KINDS[kind][0] if best else "none",
+                edgecolors=KINDS[kind][0],
                 alpha=1.0 if best else 0.5,
                 label=f"{kind}, not beaten" if best and some else None,
                 zorder=3 if best else 2,

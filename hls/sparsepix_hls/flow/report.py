@@ -14,7 +14,7 @@ from sparsepix_hls.html.report_page import PAGE, next_page, put_page
 from sparsepix_hls.ir.estimate import Estimate
 from sparsepix_hls.ir.graph import Layer
 from sparsepix_hls.ir.tensors import Constant, Tensor
-from sparsepix_hls.project.parts import Part
+from sparsepix_hls.project.parts import RESOURCES, Part
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.system.files import atomic_write
 from sparsepix_ops.system.signals import held
@@ -69,9 +69,6 @@ def make_report(
         "testbench": testbench,
         **dict.fromkeys(found_later),
     }
-
-
-RESOURCES = ("lut", "ff", "dsp", "bram")  # that a part has so many of
 
 
 def utilization(total: Estimate, part: Part) -> dict[str, float] | None:

@@ -7,7 +7,7 @@ from sparsepix_hls.html.shell import page
 from sparsepix_hls.html.text import FIGURES, count, escaped, share
 from sparsepix_ops.version import __version__
 
-_KINDS = {
+KINDS = {  # of reductions and dataflows: colour and mark
     "scan": ("#2f6fbf", "circle"),
     "stream": ("#1f8f4e", "square"),
     "tree": ("#8257c9", "triangle-up"),
@@ -97,7 +97,7 @@ def _figure(rows: Sequence[Row], published: Row | None, key: str, word: str, clo
     line_of_best = {"type": "scatter", "mode": "lines", "line": line, "hoverinfo": "skip"}
     traces.append({**line_of_best, **places, "name": f"least {word} for its LUTs"})
     for kind in dict.fromkeys(row["kind"] for row in rows):
-        colour, symbol = _KINDS.get(kind, ("#888888", "x"))
+        colour, symbol = KINDS.get(kind, ("#888888", "x"))
         for is_best in (False, True):
             some = [k for k, row in enumerate(rows) if row["kind"] == kind and row["best"] == is_best]
             if some:

@@ -7,10 +7,11 @@ from sparsepix_hls.html.events import testbench_events
 from sparsepix_hls.html.figures import stage_bars, timeline
 from sparsepix_hls.html.network import network
 from sparsepix_hls.html.shell import page
-from sparsepix_hls.html.sources import AREA, KEYS, Source, best, capacity, find_vitis, sources, stage_names
+from sparsepix_hls.html.sources import KEYS, Source, best, capacity, find_vitis, sources, stage_names
 from sparsepix_hls.html.stages import stage_table
 from sparsepix_hls.html.text import FIGURES, count, escaped, share, time
 from sparsepix_hls.html.verdict import badge, checks
+from sparsepix_hls.project.parts import RESOURCES
 from sparsepix_ops.system.files import atomic_write
 from sparsepix_ops.system.marker import as_written
 from sparsepix_ops.version import __version__
@@ -112,7 +113,7 @@ def _card(report: dict[str, Any], found: tuple[Source, ...], key: str) -> str:
     source, value = best(found, key)
     name = dict(FIGURES)[key]
     more, bar = "", ""
-    if key in AREA:
+    if key in RESOURCES:
         there = capacity(report).get(key)
         if there:
             used = value / there
@@ -125,7 +126,7 @@ def _card(report: dict[str, Any], found: tuple[Source, ...], key: str) -> str:
         more = time(value * report["clock_ns"])
         per_second = 1e9 / (value * report["clock_ns"]) if value else 0
         more += f", {per_second / 1e6:.3g} M events/s" if key == "interval_cycles" and value else ""
-    unit = " <small>cycles</small>" if key not in AREA else ""
+    unit = " <small>cycles</small>" if key not in RESOURCES else ""
     return (
         f'<div class="card" data-key="{key}"><div class="name">{name}<span class="kind {source.group}" '
         f'title="{escaped(source.method)}">{escaped(source.kind)}</span></div>'

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from sparsepix_hls.cpp.vitis_report import VitisReport, read_vitis
-from sparsepix_hls.project.parts import find_part
+from sparsepix_hls.project.parts import RESOURCES, find_part
 from sparsepix_ops.errors import SparsePixError
 
 CYCLES = ("latency_cycles", "interval_cycles")
-AREA = ("lut", "ff", "dsp", "bram")
-KEYS = (*CYCLES, *AREA)
+KEYS = (*CYCLES, *RESOURCES)
 Figures = Mapping[str, float | None]
 
 
@@ -53,7 +52,7 @@ def sources(report: dict[str, Any], vitis: VitisReport | None) -> tuple[Source, 
         found.append(Source("measured", "measured", total, stages, method))
     if report.get("placed"):
         placed = report["placed"]
-        cells = {key: placed["cells"][key][0] for key in AREA}
+        cells = {key: placed["cells"][key][0] for key in RESOURCES}
         found.append(Source("placed", "placed", cells, method=placed.get("method", "nextpnr")))
     return tuple(found)
 
@@ -104,8 +103,8 @@ def _stage(row: dict[str, Any]) -> str:
 def _estimated(estimate: dict[str, Any]) -> Source:
     stages: dict[str, dict[str, float | None]] = {}
     for row in estimate["rows"]:
-        own = stages.setdefault(_stage(row), dict.fromkeys(AREA, 0))
-        for key in AREA:
+        own = stages.setdefault(_stage(row), dict.fromkeys(RESOURCES, 0))
+        for key in RESOURCES:
             own[key] = (own[key] or 0) + row.get(key, 0)
     for stage in estimate["stages"]:
         stages.setdefault(stage["name"], {}).update({key: stage[key] for key in CYCLES})
@@ -140,7 +139,7 @@ def _of_vitis(vitis: VitisReport) -> list[Source]:
 def _synthesized(report: dict[str, Any]) -> Source:
     found, top = report["synthesis"], report["top_function"]
     stages = {
-        module.removeprefix(f"{top}_").removeprefix("stage_"): {key: area[key] for key in AREA}
+        module.removeprefix(f"{top}_").removeprefix("stage_"): {key: area[key] for key in RESOURCES}
         for module, area in found["modules"].items()
     }
     return Source("synthesized", "synthesized", found["total"], stages, found.get("method", ""))

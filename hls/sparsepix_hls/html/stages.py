@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from sparsepix_hls.html.sources import AREA, KEYS, Figures, Source, capacity, rows_of
+from sparsepix_hls.html.sources import KEYS, Figures, Source, capacity, rows_of
 from sparsepix_hls.html.text import NOTHING, count, escaped, share
+from sparsepix_hls.project.parts import RESOURCES
 
 _HEADINGS = ("latency", "interval", "LUT", "FF", "DSP", "BRAM")
 
@@ -55,7 +56,7 @@ def _rows(title: str, own: list[tuple[Source, Figures]], there: dict[str, int] |
             if number and value is not None and before:
                 change = value / before - 1
                 more = f'<span class="change {_size(change)}">{_percent(change)}</span>'
-            if value is not None and key in AREA and (there or {}).get(key):
+            if value is not None and key in RESOURCES and (there or {}).get(key):
                 more += f'<span class="share">{share(value / there[key])}</span>' if there else ""
             cells.append(f"<td>{count(value) if value is not None else NOTHING}{more}</td>")
         kind = f'<td><span class="kind {source.group}">{escaped(source.kind)}</span></td>'

@@ -15,6 +15,7 @@ from typing import Literal
 from sparsepix_ops.errors import SparsePixError
 
 Fabric = Literal["amd", "ecp5", "gowin"]
+RESOURCES = ("lut", "ff", "dsp", "bram")  # that a part has so many of; blocks of 18 kbit
 
 
 @dataclass(frozen=True)

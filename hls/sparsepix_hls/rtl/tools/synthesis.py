@@ -11,7 +11,7 @@ from rich.console import Console
 
 from sparsepix_hls.project import toolchain
 from sparsepix_hls.project.jobs import for_each
-from sparsepix_hls.project.parts import Part, known_family
+from sparsepix_hls.project.parts import RESOURCES, Part, known_family
 from sparsepix_hls.rtl.tools.netlist import LongestPath, read_netlist
 from sparsepix_ops.errors import SparsePixError
 from sparsepix_ops.system import tools
@@ -31,7 +31,6 @@ WIDE = "-widemux 5"
 # give away where it sees no need for them.
 REPEATED = ("image_column", "largest_column", "tree_node", "sorted_list", "product", "adder", "multiplier")
 TABLES = "*_logic_table* *_arrival_table*"
-RESOURCES = ("lut", "ff", "dsp", "bram")
 # LUTs of a memory made of them, as AMD's libraries guide (UG974) draws it.
 _MEMORIES = {
     1: ("RAM32X1S", "RAM64X1S"),
