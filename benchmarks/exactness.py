@@ -22,7 +22,7 @@ from xml.etree import ElementTree
 import numpy as np
 from results import ROOT, add_output, write_results
 
-for folder in ("tests/support", "tests/system", "tests/models", "tests/cpp", "tests/rtl"):
+for folder in ("tests/support", "tests/tools", "tests/system", "tests/models", "tests/cpp", "tests/rtl"):
     sys.path.append(str(ROOT / folder))
 
 

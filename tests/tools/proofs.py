@@ -42,6 +42,8 @@ def formulas(folder, sources, top, parameters):
     script += [
         f"hierarchy -top {top} {chosen}",
         "proc",
+        "opt_expr",
+        "select -assert-none t:$mul t:$div t:$mod",  # also of a place that is computed: [index*WIDTH+:WIDTH]
         "memory -nordff -nomap",
         *_LOWER,
         "write_smt2 -wires circuit.smt2",

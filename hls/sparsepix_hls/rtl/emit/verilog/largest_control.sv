@@ -82,7 +82,9 @@ module largest_control #(
     if (begins) left <= COUNT_BITS'(MAX_PIXELS);
     else if (busy && step == 2'd2) begin
       limit <= enough[2] ? 2'd3 : enough[1] ? 2'd2 : {1'b0, enough[0]};
+      // Three slices and not one at a place that is computed: Yosys would multiply for that, in a DSP slice.
       if (!enough[2])
-        left <= beyond[(enough[1] ? 2 : enough[0] ? 1 : 0)*(COUNT_BITS+1)+:COUNT_BITS];
+        left <= enough[1] ? beyond[2*(COUNT_BITS+1)+:COUNT_BITS] :
+                enough[0] ? beyond[COUNT_BITS+1+:COUNT_BITS] : beyond[COUNT_BITS-1:0];
     end
 endmodule
