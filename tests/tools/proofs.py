@@ -43,7 +43,8 @@ def formulas(folder, sources, top, parameters):
         f"hierarchy -top {top} {chosen}",
         "proc",
         "opt_expr",
-        "select -assert-none t:$mul t:$div t:$mod",  # also of a place that is computed: [index*WIDTH+:WIDTH]
+        # Also of a place that is computed: [index*WIDTH+:WIDTH].
+        "select -assert-none t:$mul t:$div %u t:$mod %u *_properties* %d",
         "memory -nordff -nomap",
         *_LOWER,
         "write_smt2 -wires circuit.smt2",
