@@ -12,6 +12,7 @@ from onnx_models import ModelBuilder
 from sparsepix_hls.design.options import Options
 from sparsepix_hls.flow.report import read_report
 from sparsepix_hls.rtl.emit.writer import VERILOG
+from sparsepix_hls.rtl.tools.synthesis import yosys_command
 from sparsepix_ops.errors import SparsePixError
 
 WIDTHS = [(a, b) for a, b in itertools.product(range(1, 13), repeat=2) if a + b <= 14] + [(5, 18), (18, 5), (3, 20)]
@@ -136,3 +137,30 @@ def test_yosys_counts_the_slices(tmp_path):
 def test_dsp_that_cannot_be(tmp_path, backend, dsp, message):
     with pytest.raises(SparsePixError, match=message):
         hls.translate(model_of_products(tmp_path), tmp_path / "net", backend=backend, options=Options(dsp=dsp))
+
+
+@pytest.mark.yosys
+@pytest.mark.parametrize(
+    "options",
+    [
+        Options(reduce="scan", scan_pixels=2, flatten="scatter", reuse_factor=3),
+        Options(reduce="stream", io="stream", pixels_per_cycle=3, conv="gather"),
+        Options(reduce="tree", flatten="lookup"),
+        Options(io="stream", conv="stream", pixels_per_cycle=5, reuse_factor=2),
+    ],
+    ids=lambda options: f"{options.reduce}-{options.conv}",
+)
+@pytest.mark.parametrize("selection", ["raster", "magnitude"])
+def test_places_are_not_multiplied(tmp_path, selection, options):
+    """word[index*WIDTH+:WIDTH] is a product to Yosys, which makes a DSP slice of it: 20 levels of LUTs."""
+    builder = ModelBuilder(2, 11, 13).image().reduce(8, selection=selection).conv().relu().activation().pool()
+    path = builder.flatten().dense("dense", 3).save(tmp_path / "net.onnx")
+    try:
+        project = hls.translate(path, tmp_path / "net", backend="rtl", options=options)
+    except SparsePixError:
+        assert selection == "magnitude"  # not by every reduction
+        return
+    sources = " ".join(str(path) for path in (project.directory / "rtl").glob("*.sv"))
+    script = [f"read_verilog -sv {sources}", "hierarchy -top net", "proc", "opt_expr", "select -assert-none t:$mul"]
+    done = subprocess.run(yosys_command(script), cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-1000:]

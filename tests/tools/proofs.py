@@ -42,9 +42,6 @@ def formulas(folder, sources, top, parameters):
     script += [
         f"hierarchy -top {top} {chosen}",
         "proc",
-        "opt_expr",
-        # Also of a place that is computed: [index*WIDTH+:WIDTH].
-        "select -assert-none t:$mul t:$div %u t:$mod %u *_properties* %d",
         "memory -nordff -nomap",
         *_LOWER,
         "write_smt2 -wires circuit.smt2",
