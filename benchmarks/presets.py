@@ -44,7 +44,7 @@ def trainings(presets: list[str]) -> Iterator[tuple[str, str, RunOptions]]:
 def result(options: RunOptions) -> dict[str, float]:
     """The figures of a training."""
     torch.set_num_threads(1)
-    data = sp.datasets.load(options.preset)
+    data = sp.datasets.load(options.preset, seed=options.seed)
     with tempfile.TemporaryDirectory() as folder:
         summary = train(options, data, Path(folder), torch.device("cpu"))
     assert summary is not None
