@@ -2,13 +2,13 @@
 
     python benchmarks/exactness.py                                              # random networks, minutes
     python benchmarks/exactness.py --events neutrino_events.npz --keras FOLDER  # and files of others' models
-    python benchmarks/exactness.py --hls4ml PYTHON --make-keras PYTHON          # and in environments of others
     python benchmarks/exactness.py --output FOLDER                              # and exactness.json there
 
 --events names the file of the events and weights that the authors of SparsePixels published, --keras the folder of
-models that sparsepixels wrote; neither is part of the project. --hls4ml and --make-keras name the Python of
-environments with hls4ml, and with Keras, HGQ2 and sparsepixels (tests/support/needs.py says how to make them). Numbers
-of networks and images are those of the tests; a test that fails ends this program, so that 'mismatches' are 0.
+models that sparsepixels wrote; neither is part of the project. Where SPARSEPIX_HLS4ML_PYTHON and
+SPARSEPIX_KERAS_PYTHON name the Python of environments with hls4ml, and with Keras, HGQ2 and sparsepixels
+(tests/support/needs.py says how to make them), these take part. Numbers of networks and images are those of the tests;
+a test that fails ends this program, so that 'mismatches' are 0.
 """
 
 import argparse
@@ -121,25 +121,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=Path, metavar="FILE", help="neutrino_events.npz")
     parser.add_argument("--keras", type=Path, metavar="FOLDER", help="of uniform.keras, learned.keras, ...")
-    parser.add_argument("--make-keras", type=Path, metavar="PYTHON", help="of an environment with sparsepixels")
-    parser.add_argument("--hls4ml", type=Path, metavar="PYTHON", help="of an environment with hls4ml")
     add_output(parser, "exactness.json")
     options = parser.parse_args()
-    given = {
-        "SPARSEPIX_EVENTS": options.events,
-        "SPARSEPIX_KERAS_FILES": options.keras,
-        "SPARSEPIX_KERAS_PYTHON": options.make_keras,
-        "SPARSEPIX_HLS4ML_PYTHON": options.hls4ml,
-    }
+    given = {"SPARSEPIX_EVENTS": options.events, "SPARSEPIX_KERAS_FILES": options.keras}
     os.environ |= {name: str(path.absolute()) for name, path in given.items() if path}  # before a test is imported
     figures = networks() | {"proofs": proofs()}
     if options.events:
         figures["real_events"] = real_events(options.events)
     if options.keras:
         figures["keras_files"] = keras_files(options.keras)
-    if options.make_keras:
+    if os.environ.get("SPARSEPIX_KERAS_PYTHON"):
         figures["made_by_keras"] = made_by_keras()
-    if options.hls4ml:
+    if os.environ.get("SPARSEPIX_HLS4ML_PYTHON"):
         figures["hls4ml"] = hls4ml()
     if options.output:
         write_results(options.output, "exactness", figures, tools=["g++", "verilator"])
