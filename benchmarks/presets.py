@@ -11,6 +11,7 @@ MNIST has its own benchmark (mnist.py).
 
 import argparse
 import statistics
+import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -84,7 +85,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2, help="trainings at once, a core each (default: %(default)s)")
     add_output(parser, "presets.json and .csv")
     given = parser.parse_args()
-    console, wanted = Console(), list(trainings(given.presets))
+    console, wanted = Console(width=None if sys.stdout.isatty() else 120), list(trainings(given.presets))
     with ProcessPoolExecutor(given.jobs, mp_context=get_context("spawn")) as pool:
         found = pool.map(result, [options for _, _, options in wanted])
         rows = [
