@@ -59,7 +59,7 @@ def properties_source(top: str, prefix: str, used: Iterable[str], values: Mappin
     return "\n".join([head, "", *texts, *binds, ""])
 
 
-def stage_times_source(top: str, prefix: str, stages: int) -> str:
+def monitor_source(top: str, prefix: str, stages: int) -> str:
     """A module, bound to a design, that calls the simulation whenever a stage hands an event on.
 
     Args:
@@ -69,7 +69,7 @@ def stage_times_source(top: str, prefix: str, stages: int) -> str:
     """
     valid = ", ".join(f"valid_{stage}" for stage in reversed(range(stages)))
     return f"""// Tells the simulation when a stage of {top} hands an event on: {top}_sim.cpp has the function.
-module {prefix}stage_times (
+module {prefix}monitor (
     input logic aclk,
     input logic aresetn,
     input logic [{stages - 1}:0] valid
@@ -79,5 +79,5 @@ module {prefix}stage_times (
     if (aresetn) for (int k = 0; k < {stages}; k++) if (valid[k]) {prefix}stage_done(k);
 endmodule
 
-bind {top} {prefix}stage_times stage_times (.aclk(aclk), .aresetn(aresetn), .valid({{{valid}}}));
+bind {top} {prefix}monitor monitor (.aclk(aclk), .aresetn(aresetn), .valid({{{valid}}}));
 """

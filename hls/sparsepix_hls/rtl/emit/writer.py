@@ -16,7 +16,7 @@ from sparsepix_hls.project.size_checks import check_rtl_memory
 from sparsepix_hls.project.testbench_data import data_text
 from sparsepix_hls.rtl.emit.cycles import pace
 from sparsepix_hls.rtl.emit.ports import ports_module
-from sparsepix_hls.rtl.emit.properties import properties_source, stage_times_source
+from sparsepix_hls.rtl.emit.properties import monitor_source, properties_source
 from sparsepix_hls.rtl.emit.scripts import beat_bytes, image_beats, scripts
 from sparsepix_hls.rtl.emit.stages import Module, stage_modules
 from sparsepix_hls.rtl.lower.ports import title
@@ -83,7 +83,7 @@ def write_rtl_project(
     files[f"tb/{graph.name}_properties.sv"] = properties_source(
         graph.name, prefix, shared, _port_values(design, modules)
     )
-    files[f"tb/{graph.name}_stage_times.sv"] = stage_times_source(graph.name, prefix, len(modules))
+    files[f"tb/{graph.name}_monitor.sv"] = monitor_source(graph.name, prefix, len(modules))
     files["tb/data/inputs.dat"] = data_text(f"images of {graph.name}", [graph.input], testbench_inputs)
     results = packed(graph, testbench_outputs, "testbench_outputs")
     files["tb/data/outputs.dat"] = data_text(f"expected results of {graph.name}", graph.outputs, results)
