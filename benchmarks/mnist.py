@@ -33,7 +33,7 @@ import numpy as np
 import onnxruntime as ort
 import torch
 from mnist_rows import EBOPS_STUDY, FLOAT, figures_of, figures_of_bits, picture, picture_of_bits, summary
-from results import add_output, csv_file, key, read_rows, write_results
+from results import add_output, csv_file, read_rows, write_results
 from rich.console import Console
 from rich.progress import Progress
 
@@ -182,20 +182,21 @@ def exported(training: Training) -> Path:
 
 
 def compare(training: Training, images: np.ndarray, console: Console) -> dict[str, int]:
-    """How many outputs differ from torch's: all of ONNX Runtime and C++, and those of the RTL for 500 images."""
+    """How many outputs differ from torch's, of how many images: all for ONNX Runtime and C++, 500 for the RTL."""
     path, name = exported(training), training.folder.name
     # In double: the sums of 16 bits are longer than a float32 (the export says so), and the file computes so too.
     expected = predict(sp.load(training.folder / "model.pt").double(), images)
     session = ort.InferenceSession(path)
-    wrong = {"ONNX Runtime": int((session.run(None, {"image": images})[0] != expected).sum())}
+    found = {"onnx_runtime": int((session.run(None, {"image": images})[0] != expected).sum())}
     for backend, options, count in (("hls", Options(), len(images)), ("rtl", Options(reuse_factor=8), 500)):
         folder = training.folder / backend
         with console.status(f"{name}: {backend}"):
             project = sparsepix_hls.translate(path, folder, options=options, backend=backend, force=True)
             project.compile()
-            wrong[f"{backend}, {count:,} images"] = int((project.predict(images[:count]) != expected[:count]).sum())
-    console.print(f"{name}: outputs other than torch's: " + ", ".join(f"{k} {v}" for k, v in wrong.items()))
-    return {key(name): count for name, count in wrong.items()}
+            found[backend] = int((project.predict(images[:count]) != expected[:count]).sum())
+        found[f"{backend}_images"] = count
+    console.print(f"{name}: outputs other than torch's: " + ", ".join(f"{k} {v:,}" for k, v in found.items()))
+    return found
 
 
 def bits_of(text: str) -> int | None:
@@ -210,13 +211,13 @@ def main() -> None:
     parser.add_argument(
         "--runs", type=Path, default=Path("runs/mnist"), help="what is there is not repeated (default: %(default)s)"
     )
-    add_output(parser, "mnist.json, mnist_bits.json (learned widths), their .csv and .png", from_csv=True)
-    parser.add_argument("--name", default="mnist", help="of these files (default: %(default)s)")
+    add_output(parser, "NAME.json, NAME_bits.json (learned widths), their .csv and .png", from_csv=True)
+    parser.add_argument("--name", default="mnist", help="NAME (default: %(default)s)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="(default 0 1 2)")
     parser.add_argument("--max-pixels", type=int, nargs="+", default=[8, 12, 16, 20], help="N (default 8 12 16 20)")
     parser.add_argument("--bits", type=bits_of, nargs="+", default=[None, 16, 8, 6, 4], help="(default float 16 8 6 4)")
     choices = ("raster", "magnitude")
-    parser.add_argument("--selection", nargs="*", choices=choices, default=list(choices), help="(default: both)")
+    parser.add_argument("--selection", nargs="+", choices=choices, default=list(choices), help="(default: both)")
     parser.add_argument("--no-learned", dest="learned", action="store_false", help="leave learned budgets out")
     parser.add_argument(
         "--no-standard", dest="standard", action="store_false", help="leave the standard CNN out (slow)"
@@ -228,12 +229,13 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2, help="trainings at once, a core each (default 2)")
     parser.add_argument("--exact", action="store_true", help="compare torch, ONNX Runtime, C++ and RTL for N = 20")
     given = parser.parse_args()
-    file, file_of_bits = csv_file(parser, given, "mnist"), csv_file(parser, given, "mnist_bits")
+    file, file_of_bits = csv_file(parser, given, given.name), csv_file(parser, given, f"{given.name}_bits")
     if file and file_of_bits:
         rows, of_bits = ([dict.fromkeys(COLUMNS) | row for row in read_rows(path)] for path in (file, file_of_bits))
-        write_results(given.output, "mnist", figures_of(rows, {}), rows_of=file)
-        pictures = {"mnist_bits": picture_of_bits(of_bits)}
-        write_results(given.output, "mnist_bits", figures_of_bits(of_bits), pictures=pictures, rows_of=file_of_bits)
+        write_results(given.output, given.name, figures_of(rows, {}), rows_of=file)
+        name = f"{given.name}_bits"
+        pictures = {name: picture_of_bits(of_bits)}
+        write_results(given.output, name, figures_of_bits(of_bits), pictures=pictures, rows_of=file_of_bits)
         return
     console = Console(width=None if sys.stdout.isatty() else 160)
     try:
@@ -270,8 +272,8 @@ def main() -> None:
         if study:
             first = {"model": "raster", "max_pixels": 20, "seed": given.seeds[0]}
             rows = [row for row in ordered if row["bits"] != FLOAT and first.items() <= row.items()] + study
-            pictures = {"mnist_bits": picture_of_bits(rows)}
-            write_results(given.output, "mnist_bits", figures_of_bits(rows), rows, pictures)
+            name = f"{given.name}_bits"
+            write_results(given.output, name, figures_of_bits(rows), rows, {name: picture_of_bits(rows)})
 
 
 if __name__ == "__main__":

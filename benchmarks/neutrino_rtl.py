@@ -46,6 +46,12 @@ DESIGNS = {
 CLOCKS = ("latency_cycles", "latency_cycles_least", "tail_cycles", "interval_cycles", "interval_cycles_mean")
 
 
+def run(words: list[str], folder: Path) -> None:
+    """Run a command of ours there; ends the program if it fails."""
+    program = Path(sysconfig.get_path("scripts"), words[0])
+    subprocess.run([program, *words[1:]], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+
+
 def figures_of(report: dict) -> dict[str, float]:
     """The figures of a report."""
     if "schedule" in report:
@@ -80,8 +86,7 @@ def main() -> None:
             shutil.copytree(ROOT / "examples", Path(folder, "examples"))
             sp.export_onnx(trained(events, SIZE), Path(folder, "neutrino.onnx"))
             np.save(Path(folder, "events.npy"), images_of(events))
-            command = [str(Path(sysconfig.get_path("scripts"), words[0])), *words[1:]]
-            subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+            run(words, Path(folder))
             backend = "rtl" if "--backend rtl" in DESIGNS[name] else "hls"
             figures[name] = figures_of(read_report(Path(folder, f"neutrino_{backend}")))
     table = Table(title="the neutrino model, 8 bit, N = 20")

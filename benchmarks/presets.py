@@ -1,12 +1,12 @@
 """What fewer bits cost each preset: accuracy and AUC in float, 8 and 4 bits, on the test images.
 
-    python benchmarks/presets.py                            # all: an hour on two cores
+    python benchmarks/presets.py                            # all: half an hour on one core
     python benchmarks/presets.py --presets digits
     python benchmarks/presets.py --output FOLDER            # and presets.json, presets.csv there
 
 Every training is that of ``sparsepix-train PRESET --max-pixels 20 --bits B --seed S`` without other options: synthetic
-neutrinos, jets and muons, the digits of scikit-learn. 'plain' is the muon preset without batch norm and weight decay.
-MNIST has its own benchmark (mnist.py).
+neutrinos, jets and muons, the digits of scikit-learn. 'muon_plain' is the muon preset without batch norm and weight
+decay. MNIST has its own benchmark (mnist.py).
 """
 
 import argparse
@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-import sparsepix as sp
+from sparsepix.cli.train import load_data
 from sparsepix.runs import RunOptions, train
 
 SEEDS = {"neutrino": 3, "jet": 3, "muon": 3, "digits": 10}
@@ -45,9 +45,8 @@ def trainings(presets: list[str]) -> Iterator[tuple[str, str, RunOptions]]:
 def result(options: RunOptions) -> dict[str, float]:
     """The figures of a training."""
     torch.set_num_threads(1)
-    data = sp.datasets.load(options.preset, seed=options.seed)
     with tempfile.TemporaryDirectory() as folder:
-        summary = train(options, data, Path(folder), torch.device("cpu"))
+        summary = train(options, load_data(options), Path(folder), torch.device("cpu"))
     assert summary is not None
     assert summary.test_auc is not None
     return {"accuracy": summary.test_accuracy, "auc": summary.test_auc, "test_images": summary.test_events}

@@ -13,13 +13,11 @@ scheduled.
 import argparse
 import json
 import shlex
-import subprocess
-import sysconfig
 import tempfile
 import time
 from pathlib import Path
 
-from neutrino_rtl import figures_of
+from neutrino_rtl import figures_of, run
 from results import add_output, key, write_results
 from rich.console import Console
 from rich.table import Table
@@ -47,26 +45,22 @@ MODELS: dict[str, tuple[str, dict[str, str]]] = {
 }
 
 
-def run(command: str, folder: Path, mnist: Path | None) -> float:
-    """Run a command there; returns its seconds, and ends the program if it fails."""
-    program, *words = shlex.split(command)
-    words = [str(mnist) if word == "MNIST" else word for word in words]
+def timed(command: str, folder: Path, mnist: Path | None) -> float:
+    """Run a command there; its seconds."""
     begun = time.perf_counter()
-    subprocess.run(
-        [str(Path(sysconfig.get_path("scripts"), program)), *words], cwd=folder, check=True, stdout=subprocess.DEVNULL
-    )
+    run([str(mnist) if word == "MNIST" else word for word in shlex.split(command)], folder)
     return time.perf_counter() - begun
 
 
 def measure(train: str, made: dict[str, str], folder: Path, mnist: Path | None) -> dict[str, float]:
     """Figures of a model and what is made of it."""
-    run(f"{train} -o run", folder, mnist)
+    timed(f"{train} -o run", folder, mnist)
     summary = json.loads((folder / "run/summary.json").read_text(encoding="utf-8"))
     figures = {"accuracy": summary["test_accuracy"], "auc": summary["test_auc"], "seconds": summary["seconds"]}
     if made:
-        run("sparsepix-export run/model.pt", folder, mnist)
+        timed("sparsepix-export run/model.pt", folder, mnist)
     for name, command in made.items():
-        seconds = run(command, folder, mnist)
+        seconds = timed(command, folder, mnist)
         report = read_report(folder / "run" / f"model_{'rtl' if '--backend rtl' in command else 'hls'}")
         if report.get("schedule") or report.get("measured"):
             found = figures_of(report)

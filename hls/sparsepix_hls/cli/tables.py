@@ -10,6 +10,7 @@ from rich.table import Table
 from sparsepix_hls.cpp.vitis_report import VitisReport
 from sparsepix_hls.flow.explore import Point, PublishedPoint
 from sparsepix_hls.project.parts import RESOURCES, Part
+from sparsepix_hls.rtl.tools.measurement import stage_of
 
 _SHOWN = 40  # designs in the table; the csv has them all
 
@@ -170,7 +171,7 @@ def show_synthesis(console: Console, report: dict[str, Any]) -> None:
     for heading in ("LUT", "FF", "DSP", "BRAM", "levels", "estimated LUT", "FF"):
         table.add_column(heading, justify="right", no_wrap=True)
     for module, area in found["modules"].items():
-        stage = module.removeprefix(f"{report['top_function']}_").removeprefix("stage_")
+        stage = stage_of(module, report["top_function"])
         own = [row for row in estimate["rows"] if row["stage"] == stage]
         guess = [f"{sum(row[key] for row in own):,}" if own else "" for key in ("lut", "ff")]
         table.add_row(stage, *(f"{area[key]:,}" for key in RESOURCES), f"{area['levels']:.1f}", *guess)

@@ -7,6 +7,7 @@ from typing import Any
 
 from sparsepix_hls.cpp.vitis_report import VitisReport, read_vitis
 from sparsepix_hls.project.parts import RESOURCES, find_part
+from sparsepix_hls.rtl.tools.measurement import stage_of
 from sparsepix_ops.errors import SparsePixError
 
 CYCLES = ("latency_cycles", "interval_cycles")
@@ -138,8 +139,5 @@ def _of_vitis(vitis: VitisReport) -> list[Source]:
 
 def _synthesized(report: dict[str, Any]) -> Source:
     found, top = report["synthesis"], report["top_function"]
-    stages = {
-        module.removeprefix(f"{top}_").removeprefix("stage_"): {key: area[key] for key in RESOURCES}
-        for module, area in found["modules"].items()
-    }
+    stages = {stage_of(module, top): {key: area[key] for key in RESOURCES} for module, area in found["modules"].items()}
     return Source("synthesized", "synthesized", found["total"], stages, found.get("method", ""))

@@ -3,15 +3,13 @@
 from typing import Any
 
 from sparsepix_hls.html.sources import KEYS, Figures, Source, capacity, rows_of
-from sparsepix_hls.html.text import NOTHING, count, escaped, share
+from sparsepix_hls.html.text import FIGURES, NOTHING, count, escaped, share
 from sparsepix_hls.project.parts import RESOURCES
-
-_HEADINGS = ("latency", "interval", "LUT", "FF", "DSP", "BRAM")
 
 
 def stage_table(report: dict[str, Any], stages: list[str], found: tuple[Source, ...]) -> str:
     """The table as HTML, and below it how the figures were found."""
-    head = "".join(f"<th>{name}</th>" for name in _HEADINGS)
+    head = "".join(f"<th>{name}</th>" for _, name in FIGURES)
     bodies = [_stage(report, stage, found) for stage in stages]
     methods = "".join(
         f'<li><span class="kind {source.group}">{escaped(source.kind)}</span> {escaped(source.method)}</li>'

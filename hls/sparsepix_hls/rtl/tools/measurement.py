@@ -52,8 +52,18 @@ class Measurement:
     interval_cycles: int
     interval_cycles_mean: float
     mismatches: dict[str, int]
-    stages: tuple["StageTimes", ...]
+    stages: tuple[StageTimes, ...]
     timeline: tuple[tuple[int, ...], ...]
+
+
+def stage_of(module: str, top: str) -> str:
+    """The name of the stage that a module is.
+
+    Args:
+        module: name of the module.
+        top: of the design.
+    """
+    return module.removeprefix(f"{top}_").removeprefix("stage_")
 
 
 def stage_times(names: Sequence[str], clocks: np.ndarray) -> tuple[StageTimes, ...]:

@@ -14,7 +14,7 @@ from sparsepix_hls.project.base import BaseProject, CsimResult, result_of_testbe
 from sparsepix_hls.project.inputs import checked_threads, quantized_images, raw_images
 from sparsepix_hls.project.parts import Part, find_part, known_family
 from sparsepix_hls.project.results import Results, result_size, unpacked
-from sparsepix_hls.rtl.tools.measurement import SHOWN_EVENTS, Measurement, stage_times
+from sparsepix_hls.rtl.tools.measurement import SHOWN_EVENTS, Measurement, stage_of, stage_times
 from sparsepix_hls.rtl.tools.place import Placed, find_placer, place
 from sparsepix_hls.rtl.tools.synthesis import Synthesis, find_yosys, synthesize
 from sparsepix_ops.errors import SparsePixError
@@ -187,7 +187,7 @@ class RtlProject(BaseProject):
         gaps = np.diff(clocks[:, 2])
         on_the_way = [0, *range(3, self._clocks), 2]  # first beat, stages, result
         timeline = clocks[:SHOWN_EVENTS, on_the_way] - clocks[0, 0]
-        names = [name.removeprefix(f"{self.graph.name}_").removeprefix("stage_") for name in self.modules]
+        names = [stage_of(module, self.graph.name) for module in self.modules]
         return Measurement(
             events=len(raw),
             latency_cycles=int(latency.max()),
