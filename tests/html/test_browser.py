@@ -69,13 +69,25 @@ WIDER = """
 """
 
 
+SAYS = """
+  window.said = [];
+  new MutationObserver(() => said.push(document.getElementById('copy').textContent))
+    .observe(document.getElementById('copy'), {childList: true});
+"""
+
+
+def soon(page, found, expected):
+    """What is found is what is expected, if not at once: a page answers an input when it has the time."""
+    for _ in range(200):
+        if found() == expected:
+            return
+        page.wait_for_timeout(100)
+    assert found() == expected
+
+
 def check_width(page):
     """Nothing is wider than the window, and no figure than its place; figures follow the window after a moment."""
-    for _ in range(50):
-        if not (wider := page.evaluate(WIDER)):
-            break
-        page.wait_for_timeout(100)
-    assert wider == []
+    soon(page, lambda: page.evaluate(WIDER), [])
 
 
 def test_a_report_answers(project, opened):
@@ -88,7 +100,7 @@ def test_a_report_answers(project, opened):
     weighted = next(k for k, layer in enumerate(report["layers"]) if "weight" in layer["constants"])
     page.click(f'.node[data-node="{weighted + 1}"]')
     shown = page.locator(".detail:visible")
-    assert shown.locator("h3").inner_text().startswith(report["layers"][weighted]["name"])
+    soon(page, lambda: shown.locator("h3").inner_text().split()[0], report["layers"][weighted]["name"])
     assert report["layers"][weighted]["constants"]["weight"]["type"] in shown.inner_text()
     # Events, one by one.
     slots = report["layers"][0]["max_pixels"]
@@ -96,21 +108,20 @@ def test_a_report_answers(project, opened):
     page.click("#next")
     for number in (4, 3):
         active = np.flatnonzero(images[number])
-        assert page.locator("#results h4").first.inner_text() == f"Event {number}"
+        soon(page, page.locator("#results h4").first.inner_text, f"Event {number}")
         kept, dropped = len(active[:slots]), len(active[slots:])
         assert f"{kept} kept of at most {slots}, {dropped} dropped" in page.locator("#results").inner_text()
         box = page.locator("#image").bounding_box()
         for slot, place in enumerate(active):
             row, column = divmod(int(place), 8)
             page.mouse.move(box["x"] + box["width"] * (column + 0.5) / 8, box["y"] + box["height"] * (row + 0.5) / 8)
-            text = page.locator("#tip").inner_text()
-            assert f"row {row}, column {column}" in text
-            assert (f"kept, number {slot} of the list" if slot < slots else "dropped") in text
-            assert "value 1" in text
+            kind = f"kept, number {slot} of the list" if slot < slots else "dropped"
+            lines = [f"row {row}, column {column}", kind, "value 1"]
+            soon(page, lambda: page.locator("#tip").inner_text().splitlines(), lines)
         page.click("#previous")
     # Bars of another figure.
     page.click("#bar-tabs button:has-text('FF')")
-    assert page.locator("#bar-plot .xtitle").text_content() == "FF"
+    soon(page, page.locator("#bar-plot .xtitle").text_content, "FF")
     page.set_viewport_size({"width": 800, "height": 768})
     check_width(page)
 
@@ -134,6 +145,14 @@ def test_a_design_that_is_clicked_shows_its_command(model, opened):
         rows = list(csv.DictReader(file))
     page = opened(folder / "designs.html")
     check_width(page)
+    chosen = page.locator("tr.on")
+
+    def place(row):  # several designs may have it
+        return row["lut"], row["latency_cycles"]
+
+    def chosen_place():
+        return place(rows[int(chosen.get_attribute("data-row"))])
+
     for number in (len(rows) - 1, next(k for k, row in enumerate(rows) if row["best"] == "1")):
         row = rows[number]
         x, y = page.evaluate(
@@ -143,20 +162,25 @@ def test_a_design_that_is_clicked_shows_its_command(model, opened):
             [int(row["lut"]), int(row["latency_cycles"])],
         )
         page.mouse.move(x, y)
-        page.locator(".hoverlayer", has_text=f"{int(row['lut']):,} LUT").wait_for(timeout=5000)
+        page.locator(".hoverlayer", has_text=f"{int(row['lut']):,} LUT").wait_for()
         page.mouse.click(x, y)
-        command = page.locator("#command").inner_text()
-        chosen = page.locator("tr.on")
+        soon(page, chosen_place, place(row))
         its = rows[int(chosen.get_attribute("data-row"))]
-        assert (its["lut"], its["latency_cycles"]) == (row["lut"], row["latency_cycles"])  # several may lie there
+        command = page.locator("#command").inner_text()
         assert command == f"sparsepix-hls {model} {its['options']}"
         assert chosen.locator("td").first.inner_text() == its["options"]
-    # What is copied is the command.
+    # What is copied is the command; the button says so for a moment.
+    page.evaluate(SAYS)
     page.click("#copy")
-    assert page.locator("#copy").inner_text() == "copied"
+    soon(page, lambda: page.evaluate("said"), ["copied", "copy"])
     page.evaluate("document.body.prepend(Object.assign(document.createElement('textarea'), {id: 'paste'}))")
     page.focus("#paste")
     page.keyboard.press("Control+V")
-    assert page.locator("#paste").input_value() == command
+    soon(page, page.locator("#paste").input_value, command)
+    # Where nothing can be copied, the page does not say that it was: the command is selected.
+    page.evaluate("navigator.clipboard.writeText = () => Promise.reject(); document.execCommand = () => false")
+    page.click("#copy")
+    soon(page, lambda: page.evaluate("said.slice(2)"), ["press Ctrl+C", "copy"])
+    assert page.evaluate("getSelection().toString()") == command
     page.set_viewport_size({"width": 800, "height": 768})
     check_width(page)

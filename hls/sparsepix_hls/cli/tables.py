@@ -9,8 +9,8 @@ from rich.table import Table
 
 from sparsepix_hls.cpp.vitis_report import VitisReport
 from sparsepix_hls.flow.explore import Point, PublishedPoint
+from sparsepix_hls.project.base import stage_of
 from sparsepix_hls.project.parts import RESOURCES, Part
-from sparsepix_hls.rtl.tools.measurement import stage_of
 
 _SHOWN = 40  # designs in the table; the csv has them all
 

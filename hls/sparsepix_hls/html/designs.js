@@ -12,19 +12,17 @@ function cell(name, text, className) {
   return found;
 }
 
-async function copy(text, button) {
+async function copy(shown, button) {
+  let copied = true;
   try {
-    await navigator.clipboard.writeText(text);
+    await navigator.clipboard.writeText(shown.textContent);
   } catch {
-    // Where the clipboard is not allowed, as in a page of a file: by a selection.
-    const area = document.createElement("textarea");
-    area.value = text;
-    document.body.append(area);
-    area.select();
-    document.execCommand("copy");
-    area.remove();
+    // Where the clipboard is not allowed, as in a page of a file: by a selection, which stays if that fails too.
+    getSelection().selectAllChildren(shown);
+    copied = document.execCommand("copy");
+    if (copied) getSelection().removeAllRanges();
   }
-  button.textContent = "copied";
+  button.textContent = copied ? "copied" : "press Ctrl+C";
   setTimeout(() => (button.textContent = "copy"), 1500);
 }
 
@@ -37,7 +35,7 @@ function choose(k, scroll) {
   const button = cell("button", "copy");
   button.type = "button";
   button.id = "copy";
-  button.addEventListener("click", () => copy(commandOf(row), button));
+  button.addEventListener("click", () => copy(text, button));
   command.append(text, button);
   const figures = data.figures.map(([key, word]) => `${word} ${row[key].toLocaleString("en")}`);
   if (row.scheduled) figures.push(`scheduled ${row.scheduled[0].toLocaleString("en")}, every ${row.scheduled[1].toLocaleString("en")}`);

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from sparsepix_hls.cpp.vitis_report import VitisReport, read_vitis
+from sparsepix_hls.project.base import stage_of
 from sparsepix_hls.project.parts import RESOURCES, find_part
-from sparsepix_hls.rtl.tools.measurement import stage_of
 from sparsepix_ops.errors import SparsePixError
 
 CYCLES = ("latency_cycles", "interval_cycles")

@@ -16,6 +16,16 @@ from sparsepix_hls.project.results import Results, real, unpacked
 from sparsepix_ops.errors import SparsePixError
 
 
+def stage_of(module: str, top: str) -> str:
+    """The name of the stage that a module is.
+
+    Args:
+        module: name of the module.
+        top: of the design.
+    """
+    return module.removeprefix(f"{top}_").removeprefix("stage_")
+
+
 @dataclass(frozen=True)
 class CsimResult:
     """What the testbench found.

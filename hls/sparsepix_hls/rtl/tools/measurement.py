@@ -56,16 +56,6 @@ class Measurement:
     timeline: tuple[tuple[int, ...], ...]
 
 
-def stage_of(module: str, top: str) -> str:
-    """The name of the stage that a module is.
-
-    Args:
-        module: name of the module.
-        top: of the design.
-    """
-    return module.removeprefix(f"{top}_").removeprefix("stage_")
-
-
 def stage_times(names: Sequence[str], clocks: np.ndarray) -> tuple[StageTimes, ...]:
     """Times of the stages.
 

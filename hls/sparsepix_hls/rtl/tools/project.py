@@ -10,11 +10,11 @@ import numpy as np
 from rich.console import Console
 
 from sparsepix_hls.project import toolchain
-from sparsepix_hls.project.base import BaseProject, CsimResult, result_of_testbench
+from sparsepix_hls.project.base import BaseProject, CsimResult, result_of_testbench, stage_of
 from sparsepix_hls.project.inputs import checked_threads, quantized_images, raw_images
 from sparsepix_hls.project.parts import Part, find_part, known_family
 from sparsepix_hls.project.results import Results, result_size, unpacked
-from sparsepix_hls.rtl.tools.measurement import SHOWN_EVENTS, Measurement, stage_of, stage_times
+from sparsepix_hls.rtl.tools.measurement import SHOWN_EVENTS, Measurement, stage_times
 from sparsepix_hls.rtl.tools.place import Placed, find_placer, place
 from sparsepix_hls.rtl.tools.synthesis import Synthesis, find_yosys, synthesize
 from sparsepix_ops.errors import SparsePixError
