@@ -37,12 +37,14 @@ class Variant:
     Args:
         preset: options of the preset.
         fit: options of ``fit``.
+        float_share: of the epochs, those in float; None for the half that ``fit`` takes itself.
         change: of the architecture.
         around: what holds while it trains.
     """
 
     preset: dict[str, Any] = field(default_factory=dict)
     fit: dict[str, Any] = field(default_factory=dict)
+    float_share: float | None = None
     change: Callable[[Architecture], Architecture] = lambda architecture: architecture
     around: Callable[[], Any] = nullcontext
 
@@ -74,11 +76,13 @@ VARIANTS = {
     "before: paper's formats, rate 0.002, no epoch in float": Variant(PAPER, BEFORE),
     "... gradient passes through saturation": Variant(PAPER, BEFORE, around=gradient_through_saturation),
     "... rate 0.02": Variant(PAPER, BEFORE | {"learning_rate": 2e-2}),
-    "... half of the epochs in float": Variant(PAPER, BEFORE | {"float_epochs": -2}),
+    "... half of the epochs in float": Variant(PAPER, BEFORE, float_share=0.5),
     "... calibrated formats": Variant(PLAIN, BEFORE),
     "... rate 0.02, calibrated formats": Variant(PLAIN, BEFORE | {"learning_rate": 2e-2}),
     "... all three": Variant(PLAIN),
     "recipe: batch norm too": Variant(),
+    "a quarter of the epochs in float": Variant(float_share=0.25),
+    "three quarters of the epochs in float": Variant(float_share=0.75),
     "float": Variant({"bits": None}),
     "weights in the paper's format": Variant(change=fixed("weight_format")),
     "activations in the paper's format": Variant(change=fixed("activation_format")),
@@ -99,8 +103,8 @@ def train(variant: Variant, data: Dataset, epochs: int, seed: int) -> float:
     preset = {"bits": BITS, "batch_norm": True} | variant.preset
     model = sp.SparseCNN(variant.change(sp.models.mnist(MAX_PIXELS, **preset).architecture))
     options = {"monitor": "loss", "batch_size": 128} | variant.fit
-    if options.get("float_epochs", 0) < 0:
-        options["float_epochs"] = epochs // -options["float_epochs"]
+    if variant.float_share is not None:
+        options["float_epochs"] = round(variant.float_share * epochs)
     with variant.around():
         fit(model, data, epochs, seed=seed, **options)
     return accuracy(predict(model, data.test.images), data.test.labels)
