@@ -80,6 +80,7 @@ def test_keywords():
     for word in (*reserved.CPP_KEYWORDS.split(), *reserved.VERILOG_KEYWORDS.split()):
         assert top_identifier(word) not in (word, "")
     assert identifier("class") == "class_v"
+    assert identifier("ports") == "ports_v"  # a row of the tables beside those of the stages
     assert top_identifier("logic") == "logic_top"
     assert len(reserved.VERILOG_KEYWORDS.split()) > 200
 

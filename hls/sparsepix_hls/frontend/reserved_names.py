@@ -71,8 +71,8 @@ y0 y1 yn
 OWN = """
 Line Place across active beat beats begin_event blocks codes column coords earlier end_event ends features fold gather
 group half hls i image_1 image_2 in in_pixel line line_1 line_2 list list_coords list_features luts merged more next
-number out over own pixel pixels place places progress ready round row scan slot step turn turned upper valid whole
-window wipe word
+number out over own pixel pixels place places ports progress ready round row scan slot step turn turned upper valid
+whole window wipe word
 """
 # Types and variables of the library at global scope, our Verilog modules and the beginnings of their names, and what
 # testbenches and folders of a project are called: taken for a top function only.
