@@ -3,7 +3,8 @@
     python benchmarks/schedule.py --repository sparse-pixels.git               # every 12th configuration
     python benchmarks/schedule.py --repository sparse-pixels.git --every 1     # all of them: hours
     python benchmarks/schedule.py --repository sparse-pixels.git --every 24 --first 12    # others than every 24th
-    python benchmarks/schedule.py --repository sparse-pixels.git --output FOLDER           # and a JSON file there
+    python benchmarks/schedule.py --repository sparse-pixels.git --only conv-c2-f3 pool    # projects that end so
+    python benchmarks/schedule.py --repository sparse-pixels.git --output FOLDER --name schedule    # and a JSON file
 
 The repository is a clone of https://github.com/hftsoi/sparse-pixels. Beside the schedule stands the latency of the
 estimate (``sparsepix_hls.reference.published``), which was fitted on all of these layers. Of the schedule, the LUTs of
@@ -13,6 +14,7 @@ from other designs (``sparsepix_hls.schedule.delays``).
 
 import argparse
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,11 +95,21 @@ def sample(projects: Projects, every: int, first: int = 0) -> tuple[list[Layer],
         for layer in projects.layers(folder):
             if wanted is not None and layer.kind != wanted:
                 continue  # the layers before the one that the project is about
-            if layer.kind == "sparse_input_reduce" and layer.values[0] * layer.values[1] > MAX_PIXELS:
+            if _too_large(layer):
                 continue
             seen.setdefault((layer.kind, layer.source), layer)
     by_kind = {kind: [layer for (k, _), layer in seen.items() if k == kind] for kind in KINDS}
     return [layer for layers in by_kind.values() for layer in layers[first :: max(every, 1)]], len(seen)
+
+
+def named(projects: Projects, ends: Sequence[str]) -> list[Layer]:
+    """All layers of the projects whose folders end so."""
+    folders = [folder for folder in sorted(projects.folders) if folder.endswith(tuple(ends))]
+    return [layer for folder in folders for layer in projects.layers(folder) if not _too_large(layer)]
+
+
+def _too_large(layer: Layer) -> bool:
+    return layer.kind == "sparse_input_reduce" and layer.values[0] * layer.values[1] > MAX_PIXELS
 
 
 def estimated_cycles(folder: Path | None) -> dict[tuple[str, int], int]:
@@ -108,6 +120,19 @@ def estimated_cycles(folder: Path | None) -> dict[tuple[str, int], int]:
 
 def _key(layer: Layer) -> tuple[str, int]:
     return layer.project.removeprefix("hls_proj/"), layer.report.lut
+
+
+def _side_by_side(r: Result) -> dict[str, float]:
+    """Ours and the published figures of a layer."""
+    said = r.layer.report
+    pairs = {"latency_cycles": (r.latency_cycles, said.latency_cycles), "lut": (r.lut, said.lut), "ff": (r.ff, said.ff)}
+    if r.loop and said.loop:
+        pairs |= {"depth_cycles": (r.loop[0], said.loop[0]), "interval_cycles": (r.loop[1], said.loop[1])}
+    return {
+        f"{whose}{key}": value
+        for key, pair in pairs.items()
+        for whose, value in zip(("", "published_"), pair, strict=True)
+    }
 
 
 def _figures(own: list[Result]) -> dict[str, float]:
@@ -142,13 +167,20 @@ def main() -> int:
     parser.add_argument("--reference", type=Path, help="folder of published_layers.csv")
     parser.add_argument("--every", type=int, default=12, help="take every so many configurations")
     parser.add_argument("--first", type=int, default=0, help="the first one that is taken, of each kind")
+    parser.add_argument(
+        "--only", nargs="+", metavar="END", help="all layers of projects that end so, and their figures"
+    )
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--verbose", action="store_true", help="a line a layer")
-    add_output(parser, "schedule.json, with --first schedule_others.json")
+    add_output(parser, "NAME.json")
+    parser.add_argument("--name", default="schedule", help="NAME (default: %(default)s)")
     arguments = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else 160)
     estimates = estimated_cycles(arguments.reference)
-    layers, number = sample(Projects(arguments.repository), arguments.every, arguments.first)
+    projects = Projects(arguments.repository)
+    layers, number = sample(projects, arguments.every, arguments.first)
+    if arguments.only:
+        layers = named(projects, arguments.only)
     console.print(f"{len(layers)} of {number} configurations")
     with ProcessPoolExecutor(arguments.jobs) as pool:
         results = list(track(pool.map(schedule, layers), "scheduling", len(layers), console=console))
@@ -193,7 +225,9 @@ def main() -> int:
         )
     console.print(table)
     if arguments.output:
-        write_results(arguments.output, "schedule_others" if arguments.first else "schedule", figures)
+        if arguments.only:
+            figures |= {r.layer.name: _side_by_side(r) for r in results if not r.problem}
+        write_results(arguments.output, arguments.name, figures)
     return 0
 
 
