@@ -61,7 +61,7 @@ def csv_file(parser: argparse.ArgumentParser, options: argparse.Namespace, name:
 
 def key(words: str) -> str:
     """Words as a key of a figure: 'budget, threshold' is 'budget_threshold'."""
-    return re.sub(r"[^a-z0-9.]+", "_", words.lower()).strip("_")
+    return re.sub(r"[^a-z0-9.]+", "_", words.lower()).strip("._")
 
 
 def write_results(

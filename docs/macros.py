@@ -13,6 +13,7 @@ import sys
 import sysconfig
 import tempfile
 from functools import cache
+from importlib import import_module
 from math import floor, log10
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,6 +60,16 @@ def source(name: str, command: str | None = None) -> str:
     result = results()[name]
     said = result["commands"][command] if command else result["command"]
     return f"`{said}` ({result['date']}{', transcribed' if result.get('transcribed') else ''})"
+
+
+def constant(module: str, name: str) -> Any:
+    """A constant of the translator, as it is while the site is built.
+
+    Args:
+        module: of ``sparsepix_hls``, as 'rtl.emit.writer'.
+        name: of the constant.
+    """
+    return getattr(import_module(f"sparsepix_hls.{module}"), name)
 
 
 def headlines() -> str:
@@ -157,7 +168,7 @@ def written(file: str, first: str, last: str, *options: str) -> str:
 def define_env(env: "MacrosPlugin") -> None:
     """Give the names above to the pages."""
     env.variables["r"] = {name: result["figures"] for name, result in results().items()}
-    for function in (entries, headlines, source, written):
+    for function in (constant, entries, headlines, source, written):
         env.macro(function)
     env.macro(command_help, "help_of")
     env.filter(number, "n")

@@ -43,7 +43,7 @@ def test_a_file(path):
     assert found["name"] == path.stem
     assert date.fromisoformat(found["date"]) <= date.today()
     commands = [found["command"], *found.get("commands", {}).values()]
-    if found.get("transcribed") and found["command"] == "none":  # measured once, by programs that were not kept
+    if found.get("transcribed") and found["command"] == "none":  # read in reports of others
         commands = commands[1:]
     for command in commands:
         check_command(command)
