@@ -3,7 +3,7 @@
     python benchmarks/schedule.py --repository sparse-pixels.git               # every 12th configuration
     python benchmarks/schedule.py --repository sparse-pixels.git --every 1     # all of them: hours
     python benchmarks/schedule.py --repository sparse-pixels.git --every 24 --first 12    # others than every 24th
-    python benchmarks/schedule.py --repository sparse-pixels.git --only conv-c2-f3 pool    # projects that end so
+    python benchmarks/schedule.py --repository sparse-pixels.git --only 8b/conv/ker3/conv-c2-f3/conv-p30-c2-f3
     python benchmarks/schedule.py --repository sparse-pixels.git --output FOLDER --name schedule    # and a JSON file
 
 The repository is a clone of https://github.com/hftsoi/sparse-pixels. Beside the schedule stands the latency of the
@@ -103,7 +103,7 @@ def sample(projects: Projects, every: int, first: int = 0) -> tuple[list[Layer],
 
 
 def named(projects: Projects, ends: Sequence[str]) -> list[Layer]:
-    """All layers of the projects whose folders end so."""
+    """All layers of the projects whose folders end so, but for images that are too large to schedule."""
     folders = [folder for folder in sorted(projects.folders) if folder.endswith(tuple(ends))]
     return [layer for folder in folders for layer in projects.layers(folder) if not _too_large(layer)]
 
@@ -178,9 +178,15 @@ def main() -> int:
     console = Console(width=None if sys.stdout.isatty() else 160)
     estimates = estimated_cycles(arguments.reference)
     projects = Projects(arguments.repository)
-    layers, number = sample(projects, arguments.every, arguments.first)
     if arguments.only:
         layers = named(projects, arguments.only)
+        number = len(layers)
+        if not layers:
+            parser.error(
+                f"--only: expected ends of folders in {arguments.repository}, found {' '.join(arguments.only)}"
+            )
+    else:
+        layers, number = sample(projects, arguments.every, arguments.first)
     console.print(f"{len(layers)} of {number} configurations")
     with ProcessPoolExecutor(arguments.jobs) as pool:
         results = list(track(pool.map(schedule, layers), "scheduling", len(layers), console=console))
